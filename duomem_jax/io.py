@@ -1,0 +1,76 @@
+"""Files appear whole or not at all: written under a temporary name, then renamed."""
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from duomem_jax.errors import UserError
+
+
+@contextlib.contextmanager
+def _clear_os_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or a missing permission into one sentence."""
+    try:
+        yield
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"{path}: the disk is full; free some space or choose another output folder"
+            ) from e
+        if e.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UserError(f"{path}: not writable; choose another output folder") from e
+        raise
+
+
+def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
+    """Write `data` to `path`; a reader sees the old file or the new one, never a part.
+
+    Raises:
+        UserError: the disk is full or the folder is not writable.
+    """
+    path = Path(path)
+    with _clear_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(fd, "wb") as f:
+                f.write(data)
+                f.flush()
+                os.fsync(f.fileno())
+            os.replace(tmp, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(tmp)
+            raise
+
+
+def atomic_write_text(path: str | os.PathLike, text: str) -> None:
+    """UTF-8 form of `atomic_write_bytes`."""
+    atomic_write_bytes(path, text.encode())
+
+
+@contextlib.contextmanager
+def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary sibling folder that becomes `path` when the block ends well.
+
+    An existing folder at `path` is replaced; on an exception nothing of it changes.
+
+    Raises:
+        UserError: the disk is full or the folder is not writable.
+    """
+    path = Path(path)
+    with _clear_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tmp = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            yield tmp
+            if path.exists():
+                shutil.rmtree(path)
+            os.replace(tmp, path)
+        except BaseException:
+            shutil.rmtree(tmp, ignore_errors=True)
+            raise
