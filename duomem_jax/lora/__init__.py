@@ -1,0 +1,1 @@
+"""Adapters as plain trees: init, merge, PEFT folders."""

@@ -1,0 +1,1 @@
+"""The decoder, its families, and weights from and to Hugging Face folders."""
