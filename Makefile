@@ -1,0 +1,62 @@
+# Two commands matter: `make quickstart` and `make test`. Both install what they need first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv
+EXPORT := $(UV) export --quiet --frozen --offline --no-emit-project --no-annotate
+# torch comes through pip, which honours the machine's own choice of a CPU or a CUDA build.
+TORCH := $(shell sed -n 's/.*"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
+
+.PHONY: help quickstart test test-slow check format lock clean
+help:  ## what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+quickstart: $(VENV)/.runtime  ## play, distil and compare on generated games, about ten minutes
+	$(BIN)/duomem quickstart
+
+test: $(VENV)/.test  ## the default test suite
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/.test  ## every test, slow ones too
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+check: $(VENV)/.dev  ## style, types and lock file
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(UV) lock --quiet --check --offline --default-index $(LOCK_INDEX)
+
+format: $(VENV)/.dev  ## mend what can be mended by machine
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The lock file names versions and hashes, not a registry: each machine installs from its own.
+LOCK_INDEX := https://package-index.invalid/simple
+lock: $(BIN)/uv  ## resolve dependencies anew
+	$(UV) lock
+	sed -i.bak -E 's#https://[^/"]+#https://package-index.invalid#g' uv.lock && rm uv.lock.bak
+
+clean:  ## remove the environment; results in runs/ stay
+	rm -rf $(VENV)
+
+$(BIN)/uv:
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed"'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet uv
+
+define install
+	$(EXPORT) $(1) --output-file $@.txt
+	$(UV) pip install --quiet --no-deps --require-hashes -r $@.txt
+	$(UV) pip install --quiet --no-deps --editable .
+	touch $@
+endef
+
+$(VENV)/.runtime: pyproject.toml uv.lock | $(BIN)/uv
+	$(call install,)
+
+$(VENV)/.test: pyproject.toml uv.lock | $(BIN)/uv
+	$(BIN)/pip install --quiet $(TORCH)
+	$(call install,--extra test --prune torch)
+
+$(VENV)/.dev: pyproject.toml uv.lock | $(BIN)/uv
+	$(call install,--extra dev)
