@@ -1,0 +1,1 @@
+"""Score agents on games: result rows, intervals, paired tests."""

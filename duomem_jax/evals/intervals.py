@@ -1,0 +1,89 @@
+"""Intervals and paired tests for success on a fixed set of games.
+
+A game is the unit that is drawn: several seeds on one game are not independent, so the
+bootstraps resample games and keep all seeds of a game together. The seeds themselves are
+treated as given.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+
+CONFIDENCE = 0.95
+RESAMPLES = 10_000
+BLOCK = 500  # resamples drawn at once: all of them, times some thousand games, is a lot of memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % interval, all on the same scale."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def wilson(successes: int, n: int) -> Interval:
+    """Wilson score interval of a proportion (Wilson 1927), without continuity correction.
+
+    Raises:
+        ValueError: unless 0 <= successes <= n and n > 0.
+    """
+    if not 0 <= successes <= n or n == 0:
+        raise ValueError(f"{successes} successes of {n}")
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    p = successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    # At p = 0 and p = 1 one end is exactly the estimate; rounding must not cross it.
+    return Interval(p, min(max(0.0, centre - half), p), max(min(1.0, centre + half), p))
+
+
+def cluster_bootstrap(clusters: Sequence[Sequence[float]], *, seed: int = 0) -> Interval:
+    """Percentile bootstrap of the mean over all values, whole clusters resampled.
+
+    Args:
+        clusters: the values of each game, one per seed; games may have different counts.
+        seed: of the resampling, so a report is reproducible.
+
+    Raises:
+        ValueError: no cluster, or an empty one.
+    """
+    if not clusters or not all(len(c) for c in clusters):
+        raise ValueError("every cluster needs a value")
+    sums = np.array([math.fsum(c) for c in clusters])
+    counts = np.array([len(c) for c in clusters])
+    rng = np.random.default_rng(seed)
+    means = []
+    for _ in range(RESAMPLES // BLOCK):
+        pick = rng.integers(len(sums), size=(BLOCK, len(sums)))
+        means.append(sums[pick].sum(1) / counts[pick].sum(1))
+    ends = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    low, high = np.quantile(np.concatenate(means), ends)
+    return Interval(float(sums.sum() / counts.sum()), float(low), float(high))
+
+
+def paired_bootstrap(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -> Interval:
+    """Percentile bootstrap of mean(b - a), a[i] and b[i] belonging to the same game.
+
+    Raises:
+        ValueError: the lengths differ or are 0.
+    """
+    if len(a) != len(b):
+        raise ValueError(f"{len(a)} values against {len(b)}")
+    return cluster_bootstrap([[y - x] for x, y in zip(a, b, strict=True)], seed=seed)
+
+
+def mcnemar_exact(only_a: int, only_b: int) -> float:
+    """Two-sided exact p-value that both arms win equally often (McNemar 1947, binomial form).
+
+    Args:
+        only_a: games that only the first arm won.
+        only_b: games that only the second arm won.
+    """
+    n, k = only_a + only_b, min(only_a, only_b)
+    tail = sum(math.comb(n, i) for i in range(k + 1))
+    return min(1.0, float(2 * tail / 2**n))
