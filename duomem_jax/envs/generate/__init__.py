@@ -1,0 +1,6 @@
+"""New household games in ALFWorld's format, as many as wanted, close to the real ones."""
+
+from duomem_jax.envs.generate.files import write_games
+from duomem_jax.envs.generate.games import ROOMS, generate_games
+
+__all__ = ["ROOMS", "generate_games", "write_games"]

@@ -1,0 +1,79 @@
+"""Write a room and a goal as a PDDL problem of ALFWorld's domain."""
+
+from duomem_jax.envs.generate.room import Room
+from duomem_jax.envs.generate.statistics import APPLIANCES, shipped
+from duomem_jax.envs.generate.task import Task
+
+AGENT = "agent1"
+
+
+def problem_text(name: str, task: Task, room: Room) -> str:
+    """The whole problem: declarations, initial facts, goal."""
+    declared, facts = _receptacles(room)
+    more_declared, more_facts = _things(room, task)
+    places = {room.start.id, *(r.place.id for r in room.receptacles)}
+    places.update(t.place.id for t in room.things)
+    lines = [
+        f"(define (problem plan_{name})",
+        "(:domain alfred)",
+        "(:objects",
+        f"{AGENT} - agent",
+        *_types(room),
+        *declared,
+        *more_declared,
+        *(f"{i} - location" for i in sorted(places)),
+        ")",
+        "(:init",
+        *facts,
+        *more_facts,
+        f"(atLocation {AGENT} {room.start.id})",
+        ")",
+        f"(:goal {task.goal})",
+        ")",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _types(room: Room) -> list[str]:
+    """Declarations of all types there are: the domain names some that a room may not have."""
+    receptacles = {r.kind for r in room.receptacles} | shipped()["can_contain"].keys()
+    return [
+        *(f"{k}Type - otype" for k in shipped()["properties"]),
+        *(f"{k}Type - rtype" for k in sorted(receptacles)),
+    ]
+
+
+def _receptacles(room: Room) -> tuple[list[str], list[str]]:
+    """Declarations and facts of the receptacles and of what they can contain."""
+    declared, facts = [], []
+    for r in room.receptacles:
+        declared.append(f"{r.id} - receptacle")
+        facts.append(f"(receptacleType {r.id} {r.kind}Type)")
+        facts.append(f"(receptacleAtLocation {r.id} {r.place.id})")
+        if r.openable:
+            facts.append(f"(openable {r.id})")
+    present = {t.kind for t in room.things}
+    for k in sorted({r.kind for r in room.receptacles}):
+        held = shipped()["can_contain"].get(k, [])
+        facts += [f"(canContain {k}Type {o}Type)" for o in held if o in present]
+    return declared, facts
+
+
+def _things(room: Room, task: Task) -> tuple[list[str], list[str]]:
+    """Declarations and facts of the objects."""
+    declared, facts = [], []
+    for t in room.things:
+        declared.append(f"{t.id} - object")
+        facts.append(f"(objectType {t.id} {t.kind}Type)")
+        facts.append(f"(objectAtLocation {t.id} {t.place.id})")
+        facts += [f"({p} {t.id})" for p in shipped()["properties"][t.kind]]
+        if t.receptacle:
+            facts.append(f"(inReceptacle {t.id} {t.receptacle.id})")
+            if t.receptacle.kind == "Fridge" and _starts_cool(t.kind, task):
+                facts.append(f"(isCool {t.id})")
+    return declared, facts
+
+
+def _starts_cool(kind: str, task: Task) -> bool:
+    """As in the real games: only the wanted kind, unless cooling it is the task."""
+    return kind == task.kind and APPLIANCES.get(task.type) != "Fridge"
