@@ -1,0 +1,1 @@
+"""Episodes and examples on disk: render chat, tokenise, mask, pack, store, load."""
