@@ -111,6 +111,7 @@ class Decoder(nn.Module):
 
     config: ModelConfig
     lora: LoraConfig | None = None
+    remat: bool = False  # keep only each layer's input for the backward pass
 
     @nn.compact
     def __call__(self, tokens_BT, positions_BT, segment_ids_BT=None, cache=None, write_BT=None):
@@ -129,7 +130,7 @@ class Decoder(nn.Module):
         cos, sin = rope_tables(positions_BT, c.head_dim, c.rope_theta)
         context = Context(cos, sin, positions_BT, segment_ids_BT, write_BT)
         layers = nn.scan(
-            Layer,
+            nn.remat(Layer, prevent_cse=False) if self.remat else Layer,
             variable_axes={"params": 0, "lora": 0},
             split_rngs={"params": True, "lora": True},
             in_axes=(nn.broadcast, 0),

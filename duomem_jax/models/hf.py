@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,6 @@ def load_config(folder: str | os.PathLike, dtype: str = "float32") -> ModelConfi
         raise UserError(f"{path}: field {e} is missing; download the model again") from None
     except UserError as e:
         raise UserError(f"{path.parent}/{e}") from None
-    return _with_dtype(config, dtype)
-
-
-def _with_dtype(config: ModelConfig, dtype: str) -> ModelConfig:
-    from dataclasses import replace
-
     return replace(config, dtype=dtype)
 
 
@@ -64,7 +59,7 @@ class _Tensors:
         files = sorted(folder.glob("*.safetensors"))
         if not files:
             raise UserError(f"{folder}: no .safetensors file; give a folder with weights")
-        self._where = {}
+        self._where: dict[str, Any] = {}
         for file in files:
             try:
                 handle = safe_open(file, framework="numpy")
@@ -74,9 +69,15 @@ class _Tensors:
         self.folder = folder
 
     def __getitem__(self, name: str) -> np.ndarray:
+        return self._handle(name).get_tensor(name)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._handle(name).get_slice(name).get_shape())
+
+    def _handle(self, name: str) -> Any:
         if name not in self._where:
             raise UserError(f"{self.folder}: tensor {name} is missing; download the model again")
-        return self._where[name].get_tensor(name)
+        return self._where[name]
 
 
 def _put(tree: dict, path: tuple[str, ...], value: np.ndarray) -> None:
@@ -97,17 +98,16 @@ def load_pretrained(
         UserError: a missing or damaged file, an unsupported model.
     """
     config = load_config(folder, dtype)
-    tensors, params = _Tensors(Path(folder)), {}
+    tensors = _Tensors(Path(folder))
+    params: dict[str, Any] = {}
     for weight in FAMILIES[config.family].weights(config):
         layered = "{l}" in weight.hf
         names = [weight.hf.format(l=i) for i in range(config.n_layers)] if layered else [weight.hf]
-        out = None
+        shape = tensors.shape(names[0])
+        out = np.empty((len(names), *(shape[::-1] if weight.transpose else shape)), _NUMPY[dtype])
         for i, name in enumerate(names):  # one layer at a time: no second copy of the model
             x = tensors[name]
-            x = x.T if weight.transpose else x
-            if out is None:
-                out = np.empty((len(names), *x.shape), _NUMPY[dtype])
-            out[i] = x
+            out[i] = x.T if weight.transpose else x
         _put(params, weight.path, out if layered else out[0])
     return config, params
 

@@ -1,6 +1,7 @@
 """The small parts of a decoder layer: norm, rotary positions, projection with adapter."""
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -57,41 +58,25 @@ class Projection(nn.Module):
     def __call__(self, x_BTD):
         """Project the last axis of `x_BTD` to `features`, in the dtype of `x_BTD`."""
         D, dtype = x_BTD.shape[-1], x_BTD.dtype
-        part = nn.with_logical_partitioning
+        part: Any = nn.with_logical_partitioning
         kernel_DF = self.param(
             "kernel", part(nn.initializers.normal(0.02), self.axes), (D, self.features)
         )
         y_BTF = x_BTD @ kernel_DF.astype(dtype)
         if self.use_bias:
-            bias_F = self.param(
-                "bias", part(nn.initializers.zeros, self.axes[1:]), (self.features,)
-            )
-            y_BTF += bias_F.astype(dtype)
-        if self._adapted():
-            a_DR, b_RF = self._adapter(D)
+            zeros = part(nn.initializers.zeros, self.axes[1:])
+            y_BTF += self.param("bias", zeros, (self.features,)).astype(dtype)
+        given = self.has_variable("lora", "a") or self.is_mutable_collection("lora")
+        if self.lora is not None and self.name in self.lora.targets and given:
+            a_DR, b_RF = self._adapter(D, self.lora.rank)
             y_BTF += self.lora.scale * ((x_BTD @ a_DR.astype(dtype)) @ b_RF.astype(dtype))
         return y_BTF
 
-    def _adapted(self) -> bool:
-        """Whether this call applies an adapter: one is configured here and was passed in."""
-        if self.lora is None or self.name not in self.lora.targets:
-            return False
-        return self.has_variable("lora", "a") or self.is_mutable_collection("lora")
-
-    def _adapter(self, D: int):
-        R = self.lora.rank
-        a_DR = self.variable(
-            "lora",
-            "a",
-            lambda: nn.with_logical_partitioning(_peft_uniform, (self.axes[0], "rank"))(
-                self.make_rng("lora"), (D, R)
-            ),
-        )
-        b_RF = self.variable(
-            "lora",
-            "b",
-            lambda: nn.with_logical_partitioning(nn.initializers.zeros, ("rank", self.axes[1]))(
-                None, (R, self.features)
-            ),
-        )
+    def _adapter(self, D: int, R: int) -> tuple[jax.Array, jax.Array]:
+        """a_DR takes the kernel's input axis and b_RF its output axis, so both shard alike."""
+        part: Any = nn.with_logical_partitioning
+        init_a = part(_peft_uniform, (self.axes[0], "rank"))
+        init_b = part(nn.initializers.zeros, ("rank", self.axes[1]))
+        a_DR = self.variable("lora", "a", lambda: init_a(self.make_rng("lora"), (D, R)))
+        b_RF = self.variable("lora", "b", lambda: init_b(None, (R, self.features)))
         return a_DR.value, b_RF.value

@@ -21,10 +21,11 @@ class Model:
 
     config: ModelConfig
     lora: LoraConfig | None = None
+    remat: bool = False  # trade about a third more compute for activations of one layer only
 
     @cached_property
     def _decoder(self) -> Decoder:
-        return Decoder(self.config, self.lora)
+        return Decoder(self.config, self.lora, self.remat)
 
     def _boxed(self, key: jax.Array):
         tokens_BT = jnp.zeros((1, 1), jnp.int32)
@@ -93,5 +94,7 @@ class Model:
         return x_BTD, {**stores, "length": cache["length"] + n_new_B}
 
     def _apply(self, base, lora, *args):
+        if lora is not None and self.lora is None:
+            raise ValueError("an adapter was passed to a Model without a LoraConfig")
         variables = {"params": base} if lora is None else {"params": base, "lora": lora}
         return self._decoder.apply(variables, *args)

@@ -1,0 +1,20 @@
+"""Logical axis names to a mesh; the one place where the module library meets sharding."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from flax import linen as nn
+from jax.sharding import Mesh
+
+Rules = Sequence[tuple[str, Any]]  # logical name -> mesh axis, axes or None
+
+
+def axis_rules(rules: Rules) -> AbstractContextManager:
+    """Context in which the decoder's activation constraints are resolved by `rules`."""
+    return nn.logical_axis_rules(rules)
+
+
+def mesh_shardings(logical_axes: Any, mesh: Mesh, rules: Rules) -> Any:
+    """A tree of NamedSharding for a tree of logical PartitionSpecs."""
+    return nn.logical_to_mesh_sharding(logical_axes, mesh, rules)

@@ -1,0 +1,1 @@
+"""Losses on hidden states: the head is fused with the loss, chunk by chunk."""
