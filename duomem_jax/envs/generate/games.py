@@ -4,16 +4,14 @@ import random
 from collections.abc import Collection, Iterator
 
 from duomem_jax.envs.base import TASK_TYPES, Game
-from duomem_jax.envs.generate.odds import room_odds
+from duomem_jax.envs.generate.odds import Row, draw, room_odds, row_of
 from duomem_jax.envs.generate.plan import walkthrough
 from duomem_jax.envs.generate.problem import problem_text
 from duomem_jax.envs.generate.room import Furnisher
-from duomem_jax.envs.generate.statistics import shipped
+from duomem_jax.envs.generate.statistics import ROOMS
 from duomem_jax.envs.generate.task import choose_task, draw_needs
 from duomem_jax.envs.names import visible_names
 from duomem_jax.errors import UserError
-
-ROOMS = ("kitchen", "living_room", "bedroom", "bathroom")
 
 
 def generate_games(
@@ -39,38 +37,37 @@ def generate_games(
     Raises:
         UserError: an unknown room or task type, or no real game joins the two.
     """
-    pairs, weights = _joint_odds(rooms, task_types)
-    return (_game(seed, i, pairs, weights) for i in range(start, start + n))
+    kinds = _joint_odds(rooms, task_types)
+    return (_game(seed, i, kinds) for i in range(start, start + n))
 
 
-def _joint_odds(
-    rooms: Collection[str] | None, task_types: Collection[str] | None
-) -> tuple[list[tuple[str, str]], list[int]]:
+def _joint_odds(rooms: Collection[str] | None, task_types: Collection[str] | None) -> Row:
     """(room, task type) pairs that were asked for and exist, with their counts."""
     for word, asked, known in (("room", rooms, ROOMS), ("task type", task_types, TASK_TYPES)):
         if unknown := sorted(set(asked or ()) - set(known)):
             raise UserError(f"unknown {word} {unknown[0]!r}; choose from {', '.join(known)}")
     odds = {
-        (room, task_type): sum(sum(row.values()) for row in by_target.values())
-        for room in (ROOMS if rooms is None else sorted(rooms))
-        for task_type, by_target in shipped()["rooms"][room]["tasks"].items()
-        if task_types is None or task_type in task_types
+        (room, task_type): sum(weights)
+        for room in ROOMS
+        for task_type, (_, weights) in room_odds(room).tasks.items()
+        if (rooms is None or room in rooms) and (task_types is None or task_type in task_types)
     }
     if not odds:
         raise UserError(
             f"no game of task types {sorted(task_types or TASK_TYPES)} exists in rooms "
             f"{sorted(rooms or ROOMS)}; add a room or a task type"
         )
-    return list(odds), list(odds.values())
+    return row_of(odds)
 
 
-def _game(seed: int, i: int, pairs: list[tuple[str, str]], weights: list[int]) -> Game:
+def _game(seed: int, i: int, kinds: Row) -> Game:
     rng = random.Random(f"{seed}/{i}")
-    room_type, task_type = rng.choices(pairs, weights)[0]
-    task = choose_task(rng, room_type, task_type)
+    room_type, task_type = draw(rng, kinds)
+    odds = room_odds(room_type)
+    task = choose_task(rng, odds, task_type)
     room = None
     while room is None:  # seldom more than once: a needed object found no place
-        room = Furnisher(rng, room_odds(room_type)).room(draw_needs(rng, task))
+        room = Furnisher(rng, odds).room(draw_needs(rng, task))
     trial = f"trial_T{seed:08d}_{i // 1_000_000:06d}_{i % 1_000_000:06d}"
     ids = [t.id for t in room.receptacles] + [t.id for t in room.things]
     by_lower = visible_names(i.lower() for i in ids)

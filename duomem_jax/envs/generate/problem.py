@@ -1,5 +1,7 @@
 """Write a room and a goal as a PDDL problem of ALFWorld's domain."""
 
+import functools
+
 from duomem_jax.envs.generate.room import Room
 from duomem_jax.envs.generate.statistics import APPLIANCES, shipped
 from duomem_jax.envs.generate.task import Task
@@ -18,7 +20,7 @@ def problem_text(name: str, task: Task, room: Room) -> str:
         "(:domain alfred)",
         "(:objects",
         f"{AGENT} - agent",
-        *_types(room),
+        *_types(),
         *declared,
         *more_declared,
         *(f"{i} - location" for i in sorted(places)),
@@ -34,12 +36,14 @@ def problem_text(name: str, task: Task, room: Room) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _types(room: Room) -> list[str]:
-    """Declarations of all types there are: the domain names some that a room may not have."""
-    receptacles = {r.kind for r in room.receptacles} | shipped()["can_contain"].keys()
+@functools.cache
+def _types() -> list[str]:
+    """Declarations of the types of all rooms: the domain names some that a room may not have."""
+    rooms = shipped()["rooms"].values()
     return [
-        *(f"{k}Type - otype" for k in shipped()["properties"]),
-        *(f"{k}Type - rtype" for k in sorted(receptacles)),
+        f"{kind}Type - {sort}"
+        for sort, table in (("otype", "objects"), ("rtype", "receptacles"))
+        for kind in sorted({k for room in rooms for k in room[table]})
     ]
 
 
@@ -66,7 +70,7 @@ def _things(room: Room, task: Task) -> tuple[list[str], list[str]]:
         declared.append(f"{t.id} - object")
         facts.append(f"(objectType {t.id} {t.kind}Type)")
         facts.append(f"(objectAtLocation {t.id} {t.place.id})")
-        facts += [f"({p} {t.id})" for p in shipped()["properties"][t.kind]]
+        facts += [f"({p} {t.id})" for p in shipped()["properties"].get(t.kind, ())]
         if t.receptacle:
             facts.append(f"(inReceptacle {t.id} {t.receptacle.id})")
             if t.receptacle.kind == "Fridge" and _starts_cool(t.kind, task):

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass, field
 
 from duomem_jax.envs.generate import ids
-from duomem_jax.envs.generate.odds import RoomOdds, draw_number
+from duomem_jax.envs.generate.odds import RoomOdds, draw, draw_at_least, row_of
 from duomem_jax.envs.generate.statistics import BESIDE, FLOOR
 
 
@@ -78,16 +78,15 @@ class Furnisher:
         things = self._things(needs, receptacles)
         if things is None:
             return None
-        return Room(self._rng.randint(*self._odds.scenes), start, receptacles, things)
+        return Room(self._rng.choice(self._odds.scenes), start, receptacles, things)
 
     def _receptacles(self, needs: Needs) -> list[Receptacle]:
         found: list[Receptacle] = []
-        for kind in sorted(self._odds.receptacles.keys() | needs.receptacles):
-            histogram = self._odds.receptacles.get(kind, [])
-            for _ in range(draw_number(self._rng, histogram, int(kind in needs.receptacles))):
+        for kind, numbers in self._odds.receptacles.items():
+            for _ in range(draw_at_least(self._rng, numbers, int(kind in needs.receptacles))):
                 place = self._shared_place(kind, found) or self._new_place()
                 point = self._point_near((place.x / 4, self._rng.uniform(0.1, 2.0), place.z / 4), 1)
-                openable = self._rng.random() < self._odds.openable.get(kind, 0)
+                openable = self._rng.random() < self._odds.openable[kind]
                 found.append(
                     Receptacle(self._new_id(kind, point), kind, place, point, openable),
                 )
@@ -95,7 +94,7 @@ class Furnisher:
 
     def _shared_place(self, kind: str, found: list[Receptacle]) -> Place | None:
         """The place of an earlier receptacle, by the odds that two such kinds share one."""
-        for partner, chance in self._odds.shared.get(kind, {}).items():
+        for partner, chance in self._odds.shared[kind].items():
             if self._rng.random() >= chance:
                 continue
             taken = {r.place for r in found if r.kind == kind and partner != kind}
@@ -109,32 +108,30 @@ class Furnisher:
         for r in receptacles:
             by_kind.setdefault(r.kind, []).append(r)
         found = []
-        for kind in sorted(self._odds.objects.keys() | needs.things.keys()):
+        for kind, numbers in self._odds.objects.items():
             lying = needs.things.get(kind, 0)
-            number = lying or draw_number(self._rng, self._odds.objects[kind])
+            number = lying or draw(self._rng, numbers)
             if not number:
                 continue
             places = self._open_places(kind, by_kind, needs)
             if not places and lying:
                 return None
-            if not places:
-                continue
-            for where in self._rng.choices(*zip(*places, strict=True), k=number):
-                found.append(self._thing(kind, where, by_kind))
+            if places:
+                for where in self._rng.choices(*row_of(places), k=number):
+                    found.append(self._thing(kind, where, by_kind))
         return found
 
     def _open_places(
         self, kind: str, by_kind: dict[str, list[Receptacle]], needs: Needs
-    ) -> list[tuple[str, float]]:
+    ) -> dict[str, float]:
         """Places of this room where `kind` may lie, with their weights."""
         floor = kind not in needs.things
-        out = needs.keep_out[1] if needs.keep_out and needs.keep_out[0] == kind else None
-        return [
-            (place, weight)
-            for place, weight in self._odds.places[kind]
-            if (place in by_kind and place != out)
+        return {
+            place: weight
+            for place, weight in zip(*self._odds.places[kind], strict=True)
+            if (place in by_kind and (kind, place) != needs.keep_out)
             or (floor and (place == FLOOR or place.removeprefix(BESIDE) in by_kind))
-        ]
+        }
 
     def _thing(self, kind: str, where: str, by_kind: dict[str, list[Receptacle]]) -> Thing:
         if where == FLOOR:

@@ -11,8 +11,9 @@ import functools
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from duomem_jax.envs.base import Game
 from duomem_jax.io import atomic_write_text
@@ -20,6 +21,7 @@ from duomem_jax.io import atomic_write_text
 FILE = Path(__file__).with_name("statistics.json")
 FLOOR = "floor"  # a place that is no receptacle
 BESIDE = "beside "  # + receptacle kind: on the floor where that receptacle is reached from
+ALONE = "alone"  # of a receptacle: it is the first to be reached from its place
 LAMP_TASK = "look_at_obj_in_light"
 TWO_TASK = "pick_two_obj_and_place"
 APPLIANCES = {
@@ -36,23 +38,15 @@ PROPERTIES = (
     "sliceable",
     "toggleable",
 )
+ROOMS = ("kitchen", "living_room", "bedroom", "bathroom")  # scenes 1-30, 2xx, 3xx, 4xx
 
 _FACT = re.compile(r"\(([^()\s]+)((?: [^()\s]+)*)\)")
-_ROOMS = ((100, "kitchen"), (300, "living_room"), (400, "bedroom"), (500, "bathroom"))
 
 
-def parse_facts(pddl_problem: str) -> dict[str, set[tuple[str, ...]]]:
-    """Initial facts of a problem: predicate -> set of argument tuples."""
-    text = pddl_problem[pddl_problem.index("(:init") : pddl_problem.index("(:goal")]
-    facts: dict[str, set[tuple[str, ...]]] = defaultdict(set)
-    for predicate, args in _FACT.findall(text):
-        facts[predicate].add(tuple(args.split()))
-    return facts
-
-
-def room_of(scene: int) -> str:
-    """Room of a scene number: 1-30 kitchens, 2xx living rooms, 3xx bedrooms, 4xx bathrooms."""
-    return next(room for limit, room in _ROOMS if scene < limit)
+@functools.cache
+def shipped() -> dict[str, Any]:
+    """The statistics that come with the package."""
+    return json.loads(FILE.read_text())
 
 
 def parse_id(game_id: str) -> tuple[str, str, str, int]:
@@ -68,138 +62,75 @@ def needed_kinds(task_type: str, kind: str, target: str) -> tuple[set[str], set[
     return {target, APPLIANCES.get(task_type, target)}, {kind}
 
 
-def count(games: Iterable[Game]) -> dict:
-    """Aggregate counts over `games`, in the form of `statistics.json`."""
-    rooms: dict[str, _RoomCounts] = defaultdict(_RoomCounts)
-    targets: dict[str, Counter] = defaultdict(Counter)
-    steps: dict[str, list[int]] = defaultdict(list)
-    kinds: dict[str, set[str]] = defaultdict(set)
-    contain: dict[str, set[str]] = defaultdict(set)
+def count(games: Iterable[Game]) -> dict[str, Any]:
+    """Aggregate counts over `games`: nested dicts, a leaf says how often its path was seen."""
+    seen: Counter[tuple[str, ...]] = Counter()
     for game in games:
-        task_type, kind, target, scene = parse_id(game.id)
-        facts = parse_facts(game.pddl_problem)
-        rooms[room_of(scene)].add(facts, task_type, kind, target, scene)
-        steps[task_type].append(len(game.walkthrough))
-        types = {i: t.removesuffix("Type") for i, t in facts["objectType"]}
-        lying = {i for i, _ in facts["inReceptacle"] if types[i] == kind}
-        targets[task_type][len(lying)] += 1
-        for i, k in types.items():
-            kinds[k].update(p for p in PROPERTIES if (i,) in facts[p])
-        for r, o in facts["canContain"]:
-            contain[r.removesuffix("Type")].add(o.removesuffix("Type"))
-    return {
-        "games": sum(len(lengths) for lengths in steps.values()),
-        "properties": {k: [p for p in PROPERTIES if p in kinds[k]] for k in sorted(kinds)},
-        "can_contain": {k: sorted(contain[k]) for k in sorted(contain)},
-        "targets": {t: _histogram(targets[t]) for t in sorted(targets)},
-        "mean_steps": {t: round(sum(n) / len(n), 3) for t, n in sorted(steps.items())},
-        "rooms": {name: rooms[name].table() for _, name in _ROOMS if name in rooms},
-    }
+        seen.update(_sightings(game))
+    root: dict[str, Any] = {}
+    for path, n in sorted(seen.items()):
+        node = root
+        for key in path[:-1]:
+            node = node.setdefault(key, {})
+        node[path[-1]] = n
+    return root
 
 
-class _RoomCounts:
-    """Counts over the games of one room type."""
+def _sightings(game: Game) -> Iterator[tuple[str, ...]]:
+    """Paths in the statistics that this game adds one to."""
+    task_type, kind, target, scene = parse_id(game.id)
+    text = game.pddl_problem
+    facts: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+    for predicate, args in _FACT.findall(text, text.index("(:init"), text.index("(:goal")):
+        facts[predicate].add(tuple(args.split()))
+    objects = {i: t.removesuffix("Type") for i, t in facts["objectType"]}
+    receptacles = {i: t.removesuffix("Type") for i, t in facts["receptacleType"]}
+    yield "steps", task_type, str(len(game.walkthrough))
+    lying = {i for i, _ in facts["inReceptacle"] if objects[i] == kind}
+    yield "targets", task_type, str(len(lying))
+    for i, k in objects.items():
+        yield from (("properties", k, p) for p in PROPERTIES if (i,) in facts[p])
+    for r, o in facts["canContain"]:
+        yield "can_contain", r.removesuffix("Type"), o.removesuffix("Type")
 
-    def __init__(self):
-        self.scenes: list[int] = []
-        self.tasks: dict[str, dict[str, Counter]] = defaultdict(lambda: defaultdict(Counter))
-        # How many of a kind there are is counted where the task does not ask for that kind.
-        # Otherwise the asked-for games would count twice when generated: there the generator
-        # draws at least one, then draws again from odds that already hold them.
-        self.receptacles: dict[str, Counter] = defaultdict(Counter)
-        self.objects: dict[str, Counter] = defaultdict(Counter)
-        self.asked: Counter = Counter()
-        self.openable: Counter = Counter()
-        self.total: Counter = Counter()
-        self.spare: Counter = Counter()
-        self.shared: dict[str, Counter] = defaultdict(Counter)
-        self.places: dict[str, Counter] = defaultdict(Counter)
-
-    def add(self, facts: dict, task_type: str, kind: str, target: str, scene: int) -> None:
-        self.scenes.append(scene)
-        self.tasks[task_type][target][kind] += 1
-        types = {
-            i: t.removesuffix("Type") for p in ("objectType", "receptacleType") for i, t in facts[p]
-        }
-        needed_receptacles, needed_objects = needed_kinds(task_type, kind, target)
-        for predicate, table, needed in (
-            ("receptacleType", self.receptacles, needed_receptacles),
-            ("objectType", self.objects, needed_objects),
-        ):
-            self.asked.update(f"{predicate} {k}" for k in needed)
-            found = Counter(types[i] for i, _ in facts[predicate])
-            for k, n in found.items():
-                if k in needed:
-                    table[k]  # a kind seen only where asked for still gets a row
-                else:
-                    table[k][n] += 1
-        self.openable.update(types[i] for (i,) in facts["openable"])
-        self._add_shared(facts, types)
-        self._add_places(facts, types)
-
-    def _add_shared(self, facts: dict, types: dict[str, str]) -> None:
-        here: dict[str, list[str]] = defaultdict(list)
-        for i, location in facts["receptacleAtLocation"]:
-            here[location].append(types[i])
-        kinds = Counter(types[i] for i, _ in facts["receptacleAtLocation"])
-        self.total.update(kinds)
-        self.spare.update({k: n - 1 for k, n in kinds.items()})
-        for together in here.values():
-            first, *others = sorted(together)
-            for k in others:
-                self.shared[k][first] += 1
-
-    def _add_places(self, facts: dict, types: dict[str, str]) -> None:
-        receptacle_at = {loc: types[i] for i, loc in sorted(facts["receptacleAtLocation"])}
-        lies_in = {o: types[r] for o, r in sorted(facts["inReceptacle"])}
-        for o, location in facts["objectAtLocation"]:
-            place = lies_in.get(o)
-            if place is None:
-                near = receptacle_at.get(location)
-                place = BESIDE + near if near else FLOOR
-            self.places[types[o]][place] += 1
-
-    def table(self) -> dict:
-        n = len(self.scenes)
-
-        def histograms(predicate: str, table: dict[str, Counter]) -> dict[str, list[int]]:
-            free = {k: n - self.asked[f"{predicate} {k}"] for k in table}
-            return {
-                k: _histogram(Counter({0: free[k] - seen.total()}) + seen)
-                for k, seen in sorted(table.items())
-            }
-
-        def rate(k: str, partner: str) -> float:
-            whole = self.spare[k] if k == partner else self.total[k]
-            return round(self.shared[k][partner] / whole, 3)
-
-        return {
-            "games": n,
-            "scenes": [min(self.scenes), max(self.scenes)],
-            "tasks": {
-                t: {r: dict(sorted(o.items())) for r, o in sorted(by.items())}
-                for t, by in sorted(self.tasks.items())
-            },
-            "receptacles": histograms("receptacleType", self.receptacles),
-            "openable": {k: round(v / self.total[k], 3) for k, v in sorted(self.openable.items())},
-            "shared": {
-                k: {p: rate(k, p) for p in sorted(by) if rate(k, p) >= 0.005}
-                for k, by in sorted(self.shared.items())
-            },
-            "objects": histograms("objectType", self.objects),
-            "places": {k: dict(sorted(v.items())) for k, v in sorted(self.places.items())},
-        }
+    room = ("rooms", ROOMS[max(scene // 100 - 1, 0)])
+    yield *room, "scenes", f"{scene:03d}"
+    yield *room, "tasks", task_type, target, kind
+    # Of a kind that the task asks for there is one at least: how many there are is counted
+    # where the task does not ask, so that a generated room adds the asking only once.
+    for table, kinds, needed in zip(
+        ("receptacles", "objects"),
+        (receptacles, objects),
+        needed_kinds(task_type, kind, target),
+        strict=True,
+    ):
+        for k, n in Counter(kinds.values()).items():
+            yield *room, table, k, "asked" if k in needed else str(n)
+    for i, k in receptacles.items():
+        yield *room, "openable", k, "yes" if (i,) in facts["openable"] else "no"
+    yield from ((*room, "shared", *pair) for pair in _shared(facts, receptacles))
+    yield from ((*room, "places", *pair) for pair in _places(facts, objects, receptacles))
 
 
-def _histogram(counts: Counter) -> list[int]:
-    """Row whose entry i says how often the count i was seen; [] when never."""
-    return [counts[i] for i in range(max(counts, default=-1) + 1)]
+def _shared(facts: dict, receptacles: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Each receptacle's kind, and the kind of the first one reached from the same place."""
+    here = defaultdict(list)
+    for i, place in facts["receptacleAtLocation"]:
+        here[place].append(receptacles[i])
+    for first, *others in map(sorted, here.values()):
+        yield first, ALONE
+        yield from ((k, first) for k in others)
 
 
-@functools.cache
-def shipped() -> dict:
-    """The statistics that come with the package."""
-    return json.loads(FILE.read_text())
+def _places(
+    facts: dict, objects: dict[str, str], receptacles: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Each object's kind, and where it lies."""
+    reached_from = {place: receptacles[i] for i, place in sorted(facts["receptacleAtLocation"])}
+    lies_in = {o: receptacles[r] for o, r in sorted(facts["inReceptacle"])}
+    for o, place in facts["objectAtLocation"]:
+        floor = BESIDE + reached_from[place] if place in reached_from else FLOOR
+        yield objects[o], lies_in.get(o, floor)
 
 
 def main() -> None:
@@ -207,11 +138,9 @@ def main() -> None:
     from duomem_jax.envs.load import load_games
 
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--games", required=True, help="games to count, split train")
-    parser.add_argument("--out", default=FILE, help="where the statistics go")
-    args = parser.parse_args()
-    table = count(load_games(args.games, split="train"))
-    atomic_write_text(args.out, json.dumps(table, separators=(",", ":")) + "\n")
+    parser.add_argument("--games", required=True, help="games to count; their split train is")
+    table = count(load_games(parser.parse_args().games, split="train"))
+    atomic_write_text(FILE, json.dumps(table, separators=(",", ":")) + "\n")
 
 
 if __name__ == "__main__":

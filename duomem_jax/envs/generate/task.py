@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from duomem_jax.envs.generate.odds import draw_number
+from duomem_jax.envs.generate.odds import RoomOdds, draw, row_of
 from duomem_jax.envs.generate.room import Needs
 from duomem_jax.envs.generate.statistics import LAMP_TASK, TWO_TASK, needed_kinds, shipped
 
@@ -64,11 +64,9 @@ class Task:
         return form.format(o=self.kind, r=self.target)
 
 
-def choose_task(rng: random.Random, room: str, task_type: str) -> Task:
+def choose_task(rng: random.Random, odds: RoomOdds, task_type: str) -> Task:
     """Draw object and target of a task of this type as often as real games ask for them."""
-    by_target = shipped()["rooms"][room]["tasks"][task_type]
-    pairs = [((r, o), n) for r, row in by_target.items() for o, n in row.items()]
-    ((target, kind),) = rng.choices(*zip(*pairs, strict=True))
+    target, kind = draw(rng, odds.tasks[task_type])
     words = rng.choice(_WORDS[task_type]).format(o=kind.lower(), r=target.lower())
     return Task(task_type, kind, target, words)
 
@@ -76,8 +74,8 @@ def choose_task(rng: random.Random, room: str, task_type: str) -> Task:
 def draw_needs(rng: random.Random, task: Task) -> Needs:
     """What the room must hold: enough to solve the task, and not to have it solved already."""
     receptacles, _ = needed_kinds(task.type, task.kind, task.target)
-    at_least = 2 if task.type == TWO_TASK else 1
-    things = {task.kind: draw_number(rng, shipped()["targets"][task.type], at_least)}
+    numbers = {int(n): weight for n, weight in shipped()["targets"][task.type].items()}
+    things = {task.kind: draw(rng, row_of(numbers))}
     if task.type == LAMP_TASK:
         things[task.target] = 1
     # Real games start with no wanted object at the target, unless it must be treated first.
