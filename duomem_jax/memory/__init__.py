@@ -1,0 +1,1 @@
+"""Procedural memories: written from won episodes, kept in a bank, retrieved, maintained."""

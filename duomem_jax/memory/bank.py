@@ -1,0 +1,120 @@
+"""Memories that can be looked up by the text of a task."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from duomem_jax.data.manifest import content_hash
+from duomem_jax.data.reader import read_dataset
+from duomem_jax.errors import UserError
+from duomem_jax.memory.embed import Embedder
+from duomem_jax.memory.record import Memory, memory_from_record
+from duomem_jax.memory.vectors import distinct_keys, read_vectors
+
+SPLIT = "train"
+
+
+class MemoryBank:
+    """M memories over U distinct keys, ranked by the cosine of key and task.
+
+    Household tasks come from a few sentence patterns, so plain top-k returns k times the same
+    advice. Walking down the ranking, a memory is therefore passed over when its script was
+    already taken, or when its key is a near-duplicate of a taken one: cosine of at least
+    `embedder.same`, under which "put a clean plate in fridge" and "clean some plate and put it
+    in fridge" are one task. Of memories under one key the most successful stands for all.
+    """
+
+    def __init__(
+        self,
+        memories: Sequence[Memory],
+        embedder: Embedder,
+        vectors_UE: np.ndarray | None = None,
+        content: str = "",
+    ) -> None:
+        self.memories = tuple(memories)
+        self.config: dict[str, Any] = {"memories": content, "embedder": embedder.name}
+        self._embedder = embedder
+        self._groups: dict[str, list[Memory]] = {}
+        for memory in sorted(self.memories, key=_preference):
+            self._groups.setdefault(memory.key, []).append(memory)
+        self._keys = distinct_keys(list(self._groups))
+        if vectors_UE is None:
+            vectors_UE = embedder.embed(self._keys)
+        if len(vectors_UE) != len(self._keys):
+            raise UserError(
+                f"a matrix of {len(vectors_UE)} rows cannot serve {len(self._keys)} keys; run "
+                "`duomem memories` again in a new folder"
+            )
+        self._vectors_UE = vectors_UE
+
+    @classmethod
+    def load(
+        cls, folder: str | os.PathLike, embedder: Embedder, *, verify: bool | None = None
+    ) -> "MemoryBank":
+        """Open a stored bank.
+
+        Raises:
+            UserError: missing, damaged, or embedded by another embedder.
+        """
+        memories = [memory_from_record(r) for r in read_dataset(folder, SPLIT, verify=verify)]
+        vectors = read_vectors(Path(folder), embedder)
+        return cls(memories, embedder, vectors, content_hash(folder))
+
+    def __len__(self) -> int:
+        return len(self.memories)
+
+    def retrieve(self, task: str, k: int, *, exclude_game_id: str | None = None) -> list[Memory]:
+        """The k best memories for a task, best first; fewer when fewer differ.
+
+        Args:
+            exclude_game_id: the game being played; nothing learnt from it is returned.
+        """
+        return self.retrieve_many([task], k, exclude_game_ids=[exclude_game_id])[0]
+
+    def retrieve_many(
+        self, tasks: Sequence[str], k: int, *, exclude_game_ids: Sequence[str | None]
+    ) -> list[list[Memory]]:
+        """`retrieve` for many tasks; equal texts are embedded once."""
+        if not self._keys or k < 1 or not tasks:
+            return [[] for _ in tasks]
+        distinct = distinct_keys(tasks)
+        scores = self._embedder.embed(distinct) @ self._vectors_UE.T
+        # Rounded, since matrix products differ in the last bits between machines; the sort is
+        # stable and the keys are in order, so ties fall the same way everywhere.
+        order = np.argsort(-np.round(scores, 5), axis=1, kind="stable")
+        rank = dict(zip(distinct, order, strict=True))
+        return [
+            self._select(rank[task], k, exclude)
+            for task, exclude in zip(tasks, exclude_game_ids, strict=True)
+        ]
+
+    def _select(self, order_U: np.ndarray, k: int, exclude: str | None) -> list[Memory]:
+        taken: list[Memory] = []
+        rows: list[int] = []
+        for row in order_U:
+            memory = self._representative(self._keys[row], exclude)
+            if memory is None or any(_same_text(memory, other) for other in taken):
+                continue
+            cosines = self._vectors_UE[rows] @ self._vectors_UE[row]
+            if cosines.size and cosines.max() >= self._embedder.same:
+                continue
+            taken.append(memory)
+            rows.append(row)
+            if len(taken) == k:
+                break
+        return taken
+
+    def _representative(self, key: str, exclude: str | None) -> Memory | None:
+        return next((m for m in self._groups[key] if m.game_id != exclude), None)
+
+
+def _preference(memory: Memory) -> tuple[float, str]:
+    """Best first: the estimated success rate (one win and one loss assumed), then the id."""
+    return -(memory.successes + 1) / (memory.uses + 2), memory.id
+
+
+def _same_text(a: Memory, b: Memory) -> bool:
+    return a.text.lower().split() == b.text.lower().split()

@@ -1,0 +1,100 @@
+"""The stage from won episodes to a bank of memories."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from duomem_jax.data.episodes import Episode
+from duomem_jax.data.manifest import content_hash
+from duomem_jax.data.play import read_episodes
+from duomem_jax.data.reader import read_dataset
+from duomem_jax.data.store import DatasetSpec, WriteReport, write_dataset
+from duomem_jax.errors import UserError
+from duomem_jax.memory.bank import SPLIT
+from duomem_jax.memory.embed import Embedder
+from duomem_jax.memory.record import MEMORY_LAYOUT, Memory, make_memory, memory_to_record
+from duomem_jax.memory.vectors import write_vectors
+
+NAME = "memories"
+
+
+def build_memories(
+    episodes_folder: str | os.PathLike,
+    out: str | os.PathLike,
+    embedder: Embedder,
+    *,
+    write: Callable[[Episode], str],
+    writer: str,
+    split: str = "train",
+    shard: tuple[int, int] = (0, 1),
+) -> WriteReport:
+    """Write one memory per won episode, then embed their keys.
+
+    Resumes at the episode, and at the block of keys, where it stopped; finished, it does
+    nothing. Whoever completes the last shard embeds.
+
+    Args:
+        write: the script of a won episode; an empty one makes no memory.
+        writer: name of `write`, part of the bank's config.
+        split: of the episodes; the bank's own split is "train".
+
+    Raises:
+        UserError: bad input, no won episode, or an output folder of another config.
+    """
+    episodes = read_episodes(episodes_folder, split)
+
+    def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
+        for key in keys:
+            episode = episodes[int(key)]
+            text = write(episode).strip() if episode.success and episode.turns else ""
+            records = [memory_to_record(make_memory(episode, text))] if text else []
+            lost = int(not episode.success)
+            yield key, records, {"failed": lost, "no_script": 1 - lost - len(records)}
+
+    spec = DatasetSpec(
+        NAME,
+        MEMORY_LAYOUT,
+        SPLIT,
+        source={"episodes": content_hash(episodes_folder), "split": split},
+        config={"writer": writer},
+    )
+    report = write_dataset(out, [f"{i:08d}" for i in range(len(episodes))], make, spec, shard)
+    return finish_bank(Path(out), embedder, report)
+
+
+def finish_bank(folder: Path, embedder: Embedder, report: WriteReport) -> WriteReport:
+    """Embed a bank whose records are complete.
+
+    Raises:
+        UserError: it has no memory, or the embedder fails or is another one than before.
+    """
+    if report.status == "waiting":
+        return report
+    records = read_dataset(folder, SPLIT)
+    if not len(records):
+        raise UserError(f"{folder}: no memory, since no episode was won; play with a better player")
+    write_vectors(folder, [r["key"] for r in records], embedder)
+    return report
+
+
+def write_bank(
+    out: str | os.PathLike,
+    memories: list[Memory],
+    embedder: Embedder,
+    *,
+    source: dict[str, str],
+    config: dict[str, object],
+) -> WriteReport:
+    """Store memories that exist already, such as a maintained bank.
+
+    Raises:
+        UserError: as `build_memories`.
+    """
+    by_id = {m.id: m for m in memories}
+
+    def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
+        for key in keys:
+            yield key, [memory_to_record(by_id[key])], {}
+
+    spec = DatasetSpec(NAME, MEMORY_LAYOUT, SPLIT, source, config)
+    return finish_bank(Path(out), embedder, write_dataset(out, list(by_id), make, spec))

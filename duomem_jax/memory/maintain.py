@@ -1,0 +1,77 @@
+"""Keep a bank good: count uses, drop what misleads, add what was newly won (MemP's update)."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from duomem_jax.data.episodes import Episode
+from duomem_jax.data.manifest import content_hash
+from duomem_jax.data.play import read_episodes
+from duomem_jax.data.store import WriteReport
+from duomem_jax.memory.bank import MemoryBank
+from duomem_jax.memory.build import write_bank
+from duomem_jax.memory.embed import Embedder
+from duomem_jax.memory.record import Memory, make_memory
+
+# MemP (arXiv 2508.06433, zjunlp/MemP): judged after 3 uses, dropped below one win in two.
+MIN_USES = 3
+MIN_RATE = 0.5
+
+
+def credit(memories: Iterable[Memory], episodes: Iterable[Episode]) -> list[Memory]:
+    """Add to each memory the episodes it was shown in and how many of those were won."""
+    uses: dict[str, int] = {}
+    wins: dict[str, int] = {}
+    for episode in episodes:
+        for memory_id in set(episode.memory_ids):
+            uses[memory_id] = uses.get(memory_id, 0) + 1
+            wins[memory_id] = wins.get(memory_id, 0) + episode.success
+    return [
+        replace(m, uses=m.uses + uses.get(m.id, 0), successes=m.successes + wins.get(m.id, 0))
+        for m in memories
+    ]
+
+
+def prune(memories: Iterable[Memory]) -> list[Memory]:
+    """Drop memories that were shown `MIN_USES` times and won less than `MIN_RATE` of them."""
+    return [m for m in memories if m.uses < MIN_USES or m.successes / m.uses >= MIN_RATE]
+
+
+def add(
+    memories: Iterable[Memory], episodes: Iterable[Episode], write: Callable[[Episode], str]
+) -> list[Memory]:
+    """Append a memory for each won episode whose script is not in the bank under its task."""
+    kept = list(memories)
+    known = {(m.key, m.text) for m in kept}
+    for episode in episodes:
+        text = write(episode).strip() if episode.success and episode.turns else ""
+        if text and (episode.task, text) not in known:
+            known.add((episode.task, text))
+            kept.append(make_memory(episode, text))
+    return kept
+
+
+def update_memories(
+    bank_folder: str | os.PathLike,
+    episodes_folder: str | os.PathLike,
+    out: str | os.PathLike,
+    embedder: Embedder,
+    *,
+    write: Callable[[Episode], str],
+    writer: str,
+    split: str = "train",
+) -> WriteReport:
+    """Write a new bank: the old one credited and pruned by new episodes, and their own memories.
+
+    Raises:
+        UserError: bad input, or an output folder of another config.
+    """
+    bank = MemoryBank.load(bank_folder, embedder)
+    episodes = list(read_episodes(episodes_folder, split))
+    memories = add(prune(credit(bank.memories, episodes)), episodes, write)
+    source = {
+        "memories": content_hash(bank_folder),
+        "episodes": content_hash(episodes_folder),
+        "split": split,
+    }
+    return write_bank(out, memories, embedder, source=source, config={"writer": writer})

@@ -1,0 +1,108 @@
+"""The embedding matrix beside a bank: one row per distinct key, made by one named embedder."""
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from duomem_jax.data.journal import Journal
+from duomem_jax.data.manifest import content_hash
+from duomem_jax.errors import UserError
+from duomem_jax.io import atomic_write_bytes, atomic_write_text
+from duomem_jax.memory.embed import Embedder
+
+# Texts embedded between two saves: a killed run pays for at most these again.
+BLOCK = 1024
+
+
+def distinct_keys(keys: Sequence[str]) -> list[str]:
+    """Keys in the order of the matrix rows."""
+    return sorted(set(keys))
+
+
+def write_vectors(folder: Path, keys: Sequence[str], embedder: Embedder) -> None:
+    """Embed the distinct keys into `embeddings.npy` float32[U, E]; resumes where it stopped.
+
+    Raises:
+        UserError: the bank was embedded by another embedder, or the embedder fails.
+    """
+    facts = _facts(folder)
+    if facts is not None:
+        _refuse_other(folder, facts, embedder)
+        return
+    texts = distinct_keys(keys)
+    bank = content_hash(folder)
+    tag = hashlib.sha256(f"{embedder.name}\0{bank}".encode()).hexdigest()[:12]
+    journal = Journal(folder / f".embeddings-{tag}.journal")
+    try:
+        blocks = [texts[i : i + BLOCK] for i in range(0, len(texts), BLOCK)]
+        rows = []
+        for i, block in enumerate(blocks):
+            key = f"{i:08d}"
+            if key not in journal:
+                vectors = np.asarray(embedder.embed(block), np.float32)
+                journal.append(key, [vectors.tobytes()], {})
+            rows.append(np.frombuffer(journal.read(key)[0], np.float32).reshape(len(block), -1))
+        matrix = np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
+        buffer = io.BytesIO()
+        np.save(buffer, matrix, allow_pickle=False)
+        data = buffer.getvalue()
+        atomic_write_bytes(folder / "embeddings.npy", data)
+        facts = {
+            "embedder": embedder.name,
+            "bank": bank,
+            "rows": len(texts),
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+        # Last: its presence means that the matrix is whole.
+        atomic_write_text(folder / "embeddings.json", json.dumps(facts, indent=1) + "\n")
+    finally:
+        journal.close()
+    for path in folder.glob(".embeddings-*.journal"):
+        path.unlink(missing_ok=True)
+
+
+def read_vectors(folder: Path, embedder: Embedder) -> np.ndarray:
+    """The matrix float32[U, E], rows in the order of `distinct_keys`.
+
+    Raises:
+        UserError: missing, damaged, of another bank or by another embedder.
+    """
+    path = folder / "embeddings.npy"
+    facts = _facts(folder)
+    if facts is None:
+        raise UserError(f"{path}: not finished; run `duomem memories` to its end")
+    _refuse_other(folder, facts, embedder)
+    again = f"delete {path} and embeddings.json and run `duomem memories` again"
+    try:
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != facts["sha256"]:
+            raise UserError(f"{path}: content differs from the hash in embeddings.json; {again}")
+        return np.load(io.BytesIO(data), allow_pickle=False)
+    except (OSError, ValueError) as e:
+        raise UserError(f"{path}: not readable ({e}); {again}") from e
+
+
+def _facts(folder: Path) -> dict | None:
+    path = folder / "embeddings.json"
+    try:
+        facts = json.loads(path.read_text())
+        return {name: facts[name] for name in ("embedder", "bank", "rows", "sha256")}
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as e:
+        raise UserError(f"{path}: damaged; delete it and run `duomem memories` again") from e
+
+
+def _refuse_other(folder: Path, facts: dict, embedder: Embedder) -> None:
+    path = folder / "embeddings.json"
+    if facts["embedder"] != embedder.name:
+        raise UserError(
+            f"{path}: made by the embedder {facts['embedder']!r}, not {embedder.name!r}; choose "
+            "that one, or build the bank again in another folder"
+        )
+    if facts["bank"] != content_hash(folder):
+        raise UserError(f"{path}: belongs to another bank; delete it and run `duomem memories`")
