@@ -1,0 +1,54 @@
+"""What an ALFWorld task sentence asks for, read from the sentence alone."""
+
+import re
+from dataclasses import dataclass
+
+_ARTICLE = r"(?:a|an|some|the) "
+_PATTERNS = {
+    "pick_two_obj_and_place": (
+        r"put two (?P<object>\w+) (?:in|on) (?P<target>\w+)\.",
+        r"find two (?P<object>\w+) and put them (?:in|on) (?P<target>\w+)\.",
+    ),
+    "pick_clean_then_place_in_recep": (
+        rf"put {_ARTICLE}clean (?P<object>\w+) (?:in|on) (?P<target>\w+)\.",
+        rf"clean {_ARTICLE}(?P<object>\w+) and put it (?:in|on) (?P<target>\w+)\.",
+    ),
+    "pick_heat_then_place_in_recep": (
+        rf"put {_ARTICLE}hot (?P<object>\w+) (?:in|on) (?P<target>\w+)\.",
+        rf"heat {_ARTICLE}(?P<object>\w+) and put it (?:in|on) (?P<target>\w+)\.",
+    ),
+    "pick_cool_then_place_in_recep": (
+        rf"put {_ARTICLE}cool (?P<object>\w+) (?:in|on) (?P<target>\w+)\.",
+        rf"cool {_ARTICLE}(?P<object>\w+) and put it (?:in|on) (?P<target>\w+)\.",
+    ),
+    "look_at_obj_in_light": (
+        r"look at (?P<object>\w+) under the (?P<target>\w+)\.",
+        r"examine the (?P<object>\w+) with the (?P<target>\w+)\.",
+    ),
+    "pick_and_place_simple": (rf"put {_ARTICLE}(?P<object>\w+) (?:in|on) (?P<target>\w+)\.",),
+}
+TASK_TYPES = tuple(_PATTERNS)
+TREATMENTS = {
+    "pick_clean_then_place_in_recep": ("clean", "sinkbasin"),
+    "pick_heat_then_place_in_recep": ("heat", "microwave"),
+    "pick_cool_then_place_in_recep": ("cool", "fridge"),
+}
+"""Task type → the verb that treats the object and the kind of receptacle it needs."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A household task: `target` is a receptacle kind, or the lamp kind of a look task."""
+
+    type: str
+    object: str
+    target: str
+
+
+def parse_task(sentence: str) -> Task | None:
+    """Read one of the six task types from its sentence; None if it is none of them."""
+    for task_type, patterns in _PATTERNS.items():
+        for pattern in patterns:
+            if match := re.fullmatch(pattern, sentence.strip()):
+                return Task(task_type, match["object"], match["target"])
+    return None

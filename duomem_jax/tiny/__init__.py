@@ -1,0 +1,19 @@
+"""The embedded default: how the tiny teacher and the tiny student are made, and where they lie."""
+
+from importlib import resources
+from pathlib import Path
+
+from duomem_jax.errors import UserError
+
+NAMES = ("tiny-teacher", "tiny-student")
+
+
+def model_folder(name: str) -> Path:
+    """Folder of a model that ships with the package (a Hugging Face folder).
+
+    Raises:
+        UserError: no such model.
+    """
+    if name not in NAMES:
+        raise UserError(f"no model named {name!r} ships with duomem_jax; choose one of {NAMES}")
+    return Path(str(resources.files("duomem_jax.tiny"))) / "models" / name

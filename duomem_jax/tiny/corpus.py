@@ -1,0 +1,237 @@
+"""What the tiny models are pretrained on: played generated games, rendered as conversations.
+
+The teacher reads the expert at work. The student base reads explorers, who solve nothing, and
+experts following made-up procedures that are written in the conversation.
+"""
+
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from duomem_jax.data.episodes import Turn
+from duomem_jax.envs.base import Game
+from duomem_jax.envs.layout import APPLIANCES, layout_of
+from duomem_jax.envs.world import World
+from duomem_jax.memory.prompt import render_guidelines
+from duomem_jax.teachers.expert import Expert
+from duomem_jax.teachers.observation import kind
+from duomem_jax.teachers.prior import LocationPrior
+from duomem_jax.teachers.procedure import Procedure, script
+from duomem_jax.tiny.explorer import Explorer
+from duomem_jax.tiny.procedures import Verb, sample_verb
+
+MAX_STEPS = 50
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """A conversation to learn from.
+
+    Attributes:
+        turns: what was seen, thought and done.
+        slips: indices of turns that are mistakes made on purpose: shown, never learnt.
+        guidelines: text put before the first observation.
+    """
+
+    turns: tuple[Turn, ...]
+    slips: frozenset[int] = frozenset()
+    guidelines: str = ""
+
+
+def _slip(rng: random.Random, world: World, expert: Expert) -> str:
+    """A mistake a small model makes: a wrong number, a wrong place, an idle look."""
+    words = expert.proposed.split()
+    numbers = [i for i, word in enumerate(words) if word.isdigit()]
+    if numbers and rng.random() < 0.5:
+        at = rng.choice(numbers)
+        words[at] = str(max(1, int(words[at]) + rng.choice((-2, -1, 1, 2))))
+        return " ".join(words)
+    harmless = ("go to", "examine", "open", "close", "look", "inventory")
+    return rng.choice([c for c in world.admissible_commands() if c.startswith(harmless)])
+
+
+def play_procedure(
+    game: Game,
+    expert: Expert,
+    rng: random.Random,
+    *,
+    slip_rate: float = 0.0,
+    sentence: str | None = None,
+    procedure: Procedure | None = None,
+) -> tuple[list[Turn], set[int]] | None:
+    """Let the expert play, slipping at times.
+
+    Args:
+        game: what is played.
+        expert: who plays.
+        rng: source of the slips.
+        slip_rate: share of turns in which something else is done than the expert proposed.
+        sentence: task sentence to show instead of the game's own.
+        procedure: what the expert does instead of what the sentence asks for.
+
+    Returns:
+        (turns, indices of the slips), or None if it did not get there in time.
+    """
+    world = World(game)
+    observation = world.reset()
+    if sentence is not None:
+        observation = observation.replace(game.task, sentence)
+    expert.reset(observation, procedure)
+    turns: list[Turn] = []
+    slips: set[int] = set()
+    won = False
+    while len(turns) < MAX_STEPS and not (won if procedure is None else expert.done):
+        thought, action = expert.act(observation)
+        if rng.random() < slip_rate:
+            action = _slip(rng, world, expert)
+            slips.add(len(turns))
+        turns.append(Turn(observation, thought, action))
+        observation, won = world.step(action)
+        refused = observation.startswith("Nothing happens") and action == expert.proposed
+        expert.observe(action, observation)
+        if refused and procedure is not None:
+            return None
+    return (turns, slips) if (won if procedure is None else expert.done) else None
+
+
+def expert_transcripts(
+    games: Iterable[Game], prior: LocationPrior, seed: int, *, slip_rate: float = 0.06
+) -> Iterator[Transcript]:
+    """The teacher's corpus: won games, half of them with slips to recover from."""
+    expert = Expert(prior)
+    for i, game in enumerate(games):
+        rng = random.Random(f"{seed}/{i}")
+        played = play_procedure(
+            game, expert, rng, slip_rate=slip_rate if rng.random() < 0.5 else 0.0
+        )
+        if played:
+            turns, slips = played
+            yield Transcript(tuple(turns), frozenset(slips))
+
+
+def _kinds(rng: random.Random, game: Game) -> dict | None:
+    """Random kinds of object, target and lamp that this room can serve, and what it admits."""
+    layout = layout_of(game)
+    inside = {o for o, _ in layout.problem.facts.get("inreceptacle", ())}
+    named = {o: kind(layout.names[o]) for o in inside}
+    liftable = sorted({named[o] for o in inside if o in layout.traits["pickupable"]})
+    if not liftable:
+        return None
+    wanted = rng.choice(liftable)
+    thing = next(o for o in sorted(inside) if named[o] == wanted)
+    targets = sorted({kind(layout.names[r]) for r in layout.fits[thing]})
+    lamps = sorted({k for k in named.values() if k.endswith("lamp")})
+    return {
+        "object": wanted,
+        "target": rng.choice(targets) if targets else "",
+        "lamp": rng.choice(lamps) if lamps else "",
+        "capable": [
+            verb
+            for verb, (_, trait) in APPLIANCES.items()
+            if thing in layout.traits[trait] and layout.appliances[verb]
+        ],
+        "two": sum(k == wanted for k in named.values()) > 1,
+    }
+
+
+def _fields(kinds: dict) -> dict[str, str]:
+    return {k: kinds[k] for k in ("object", "target", "lamp")}
+
+
+def _sample(rng: random.Random, kinds: dict) -> Verb:
+    return sample_verb(
+        rng,
+        kinds["capable"],
+        target=bool(kinds["target"]) and rng.random() < 0.85,
+        lamp=bool(kinds["lamp"]),
+        two=kinds["two"],
+    )
+
+
+def made_up_transcript(
+    game: Game, others: list[dict], expert: Expert, rng: random.Random, *, slip_rate: float = 0.05
+) -> Transcript | None:
+    """One made-up task, with its procedure written for other objects and places.
+
+    Args:
+        game: the room to play in; its own task is not shown.
+        others: kinds met in other rooms, which the written procedures are about.
+        expert: who plays.
+        rng: source of the verb, the kinds and the slips.
+        slip_rate: see `play_procedure`.
+    """
+    kinds = _kinds(rng, game)
+    if kinds is None:
+        return None
+    verb = _sample(rng, kinds)
+    sentence, procedure = verb.fill(_fields(kinds))
+    played = play_procedure(
+        game, expert, rng, slip_rate=slip_rate, sentence=sentence, procedure=procedure
+    )
+    if played is None:
+        return None
+    guidelines = _written(rng, verb, others)
+    turns, slips = played
+    return Transcript(tuple(turns), frozenset(slips), guidelines)
+
+
+def _written(rng: random.Random, verb: Verb, others: list[dict]) -> str:
+    """One to three procedures: the one that helps, and at times others that do not."""
+
+    def example(v: Verb) -> dict[str, str] | None:
+        kinds = rng.choice(others)
+        needed = {goal.what for goal in v.skeleton if goal.what}
+        if not all(kinds[what] for what in needed):
+            return None
+        sentence, procedure = v.fill(_fields(kinds))
+        return {"task_name": sentence, "guidelines": script(procedure)}
+
+    def surely(v: Verb) -> dict[str, str]:
+        while (written := example(v)) is None:
+            pass
+        return written
+
+    memories = [surely(verb) for _ in range(rng.choices((1, 2), (2, 1))[0])]
+    if rng.random() < 0.35:
+        memories.append(surely(_sample(rng, rng.choice(others))))
+    rng.shuffle(memories)
+    return render_guidelines(memories)
+
+
+def exploring_transcript(game: Game, rng: random.Random) -> Transcript | None:
+    """A wandering through a room under a made-up task that nothing explains."""
+    kinds = _kinds(rng, game)
+    if kinds is None:
+        return None
+    world = World(game)
+    sentence, _ = _sample(rng, kinds).fill(_fields(kinds))
+    observation = world.reset().replace(game.task, sentence)
+    explorer = Explorer(rng)
+    explorer.reset(observation)
+    turns = []
+    for _ in range(rng.randint(6, 24)):
+        thought, action = explorer.act(observation)
+        turns.append(Turn(observation, thought, action))
+        observation, _won = world.step(action)
+    return Transcript(tuple(turns))
+
+
+def general_transcripts(
+    games: Iterable[Game], prior: LocationPrior, seed: int, *, explore_share: float = 0.2
+) -> Iterator[Transcript]:
+    """The student base's corpus: explorers, and made-up procedures being followed."""
+    expert = Expert(prior)
+    others: list[dict] = []
+    for i, game in enumerate(games):
+        rng = random.Random(f"{seed}/{i}")
+        seen = _kinds(rng, game)
+        if seen is not None:
+            others = [*others[-199:], seen]
+        if len(others) < 20:
+            continue
+        if rng.random() < explore_share:
+            transcript = exploring_transcript(game, rng)
+        else:
+            transcript = made_up_transcript(game, others, expert, rng)
+        if transcript is not None:
+            yield transcript

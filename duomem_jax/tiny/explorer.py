@@ -1,0 +1,64 @@
+"""A policy that does not know what to do: it wanders, opens, picks things up and tries them.
+
+Its transcripts show a tiny model how the world answers without showing how any task is solved.
+"""
+
+import random
+
+from duomem_jax.teachers.observation import Beliefs, kind
+from duomem_jax.teachers.procedure import APPLIANCE
+
+Step = tuple[str, str]
+
+
+class Explorer:
+    """Wanders at random, saying what it does; never pursues the task."""
+
+    def __init__(self, rng: random.Random):
+        self.rng = rng
+
+    def reset(self, first_observation: str) -> None:
+        """Start a game from the text of its reset."""
+        self.beliefs = Beliefs.from_first(first_observation)
+        self.action = ""
+
+    def act(self, observation: str) -> Step:
+        """(thought, action) after `observation`."""
+        if self.action:
+            self.beliefs.update(self.action, observation)
+            thought, self.action = self._wander()
+        else:
+            _, self.action = self._leave()
+            thought = f"I do not know how to do this. I look around. Next is {self.action[6:]}."
+        return thought, self.action
+
+    def _leave(self) -> Step:
+        place = self.rng.choice([p for p in self.beliefs.receptacles if p != self.beliefs.here])
+        return f"Next is {place}.", f"go to {place}"
+
+    def _wander(self) -> Step:
+        here = self.beliefs.here
+        if here and self.beliefs.closed and self.rng.random() < 0.8:
+            return "It is closed. Open it.", f"open {here}"
+        return self.rng.choice(self._options())
+
+    def _options(self) -> list[Step]:
+        """What could be done here, going elsewhere being the likeliest."""
+        options = [self._leave() for _ in range(4)]
+        here, held = self.beliefs.here, self.beliefs.holding
+        visible = [] if self.beliefs.closed or not here else self.beliefs.contents.get(here, [])
+        lamps = [name for name in visible if kind(name).endswith("lamp")]
+        options += [(f"I see {name}. Use it.", f"use {name}") for name in lamps]
+        if held is None:
+            options += [("Check it.", "inventory")] if self.rng.random() < 0.1 else []
+            options += [(f"I see {n}. Take it.", f"take {n} from {here}") for n in visible[:3]]
+            return options
+        options.append(("Examine it.", f"examine {held}"))
+        if here and not self.beliefs.closed:
+            options += [("Put it.", f"move {held} to {here}")] * 2
+        options += [
+            (f"{verb.capitalize()} it.", f"{verb} {held} with {here}")
+            for verb, appliance in APPLIANCE.items()
+            if here and kind(here) == appliance
+        ]
+        return options
