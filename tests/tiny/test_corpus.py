@@ -1,0 +1,111 @@
+"""The tiny models' corpora: what they must show, and what they must never show."""
+
+import itertools
+import random
+
+import pytest
+
+from duomem_jax.data.tokens import chat_tokens, load_tokenizer
+from duomem_jax.envs.generate import generate_games
+from duomem_jax.memory.prompt import GUIDELINES_HEADER
+from duomem_jax.teachers.observation import task_sentence
+from duomem_jax.teachers.prior import LocationPrior
+from duomem_jax.teachers.tasks import parse_task
+from duomem_jax.tiny.corpus import expert_transcripts, general_transcripts
+from duomem_jax.tiny.procedures import REAL_SKELETONS, made_up_words, sample_verb
+from duomem_jax.tiny.rows import _all_but_slips, messages
+from duomem_jax.tiny.tokenizer import pieces, save_tokenizer, vocabulary
+
+
+@pytest.fixture(scope="module")
+def general():
+    return list(general_transcripts(generate_games(150, 3), LocationPrior.default(), 3))
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory, general):
+    folder = tmp_path_factory.mktemp("tokenizer")
+    texts = [m["content"] for t in general for m in messages(t)]
+    save_tokenizer(folder, vocabulary(texts), max_length=1024)
+    return load_tokenizer(folder)
+
+
+def test_the_students_corpus_never_shows_a_real_task(general):
+    assert len(general) > 80
+    for transcript in general:
+        assert parse_task(task_sentence(transcript.turns[0].observation)) is None
+
+
+def test_made_up_procedures_are_never_the_real_ones():
+    rng = random.Random(0)
+    for _ in range(2000):
+        verb = sample_verb(
+            rng,
+            rng.sample(["clean", "heat", "cool"], rng.randint(0, 3)),
+            target=rng.random() < 0.8,
+            lamp=rng.random() < 0.5,
+            two=rng.random() < 0.5,
+        )
+        assert verb.skeleton not in REAL_SKELETONS
+        assert (
+            parse_task(verb.fill({"object": "mug", "target": "desk", "lamp": "desklamp"})[0])
+            is None
+        )
+
+
+def test_made_up_words_are_unknown_to_the_world():
+    assert len(set(made_up_words())) == 80
+    assert not {"put", "clean", "heat", "cool", "look", "find", "examine"} & set(made_up_words())
+
+
+def test_a_task_is_followed_only_when_its_procedure_is_written(general):
+    for transcript in general:
+        knows = not transcript.turns[0].thought.startswith("I do not know")
+        assert knows == transcript.guidelines.startswith(GUIDELINES_HEADER)
+
+
+def test_guidelines_speak_of_other_things_most_of_the_time(general):
+    followed = [t for t in general if t.guidelines]
+    same = sum(task_sentence(t.turns[0].observation) in t.guidelines for t in followed)
+    assert same < len(followed) / 4
+
+
+def test_corpora_are_functions_of_their_seed():
+    def first(seed):
+        games = generate_games(30, seed)
+        return list(itertools.islice(expert_transcripts(games, LocationPrior.default(), seed), 5))
+
+    assert first(7) == first(7)
+    assert first(7) != first(8)
+
+
+def test_slips_are_shown_but_not_learnt(tokenizer):
+    games = generate_games(60, 11)
+    slipped = [
+        t for t in expert_transcripts(games, LocationPrior.default(), 11, slip_rate=0.3) if t.slips
+    ]
+    assert slipped
+    for transcript in slipped:
+        example = chat_tokens(tokenizer).conversations([messages(transcript)])[0]
+        tokens, mask = _all_but_slips(example, transcript.slips)
+        unlearnt = tokenizer.decode([t for t, m in zip(tokens, mask, strict=True) if not m])
+        expected = "".join(
+            f"Thought: {transcript.turns[k].thought}\nAction: {transcript.turns[k].action}<|end|>"
+            for k in sorted(transcript.slips)
+        )
+        assert unlearnt == expected
+
+
+def test_any_text_survives_the_tokenizer(tokenizer, general):
+    for text in ("", "Zażółć <b>\t\n  x", "a mug 12345", general[0].turns[0].observation):
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+def test_numbers_and_phrases_are_single_tokens(tokenizer):
+    text = "You arrive at shelf 12. On the shelf 12, you see nothing."
+    assert tokenizer.convert_ids_to_tokens(tokenizer.encode(text))[:3] == [
+        "YouĠarriveĠat",
+        "Ġshelf",
+        "Ġ12",
+    ]
+    assert "".join(pieces(text)) == text
