@@ -1,6 +1,6 @@
 """The facade over the decoder: trees in, arrays out; nobody else sees the module system."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import jax
@@ -43,6 +43,14 @@ class Model:
     def logical_axes(self) -> dict:
         """{"params": ..., "lora": ...}: per leaf a PartitionSpec of logical axis names."""
         return nn.get_partition_spec(jax.eval_shape(self._boxed, jax.random.key(0)))
+
+    def shapes(self) -> dict:
+        """{"params": ..., "lora": ...} trees of ShapeDtypeStruct, unboxed."""
+        return nn.unbox(jax.eval_shape(self._boxed, jax.random.key(0)))
+
+    def with_lora(self, lora: LoraConfig | None) -> "Model":
+        """The same model prepared for adapters of another shape."""
+        return replace(self, lora=lora)
 
     def hidden(self, base, tokens_BT, positions_BT, segment_ids_BT, lora=None) -> jax.Array:
         """x_BTD after the final norm; each token sees its own segment up to itself.

@@ -1,0 +1,177 @@
+"""What a training run is: frozen dataclasses, an experiment file, typed overrides.
+
+`configs/<name>.py` has `get_config() -> TrainConfig`; on the command line every field can be
+replaced with `--field value`, nested ones with dots (`--lora.rank 32`).
+"""
+
+import contextlib
+import dataclasses
+import importlib.util
+import io
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from duomem_jax.errors import UserError
+from duomem_jax.lora.config import LoraConfig
+from duomem_jax.models.config import ModelConfig
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Update rule and learning-rate schedule."""
+
+    name: Literal["adamw", "muon"] = "adamw"  # muon: hidden matrices; adamw for the rest
+    learning_rate: float = 1e-3  # at the peak; muon's updates have adamw's size (RMS 0.2)
+    schedule: Literal["cosine", "linear"] = "cosine"  # from the peak to 0 at the last step
+    warmup_steps: int = 0
+    weight_decay: float = 0.0  # on matrices only
+    b2: float = 0.99  # Adam's second-moment decay
+    clip: float = 1.0  # largest global norm of the gradient
+
+
+@dataclass(frozen=True)
+class MeshConfig:
+    """How many devices each mesh axis has."""
+
+    data: int = -1  # -1: all devices the other axes leave
+    fsdp: int = 1
+    tensor: int = 1
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run; the resolved form is written beside everything it makes."""
+
+    base: str  # Hugging Face folder: weights and tokenizer (tokenizer only, if `model` is set)
+    data: str  # folder of packed examples
+    output: str  # checkpoints, metrics and the exported result
+    split: str = "train"
+    trainable: Literal["lora", "all"] = "lora"
+    model: ModelConfig | None = None  # a fresh model of this shape instead of base's weights
+    adapter: str = ""  # PEFT folder to start from; empty: a fresh adapter
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+    steps: int = 1000
+    global_batch: int = 16  # packed rows a step, over all hosts
+    seed: int = 0
+    dtype: Literal["float32", "bfloat16"] = "float32"  # of the compute; trained trees are float32
+    remat: bool = False  # recompute each layer in the backward pass; for large models
+    checkpoint_every: int = 200
+    log_every: int = 10
+
+
+def load_config(path: str, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read an experiment file and apply command-line overrides.
+
+    Raises:
+        UserError: no such file, no `get_config`, an unknown field or a wrong type.
+    """
+    return _override(_from_file(Path(path)), overrides)
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """The resolved config as JSON-able values."""
+    return dataclasses.asdict(config)
+
+
+def _from_file(path: Path) -> TrainConfig:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UserError(f"{path}: no such config; give a file like configs/<name>.py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        config = module.get_config()
+    except UserError as e:
+        raise UserError(f"{path}: {e}") from None
+    except Exception as e:  # whatever the file does wrong, one sentence is what helps
+        raise UserError(f"{path}: {type(e).__name__}: {e}; correct the file") from None
+    if not isinstance(config, TrainConfig):
+        raise UserError(f"{path}: get_config() gives {type(config).__name__}, not a TrainConfig")
+    check_types(config, str(path))
+    return config
+
+
+def check_types(config: Any, where: str, prefix: str = "") -> None:
+    """Raise UserError naming the first field whose value has another type than declared."""
+    for name, hint in typing.get_type_hints(type(config)).items():
+        value = getattr(config, name)
+        if not _fits(value, hint):
+            shown = str(getattr(hint, "__name__", hint) if isinstance(hint, type) else hint)
+            raise UserError(
+                f"{where}: field {prefix}{name} is {value!r}; give {shown.replace('typing.', '')}"
+            )
+        if dataclasses.is_dataclass(value):
+            check_types(value, where, f"{prefix}{name}.")
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        return value in args
+    if origin in (types.UnionType, typing.Union):
+        return any(_fits(value, arg) for arg in args)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(v, args[0]) for v in value)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, hint) and (hint is not int or not isinstance(value, bool))
+
+
+def _override(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
+    try:
+        return _parse(config, args)
+    except SystemExit as e:
+        if not e.code:
+            raise  # --help
+    # The parser says only that something is wrong; one option alone says which.
+    for option in _options(args):
+        try:
+            _parse(config, option)
+        except SystemExit:
+            raise UserError(_complaint(config, option)) from None
+    raise UserError(f"command line: cannot read {' '.join(args)!r}; see --help")
+
+
+def _parse(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
+    import tyro
+
+    wanted_help = any(a in ("-h", "--help") for a in args)
+    sink = contextlib.nullcontext() if wanted_help else contextlib.redirect_stderr(io.StringIO())
+    with sink:
+        return tyro.cli(
+            tyro.conf.AvoidSubcommands[TrainConfig],
+            default=config,
+            args=list(args),
+            prog="train.py --config FILE",
+        )
+
+
+def _options(args: Sequence[str]) -> list[list[str]]:
+    """Split ['--a', '1', '--b.c', '2'] at the option names."""
+    out: list[list[str]] = []
+    for arg in args:
+        if arg.startswith("--") or not out:
+            out.append([])
+        out[-1].append(arg)
+    return out
+
+
+def _complaint(config: Any, option: list[str]) -> str:
+    name, equals, value = option[0].partition("=")
+    dotted = name.lstrip("-").replace("-", "_")
+    owner, hint = config, None
+    for part in dotted.split("."):
+        hints = typing.get_type_hints(type(owner)) if dataclasses.is_dataclass(owner) else {}
+        if part not in hints:
+            known = ", ".join(hints) if hints else "none"
+            return f"command line: no field {name}; choose from {known}"
+        owner, hint = getattr(owner, part), hints[part]
+    shown = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+    given = value if equals else " ".join(option[1:])
+    return f"command line: field {name} cannot be {given!r}; give {shown}"

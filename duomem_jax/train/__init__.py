@@ -1,0 +1,1 @@
+"""Everything a run needs: mesh, state, step, checkpoints, metrics, export."""

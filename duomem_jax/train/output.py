@@ -1,0 +1,66 @@
+"""The output folder of a run: claimed by one config, filled with what it made."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from duomem_jax.config import TrainConfig, to_dict
+from duomem_jax.errors import UserError
+from duomem_jax.io import atomic_write_text
+
+CONFIG = "config.json"
+# May differ on a restart: they change how a run goes, not what it makes.
+FREE = ("output", "mesh", "checkpoint_every", "log_every")
+
+
+def check_output(config: TrainConfig) -> None:
+    """Raise UserError when the output folder holds something else than this run."""
+    folder = Path(config.output)
+    path, mine = folder / CONFIG, json.loads(json.dumps(to_dict(config)))
+    if path.exists():
+        try:
+            theirs = json.loads(path.read_text())
+        except ValueError:
+            raise UserError(f"{path}: not valid JSON; delete {folder} or choose another") from None
+        changed = [key for key in mine if key not in FREE and mine[key] != theirs.get(key)]
+        if changed:
+            raise UserError(
+                f"{path}: the folder belongs to a run with another {', '.join(changed)}; "
+                "choose another output folder"
+            )
+    elif folder.is_dir() and any(folder.iterdir()):
+        raise UserError(f"{folder}: not empty and without {CONFIG}; choose another output folder")
+    elif folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; choose another output folder")
+
+
+def claim(config: TrainConfig) -> Path:
+    """Create the output folder with the resolved config, or return to it.
+
+    Raises:
+        UserError: the folder belongs to another run, or is not writable.
+    """
+    check_output(config)
+    folder = Path(config.output)
+    atomic_write_text(folder / CONFIG, json.dumps(to_dict(config), indent=2) + "\n")
+    return folder
+
+
+def copy_tokenizer(source: str, target: Path) -> None:
+    """Copy every file of a Hugging Face folder that is neither weights nor config.json."""
+    for file in sorted(Path(source).iterdir()):
+        weights = file.suffix in (".safetensors", ".bin", ".pt") or "index.json" in file.name
+        if file.is_file() and not weights and file.name != CONFIG:
+            shutil.copyfile(file, target / file.name)
+
+
+def describe(config: TrainConfig, fingerprint: str) -> dict[str, Any]:
+    """What an adapter or checkpoint has to remember to be used again."""
+    lora = {"rank": config.lora.rank, "alpha": config.lora.alpha, "targets": config.lora.targets}
+    return {
+        "base": config.base,
+        "base_fingerprint": fingerprint,
+        **(json.loads(json.dumps(lora)) if config.trainable == "lora" else {}),
+        "config": json.loads(json.dumps(to_dict(config))),
+    }

@@ -1,0 +1,57 @@
+"""What changes during a run, and where each piece of it lies on the mesh."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class TrainState:
+    """The trained tree (an adapter, or all parameters) and what the optimizer remembers."""
+
+    step: Any  # int32, updates done
+    params: Any  # float32
+    opt_state: Any
+    rng: Any  # uint32[2], key data
+
+
+def state_shardings(
+    tx: optax.GradientTransformation, params: Any, shardings: Any, mesh: Mesh
+) -> TrainState:
+    """A TrainState of NamedSharding: moments lie as their parameters, the rest is replicated.
+
+    Without it `jit(tx.init)` leaves all moments on one device.
+
+    Args:
+        tx: the optimizer.
+        params: trained tree, or its shapes.
+        shardings: NamedSharding for each leaf of `params`.
+        mesh: the mesh.
+    """
+    replicated = NamedSharding(mesh, P())
+    opt_state = optax.tree_map_params(
+        tx,
+        lambda _, sharding: sharding,
+        jax.eval_shape(tx.init, params),
+        shardings,
+        transform_non_params=lambda _: replicated,
+    )
+    return TrainState(replicated, shardings, opt_state, replicated)
+
+
+def init_state(
+    tx: optax.GradientTransformation, params: Any, shardings: TrainState, seed: int
+) -> TrainState:
+    """State at step 0 around `params`, already in place on the mesh."""
+
+    def make(params: Any) -> TrainState:
+        rng = jax.random.key_data(jax.random.key(seed))
+        return TrainState(jnp.int32(0), params, tx.init(params), rng)
+
+    return jax.jit(make, out_shardings=shardings)(params)

@@ -1,0 +1,77 @@
+"""A tiny base model, a tiny packed dataset and a config on disk, shared by the train tests."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from duomem_jax.data.pack import row_layout
+from duomem_jax.data.store import DatasetSpec, ShardWriter
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.hf import save_pretrained
+from duomem_jax.models.model import Model
+
+TINY = ModelConfig("qwen3", 64, 32, 2, 4, 2, 8, 48, max_len=64)
+T = 32
+
+CONFIG = """
+from duomem_jax.config import MeshConfig, OptimizerConfig, TrainConfig
+from duomem_jax.lora.config import LoraConfig
+
+
+def get_config():
+    return TrainConfig(
+        base={base!r},
+        data={data!r},
+        output={output!r},
+        lora=LoraConfig(rank=2, alpha=4.0, targets=("q_proj", "v_proj", "down_proj")),
+        optimizer=OptimizerConfig(learning_rate=1e-2, warmup_steps=2),
+        mesh=MeshConfig(data=1),
+        steps=6,
+        global_batch=8,
+        checkpoint_every=2,
+        log_every=2,
+    )
+"""
+
+
+def make_rows(n):
+    """Counting sequences: learnable, and the loss must fall."""
+    rng = np.random.default_rng(0)
+    for _ in range(n):
+        cut = int(rng.integers(8, T - 8))
+        tokens = np.concatenate([np.arange(cut) + rng.integers(64), np.arange(T - cut)]) % 64
+        segments = np.repeat([1, 2], [cut, T - cut])
+        mask = rng.random(T) < 0.5
+        yield {
+            "tokens": tokens.astype(np.int32),
+            "segment_ids": segments.astype(np.uint8),
+            "loss_mask": mask.astype(np.uint8),
+        }
+
+
+@pytest.fixture(scope="session")
+def base_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base")
+    save_pretrained(folder, TINY, jax.jit(Model(TINY).init)(jax.random.key(0)))
+    (folder / "tokenizer.json").write_text(json.dumps({"stand": "in"}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "examples"
+    spec = DatasetSpec(name="examples", layout=row_layout(T), split="train", source={}, config={})
+    with ShardWriter(folder, spec) as writer:
+        writer.add("0", list(make_rows(64)))
+        writer.finish()
+    return folder
+
+
+@pytest.fixture
+def config_file(tmp_path, base_folder, data_folder):
+    path = tmp_path / "tiny.py"
+    text = CONFIG.format(base=str(base_folder), data=str(data_folder), output=str(tmp_path / "out"))
+    path.write_text(text)
+    return path
