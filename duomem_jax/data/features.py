@@ -39,6 +39,23 @@ def to_tfds(layout: Layout) -> Any:
     return f.FeaturesDict({name: one(field) for name, field in layout.items()})
 
 
+def serializer(layout: Layout) -> Callable[[dict], bytes]:
+    """Function from a record to the same `tf.train.Example` bytes in every process.
+
+    TFDS leaves the order of the fields to a hash that changes from process to process, under
+    which a resumed dataset would differ from an uninterrupted one.
+    """
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    features = to_tfds(layout)
+
+    def serialize(record: dict) -> bytes:
+        example = tf_example_pb2.Example.FromString(features.serialize_example(record))
+        return example.SerializeToString(deterministic=True)
+
+    return serialize
+
+
 def text_decoder(features: Any) -> Callable[[dict], dict]:
     """Function turning the `bytes` that TFDS returns for texts into `str`, lists included."""
     from tensorflow_datasets import features as f

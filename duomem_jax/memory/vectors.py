@@ -24,7 +24,7 @@ def distinct_keys(keys: Sequence[str]) -> list[str]:
 
 
 def write_vectors(folder: Path, keys: Sequence[str], embedder: Embedder) -> None:
-    """Embed the distinct keys into `embeddings.npy` float32[U, E]; resumes where it stopped.
+    """Embed the distinct keys into `embeddings.npy` float16[U, E]; resumes where it stopped.
 
     Raises:
         UserError: the bank was embedded by another embedder, or the embedder fails.
@@ -48,7 +48,7 @@ def write_vectors(folder: Path, keys: Sequence[str], embedder: Embedder) -> None
             rows.append(np.frombuffer(journal.read(key)[0], np.float32).reshape(len(block), -1))
         matrix = np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
         buffer = io.BytesIO()
-        np.save(buffer, matrix, allow_pickle=False)
+        np.save(buffer, matrix.astype(np.float16), allow_pickle=False)
         data = buffer.getvalue()
         atomic_write_bytes(folder / "embeddings.npy", data)
         facts = {
@@ -81,7 +81,7 @@ def read_vectors(folder: Path, embedder: Embedder) -> np.ndarray:
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != facts["sha256"]:
             raise UserError(f"{path}: content differs from the hash in embeddings.json; {again}")
-        return np.load(io.BytesIO(data), allow_pickle=False)
+        return np.load(io.BytesIO(data), allow_pickle=False).astype(np.float32)
     except (OSError, ValueError) as e:
         raise UserError(f"{path}: not readable ({e}); {again}") from e
 
