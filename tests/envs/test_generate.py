@@ -1,13 +1,14 @@
 import itertools
 import json
 import random
+import re
 
 import pytest
 
 from duomem_jax.envs.base import TASK_TYPES
 from duomem_jax.envs.generate import ROOMS, generate_games, write_games
 from duomem_jax.envs.generate.files import rules
-from duomem_jax.envs.generate.statistics import count, parse_id, shipped
+from duomem_jax.envs.generate.statistics import APPLIANCES, count, parse_id, shipped
 from duomem_jax.envs.load import load_games
 from duomem_jax.envs.world import World
 from duomem_jax.errors import UserError
@@ -56,6 +57,14 @@ def test_walkthrough_wins_and_nothing_shorter_did(room, task_type):
             assert command in world.admissible_commands()
             assert not world.step(command)[1], game.id
         assert world.step(game.walkthrough[-1])[1], game.id
+
+
+def test_nothing_wanted_starts_where_it_must_go_next():
+    for game in generate_games(300, 6):
+        task_type, kind, target, _ = parse_id(game.id)
+        where = APPLIANCES.get(task_type, target).removesuffix("Basin")
+        assert f"(inReceptacle {kind}_bar" in game.pddl_problem
+        assert not re.search(rf"\(inReceptacle {kind}_bar\S* {where}_bar", game.pddl_problem)
 
 
 def test_all_task_types_and_rooms_come():

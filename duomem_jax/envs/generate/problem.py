@@ -3,10 +3,10 @@
 import functools
 
 from duomem_jax.envs.generate.room import Room
-from duomem_jax.envs.generate.statistics import APPLIANCES, shipped
+from duomem_jax.envs.generate.statistics import shipped
 from duomem_jax.envs.generate.task import Task
 
-AGENT = "agent1"
+_AGENT = "agent1"
 
 
 def problem_text(name: str, task: Task, room: Room) -> str:
@@ -19,7 +19,7 @@ def problem_text(name: str, task: Task, room: Room) -> str:
         f"(define (problem plan_{name})",
         "(:domain alfred)",
         "(:objects",
-        f"{AGENT} - agent",
+        f"{_AGENT} - agent",
         *_types(),
         *declared,
         *more_declared,
@@ -28,7 +28,7 @@ def problem_text(name: str, task: Task, room: Room) -> str:
         "(:init",
         *facts,
         *more_facts,
-        f"(atLocation {AGENT} {room.start.id})",
+        f"(atLocation {_AGENT} {room.start.id})",
         ")",
         f"(:goal {task.goal})",
         ")",
@@ -73,11 +73,7 @@ def _things(room: Room, task: Task) -> tuple[list[str], list[str]]:
         facts += [f"({p} {t.id})" for p in shipped()["properties"].get(t.kind, ())]
         if t.receptacle:
             facts.append(f"(inReceptacle {t.id} {t.receptacle.id})")
-            if t.receptacle.kind == "Fridge" and _starts_cool(t.kind, task):
+            # As in the real games: of all that lies in a fridge only what is wanted is cool.
+            if t.receptacle.kind == "Fridge" and t.kind == task.kind:
                 facts.append(f"(isCool {t.id})")
     return declared, facts
-
-
-def _starts_cool(kind: str, task: Task) -> bool:
-    """As in the real games: only the wanted kind, unless cooling it is the task."""
-    return kind == task.kind and APPLIANCES.get(task.type) != "Fridge"

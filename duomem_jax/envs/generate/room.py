@@ -1,7 +1,7 @@
 """Draw a furnished room: receptacles, where they are reached from, and what lies where."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from duomem_jax.envs.generate import ids
 from duomem_jax.envs.generate.odds import RoomOdds, draw, draw_at_least, row_of
@@ -58,9 +58,9 @@ class Needs:
         keep_out: (object kind, receptacle kind) that must not be together at the start.
     """
 
-    receptacles: frozenset[str] = frozenset()
-    things: dict[str, int] = field(default_factory=dict)
-    keep_out: tuple[str, str] | None = None
+    receptacles: set[str]
+    things: dict[str, int]
+    keep_out: tuple[str, str]
 
 
 class Furnisher:
@@ -83,13 +83,13 @@ class Furnisher:
     def _receptacles(self, needs: Needs) -> list[Receptacle]:
         found: list[Receptacle] = []
         for kind, numbers in self._odds.receptacles.items():
-            for _ in range(draw_at_least(self._rng, numbers, int(kind in needs.receptacles))):
+            least = int(kind in needs.receptacles)
+            for _ in range(draw_at_least(self._rng, numbers, least)):
                 place = self._shared_place(kind, found) or self._new_place()
                 point = self._point_near((place.x / 4, self._rng.uniform(0.1, 2.0), place.z / 4), 1)
                 openable = self._rng.random() < self._odds.openable[kind]
-                found.append(
-                    Receptacle(self._new_id(kind, point), kind, place, point, openable),
-                )
+                i = self._new_id(kind, point)
+                found.append(Receptacle(i, kind, place, point, openable))
         return found
 
     def _shared_place(self, kind: str, found: list[Receptacle]) -> Place | None:

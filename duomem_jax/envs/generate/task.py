@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 from duomem_jax.envs.generate.odds import RoomOdds, draw, row_of
 from duomem_jax.envs.generate.room import Needs
-from duomem_jax.envs.generate.statistics import LAMP_TASK, TWO_TASK, needed_kinds, shipped
+from duomem_jax.envs.generate.statistics import (
+    APPLIANCES,
+    LAMP_TASK,
+    TWO_TASK,
+    needed_kinds,
+    shipped,
+)
 
 # Both wordings of a type are equally frequent in the real games.
 _WORDS = {
@@ -78,8 +84,5 @@ def draw_needs(rng: random.Random, task: Task) -> Needs:
     things = {task.kind: draw(rng, row_of(numbers))}
     if task.type == LAMP_TASK:
         things[task.target] = 1
-    # Real games start with no wanted object at the target, unless it must be treated first.
-    plain = task.type == TWO_TASK or not _STATES.get(task.type, "-")
-    return Needs(
-        frozenset(receptacles), things, keep_out=(task.kind, task.target) if plain else None
-    )
+    # In real games nothing that is wanted starts where it would be treated, or else put.
+    return Needs(receptacles, things, (task.kind, APPLIANCES.get(task.type, task.target)))
