@@ -85,11 +85,8 @@ def host_batches(config: TrainConfig, start_step: int) -> Generator[dict[str, np
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    try:
-        for batch in rows:
-            yield {name: batch[name] for name in FIELDS}
-    finally:
-        rows.close()
+    for batch in rows:
+        yield {name: batch[name] for name in FIELDS}
 
 
 def check_data(config: TrainConfig, model: Model) -> None:

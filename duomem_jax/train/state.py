@@ -35,13 +35,14 @@ def state_shardings(
         mesh: the mesh.
     """
     replicated = NamedSharding(mesh, P())
-    opt_state = optax.tree_map_params(
-        tx,
-        lambda _, sharding: sharding,
-        jax.eval_shape(tx.init, params),
-        shardings,
-        transform_non_params=lambda _: replicated,
-    )
+    of_param = dict(jax.tree_util.tree_leaves_with_path(shardings))
+
+    def place(path: tuple, leaf: Any) -> NamedSharding:
+        # A moment's path ends with its parameter's; what masks leave out does not matter here.
+        tails = (path[i:] for i in range(len(path)))
+        return next((of_param[t] for t in tails if t in of_param and leaf.ndim), replicated)
+
+    opt_state = jax.tree_util.tree_map_with_path(place, jax.eval_shape(tx.init, params))
     return TrainState(replicated, shardings, opt_state, replicated)
 
 
