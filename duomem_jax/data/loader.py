@@ -15,7 +15,7 @@ from duomem_jax.errors import UserError
 
 # Measured on two cores: more threads only contend; zero would read in the step's way.
 NUM_THREADS = 2
-PREFETCH_ROWS = 64
+PREFETCH_BATCHES = 4
 
 
 def batches(
@@ -60,7 +60,7 @@ def batches(
         .batch(global_batch // process_count, drop_remainder=True)
         .map(_finish)
     )
-    options = grain.ReadOptions(num_threads=NUM_THREADS, prefetch_buffer_size=4)
+    options = grain.ReadOptions(num_threads=NUM_THREADS, prefetch_buffer_size=PREFETCH_BATCHES)
     iterator = iter(dataset.to_iter_dataset(options))
     iterator.set_state({"next_index": start_step})
     return iterator

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from duomem_jax.data.features import text_decoder
+from duomem_jax.data.features import decoder
 from duomem_jax.data.manifest import check_files, split_facts
 from duomem_jax.errors import UserError
 
@@ -22,10 +22,9 @@ class RecordReader(Sequence):
         paths = [str(folder / s["file"]) for s in facts["shards"]]
         try:
             self._bytes = grain.sources.ArrayRecordDataSource(paths)
-            self._features = f.FeaturesDict.from_config(str(folder))
+            self._decode = decoder(f.FeaturesDict.from_config(str(folder)))
         except (RuntimeError, ValueError, OSError) as e:
             raise self._damaged(e) from e
-        self._text = text_decoder(self._features)
         if len(self._bytes) != facts["records"]:
             raise self._damaged(f"{len(self._bytes)} records, not {facts['records']}")
 
@@ -43,10 +42,11 @@ class RecordReader(Sequence):
             return [self[i] for i in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
             raise IndexError(index)
+        from google.protobuf.message import DecodeError
+
         try:
-            data = self._bytes[index % len(self)]
-            return self._text(self._features.deserialize_example_np(data))
-        except (RuntimeError, ValueError) as e:
+            return self._decode(self._bytes[index % len(self)])
+        except (RuntimeError, ValueError, LookupError, DecodeError) as e:
             raise self._damaged(f"record {index}: {e}") from e
 
 

@@ -48,12 +48,13 @@ class ShardWriter:
         self._work = self.folder / ".work"
         self._report: WriteReport | None = None
         self._journal: Journal | None = None
-        self._serialize = serializer(spec.layout)
         with self._folder_lock():
             if self._is_complete():
                 self._report = self._complete_report("already complete")
             elif not self._facts_path(index).exists():
                 self._journal = Journal(self._facts_path(index).with_suffix(".journal"))
+        if self._journal is not None:
+            self._serialize = serializer(spec.layout)
 
     def __enter__(self) -> "ShardWriter":
         return self

@@ -1,0 +1,104 @@
+"""The batch at a step depends on the seed and the step only, whatever the number of hosts."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from duomem_jax.data.loader import batches
+from duomem_jax.data.pack import row_layout
+from duomem_jax.data.store import DatasetSpec, read_dataset, write_dataset
+from duomem_jax.errors import UserError
+
+ROWS, T = 40, 16
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rows")
+
+    def make(keys):
+        for key in keys:
+            row = {
+                "tokens": np.full(T, int(key), np.int32),
+                "segment_ids": np.repeat([1, 2, 0, 0], T // 4).astype(np.uint8),
+                "loss_mask": np.ones(T, np.uint8),
+                "teacher_ids": np.full((T, 2), int(key), np.int32),
+            }
+            yield key, [row], {}
+
+    layout = row_layout(T) | {"teacher_ids": ("int32", (T, 2))}
+    for i in range(3):
+        write_dataset(
+            folder, [f"{i:02d}" for i in range(ROWS)], make, DatasetSpec("examples", layout), (i, 3)
+        )
+    return folder
+
+
+def take(folder, n, **kw):
+    iterator = batches(folder, "train", **({"global_batch": 8, "seed": 3} | kw))
+    try:
+        return [b["tokens"][:, 0].tolist() for b in itertools.islice(iterator, n)]
+    finally:
+        iterator.close()
+
+
+def test_each_epoch_holds_every_row_once_in_a_new_order(folder):
+    seen = take(folder, 10)
+    first, second = [*itertools.chain(*seen[:5])], [*itertools.chain(*seen[5:])]
+    assert sorted(first) == sorted(second) == list(range(ROWS))
+    assert first != second
+    assert first != sorted(first)
+
+
+def test_seed_decides_the_order(folder):
+    assert take(folder, 5) == take(folder, 5)
+    assert take(folder, 5) != take(folder, 5, seed=4)
+
+
+@pytest.mark.parametrize("start", [0, 3, 7, 1000])
+def test_starting_at_a_step_equals_getting_there(folder, start):
+    if start < 100:
+        assert take(folder, 3, start_step=start) == take(folder, start + 3)[start:]
+    assert take(folder, 4, start_step=start)[2:] == take(folder, 2, start_step=start + 2)
+
+
+@pytest.mark.parametrize("count", [2, 4, 8])
+def test_global_batch_is_the_same_for_any_number_of_hosts(folder, count):
+    whole = take(folder, 4, start_step=3)
+    parts = [
+        take(folder, 4, start_step=3, process_index=i, process_count=count) for i in range(count)
+    ]
+    for step in range(4):
+        assert sorted(itertools.chain(*(p[step] for p in parts))) == sorted(whole[step])
+
+
+def test_further_fields_come_along(folder):
+    iterator = batches(folder, "train", global_batch=4, seed=0)
+    batch = next(iterator)
+    iterator.close()
+    assert batch["teacher_ids"].shape == (4, T, 2)
+    np.testing.assert_array_equal(batch["teacher_ids"][:, 0, 0], batch["tokens"][:, 0])
+    np.testing.assert_array_equal(batch["positions"][0], [*range(4), *range(4), *range(8)])
+
+
+def test_fixed_size_rows_decode_as_tfds_decodes_them(folder):
+    import tensorflow_datasets as tfds
+
+    source = tfds.builder_from_directory(folder).as_data_source("train")
+    for theirs, ours in zip(source, read_dataset(folder, "train"), strict=True):
+        assert theirs.keys() == ours.keys()
+        for name in theirs:
+            assert theirs[name].dtype == ours[name].dtype
+            np.testing.assert_array_equal(theirs[name], ours[name])
+
+
+def test_batch_that_hosts_cannot_share_is_refused(folder):
+    with pytest.raises(UserError, match="global_batch=6 cannot be shared by 4"):
+        batches(folder, "train", global_batch=6, seed=0, process_count=4)
+
+
+def test_empty_split_is_refused(tmp_path):
+    write_dataset(tmp_path, [], lambda keys: (), DatasetSpec("examples", row_layout(T)))
+    with pytest.raises(UserError, match="no rows"):
+        batches(tmp_path, "train", global_batch=1, seed=0)

@@ -1,0 +1,91 @@
+"""Packing keeps every token once, in its segment, and fills rows."""
+
+import random
+
+import numpy as np
+import pytest
+
+from duomem_jax.data.pack import MAX_SEGMENTS, fit_to_length, pack, positions_in_segments
+
+T = 64
+
+
+def make_examples(n, longest=T, seed=0):
+    rng = random.Random(seed)
+    out = []
+    for i in range(n):
+        length = rng.randrange(2, longest + 1)
+        out.append(
+            ([1000 * i + j for j in range(length)], [rng.randrange(2) for _ in range(length)])
+        )
+    return out
+
+
+def unpack(rows):
+    for row in rows:
+        for segment in range(1, row["segment_ids"].max() + 1):
+            (at,) = np.nonzero(row["segment_ids"] == segment)
+            assert (np.diff(at) == 1).all()
+            yield row["tokens"][at].tolist(), row["loss_mask"][at].tolist()
+
+
+@pytest.mark.parametrize("open_rows", [1, 4, 64])
+def test_every_example_lies_whole_in_one_segment(open_rows):
+    examples = make_examples(300)
+    rows = list(pack(examples, T, open_rows=open_rows))
+    expected = [(tokens, [0, *mask[1:]]) for tokens, mask in examples]
+    assert sorted(unpack(rows)) == sorted(expected)
+    for row in rows:
+        assert {k: v.dtype.name for k, v in row.items()} == {
+            "tokens": "int32",
+            "segment_ids": "uint8",
+            "loss_mask": "uint8",
+        }
+        padding = row["segment_ids"] == 0
+        assert not row["tokens"][padding].any()
+        assert not row["loss_mask"][padding].any()
+
+
+def test_rows_are_full_and_more_open_rows_fill_better():
+    examples = make_examples(3000, longest=T // 2)
+    tokens = sum(len(e[0]) for e in examples)
+    fill = {k: tokens / (T * len(list(pack(examples, T, open_rows=k)))) for k in (1, 8, 64)}
+    assert fill[1] < fill[8] < fill[64]
+    assert fill[64] > 0.97
+
+
+def test_packing_is_deterministic_and_lazy():
+    examples = make_examples(500)
+    a, b = (list(pack(examples, T)) for _ in range(2))
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_array_equal(x["tokens"], y["tokens"])
+    endless = (e for _ in iter(int, 1) for e in examples)
+    assert next(pack(endless, T, open_rows=2))["segment_ids"].max() > 0
+
+
+def test_segment_ids_stay_within_a_byte():
+    rows = list(pack([([1], [1])] * 600, 1024))
+    assert [int(r["segment_ids"].max()) for r in rows] == [MAX_SEGMENTS, MAX_SEGMENTS, 90]
+
+
+def test_too_long_an_example_is_an_error():
+    with pytest.raises(ValueError, match="65 tokens"):
+        list(pack([([0] * 65, [1] * 65)], T))
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"), [(9, 9), (8, 7), (7, 7), (6, 4), (4, 4), (3, None), (1, None)]
+)
+def test_examples_are_cut_after_a_whole_reply(length, expected):
+    example = (list(range(9)), [0, 0, 1, 1, 0, 1, 1, 0, 1])
+    fitted = fit_to_length(example, length)
+    assert (fitted and len(fitted[0])) == expected
+    assert not fitted or fitted == (example[0][:expected], example[1][:expected])
+
+
+def test_positions_restart_in_each_segment():
+    ids = np.array([[1, 1, 1, 2, 2, 3, 0, 0], [1, 2, 3, 4, 4, 4, 4, 4]], np.uint8)
+    expected = [[0, 1, 2, 0, 1, 0, 0, 1], [0, 0, 0, 0, 1, 2, 3, 4]]
+    positions = positions_in_segments(ids)
+    assert positions.dtype == np.int32
+    np.testing.assert_array_equal(positions, expected)
