@@ -1,0 +1,1 @@
+"""Write replies for many conversations at once."""

@@ -1,0 +1,178 @@
+"""Many conversations at once, each kept in its own row of one key/value cache.
+
+A turn reads the new tokens of every row, then writes a reply in every row. Rows are handled in
+groups of a fixed size, so few shapes are compiled:
+
+* reading goes in chunks, longest rest first: a few long prompts fill up with the short
+  observations of other rows instead of making every row pay for their length;
+* writing goes by length, so short conversations do not pay for the keys of long ones, and stops
+  when the group's last reply ends.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from duomem_jax.decode.steps import compile_part
+from duomem_jax.models.model import Model
+
+CPU_GROUP = 8  # rows whose keys stay in a core's cache; an accelerator takes all rows at once
+
+
+class Generator:
+    """Reads and writes turns of up to `slots` conversations; nothing is ever read twice.
+
+    A row that wrote its reply holds the whole conversation but the end token of that reply,
+    which is read together with the next turn.
+
+    Attributes:
+        slots: S, rows of the cache.
+        max_len: tokens a conversation may have.
+        max_new: tokens a reply may have, end token included.
+        compile_seconds: spent so far on tracing and compiling.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        base: Any,
+        lora: Any = None,
+        *,
+        slots: int,
+        max_len: int,
+        eos_id: int,
+        max_new: int,
+        temperature: float = 0.0,
+        chunk: int = 64,
+        group: int | None = None,
+    ):
+        """Set up an empty cache.
+
+        Args:
+            model: the decoder.
+            base: its parameters.
+            lora: adapter tree, or None.
+            slots: conversations held at once.
+            max_len: tokens a conversation may have.
+            eos_id: the token that ends a reply.
+            max_new: tokens a reply may have; a longer one is cut and closed with `eos_id`.
+            temperature: 0 takes the likeliest token.
+            chunk: tokens of a row read in one call.
+            group: rows handled in one call; by default 8 on a CPU and all of them elsewhere.
+        """
+        self.slots, self.max_len, self.max_new = slots, max_len, max_new
+        self.compile_seconds = 0.0
+        self._model, self._eos, self._chunk = model, eos_id, chunk
+        self._weights = jax.tree.map(jnp.asarray, (base, lora))  # once, not at every call
+        self._temperature = temperature
+        small = CPU_GROUP if jax.default_backend() == "cpu" else slots
+        self._group = min(group or small, slots)
+        cache = model.init_cache(slots, max_len)
+        self._cache = {"k": cache["k"], "v": cache["v"]}  # the lengths are kept on the host
+        self._length = np.zeros(slots, np.int32)
+        self._open = np.zeros(slots, bool)  # the last reply's end token is not in the cache
+        self._noise_S2 = np.zeros((slots, 2), np.uint32)  # seed, turn
+        self._compiled: dict[tuple[str, int], Any] = {}
+
+    def reset(self, slot: int, seed: int = 0) -> None:
+        """Empty a row for a new conversation; `seed` decides what it samples."""
+        self._length[slot], self._open[slot], self._noise_S2[slot] = 0, False, (seed, 0)
+
+    def fits(self, slot: int, n_new: int) -> bool:
+        """Whether a row has room for `n_new` more tokens and the longest reply."""
+        after = int(self._length[slot]) + int(self._open[slot]) + n_new + self.max_new
+        return after <= self.max_len
+
+    def extend(self, slot_tokens: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
+        """Read new tokens in the named rows, then write one reply in each.
+
+        Args:
+            slot_tokens: token ids that follow what the row holds; at least one each.
+
+        Returns:
+            The reply of each row, its last token always `eos_id`.
+
+        Raises:
+            ValueError: a row has no new tokens, or no room for them and a reply.
+        """
+        for slot, tokens in slot_tokens.items():
+            if not tokens or not self.fits(slot, len(tokens)):
+                raise ValueError(f"slot {slot}: {len(tokens)} new tokens cannot be read")
+        x_SD = self._read(slot_tokens)
+        replies = self._write(sorted(slot_tokens, key=lambda slot: self._length[slot]), x_SD)
+        for slot, reply in replies.items():
+            self._length[slot] += len(reply) - 1
+            self._open[slot] = True
+            self._noise_S2[slot, 1] += 1
+        return {slot: replies[slot] for slot in slot_tokens}
+
+    def _read(self, slot_tokens: Mapping[int, Sequence[int]]) -> jax.Array:
+        """Bring the new tokens into the cache; return the last hidden state of each row."""
+        rest = {
+            slot: [self._eos] * bool(self._open[slot]) + list(tokens)
+            for slot, tokens in slot_tokens.items()
+        }
+
+        def urgency(slot: int) -> tuple[int, int]:
+            return len(rest[slot]) // self._chunk, self._length[slot]
+
+        x_SD = jnp.zeros((self.slots, self._model.config.d_model))
+        while rest:
+            slots = sorted(rest, key=urgency, reverse=True)[: self._group]
+            tokens_RT = np.zeros((self._group, self._chunk), np.int32)
+            n_new_R = np.zeros(self._group, np.int32)
+            for row, slot in enumerate(slots):
+                piece, rest[slot] = rest[slot][: self._chunk], rest[slot][self._chunk :]
+                tokens_RT[row, : len(piece)] = piece
+                n_new_R[row] = len(piece)
+                if not rest[slot]:
+                    del rest[slot]
+            state = self._weights, self._cache, x_SD, self._pad(self._length[slots])
+            self._length[slots] += n_new_R[: len(slots)]
+            args = *state, tokens_RT, n_new_R, self._pad(slots, self.slots)
+            self._cache, x_SD = self._run("read", int(self._length[slots].max()), args, ())
+        return x_SD
+
+    def _write(self, slots: Sequence[int], x_SD: jax.Array) -> dict[int, list[int]]:
+        groups = [slots[i : i + self._group] for i in range(0, len(slots), self._group)]
+        written = []
+        for group in groups:
+            state = self._weights, self._cache, x_SD, self._pad(self._length[group])
+            args = *state, self._pad(self._noise_S2[group]), self._pad(group, self.slots)
+            longest = int(self._length[group].max()) + self.max_new
+            fixed = self._eos, self.max_new, self._temperature
+            self._cache, tokens_RT = self._run("write", longest, args, fixed)
+            written.append(tokens_RT)
+        replies = {}
+        for group, tokens_RT in zip(groups, written, strict=True):
+            for slot, reply in zip(group, np.asarray(tokens_RT).tolist(), strict=False):
+                replies[slot] = reply[: reply.index(self._eos) + 1]
+        return replies
+
+    def _pad(self, values, fill: int = 0) -> np.ndarray:
+        """Values of a group as an array of the full group's length."""
+        values = np.asarray(values, getattr(values, "dtype", np.int32))
+        rest = [(0, self._group - len(values))] + [(0, 0)] * (values.ndim - 1)
+        return np.pad(values, rest, constant_values=fill)
+
+    def _run(self, name: str, tokens: int, args: tuple, fixed: tuple):
+        """Call a part, compiled once for each size of cache to look at."""
+        keys = min(next(size for size in _sizes() if size >= tokens), self.max_len)
+        if (name, keys) not in self._compiled:
+            start = time.monotonic()
+            self._compiled[name, keys] = compile_part(name, (self._model, *fixed, keys), args)
+            self.compile_seconds += time.monotonic() - start
+        return self._compiled[name, keys](*args)
+
+
+def _sizes():
+    """Cache lengths that are compiled for: 128, 192, 256, 384, 512, 768, ..."""
+    size = 128
+    while True:
+        yield size
+        yield size + size // 2
+        size *= 2

@@ -1,0 +1,140 @@
+"""The two jitted parts of a turn: read a chunk into some rows of the cache, write replies.
+
+Both gather R rows of the cache, cut to the keys that are live, and put them back; on a donated
+cache that is a copy of those rows alone. Shapes: cache {"k", "v"} [L,S,...] with S slots and the
+token axis next; `slots_R` says which rows, an entry >= S is an idle place.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from duomem_jax.models.model import Model
+
+Cache = dict[str, jax.Array]
+
+
+def read(
+    model: Model, keys: int, weights: Any, cache: Cache, x_SD, length_R, tokens_RT, n_new_R, slots_R
+) -> tuple[Cache, jax.Array]:
+    """Append up to T tokens to each of R rows.
+
+    Args:
+        model: the decoder.
+        keys: static; tokens of the cache to look at, at least those of the longest row after this.
+        weights: (base, adapter or None).
+        cache: donated.
+        x_SD: last hidden state of every slot; donated.
+        length_R: int32, tokens each row already holds.
+        tokens_RT: int32, right padded.
+        n_new_R: int32, tokens of each row that count.
+        slots_R: int32, the rows.
+
+    Returns:
+        The cache, and x_SD with the last hidden state of these rows replaced.
+    """
+    part = _gather(cache, slots_R, keys) | {"length": length_R}
+    x_RTD, part = model.extend(weights[0], part, tokens_RT, n_new_R, weights[1])
+    last_RD = x_RTD[jnp.arange(len(slots_R)), n_new_R - 1].astype(x_SD.dtype)
+    return _scatter(cache, slots_R, keys, part), x_SD.at[slots_R].set(last_RD, mode="drop")
+
+
+def write(
+    model: Model,
+    eos_id: int,
+    max_new: int,
+    temperature: float,
+    keys: int,
+    weights: Any,
+    cache: Cache,
+    x_SD,
+    length_R,
+    noise_R2,
+    slots_R,
+) -> tuple[Cache, jax.Array]:
+    """Write a reply of at most `max_new` tokens, end token included, in each of R rows.
+
+    Stops as soon as every row has ended. The end token itself does not enter the cache.
+
+    Args:
+        model: the decoder.
+        eos_id: the end token; forced as the last token there is room for.
+        max_new: static.
+        temperature: static; 0 takes the likeliest token.
+        keys: static; at least the tokens of the longest row plus `max_new`.
+        weights: (base, adapter or None).
+        cache: donated.
+        x_SD: last hidden state of every slot.
+        length_R: int32, tokens each row holds.
+        noise_R2: uint32, seed and turn of each row: what its sampling depends on.
+        slots_R: int32, the rows.
+
+    Returns:
+        The cache and tokens_RT with T = `max_new`, filled up with `eos_id`.
+    """
+    base, lora = weights
+    head_DV = model.head(base).astype(x_SD.dtype)
+
+    def choose(i, x_RD):
+        logits_RV = (x_RD.astype(x_SD.dtype) @ head_DV).astype(jnp.float32)
+        token_R = logits_RV.argmax(-1)
+        if temperature:
+            token_R = jax.vmap(_sample, (0, 0, None))(logits_RV / temperature, noise_R2, i)
+        return jnp.where(i == max_new - 1, eos_id, token_R).astype(jnp.int32)
+
+    def keep(i, token_R, active_R, tokens_RT):
+        tokens_RT = tokens_RT.at[:, i].set(jnp.where(active_R, token_R, eos_id))
+        return i, token_R, active_R & (token_R != eos_id), tokens_RT
+
+    def step(state):
+        (i, token_R, active_R, tokens_RT), part = state
+        n_new_R = active_R.astype(jnp.int32)
+        x_R1D, part = model.extend(base, part, token_R[:, None], n_new_R, lora)
+        return keep(i + 1, choose(i + 1, x_R1D[:, 0]), active_R, tokens_RT), part
+
+    part = _gather(cache, slots_R, keys) | {"length": length_R}
+    tokens_RT = jnp.full((len(slots_R), max_new), eos_id, jnp.int32)
+    first_R = choose(0, x_SD.at[slots_R].get(mode="clip"))
+    state = keep(jnp.int32(0), first_R, slots_R < len(x_SD), tokens_RT), part
+    (*_, tokens_RT), part = jax.lax.while_loop(lambda s: s[0][2].any(), step, state)
+    return _scatter(cache, slots_R, keys, part), tokens_RT
+
+
+def compile_part(name: str, fixed: tuple, args: tuple) -> Any:
+    """`read` or `write` compiled for the shapes of `args`; generators of equal shapes share it.
+
+    Args:
+        name: "read" or "write".
+        fixed: the static arguments, up to `keys`.
+        args: the others, arrays or anything with their shapes.
+    """
+    leaves, tree = jax.tree.flatten(args)
+    return _compile(name, fixed, tree, tuple(map(_shape, leaves)))
+
+
+@functools.lru_cache(maxsize=128)
+def _compile(name: str, fixed: tuple, tree: Any, shapes: tuple) -> Any:
+    part, donated = (read, (1, 2)) if name == "read" else (write, (1,))
+    jitted = jax.jit(functools.partial(part, *fixed), donate_argnums=donated)
+    return jitted.lower(*jax.tree.unflatten(tree, shapes)).compile()
+
+
+def _shape(x: Any) -> jax.ShapeDtypeStruct:
+    sharding = x.sharding if isinstance(x, jax.Array) and x.committed else None
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+
+def _gather(cache: Cache, slots_R, keys: int) -> Cache:
+    return {name: x.at[:, slots_R, :keys].get(mode="clip") for name, x in cache.items()}
+
+
+def _scatter(cache: Cache, slots_R, keys: int, part: Cache) -> Cache:
+    return {name: x.at[:, slots_R, :keys].set(part[name], mode="drop") for name, x in cache.items()}
+
+
+def _sample(logits_V, noise_2, i):
+    """A token that depends on the logits, the row's seed, the turn and the place alone."""
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(noise_2[0]), noise_2[1]), i)
+    return jax.random.categorical(key, logits_V)
