@@ -1,21 +1,22 @@
 """Compile a PDDL goal into a function of the state.
 
-Quantifiers run over the declared ids of a type (`object` means every id). Before running, each
-existential variable is narrowed to the ids that satisfy the static atoms about it alone, which
-turns a search over thousands of pairs into one over a handful.
+Quantifiers run over the declared ids of a type (`object` means every id). An existential search
+tests each condition as soon as its variables have values, and conditions that can never change
+narrow the ids of their variable beforehand: a handful of tests instead of thousands.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from duomem_jax.envs.pddl import Expression, Problem
+from duomem_jax.envs.pddl import ARITY, Expression, Problem, typed_list
 from duomem_jax.errors import UserError
 
-State = object  # whatever the fluent tests look into
-Test = Callable[[State, list[str]], bool]  # (state, values of the quantified variables)
+State = object  # whatever the fluents look into
+Test = Callable[[State, Sequence[str]], bool]  # (state, values of the quantified variables)
 Fluents = Mapping[str, Callable[..., bool]]  # predicate -> test(state, *ids)
+Scope = dict[str, int]  # variable -> its place among the values
 
 
-def compile_goal(problem: Problem, fluents: Fluents, source: str) -> tuple[Test, frozenset[str]]:
+def compile_goal(problem: Problem, fluents: Fluents, source: str) -> Test:
     """Compile `problem.goal`.
 
     Args:
@@ -24,126 +25,159 @@ def compile_goal(problem: Problem, fluents: Fluents, source: str) -> tuple[Test,
         source: what to call the problem in an error.
 
     Returns:
-        The test, to be called with (state, []), and the fluents it looks at.
+        The test, to be called with (state, ()).
 
     Raises:
         UserError: a malformed condition, or a variable that nothing binds.
     """
-    compiler = _Compiler(problem, fluents, source)
-    return compiler.build(problem.goal, {}, 0), frozenset(compiler.seen)
+    return _Compiler(problem, fluents, source).build(problem.goal, {})
 
 
 class _Compiler:
     def __init__(self, problem: Problem, fluents: Fluents, source: str):
-        self.problem = problem
+        self.types = problem.types
         self.fluents = fluents
+        self.static = {
+            name: frozenset(rows) for name, rows in problem.facts.items() if name not in fluents
+        }
         self.source = source
-        self.static = {name: frozenset(rows) for name, rows in problem.facts.items()}
-        self.seen: set[str] = set()
 
-    def build(self, node: Expression, scope: dict[str, int], depth: int) -> Test:
-        """Test for `node`; `scope` maps variables to their place in the list of values."""
-        if not isinstance(node, list) or not node or not isinstance(node[0], str):
-            raise self._malformed(node)
-        head, args = node[0], node[1:]
-        if head in ("and", "or"):
-            parts = [self.build(part, scope, depth) for part in args]
-            if head == "and":
-                return lambda s, v: all(part(s, v) for part in parts)
-            return lambda s, v: any(part(s, v) for part in parts)
-        if head == "not" and len(args) == 1:
-            inner = self.build(args[0], scope, depth)
-            return lambda s, v: not inner(s, v)
-        if head == "imply" and len(args) == 2:
-            return self.build(["or", ["not", args[0]], args[1]], scope, depth)
-        if head in ("exists", "forall") and len(args) == 2 and isinstance(args[0], list):
-            return self._quantified(head, list(_typed(args[0])), args[1], scope, depth)
-        if any(isinstance(arg, list) for arg in args) or head in ("not", "imply"):
-            raise self._malformed(node)
-        return self._atom(head, args, scope)
+    def build(self, node: Expression, scope: Scope) -> Test:
+        match node:
+            case ["and", *parts]:
+                tests = [self.build(part, scope) for part in parts]
+                return lambda s, v: all(test(s, v) for test in tests)
+            case ["or", *parts]:
+                tests = [self.build(part, scope) for part in parts]
+                return lambda s, v: any(test(s, v) for test in tests)
+            case ["not", part]:
+                test = self.build(part, scope)
+                return lambda s, v: not test(s, v)
+            case ["imply", one, other]:
+                return self.build(["or", ["not", one], other], scope)
+            case ["forall", [*variables], part]:
+                return self.build(["not", ["exists", variables, ["not", part]]], scope)
+            case ["exists", [*variables], part]:
+                return self._search(typed_list(variables), list(_conjuncts(part)), scope)
+            case [str(name), *args] if all(isinstance(arg, str) for arg in args):
+                return self._atom(name, args, scope)
+        raise UserError(
+            f"{self.source}: the goal has a malformed condition {node}; correct the pddl_problem"
+        )
 
-    def _quantified(self, head, variables, body, scope, depth) -> Test:
+    def _search(self, variables: dict[str, str], parts: list[Expression], scope: Scope) -> Test:
+        """Some values of `variables` satisfy all `parts`."""
+        _absorb(variables, parts, scope)
         if not variables:
-            return self.build(body, scope, depth)
-        (name, kind), *rest = variables
-        types = self.problem.types
-        domain = [i for i, t in types.items() if kind in ("object", t)]
-        if head == "exists" and all(name != other for other, _ in rest):
-            domain = [i for i in domain if self._possible(name, i, body)]
-        inner = self._quantified(head, rest, body, {**scope, name: depth}, depth + 1)
-        found = head == "exists"
+            return self.build(["and", *parts], scope)
+        levels: list[tuple[list[str], list[Test]]] = []
+        later = dict(variables)
+        for name, kind in variables.items():
+            del later[name]
+            place = 1 + max(scope.values(), default=-1)
+            outer, scope = scope, {**scope, name: place}
+            ready = [part for part in parts if not _names(part) & later.keys()]
+            parts = [part for part in parts if part not in ready]
+            domain = [i for i, t in self.types.items() if kind in ("object", t)]
+            tests: list[Test] = []
+            for part in ready:
+                test = self.build(part, scope)
+                if part[0] in self.static and not _names(part) & (outer.keys() - {name}):
+                    domain = [i for i in domain if test(None, [""] * place + [i])]
+                else:
+                    tests.append(test)
+            levels.append((domain, tests))
+        return _nest(levels)
 
-        def test(s: State, v: list[str]) -> bool:
-            for i in domain:
-                if inner(s, [*v, i]) is found:
-                    return found
-            return not found
-
-        return test
-
-    def _possible(self, name: str, value: str, body: Expression) -> bool:
-        """Whether the static atoms that `body` needs of `name` alone allow `value`."""
-        for atom in _needed(body, name):
-            if atom[0] in self.fluents or atom[0] == "=" or name not in atom[1:]:
-                continue
-            if any(arg.startswith("?") and arg != name for arg in atom[1:]):
-                continue
-            row = tuple(value if arg == name else arg for arg in atom[1:])
-            if row not in self.static.get(atom[0], ()):
-                return False
-        return True
-
-    def _atom(self, head: str, args: list[str], scope: dict[str, int]) -> Test:
+    def _atom(self, name: str, args: list[str], scope: Scope) -> Test:
+        if ARITY.get(name) != len(args):
+            raise UserError(
+                f"{self.source}: the goal uses ({name} {' '.join(args)}), which is no predicate of "
+                "ALFWorld's domain with so many ids; correct the pddl_problem"
+            )
         for arg in args:
             if arg.startswith("?") and arg not in scope:
                 raise UserError(
                     f"{self.source}: the goal uses {arg} outside of a quantifier; correct the "
                     "pddl_problem"
                 )
-        # A constant reads from its own closure, a variable from the list of values.
-        places = [scope.get(arg, arg) for arg in args]
+        places = [scope.get(arg, arg) for arg in args]  # a constant stands for itself
 
-        def row(v: list[str]) -> tuple[str, ...]:
+        def row(v: Sequence[str]) -> tuple[str, ...]:
             return tuple([p if isinstance(p, str) else v[p] for p in places])
 
-        if head == "=":
-            return lambda s, v: len(set(row(v))) <= 1
-        if head in self.fluents:
-            self.seen.add(head)
-            fluent = self.fluents[head]
+        if name == "=":
+            return lambda s, v: len(set(row(v))) == 1
+        if name in self.fluents:
+            fluent = self.fluents[name]
             return lambda s, v: fluent(s, *row(v))
-        rows = self.static.get(head, frozenset())
+        rows = self.static.get(name, frozenset())
         return lambda s, v: row(v) in rows
 
-    def _malformed(self, node: Expression) -> UserError:
-        return UserError(
-            f"{self.source}: the goal has a malformed condition {node}; correct the pddl_problem"
-        )
+
+def _nest(levels: list[tuple[list[str], list[Test]]]) -> Test:
+    """Loops inside loops: a value at each level that passes the tests there."""
+
+    def search(depth: int, s: State, v: list[str]) -> bool:
+        if depth == len(levels):
+            return True
+        domain, tests = levels[depth]
+        for i in domain:
+            values = [*v, i]
+            for test in tests:
+                if not test(s, values):
+                    break
+            else:
+                if search(depth + 1, s, values):
+                    return True
+        return False
+
+    return lambda s, v: search(0, s, [*v])
 
 
-def _typed(words: list[str]) -> Iterator[tuple[str, str]]:
-    """Variables with their types, in order: `?a ?b - t` gives (?a, t), (?b, t)."""
-    pending: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        if word == "-":
-            kind = next(rest, "object")
-            yield from ((name, kind) for name in pending)
-            pending = []
-        else:
-            pending.append(word)
-    yield from ((name, "object") for name in pending)
+def _conjuncts(node: Expression) -> Iterator[Expression]:
+    """Conditions that together mean the same as `node`."""
+    match node:
+        case ["and", *parts]:
+            for part in parts:
+                yield from _conjuncts(part)
+        case ["not", ["or", *parts]]:
+            for part in parts:
+                yield from _conjuncts(["not", part])
+        case ["not", ["imply", one, other]]:
+            yield from _conjuncts(one)
+            yield from _conjuncts(["not", other])
+        case ["not", ["not", part]]:
+            yield from _conjuncts(part)
+        case _:
+            yield node
 
 
-def _needed(body: Expression, name: str) -> Iterator[Expression]:
-    """Atoms that must hold for `body` to hold, as long as `name` keeps its meaning."""
-    if not isinstance(body, list) or not body:
-        return
-    if body[0] == "and":
-        for part in body[1:]:
-            yield from _needed(part, name)
-    elif body[0] == "exists" and len(body) == 3:
-        if all(variable != name for variable, _ in _typed(body[1])):
-            yield from _needed(body[2], name)
-    elif all(isinstance(word, str) for word in body):
-        yield body
+def _absorb(variables: dict[str, str], parts: list[Expression], scope: Scope) -> None:
+    """Merge inner `exists` into this one, unless a name would come to mean two things."""
+    for part in list(parts):
+        match part:
+            case ["exists", [*inner], body]:
+                new = typed_list(inner)
+                if new.keys() & (variables.keys() | scope.keys()):
+                    continue
+                parts.remove(part)
+                variables.update(new)
+                below = list(_conjuncts(body))
+                _absorb(variables, below, scope)
+                parts += below
+
+
+def _names(node: Expression | str) -> set[str]:
+    """The free variables of `node`."""
+    if isinstance(node, str):
+        return {node} if node.startswith("?") else set()
+    return set().union(*map(_names, node)) - _bound(node)
+
+
+def _bound(node: Expression) -> set[str]:
+    """The variables that `node` itself quantifies."""
+    match node:
+        case ["exists" | "forall", [*variables], _]:
+            return set(typed_list(variables))
+    return set()

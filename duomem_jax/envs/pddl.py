@@ -5,11 +5,31 @@ Names are lower-cased and `;` comments dropped, as Fast Downward's reader does.
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 from duomem_jax.errors import UserError
 
 Expression = list  # a nested list of words: ["and", ["ishot", "?o"], ...]
+
+# How many ids each predicate of ALFWorld's domain takes.
+ARITY = {
+    **dict.fromkeys(
+        (
+            *("openable", "opened", "checked", "examined", "full", "isreceptacleobject"),
+            *("isreceptacleobjectfull", "holdsany", "holdsanyreceptacleobject"),
+            *("isclean", "cleanable", "ishot", "heatable", "iscool", "coolable", "pickupable"),
+            *("moveable", "toggleable", "ison", "istoggled", "sliceable", "issliced"),
+        ),
+        1,
+    ),
+    **dict.fromkeys(
+        (
+            *("atlocation", "receptacleatlocation", "objectatlocation", "inreceptacle"),
+            *("inreceptacleobject", "wasinreceptacle", "receptacletype", "cancontain"),
+            *("objecttype", "holds", "="),
+        ),
+        2,
+    ),
+}
 
 _COMMENT = re.compile(r";[^\n]*")
 _FACT = re.compile(r"\(([^()]*)\)")
@@ -31,7 +51,6 @@ class Problem:
     goal: Expression
 
 
-@lru_cache(maxsize=64)
 def parse_problem(text: str, source: str = "PDDL problem") -> Problem:
     """Parse the text of a problem.
 
@@ -59,7 +78,7 @@ def parse_problem(text: str, source: str = "PDDL problem") -> Problem:
             "generate the game again"
         )
     objects, init, goal = starts
-    types = _typed_list(text[objects + len("(:objects") : init].rstrip().rstrip(")").split())
+    types = typed_list(text[objects + len("(:objects") : init].rstrip().rstrip(")").split())
     facts: dict[str, list[tuple[str, ...]]] = {}
     for words in map(str.split, _FACT.findall(text, init, goal)):
         if words:
@@ -70,6 +89,12 @@ def parse_problem(text: str, source: str = "PDDL problem") -> Problem:
             f"{source}: pddl_problem uses {min(undeclared)} in :init without declaring it in "
             ":objects; declare it"
         )
+    for name, rows in facts.items():
+        if any(len(row) != ARITY.get(name, len(row)) for row in rows):
+            raise UserError(
+                f"{source}: pddl_problem has a ({name} …) with the wrong number of ids in :init; "
+                "correct it"
+            )
     return Problem(
         types=types,
         facts={name: tuple(dict.fromkeys(rows)) for name, rows in facts.items()},
@@ -77,7 +102,7 @@ def parse_problem(text: str, source: str = "PDDL problem") -> Problem:
     )
 
 
-def _typed_list(words: list[str]) -> dict[str, str]:
+def typed_list(words: list[str]) -> dict[str, str]:
     """`a b - t c - u` becomes `{a: t, b: t, c: u}`; without a type it is an `object`."""
     types: dict[str, str] = {}
     pending: list[str] = []

@@ -16,6 +16,7 @@ class State:
     """The fluents of ALFWorld's domain.
 
     Attributes:
+        agent: the player's id.
         place: the agent's location.
         held: the object in hand, or None.
         opened: open receptacles.
@@ -26,6 +27,7 @@ class State:
         marks: ids with each mark of `MARKS`.
     """
 
+    agent: str
     place: str
     held: str | None
     opened: set[str]
@@ -51,6 +53,7 @@ class State:
             )
         inside = grouped(facts.get("inreceptacle", ()))
         return cls(
+            agent=places[0][0],
             place=places[0][1],
             held=held[0][1] if held else None,
             opened={r for (r,) in facts.get("opened", ())},
@@ -63,6 +66,7 @@ class State:
     def copy(self) -> "State":
         """An independent copy."""
         return State(
+            agent=self.agent,
             place=self.place,
             held=self.held,
             opened=self.opened.copy(),

@@ -32,13 +32,13 @@ class World:
         self._layout = layout_of(game)
         source = f"game {game.id}"
         self._first = State.first(self._layout.problem, source)
-        self._goal, self._watched = compile_goal(self._layout.problem, FLUENTS, source)
+        self._goal = compile_goal(self._layout.problem, FLUENTS, source)
         self.reset()
 
     def reset(self) -> str:
         """Start anew; return the first observation, which states the task."""
         self._state = self._first.copy()
-        self._won = self._goal(self._state, [])
+        self._won = self._goal(self._state, ())
         self._blocks = {verb: block(self._layout, self._state) for verb, block in BLOCKS.items()}
         self._sorted: dict[str, list[str]] = {}
         return text.intro(self._layout, self._state, self.game.task)
@@ -56,7 +56,7 @@ class World:
         for changed in REFRESH.get(verb, ()):
             self._blocks[changed] = BLOCKS[changed](self._layout, self._state)
             self._sorted.pop(changed, None)
-        self._won = self._goal(self._state, [])
+        self._won = self._goal(self._state, ())
         return observation, self._won
 
     def admissible_commands(self) -> list[str]:
@@ -128,9 +128,11 @@ class World:
         return text.look(self._layout, self._state)
 
     def _inventory(self) -> str:
+        self._state.marks["checked"].add(self._state.agent)
         return text.inventory(self._layout, self._state)
 
     def _help(self) -> str:
+        self._state.marks["checked"].add(self._state.agent)
         return text.HELP
 
 
