@@ -1,7 +1,8 @@
 """Episodes as chat messages, and what a model's reply means."""
 
 from duomem_jax.data.episodes import Episode
-from duomem_jax.data.tokens import Message, encode_chat
+from duomem_jax.data.template import Message
+from duomem_jax.data.tokens import encode_chat
 
 __all__ = [
     "encode_chat",

@@ -1,15 +1,9 @@
-"""Chat messages as token ids through the tokenizer's own chat template, turn by turn.
+"""Chat messages as token ids, turn by turn, with the loss mask over the replies.
 
-A template is rendered on probe messages once. From that the fixed text between the contents is
-learnt, and checked: conversations put together from pieces must equal the template's own
-rendering. Each message is then tokenised once, alone, and the agent appends exactly the ids that
-training saw. Every piece begins right after a special token or at the start, where tokenizers
-start afresh, so the pieces' ids are the ids of the whole.
-
-A conversation here ends with the end-of-turn token of its last reply. Text that a template puts
-after it belongs to the next user turn, as it does in a generator's cache. Replies look as they do
-in the middle of a conversation: templates that decorate only the last one (Qwen3's empty think
-block) would otherwise contradict the cache of every later turn.
+Each message is tokenised once, alone, and an agent appends exactly the ids that training saw.
+Every piece begins at the start or right after a special token, where tokenizers start afresh, so
+the ids of the pieces are the ids of the whole. A conversation ends with the end-of-turn token of
+its last reply; text that a template puts after it belongs to the next user turn.
 """
 
 import functools
@@ -18,13 +12,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from duomem_jax.data.template import Message, TurnTemplate
 from duomem_jax.errors import UserError
-
-Message = dict[str, str]
 
 # Texts of a game repeat; beyond this many the memory is worth more than the time.
 _MAX_CACHED = 20_000
-_PROBES = ("probe zero", "probe one", "probe two", "probe three", "probe four", "probe five")
 
 
 def load_tokenizer(folder: str | os.PathLike) -> Any:
@@ -60,35 +52,28 @@ class ChatTokens:
         end_id: the end-of-turn token that closes a reply; generation stops at it.
 
     Raises:
-        UserError: the template rewrites earlier turns, so turns cannot be appended.
+        UserError: the template cannot be used turn by turn; see `TurnTemplate`.
     """
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        self._name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
+        self._template = TurnTemplate(tokenizer)
+        self.end_id = self._template.end_id
         self._cached: dict[str, list[int]] = {}
-        self._system_starts: dict[str, str] = {"": ""}
-        u0, a0, u1, a1, u2, _ = _PROBES
-        text = self._render([_user(u0), _assistant(a0), _user(u1), _assistant(a1), _user(u2)])
-        start, self._to_reply, between, *again = self._cut(text, (u0, a0, u1, a1, u2))
-        self._system_starts[""] = start
-        self._end, self._to_user, self.end_id = self._split_end(between)
-        self._reply_prefix = self._encode([self._to_reply])[0]
-        if again[:2] != [self._to_reply, between]:
-            raise self._not_local()
+        self._header = self._encode([self._template.reply_header])[0]
         self._check()
 
     def first(self, content: str, system: str = "") -> list[int]:
         """Ids from the start of a conversation up to where its first reply begins."""
-        return self._ids([self._first_text(content, system)])[0]
+        return self._ids([self._template.first(content, system)])[0]
 
     def next(self, content: str) -> list[int]:
         """Ids to append after a reply's end-of-turn token for the next user turn."""
-        return self._ids([self._next_text(content)])[0]
+        return self._ids([self._template.next(content)])[0]
 
     def reply(self, content: str) -> list[int]:
         """Ids of a reply, its end-of-turn token last."""
-        text = self._reply_text(content)
+        text = self._headed_reply(content)
         return self._without_header(text, self._ids([text])[0])
 
     def conversations(self, chats: Sequence[list[Message]]) -> list[tuple[list[int], list[int]]]:
@@ -123,23 +108,14 @@ class ChatTokens:
             if message["role"] != role:
                 raise ValueError(f"expected a message of the {role}, not {message['role']}")
             if k == 0:
-                texts.append(self._first_text(content, system))
+                texts.append(self._template.first(content, system))
             else:
-                texts.append((self._next_text, self._reply_text)[k % 2](content))
+                texts.append((self._template.next, self._headed_reply)[k % 2](content))
         return texts
 
-    def _first_text(self, content: str, system: str) -> str:
-        if system not in self._system_starts:
-            messages = [{"role": "system", "content": system.strip()}, _user(_PROBES[0])]
-            self._system_starts[system] = self._cut(self._render(messages), _PROBES[:1])[0]
-        return self._system_starts[system] + content.strip() + self._to_reply
-
-    def _next_text(self, content: str) -> str:
-        return self._to_user + content.strip() + self._to_reply
-
-    def _reply_text(self, content: str) -> str:
+    def _headed_reply(self, content: str) -> str:
         # With its header, so that header and content are tokenised together as in the whole.
-        return self._to_reply + content.strip() + self._end
+        return self._template.reply_header + self._template.reply(content)
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, tokenised once; the lists are the caller's own."""
@@ -151,77 +127,32 @@ class ChatTokens:
         return [list(self._cached[t]) for t in texts]
 
     def _without_header(self, text: str, ids: list[int]) -> list[int]:
-        n = len(self._reply_prefix)
-        if ids[:n] != self._reply_prefix:
+        n = len(self._header)
+        if ids[:n] != self._header:
             raise UserError(
-                f"tokenizer {self._name}: the reply header and {text[:60]!r} share a token, so a "
-                "loss mask cannot part them; use another tokenizer or chat template"
+                f"tokenizer {self._template.name}: the reply header and {text[:60]!r} share a "
+                "token, so a loss mask cannot part them; use another tokenizer or chat template"
             )
         if ids.index(self.end_id, n) != len(ids) - 1:
             raise UserError(
-                f"tokenizer {self._name}: a reply holds the end-of-turn token in its text "
-                f"({text[:60]!r}); remove it from the episode"
+                f"tokenizer {self._template.name}: a reply holds the end-of-turn token in its "
+                f"text ({text[:60]!r}); remove it from the episode"
             )
         return ids[n:]
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
         return self._tokenizer(texts, add_special_tokens=False)["input_ids"]
 
-    def _render(self, messages: list[Message], *, reply_next: bool = False) -> str:
-        from jinja2 import TemplateError
-
-        try:
-            return self._tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=reply_next
-            )
-        except TemplateError as e:
-            raise UserError(
-                f"tokenizer {self._name}: its chat template refuses the messages ({e}); leave "
-                "the system message away or use another tokenizer"
-            ) from e
-
-    def _cut(self, text: str, contents: Sequence[str]) -> list[str]:
-        """The fixed texts around `contents` in a rendering."""
-        parts = []
-        for content in contents:
-            before, found, text = text.partition(content)
-            if not found:
-                raise self._not_local()
-            parts.append(before)
-        return [*parts, text]
-
-    def _split_end(self, between: str) -> tuple[str, str, int]:
-        """(end of turn, rest, its id) of the text between a reply and the next user content."""
-        ids = self._encode([between])[0]
-        special = {i for i, t in self._tokenizer.added_tokens_decoder.items() if t.special}
-        end_id = next((i for i in ids if i in special), None)
-        if end_id is None:
-            raise self._not_local()
-        token = self._tokenizer.convert_ids_to_tokens(end_id)
-        before, _, rest = between.partition(token)
-        return before + token, rest, end_id
-
     def _check(self) -> None:
-        """Prove on a probe that pieces put together are the template's own rendering."""
-        u0, a0, u1, a1, u2, _ = (f"Thought: {p},\n 7 {p}." for p in _PROBES)
-        chat = [_user(u0), _assistant(a0), _user(u1), _assistant(a1)]
-        for k in (1, 3):
-            whole = self._render(chat[:k], reply_next=True)
-            parts = self._texts(chat[:k])
-            texts = [t[len(self._to_reply) :] if i % 2 else t for i, t in enumerate(parts)]
-            ids, _ = self.conversations([chat[:k]])[0]
-            if "".join(texts) != whole or ids != self._encode([whole])[0]:
-                raise self._not_local()
-        whole_ids = self._encode([self._render([*chat, _user(u2)])])[0]
-        ids, _ = self.conversations([chat])[0]
-        if whole_ids[: len(ids)] != ids:
-            raise self._not_local()
-
-    def _not_local(self) -> UserError:
-        return UserError(
-            f"tokenizer {self._name}: its chat template does not render turn by turn, so turns "
-            "cannot be appended to a conversation; use a tokenizer with a ChatML-like template"
-        )
+        """Prove on a probe that the ids of the pieces are the ids of the whole text."""
+        first, reply, further = (f"Thought: probe {i},\n 7 probe." for i in range(3))
+        template = self._template
+        whole = template.first(first) + template.reply(reply) + template.next(further)
+        if self._encode([whole])[0] != self.first(first) + self.reply(reply) + self.next(further):
+            raise UserError(
+                f"tokenizer {template.name}: it joins tokens across turns, so turns cannot be "
+                "appended to a conversation; use a tokenizer with a ChatML-like template"
+            )
 
 
 @functools.lru_cache(maxsize=4)
@@ -233,11 +164,3 @@ def chat_tokens(tokenizer: Any) -> ChatTokens:
 def encode_chat(tokenizer: Any, messages: list[Message]) -> tuple[list[int], list[int]]:
     """(token ids, loss mask) of one conversation; see `ChatTokens.conversations`."""
     return chat_tokens(tokenizer).conversations([messages])[0]
-
-
-def _user(content: str) -> Message:
-    return {"role": "user", "content": content}
-
-
-def _assistant(content: str) -> Message:
-    return {"role": "assistant", "content": content}

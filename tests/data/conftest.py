@@ -11,13 +11,17 @@ CHATML = (
     "'<|im_end|>' + '\n' }}{%- endfor %}"
     "{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{%- endif %}"
 )
-# As Qwen3: the last reply is decorated, earlier ones are not.
-DECORATED = (
+# As Qwen3: an empty think block opens a reply, and is dropped from earlier turns.
+QWEN3 = (
     "{%- for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' }}"
     "{%- if m['role'] == 'assistant' and loop.last %}{{ '<think>\n\n</think>\n\n' }}{%- endif %}"
     "{{ m['content'] + '<|im_end|>' + '\n' }}{%- endfor %}"
-    "{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{%- endif %}"
+    "{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
+    "{%- if enable_thinking is defined and not enable_thinking %}"
+    "{{ '<think>\n\n</think>\n\n' }}{%- endif %}{%- endif %}"
 )
+# As a model that always thinks.
+THINKING = CHATML.replace("assistant\n'", "assistant\n<think>\n'")
 # As Gemma: begin token, trimmed contents, another end of turn, no system role.
 GEMMA = (
     "{{ bos_token }}{%- for m in messages %}"
@@ -68,7 +72,8 @@ def make_tokenizer(template, special):
 def tokenizers():
     return {
         "chatml": make_tokenizer(CHATML, SPECIAL["chatml"]),
-        "decorated": make_tokenizer(DECORATED, SPECIAL["chatml"]),
+        "qwen3": make_tokenizer(QWEN3, SPECIAL["chatml"]),
+        "thinking": make_tokenizer(THINKING, SPECIAL["chatml"]),
         "gemma": make_tokenizer(GEMMA, SPECIAL["gemma"]),
         "moving": make_tokenizer(MOVING, SPECIAL["chatml"]),
     }

@@ -6,9 +6,15 @@ from duomem_jax.data.chat import encode_chat, episode_messages, parse_action
 from duomem_jax.data.tokens import chat_tokens
 from duomem_jax.errors import UserError
 
+THINK = "<think>\n\n</think>\n\n"
+
 
 def render(tokenizer, messages, **kw):
+    """Token ids of the template's rendering, with Qwen3's think block kept in every turn."""
     text = tokenizer.apply_chat_template(messages, tokenize=False, **kw)
+    if "enable_thinking" in tokenizer.chat_template:
+        header = "<|im_start|>assistant\n"
+        text = text.replace(header + THINK, header).replace(header, header + THINK)
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
@@ -25,7 +31,7 @@ def reference(tokenizer, messages, end_id):
     return ids[:end], mask[:end]
 
 
-@pytest.mark.parametrize("name", ["chatml", "decorated", "gemma"])
+@pytest.mark.parametrize("name", ["chatml", "qwen3", "gemma"])
 @pytest.mark.parametrize("system", ["", "You play text games."])
 def test_ids_and_mask_equal_rendered_prefixes(tokenizers, episodes, name, system):
     if name == "gemma" and system:
@@ -42,7 +48,7 @@ def test_ids_and_mask_equal_rendered_prefixes(tokenizers, episodes, name, system
         assert learnt == "".join(m["content"] + end for m in messages if m["role"] == "assistant")
 
 
-@pytest.mark.parametrize("name", ["chatml", "decorated", "gemma"])
+@pytest.mark.parametrize("name", ["chatml", "qwen3", "gemma"])
 def test_appended_turns_make_the_same_conversation(tokenizers, episodes, name):
     tokenizer = tokenizers[name]
     chat = chat_tokens(tokenizer)
@@ -65,6 +71,20 @@ def test_contents_are_stripped(tokenizers):
 def test_template_that_rewrites_earlier_turns_is_refused(tokenizers):
     with pytest.raises(UserError, match="turn by turn"):
         chat_tokens(tokenizers["moving"])
+
+
+def test_first_reply_of_qwen3_begins_as_its_template_says(tokenizers):
+    tokenizer = tokenizers["qwen3"]
+    message = [{"role": "user", "content": "a"}]
+    text = tokenizer.apply_chat_template(
+        message, tokenize=False, add_generation_prompt=True, enable_thinking=False
+    )
+    assert tokenizer.decode(chat_tokens(tokenizer).first("a")) == text
+
+
+def test_model_that_always_thinks_is_refused(tokenizers):
+    with pytest.raises(UserError, match="begin without thinking"):
+        chat_tokens(tokenizers["thinking"])
 
 
 def test_system_message_without_a_system_role_is_refused(tokenizers, episodes):
