@@ -7,7 +7,7 @@ narrow the ids of their variable beforehand: a handful of tests instead of thous
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from duomem_jax.envs.pddl import ARITY, Expression, Problem, typed_list
+from duomem_jax.envs.pddl import ARITY, TYPES, Expression, Problem, typed_list
 from duomem_jax.errors import UserError
 
 State = object  # whatever the fluents look into
@@ -74,6 +74,11 @@ class _Compiler:
         later = dict(variables)
         for name, kind in variables.items():
             del later[name]
+            if kind not in TYPES:
+                raise UserError(
+                    f"{self.source}: the goal gives {name} the type {kind}; take one of "
+                    f"{', '.join(TYPES)}"
+                )
             place = 1 + max(scope.values(), default=-1)
             outer, scope = scope, {**scope, name: place}
             ready = [part for part in parts if not _names(part) & later.keys()]

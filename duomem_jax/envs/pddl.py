@@ -10,6 +10,7 @@ from duomem_jax.errors import UserError
 
 Expression = list  # a nested list of words: ["and", ["ishot", "?o"], ...]
 
+TYPES = ("agent", "location", "receptacle", "object", "rtype", "otype")
 # How many ids each predicate of ALFWorld's domain takes.
 ARITY = {
     **dict.fromkeys(

@@ -40,7 +40,7 @@ class TextWorldEnv:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(game.file) if game.file and rules is None else Path(folder, "game.tw-pddl")
             if not file.exists():
-                file.write_text(game_json(game, rules or _shipped_rules()))
+                file.write_text(game_json(game, rules or shipped_rules()))
             try:
                 self._env = textworld.start(
                     str(file),
@@ -89,6 +89,7 @@ def game_json(game: Game, rules: tuple[str, str]) -> str:
     )
 
 
-def _shipped_rules() -> tuple[str, str]:
+def shipped_rules() -> tuple[str, str]:
+    """PDDL domain and text grammar in alfworld's wheel."""
     folder = resources.files("alfworld") / "data"
     return (folder / "alfred.pddl").read_text(), (folder / "alfred.twl2").read_text()
