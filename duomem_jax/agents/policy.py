@@ -1,0 +1,92 @@
+"""What plays: many games in numbered slots, one move each per call."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from duomem_jax.envs.base import Game
+
+Move = tuple[str, str]  # thought, action
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one game cost its player.
+
+    Attributes:
+        prompt_tokens: tokens we appended to the conversation.
+        new_tokens: tokens the player wrote.
+        memory_ids: memories it was shown.
+    """
+
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    memory_ids: tuple[str, ...] = ()
+
+
+class Policy(Protocol):
+    """A player of many games.
+
+    Attributes:
+        name: who plays, as episodes record it.
+    """
+
+    name: str
+
+    @property
+    def setup_seconds(self) -> float:
+        """One-off work so far (compiling), which no game is charged for."""
+        ...
+
+    def start(self, slot: int, game: Game, first_observation: str, seed: int) -> None:
+        """Begin a game in an empty slot; what is random may depend on (seed, game) only."""
+        ...
+
+    def act(self, observations: Mapping[int, str]) -> dict[int, Move | None]:
+        """The move of each named slot after what it sees now, the first observation included.
+
+        None: the conversation no longer fits, the game is over for this player.
+        """
+        ...
+
+    def stop(self, slot: int) -> Usage:
+        """End the game in a slot, which is empty then."""
+        ...
+
+
+class Player(Protocol):
+    """A player of one game at a time, such as the text expert."""
+
+    def reset(self, first_observation: str) -> None:
+        """Begin a game."""
+        ...
+
+    def act(self, observation: str) -> Move:
+        """The move after `observation`, the first one included."""
+        ...
+
+
+class EachAlone:
+    """A policy of independent players, one for each slot; they read and write no tokens."""
+
+    setup_seconds = 0.0  # nothing to compile
+
+    def __init__(self, name: str, make_player: Callable[[Game, int], Player]):
+        """Play under `name` with `make_player(game, seed)` in each slot."""
+        self.name = name
+        self._make_player = make_player
+        self._players: dict[int, Player] = {}
+
+    def start(self, slot: int, game: Game, first_observation: str, seed: int) -> None:
+        """See `Policy`."""
+        player = self._players[slot] = self._make_player(game, seed)
+        player.reset(first_observation)
+
+    def act(self, observations: Mapping[int, str]) -> dict[int, Move | None]:
+        """See `Policy`."""
+        return {slot: self._players[slot].act(seen) for slot, seen in observations.items()}
+
+    def stop(self, slot: int) -> Usage:
+        """See `Policy`."""
+        del self._players[slot]
+        return Usage()

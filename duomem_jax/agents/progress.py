@@ -1,0 +1,58 @@
+"""How far a run of games is: a bar on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from typing import Any, TextIO
+
+EVERY = 30.0  # seconds between lines where there is no terminal
+
+
+class Progress:
+    """Counts games; use as a context manager and call `add` for each finished game.
+
+    Attributes:
+        total: games there will be; may be corrected on the way.
+    """
+
+    def __init__(self, total: int, label: str, stream: TextIO | None = None):
+        """Report on `total` games as `label`, to `stream` (standard error by default)."""
+        self.total, self._label = total, label
+        self._stream = stream or sys.stderr
+        self._done = self._won = 0
+        self._bar: Any = None
+
+    def __enter__(self) -> "Progress":
+        self._start = self._last = time.monotonic()
+        if self._stream.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=self.total, desc=self._label, unit="game", file=self._stream)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+        elif self._done:
+            self._print()
+
+    def add(self, won: bool) -> None:
+        """One more game is over."""
+        self._done += 1
+        self._won += won
+        if self._bar is not None:
+            self._bar.total = self.total
+            self._bar.set_postfix_str(f"{self._won} won", refresh=False)
+            self._bar.update()
+        elif time.monotonic() - self._last >= EVERY and self._done < self.total:
+            self._print()
+
+    def _print(self) -> None:
+        self._last = now = time.monotonic()
+        rate = self._done / max(now - self._start, 1e-9)
+        left = (self.total - self._done) / rate
+        print(
+            f"{self._label}: {self._done}/{self.total} games, {self._won} won, "
+            f"{60 * rate:.1f} games/min, {left:.0f} s left",
+            file=self._stream,
+            flush=True,
+        )

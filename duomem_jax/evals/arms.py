@@ -1,0 +1,105 @@
+"""What an arm of a comparison is made of, and how it is brought to life."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from duomem_jax.agents.lm import LMPolicy
+from duomem_jax.agents.policy import EachAlone, Policy
+from duomem_jax.data.manifest import content_hash, file_sha256
+from duomem_jax.data.tokens import chat_tokens, load_tokenizer
+from duomem_jax.decode.generator import Generator
+from duomem_jax.errors import UserError
+from duomem_jax.lora.peft import load_adapter, read_adapter_config
+from duomem_jax.memory.bank import MemoryBank
+from duomem_jax.memory.embed import make_embedder
+from duomem_jax.models.hf import fingerprint, load_pretrained
+from duomem_jax.models.model import Model
+
+EXPERT = "expert"
+
+
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """A player: a model, with or without an adapter, with or without memories."""
+
+    name: str  # in the report
+    model: str  # Hugging Face folder, or "expert" for the text expert
+    adapter: str = ""  # PEFT folder
+    memory: str = ""  # folder of a memory bank
+    k: int = 4  # memories shown
+    embedder: str = "hashing"  # must be the one the bank was embedded with
+    system: str = ""  # content of the system message
+    max_len: int = 0  # tokens a conversation may have; 0: what the model was made for
+    max_new: int = 128  # tokens a reply may have
+    temperature: float = 0.0  # 0: the likeliest token
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+def load_policy(arm: Arm, *, slots: int) -> Policy:
+    """Load everything an arm needs.
+
+    Args:
+        arm: what to play with.
+        slots: games played at once.
+
+    Raises:
+        UserError: a folder is missing, damaged or does not fit the others.
+    """
+    if arm.model == EXPERT:
+        return EachAlone(EXPERT, _expert())
+    if arm.max_new < 2:
+        raise UserError(f"arm {arm.name}: max_new is {arm.max_new}; a reply needs at least 2")
+    tokenizer = load_tokenizer(arm.model)
+    config, base = load_pretrained(arm.model, arm.dtype)
+    model, lora = Model(config), None
+    if arm.adapter:
+        lora, lora_config = load_adapter(arm.adapter, model, fingerprint(arm.model))
+        model = model.with_lora(lora_config)
+    generator = Generator(
+        model,
+        base,
+        lora,
+        slots=slots,
+        max_len=_max_len(arm, config.max_len),
+        eos_id=chat_tokens(tokenizer).end_id,
+        max_new=arm.max_new,
+        temperature=arm.temperature,
+    )
+    bank = MemoryBank.load(arm.memory, make_embedder(arm.embedder)) if arm.memory else None
+    name = "+".join(Path(p).resolve().name for p in (arm.model, arm.adapter) if p)
+    return LMPolicy(name, tokenizer, generator, system=arm.system, bank=bank, k=arm.k)
+
+
+def identity(arm: Arm) -> dict[str, Any]:
+    """The arm with its folders replaced by what is in them: what its results depend on.
+
+    Raises:
+        UserError: a folder is missing or damaged.
+    """
+    if arm.model == EXPERT:
+        return {"name": arm.name, "model": EXPERT}
+    content = {"model": fingerprint(arm.model)}
+    if arm.adapter:
+        read_adapter_config(arm.adapter)  # a clear sentence if it is none
+        files = sorted(Path(arm.adapter).glob("adapter_*"))
+        content["adapter"] = " ".join(file_sha256(file) for file in files)
+    if arm.memory:
+        content["memory"] = content_hash(arm.memory)
+    return dataclasses.asdict(arm) | content
+
+
+def _max_len(arm: Arm, made_for: int) -> int:
+    if arm.max_len > made_for:
+        raise UserError(
+            f"arm {arm.name}: max_len {arm.max_len} is more than the {made_for} tokens that "
+            f"{arm.model} was made for; lower it"
+        )
+    return arm.max_len or made_for
+
+
+def _expert() -> Callable:
+    from duomem_jax.teachers.expert import Expert
+
+    return lambda game, seed: Expert()

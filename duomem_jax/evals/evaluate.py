@@ -1,0 +1,111 @@
+"""Play the games of one arm that are not in its results yet."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from duomem_jax.agents.policy import Policy
+from duomem_jax.agents.progress import Progress
+from duomem_jax.agents.rollout import Outcome, play_games
+from duomem_jax.data.episodes import Episode
+from duomem_jax.envs.base import Game
+from duomem_jax.evals.arms import Arm, identity, load_policy
+from duomem_jax.evals.results import Result, ResultLog
+
+
+def evaluate(
+    arm: Arm,
+    games: Sequence[Game],
+    out: str | os.PathLike,
+    *,
+    slots: int,
+    max_steps: int = 50,
+    engine: str = "fast",
+    seed: int = 0,
+) -> Path:
+    """Play `games` with an arm; run again, it goes on where it was stopped.
+
+    Args:
+        arm: who plays.
+        games: each is played once.
+        out: folder; gets `<arm>.seed<seed>.jsonl` and the configuration beside it.
+        slots: games played at once.
+        max_steps: commands after which a game is lost.
+        engine: one of `envs.ENGINES`.
+        seed: the arm's training seed, and of its sampling.
+
+    Returns:
+        The file of results.
+
+    Raises:
+        UserError: a folder of the arm or a game cannot be read, or the file is of another
+            configuration.
+    """
+    name = re.sub(r"[^a-z0-9]+", "-", arm.name.lower()).strip("-")
+    config = identity(arm) | {"max_steps": max_steps, "engine": engine, "seed": seed}
+    log = ResultLog(Path(out) / f"{name}.seed{seed}.jsonl", config)
+    policy = load_policy(arm, slots=slots)
+    score(arm.name, games, policy, log, slots=slots, max_steps=max_steps, engine=engine, seed=seed)
+    return log.path
+
+
+def score(
+    arm: str,
+    games: Sequence[Game],
+    policy: Policy,
+    log: ResultLog,
+    *,
+    slots: int,
+    max_steps: int = 50,
+    engine: str = "fast",
+    seed: int = 0,
+) -> None:
+    """Append one result per game to `log`, leaving out the games that are in it.
+
+    Args:
+        arm: name of the row in the report.
+        policy: who plays.
+        log: where results go.
+        games, slots, max_steps, engine, seed: as in `evaluate`.
+    """
+    finished = {game_id for name, game_id, s in log.done if (name, s) == (arm, seed)}
+    with Progress(len(games), f"{arm}, seed {seed}") as progress:
+
+        def waiting() -> Iterator[Game]:
+            for game in games:
+                if game.id in finished:
+                    progress.total -= 1
+                else:
+                    yield game
+
+        def keep(episode: Episode, outcome: Outcome) -> None:
+            log.append(_result(arm, seed, episode, outcome))
+            progress.add(episode.success)
+
+        played = play_games(
+            waiting(),
+            policy,
+            slots=slots,
+            max_steps=max_steps,
+            engine=engine,
+            seed=seed,
+            on_episode=keep,
+        )
+        for _ in played:
+            pass
+
+
+def _result(arm: str, seed: int, episode: Episode, outcome: Outcome) -> Result:
+    return Result(
+        arm=arm,
+        game_id=episode.game_id,
+        task_type=episode.task_type,
+        seed=seed,
+        success=episode.success,
+        steps=len(episode.turns),
+        prompt_tokens=outcome.usage.prompt_tokens,
+        new_tokens=outcome.usage.new_tokens,
+        seconds=round(outcome.seconds, 4),
+        ended=outcome.ended,
+    )

@@ -1,0 +1,21 @@
+"""Generated games and a tokenizer of the household world."""
+
+import pytest
+
+from duomem_jax.data.tokens import load_tokenizer
+from duomem_jax.envs.generate import generate_games
+from duomem_jax.envs.world import World
+from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
+
+
+@pytest.fixture(scope="session")
+def games():
+    return list(generate_games(7, 5))
+
+
+@pytest.fixture(scope="session")
+def tokenizer(games, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tokenizer")
+    texts = [World(game).reset() for game in games] + ["Go to. Take. shelf you see a"]
+    save_tokenizer(folder, vocabulary(texts, min_count=1), max_length=1024)
+    return load_tokenizer(folder)

@@ -1,0 +1,141 @@
+import jax
+import numpy as np
+import pytest
+
+from duomem_jax.agents.lm import LMPolicy
+from duomem_jax.agents.rollout import play_games
+from duomem_jax.data.chat import episode_messages, reply
+from duomem_jax.data.tokens import chat_tokens, encode_chat
+from duomem_jax.decode.generator import Generator
+from duomem_jax.memory.bank import MemoryBank
+from duomem_jax.memory.embed import make_embedder
+from duomem_jax.memory.guidelines import guidelines_text
+from duomem_jax.memory.record import Memory
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.model import Model
+
+
+class ScriptedGenerator:
+    """Has the generator's interface, holds what it was given and answers the walkthrough."""
+
+    compile_seconds = 0.0
+
+    def __init__(self, tokenizer, games):
+        self.chat = chat_tokens(tokenizer)
+        self.scripts = {game.task: game.walkthrough for game in games}
+        self.tokenizer = tokenizer
+        self.rows, self.finished = {}, []
+
+    def reset(self, slot, seed=0):
+        self.finished.append(self.rows.pop(slot, None))
+        self.rows[slot] = []
+
+    def fits(self, slot, n_new):
+        return True
+
+    def extend(self, slot_tokens):
+        replies = {}
+        for slot, tokens in slot_tokens.items():
+            assert tokens
+            row = self.rows[slot]
+            row.extend(tokens)
+            task = self.tokenizer.decode(row).split("Your task is to: ")[1].split(".")[0] + "."
+            moves = self.scripts[task]
+            step = row.count(self.tokenizer.convert_tokens_to_ids("<|assistant|>")) - 1
+            action = moves[step] if step < len(moves) else "look"
+            replies[slot] = self.chat.reply(reply(f"Step {step}.", action))
+            row.extend(replies[slot])
+        return replies
+
+
+@pytest.fixture(scope="module")
+def bank(games):
+    memories = [
+        Memory(f"m{i}", g.task, f"Do {i} things.", g.id, g.task_type, "expert", 0, 0, "{}")
+        for i, g in enumerate(games)
+    ]
+    return MemoryBank(memories, make_embedder())
+
+
+@pytest.mark.parametrize(("system", "k"), [("", 0), ("Play well.", 2)])
+def test_the_model_reads_exactly_what_training_shows(games, tokenizer, bank, system, k):
+    generator = ScriptedGenerator(tokenizer, games)
+    policy = LMPolicy("lm", tokenizer, generator, system=system, bank=bank, k=k)
+    outcomes = {}
+    episodes = list(
+        play_games(
+            games, policy, slots=len(games), on_episode=lambda e, o: outcomes.update({e.game_id: o})
+        )
+    )
+    rows = {tuple(row) for row in generator.rows.values()}
+    by_id = {m.id: m for m in bank.memories}
+    for episode in episodes:
+        assert episode.success
+        assert len(episode.memory_ids) == k
+        shown = [by_id[i] for i in episode.memory_ids]
+        assert all(m.game_id != episode.game_id for m in shown)
+        text = guidelines_text(shown)
+        assert (text == "") == (k == 0)
+        tokens, mask = encode_chat(
+            tokenizer, episode_messages(episode, system=system, guidelines=text)
+        )
+        assert tuple(tokens) in rows
+        usage = outcomes[episode.game_id].usage
+        assert (usage.prompt_tokens, usage.new_tokens) == (len(mask) - sum(mask), sum(mask))
+        assert episode.turns[0].thought == "Step 0."
+
+
+def test_retrieval_prefers_the_same_kind_of_task(games, tokenizer, bank):
+    generator = ScriptedGenerator(tokenizer, games)
+    policy = LMPolicy("lm", tokenizer, generator, bank=bank, k=1)
+    for episode in play_games(games, policy, slots=1):
+        (expected,) = bank.retrieve(episode.task, 1, exclude_game_id=episode.game_id)
+        assert episode.memory_ids == (expected.id,)
+
+
+@pytest.fixture(scope="module")
+def small(tokenizer):
+    config = ModelConfig("qwen3", len(tokenizer), 16, 1, 2, 1, 8, 24, max_len=512)
+    model = Model(config)
+    rng = np.random.default_rng(0)
+    base = jax.tree.map(lambda x: rng.normal(size=x.shape).astype("f"), model.shapes()["params"])
+    return model, base
+
+
+def play(games, tokenizer, small, *, slots, **kwargs):
+    generator = Generator(
+        *small,
+        slots=4,
+        max_len=320,
+        eos_id=chat_tokens(tokenizer).end_id,
+        max_new=12,
+        temperature=1.0,
+        group=2,
+        chunk=128,
+    )
+    policy = LMPolicy("lm", tokenizer, generator)
+    outcomes = {}
+    episodes = play_games(
+        games,
+        policy,
+        slots=slots,
+        on_episode=lambda e, o: outcomes.update({e.game_id: (e, o.usage, o.ended)}),
+        **kwargs,
+    )
+    assert len(list(episodes)) == len(games)
+    return outcomes
+
+
+def test_a_sampled_game_depends_on_its_seed_alone(games, tokenizer, small):
+    first = play(games, tokenizer, small, slots=4, max_steps=2)
+    assert play(games[::-1], tokenizer, small, slots=3, max_steps=2) == first
+    assert play(games, tokenizer, small, slots=4, max_steps=2, seed=1) != first
+
+
+def test_long_games_end_when_the_context_is_full(games, tokenizer, small):
+    outcomes = play(games[:4], tokenizer, small, slots=4)
+    assert {ended for _, _, ended in outcomes.values()} == {"context"}
+    for episode, usage, _ in outcomes.values():
+        assert not episode.success
+        assert usage.prompt_tokens + usage.new_tokens <= 320
+        assert 0 < len(episode.turns) < 50

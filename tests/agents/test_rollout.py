@@ -1,0 +1,151 @@
+import random
+
+import pytest
+
+from duomem_jax.agents.policy import EachAlone, Usage
+from duomem_jax.agents.rollout import play_games
+from duomem_jax.envs.world import World
+
+
+class Walker:
+    """Follows the walkthrough, after some idle looks that depend on game and seed."""
+
+    def __init__(self, game, seed):
+        rng = random.Random(f"{game.id}{seed}")
+        self.commands = ["look"] * rng.randint(0, 3) + list(game.walkthrough)
+
+    def reset(self, first_observation):
+        assert first_observation.startswith("-= Welcome")
+        self.left = iter(self.commands)
+
+    def act(self, observation):
+        return f"I saw {len(observation)} letters.", next(self.left, "look")
+
+
+@pytest.fixture
+def walker():
+    return EachAlone("walker", Walker)
+
+
+def test_episodes_tell_what_happened(games, walker):
+    episodes = list(play_games(games, walker, slots=3, seed=4))
+    assert len(episodes) == len(games)
+    for episode in episodes:
+        game = next(g for g in games if g.id == episode.game_id)
+        assert (episode.task, episode.task_type) == (game.task, game.task_type)
+        assert (episode.player, episode.seed) == ("walker", 4)
+        assert episode.engine.startswith("fast ")
+        assert episode.success
+        world = World(game)
+        seen, won = world.reset(), False
+        for turn in episode.turns:
+            assert not won
+            assert turn.observation == seen
+            assert turn.thought == f"I saw {len(seen)} letters."
+            seen, won = world.step(turn.action)
+        assert won
+        assert episode.final_observation == seen
+
+
+def test_slots_and_order_change_nothing(games, walker):
+    def play(slots, order, **kwargs):
+        return {e.game_id: e for e in play_games(order, walker, slots=slots, **kwargs)}
+
+    alone = play(1, games)
+    assert play(3, games) == alone
+    assert play(64, games[::-1]) == alone
+    assert play(2, games, seed=9) != alone
+
+
+def test_a_game_ends_at_the_step_limit_or_when_won_on_it(games, walker):
+    lengths = {e.game_id: len(e.turns) for e in play_games(games, walker, slots=7)}
+    limit = sorted(lengths.values())[3]
+    outcomes = []
+    episodes = play_games(
+        games, walker, slots=2, max_steps=limit, on_episode=lambda e, o: outcomes.append((e, o))
+    )
+    for episode in episodes:
+        won = lengths[episode.game_id] <= limit
+        assert episode.success == won
+        assert len(episode.turns) == min(lengths[episode.game_id], limit)
+    assert {o.ended for _, o in outcomes} == {"won", "steps"}
+    assert all((o.ended == "won") == e.success for e, o in outcomes)
+
+
+class Forgetful(EachAlone):
+    """Runs out of context at the third move."""
+
+    name, setup_seconds = "forgetful", 0.0
+
+    def __init__(self):
+        self.moves = {}
+
+    def start(self, slot, game, first_observation, seed):
+        assert slot not in self.moves
+        self.moves[slot] = 0
+
+    def act(self, observations):
+        for slot in observations:
+            self.moves[slot] += 1
+        return {s: None if self.moves[s] == 3 else ("", "look") for s in observations}
+
+    def stop(self, slot):
+        return Usage(prompt_tokens=10 * self.moves.pop(slot), new_tokens=5, memory_ids=("m",))
+
+
+def test_a_conversation_that_does_not_fit_is_a_lost_game(games):
+    outcomes = []
+    policy = Forgetful()
+    episodes = list(play_games(games, policy, slots=2, on_episode=lambda e, o: outcomes.append(o)))
+    assert len(episodes) == len(games)
+    for episode, outcome in zip(episodes, outcomes, strict=True):
+        assert not episode.success
+        assert len(episode.turns) == 2
+        assert outcome.ended == "context"
+        assert outcome.usage == Usage(30, 5, ("m",))
+        assert episode.memory_ids == ("m",)
+    assert policy.moves == {}
+
+
+def test_seconds_add_up_to_the_run_without_set_up(games, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("duomem_jax.agents.rollout.time.monotonic", lambda: clock[0])
+
+    class Slow(Forgetful):
+        def act(self, observations):
+            clock[0] += 2.0
+            if self.setup_seconds == 0.0:  # the first call compiles for a while
+                clock[0] += 100.0
+                self.setup_seconds = 100.0
+            return super().act(observations)
+
+    seconds = []
+    episodes = play_games(
+        games[:3], Slow(), slots=2, on_episode=lambda e, o: seconds.append(o.seconds)
+    )
+    for _ in episodes:
+        clock[0] += 1000.0  # what the caller does between episodes is not playing
+    # Two games share three rounds of 2 s, the third has three rounds for itself.
+    assert seconds == pytest.approx([3.0, 3.0, 6.0])
+
+
+def test_stopping_early_empties_the_slots(games):
+    policy = Forgetful()
+    episodes = play_games(games, policy, slots=3)
+    next(episodes)
+    episodes.close()
+    assert policy.moves == {}
+
+
+def test_games_are_read_as_slots_become_free(games):
+    read = []
+
+    def lazily():
+        for game in games:
+            read.append(game.id)
+            yield game
+
+    episodes = play_games(lazily(), Forgetful(), slots=2)
+    next(episodes)
+    assert len(read) == 2
+    assert len(list(episodes)) == len(games) - 1
