@@ -50,7 +50,13 @@ class TurnTemplate:
         """From the start of a conversation to where its first reply's content begins."""
         if system not in self._starts:
             messages = [{"role": "system", "content": system.strip()}, _user(_USERS[0])]
-            self._starts[system] = self._cut(self._render(messages), _USERS[:1])[0]
+            start = self._cut(self._render(messages), _USERS[:1])[0]
+            if system.strip() not in start:
+                raise UserError(
+                    f"tokenizer {self.name}: its chat template drops the system message; leave "
+                    "it away or use another tokenizer"
+                )
+            self._starts[system] = start
         return self._starts[system] + content.strip() + self.reply_header
 
     def next(self, content: str) -> str:

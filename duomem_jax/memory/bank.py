@@ -81,7 +81,13 @@ class MemoryBank:
         if not self._keys or k < 1 or not tasks:
             return [[] for _ in tasks]
         distinct = distinct_keys(tasks)
-        scores = self._embedder.embed(distinct) @ self._vectors_UE.T
+        tasks_NE = self._embedder.embed(distinct)
+        if tasks_NE.shape[1] != self._vectors_UE.shape[1]:
+            raise UserError(
+                f"embedder {self._embedder.name} now gives {tasks_NE.shape[1]} dimensions, the "
+                f"bank has {self._vectors_UE.shape[1]}; build the bank again in another folder"
+            )
+        scores = tasks_NE @ self._vectors_UE.T
         # Rounded, since matrix products differ in the last bits between machines; the sort is
         # stable and the keys are in order, so ties fall the same way everywhere.
         order = np.argsort(-np.round(scores, 5), axis=1, kind="stable")

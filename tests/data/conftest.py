@@ -22,6 +22,12 @@ QWEN3 = (
 )
 # As a model that always thinks.
 THINKING = CHATML.replace("assistant\n'", "assistant\n<think>\n'")
+# As Mistral's first: system messages vanish.
+DEAF = (
+    "{%- for m in messages %}{%- if m['role'] == 'user' %}{{ '[' + m['content'] + ']' }}"
+    "{%- elif m['role'] == 'assistant' %}{{ m['content'] + '<|im_end|>' }}{%- endif %}"
+    "{%- endfor %}"
+)
 # As Gemma: begin token, trimmed contents, another end of turn, no system role.
 GEMMA = (
     "{{ bos_token }}{%- for m in messages %}"
@@ -75,6 +81,7 @@ def tokenizers():
         "qwen3": make_tokenizer(QWEN3, SPECIAL["chatml"]),
         "thinking": make_tokenizer(THINKING, SPECIAL["chatml"]),
         "gemma": make_tokenizer(GEMMA, SPECIAL["gemma"]),
+        "deaf": make_tokenizer(DEAF, SPECIAL["chatml"]),
         "moving": make_tokenizer(MOVING, SPECIAL["chatml"]),
     }
 

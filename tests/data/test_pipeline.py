@@ -9,6 +9,11 @@ from duomem_jax.data.loader import batches
 from duomem_jax.data.play import read_episodes, write_episodes
 from duomem_jax.data.reader import read_dataset
 from duomem_jax.data.tokens import load_tokenizer
+from duomem_jax.errors import UserError
+from duomem_jax.memory.bank import MemoryBank
+from duomem_jax.memory.build import build_memories
+from duomem_jax.memory.embed import make_embedder
+from duomem_jax.memory.guidelines import RetrievedGuidelines, guidelines_text
 
 LENGTH = 256
 
@@ -81,3 +86,24 @@ def test_batches_have_their_types_and_positions(folders):
         for segment in range(1, batch["segment_ids"][row].max() + 1):
             at = batch["segment_ids"][row] == segment
             np.testing.assert_array_equal(batch["positions"][row][at], np.arange(at.sum()))
+
+
+def test_examples_are_made_with_memories_of_other_games(folders, episodes, tmp_path):
+    embedder = make_embedder()
+    write = {"write": lambda e: f"solve it as in {e.game_id}", "writer": "test"}
+    build_memories(folders / "episodes", tmp_path / "bank", embedder, **write)
+    bank = MemoryBank.load(tmp_path / "bank", embedder)
+    source = (folders / "episodes", folders / "tokenizer", tmp_path / "examples")
+    guidelines = RetrievedGuidelines(bank, k=1, share=1.0, seed=0)
+    report = build_examples(*source, length=1024, guidelines=guidelines)
+    decode = load_tokenizer(folders / "tokenizer").decode
+    text = "".join(decode(row["tokens"]) for row in read_dataset(tmp_path / "examples", "train"))
+    won = [e for e in episodes if e.success]
+    assert report.counts["examples"] == len(won)
+    for e in won:
+        shown = guidelines_text(bank.retrieve(e.task, 1, exclude_game_id=e.game_id))
+        assert f"{shown}\n\nYou are in room" in text
+        assert e.game_id not in shown
+    other = RetrievedGuidelines(bank, k=2, share=1.0, seed=0)
+    with pytest.raises(UserError, match=r"config\.guidelines\.k=1, not 2"):
+        build_examples(*source, length=1024, guidelines=other)

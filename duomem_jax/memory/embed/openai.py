@@ -58,6 +58,8 @@ class OpenAIEmbedder:
         """
         batches = [texts[i : i + BATCH] for i in range(0, len(texts), BATCH)]
         rows = [self._rows(self._post(batch), len(batch)) for batch in batches]
+        if len({r.shape[1] for r in rows}) > 1:
+            raise self._malformed("vectors of different lengths")
         return unit_rows(np.concatenate(rows)) if rows else np.zeros((0, 0), np.float32)
 
     def _post(self, texts: list[str]) -> Any:
@@ -95,7 +97,8 @@ class OpenAIEmbedder:
             order = [item["index"] for item in data]
         except (KeyError, TypeError, ValueError) as e:
             raise self._malformed(f"{type(e).__name__}: {e}") from e
-        if order != list(range(n)) or rows.ndim != 2 or not np.isfinite(rows).all():
+        well = rows.ndim == 2 and rows.shape[1] > 0 and np.isfinite(rows).all()
+        if order != list(range(n)) or not well:
             raise self._malformed(f"not {n} vectors of one length")
         return rows
 

@@ -1,0 +1,46 @@
+"""Made-up won and lost episodes of a few tasks."""
+
+from duomem_jax.data.episodes import Episode, Turn
+from duomem_jax.data.play import write_episodes
+
+TASKS = [
+    "put a clean plate in fridge.",
+    "clean some plate and put it in fridge.",
+    "put a hot mug in cabinet.",
+    "look at book under the desklamp.",
+    "put two pen in drawer.",
+]
+
+
+def make_episode(i, *, success=True, memory_ids=(), task=None):
+    task = task or TASKS[i % len(TASKS)]
+    return Episode(
+        game_id=f"game-{i:02d}",
+        task=task,
+        task_type=task.split()[0],
+        turns=(Turn(f"A room. Your task is to: {task}", "Look.", "look"),),
+        final_observation="Done.",
+        success=success,
+        player="teacher",
+        seed=0,
+        engine="fast-1",
+        memory_ids=memory_ids,
+    )
+
+
+def write_script(episode):
+    return f"1. solve it: {episode.task} 2. in {episode.game_id}."
+
+
+def store(folder, episodes, split="train"):
+    by_name = {(e.game_id, e.seed): e for e in episodes}
+    write_episodes(
+        folder,
+        list(by_name),
+        lambda todo: (by_name[w] for w in todo),
+        split=split,
+        source={},
+        config={"player": "teacher"},
+        seed=0,
+    )
+    return folder
