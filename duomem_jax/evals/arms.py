@@ -1,7 +1,6 @@
 """What an arm of a comparison is made of, and how it is brought to life."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,7 +47,7 @@ def load_policy(arm: Arm, *, slots: int) -> Policy:
         UserError: a folder is missing, damaged or does not fit the others.
     """
     if arm.model == EXPERT:
-        return EachAlone(EXPERT, _expert())
+        return _expert()
     if arm.max_new < 2:
         raise UserError(f"arm {arm.name}: max_new is {arm.max_new}; a reply needs at least 2")
     tokenizer = load_tokenizer(arm.model)
@@ -99,7 +98,9 @@ def _max_len(arm: Arm, made_for: int) -> int:
     return arm.max_len or made_for
 
 
-def _expert() -> Callable:
+def _expert() -> Policy:
     from duomem_jax.teachers.expert import Expert
+    from duomem_jax.teachers.prior import LocationPrior
 
-    return lambda game, seed: Expert()
+    prior = LocationPrior.default()
+    return EachAlone(EXPERT, lambda game, seed: Expert(prior))

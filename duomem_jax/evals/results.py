@@ -76,21 +76,21 @@ class ResultLog:
 
     def _check_config(self, config: dict) -> None:
         side = self.path.with_suffix(".config.json")
-        if side.exists():
-            old = json.loads(side.read_text())
-            if old != config:
-                keys = sorted(k for k in old.keys() | config.keys() if old.get(k) != config.get(k))
-                raise UserError(
-                    f"{self.path}: made by another configuration (different: {', '.join(keys)});"
-                    " choose another output folder or delete this file and its .config.json"
-                )
-        elif self.path.exists() and self.path.stat().st_size:
+        if not (self.path.exists() and self.path.stat().st_size):  # nothing to mix up yet
+            atomic_write_text(side, json.dumps(config, indent=2, sort_keys=True) + "\n")
+            return
+        if not side.exists():
             raise UserError(
                 f"{self.path}: its {side.name} is missing, so the rows cannot be continued;"
                 " choose another output folder"
             )
-        else:
-            atomic_write_text(side, json.dumps(config, indent=2, sort_keys=True) + "\n")
+        old = json.loads(side.read_text())
+        if old != config:
+            keys = sorted(k for k in old.keys() | config.keys() if old.get(k) != config.get(k))
+            raise UserError(
+                f"{self.path}: made by another configuration (different: {', '.join(keys)});"
+                " choose another output folder or delete this file and its .config.json"
+            )
 
 
 def read_results(path: str | os.PathLike) -> list[Result]:

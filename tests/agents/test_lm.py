@@ -106,7 +106,7 @@ def play(games, tokenizer, small, *, slots, **kwargs):
     generator = Generator(
         *small,
         slots=4,
-        max_len=320,
+        max_len=256,
         eos_id=chat_tokens(tokenizer).end_id,
         max_new=12,
         temperature=1.0,
@@ -137,5 +137,5 @@ def test_long_games_end_when_the_context_is_full(games, tokenizer, small):
     assert {ended for _, _, ended in outcomes.values()} == {"context"}
     for episode, usage, _ in outcomes.values():
         assert not episode.success
-        assert usage.prompt_tokens + usage.new_tokens <= 320
+        assert usage.prompt_tokens + usage.new_tokens <= 256
         assert 0 < len(episode.turns) < 50

@@ -1,0 +1,141 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from duomem_jax.data.tokens import load_tokenizer
+from duomem_jax.envs.generate import generate_games
+from duomem_jax.envs.world import World
+from duomem_jax.errors import UserError
+from duomem_jax.evals.arms import Arm, identity
+from duomem_jax.evals.evaluate import evaluate
+from duomem_jax.evals.results import read_results
+from duomem_jax.evals.summary import summarize
+from duomem_jax.lora.config import LoraConfig
+from duomem_jax.lora.peft import save_adapter
+from duomem_jax.memory.build import write_bank
+from duomem_jax.memory.embed import make_embedder
+from duomem_jax.memory.record import Memory
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.hf import fingerprint, save_pretrained
+from duomem_jax.models.model import Model
+from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
+
+EXPERT = Arm("The teacher", "expert")
+
+
+@pytest.fixture(scope="module")
+def games():
+    return list(generate_games(6, 8))
+
+
+def random_like(tree, seed):
+    import jax
+
+    rng = np.random.default_rng(seed)
+    return jax.tree.map(lambda x: (0.3 * rng.normal(size=x.shape)).astype("f"), tree)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory, games):
+    """A random student with its tokenizer, an adapter and a bank of two memories."""
+    root = tmp_path_factory.mktemp("folders")
+    (root / "model").mkdir()
+    vocab = vocabulary([World(game).reset() for game in games], min_count=1)
+    save_tokenizer(root / "model", vocab, max_length=256)
+    size = len(load_tokenizer(root / "model"))
+    lora = LoraConfig(rank=2, alpha=4.0)
+    model = Model(ModelConfig("qwen3", size, 16, 1, 2, 1, 8, 24, max_len=256), lora)
+    save_pretrained(root / "model", model.config, random_like(model.shapes()["params"], 0))
+    save_adapter(
+        root / "adapter",
+        random_like(model.shapes()["lora"], 1),
+        lora,
+        fingerprint(root / "model"),
+        base_name="model",
+    )
+    memories = [
+        Memory(f"m{i}", g.task, f"Go {i}.", g.id, g.task_type, "expert", 0, 0, "{}")
+        for i, g in enumerate(games)
+    ]
+    write_bank(root / "bank", memories, make_embedder(), source={}, config={})
+    return root
+
+
+def test_the_expert_is_an_arm_like_any_other(games, tmp_path):
+    path = evaluate(EXPERT, games, tmp_path, slots=4, seed=2)
+    assert path == tmp_path / "the-teacher.seed2.jsonl"
+    rows = read_results(path)
+    assert {r.game_id for r in rows} == {g.id for g in games}
+    (summary,) = summarize(rows)
+    assert summary.arm == "The teacher"
+    assert summary.success.mean > 0.8
+    assert {(r.seed, r.prompt_tokens, r.new_tokens) for r in rows} == {(2, 0, 0)}
+    assert all(r.seconds > 0 for r in rows)
+
+
+def test_a_stopped_run_goes_on_with_the_missing_games(games, tmp_path, capsys):
+    path = evaluate(EXPERT, games, tmp_path, slots=2)
+    whole = path.read_text()
+    kept = whole.splitlines(keepends=True)[:4]
+    path.write_text("".join(kept))
+    evaluate(EXPERT, games, tmp_path, slots=2)
+    assert path.read_text().startswith("".join(kept))
+    key = [(r.game_id, r.steps, r.success) for r in read_results(path)]
+    path.write_text(whole)
+    assert sorted(key) == sorted((r.game_id, r.steps, r.success) for r in read_results(path))
+    assert capsys.readouterr().err.splitlines()[-1].startswith("The teacher, seed 0: 2/2 games")
+    before = path.stat().st_mtime_ns
+    evaluate(EXPERT, games, tmp_path, slots=2)
+    assert path.stat().st_mtime_ns == before
+
+
+def test_a_student_with_adapter_and_memory(games, folders, tmp_path):
+    arm = Arm(
+        "both",
+        str(folders / "model"),
+        adapter=str(folders / "adapter"),
+        memory=str(folders / "bank"),
+        k=1,
+        max_new=8,
+    )
+    rows = read_results(evaluate(arm, games[:3], tmp_path, slots=3, max_steps=2))
+    assert len(rows) == 3
+    assert {(r.arm, r.steps, r.ended) for r in rows} == {("both", 2, "steps")}
+    assert all(r.prompt_tokens > 50 and 4 <= r.new_tokens <= 16 for r in rows)
+    with pytest.raises(UserError, match=r"another configuration.*max_steps"):
+        evaluate(arm, games[:3], tmp_path, slots=3, max_steps=3)
+
+
+def test_identity_follows_content_not_paths(folders, tmp_path):
+    arm = Arm("x", str(folders / "model"), adapter=str(folders / "adapter"))
+    moved = tmp_path / "elsewhere"
+    (folders / "model").rename(moved)
+    try:
+        assert identity(dataclasses.replace(arm, model=str(moved)))["model"] == fingerprint(moved)
+    finally:
+        moved.rename(folders / "model")
+    before = identity(arm)
+    file = folders / "adapter" / "adapter_config.json"
+    text = file.read_text()
+    file.write_text(text.replace('"lora_alpha": 4.0', '"lora_alpha": 5.0'))
+    assert identity(arm) != before
+    file.write_text(text)
+    assert identity(arm) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"max_len": 4096}, "max_len 4096"),
+        ({"max_new": 1}, "max_new is 1"),
+        ({"adapter": "nowhere"}, "adapter_config.json"),
+        ({"memory": "nowhere"}, "nowhere"),
+        ({"model": "nowhere"}, "nowhere"),
+    ],
+)
+def test_bad_arms_are_refused_with_a_sentence(folders, games, tmp_path, change, message):
+    arm = dataclasses.replace(Arm("x", str(folders / "model")), **change)
+    with pytest.raises(UserError, match=message):
+        evaluate(arm, games, tmp_path, slots=1)
+    evaluate(dataclasses.replace(EXPERT, name="x"), games[:1], tmp_path, slots=1)  # no row yet
