@@ -22,7 +22,7 @@ Rows = list[dict[str, np.ndarray]]
 
 
 class Guidelines(Protocol):
-    """What stands before an episode's first observation; `memory.prompt` has the real one."""
+    """What stands before an episode's first observation; `memory.guidelines` has the real one."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -73,10 +73,12 @@ def build_examples(
         },
     )
 
+    blocks = -(-len(episodes) // BLOCK)
+
     def make(keys: list[str]) -> Iterator[tuple[str, Rows, dict[str, int]]]:
         for key in keys:
-            start = int(key) * BLOCK
-            block = episodes[start : start + BLOCK]
+            # Strided, since episodes lie in the order of their kinds and a mixture packs better.
+            block = episodes[int(key) :: blocks]
             won = [e for e in block if e.success and e.turns]
             texts = guidelines(won) if guidelines else [""] * len(won)
             chats = [
@@ -86,8 +88,7 @@ def build_examples(
             rows, counts = _pack(chat_tokens(tokenizer).conversations(chats), length, loss_on)
             yield key, rows, {"episodes": len(block), "failed": len(block) - len(won)} | counts
 
-    keys = [f"{b:08d}" for b in range(-(-len(episodes) // BLOCK))]
-    return write_dataset(out, keys, make, spec, shard)
+    return write_dataset(out, [f"{b:08d}" for b in range(blocks)], make, spec, shard)
 
 
 def _pack(examples: list[Example], length: int, loss_on: str) -> tuple[Rows, dict[str, int]]:
