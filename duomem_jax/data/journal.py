@@ -34,7 +34,8 @@ class Journal:
         self._path = path
         with _clear_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "a+b")  # noqa: SIM115 - closed by close()
+            # Unbuffered: a write that fails must not be tried again on closing.
+            self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed by close()
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as e:
@@ -54,14 +55,14 @@ class Journal:
 
     def _scan(self) -> Iterator[tuple[int, str, dict]]:
         """(end offset, key, counts) of each whole unit from the start of the file."""
-        self._file.seek(0)
-        while len(head := self._file.read(_HEAD.size)) == _HEAD.size:
-            length, crc = _HEAD.unpack(head)
-            payload = self._file.read(length)
-            if len(payload) < length or zlib.crc32(payload) != crc:
-                return
-            key, counts, _ = _decode(payload)
-            yield self._file.tell(), key, counts
+        with open(self._path, "rb") as file:
+            while len(head := file.read(_HEAD.size)) == _HEAD.size:
+                length, crc = _HEAD.unpack(head)
+                payload = file.read(length)
+                if len(payload) < length or zlib.crc32(payload) != crc:
+                    return
+                key, counts, _ = _decode(payload)
+                yield file.tell(), key, counts
 
     def _note(self, key: str, end: int, counts: dict[str, int]) -> None:
         self._offsets[key] = (self._end, end)
@@ -86,8 +87,13 @@ class Journal:
         payload = _encode(key, counts, records)
         with _clear_os_errors(self._path):
             # The page cache outlives a killed process; a power cut is caught by the checksum.
-            self._file.write(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
-            self._file.flush()
+            unit = memoryview(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
+            try:
+                while unit:
+                    unit = unit[self._file.write(unit) :]
+            except BaseException:
+                self._file.truncate(self._end)  # whoever goes on must not append to a torn unit
+                raise
         self._note(key, self._end + _HEAD.size + len(payload), counts)
 
     def read(self, key: str) -> list[bytes]:

@@ -1,5 +1,6 @@
 """Datasets that survive kills, refuse strangers, notice damage, and that TFDS reads."""
 
+import errno
 import json
 import os
 import signal
@@ -271,6 +272,31 @@ def test_unknown_split_and_folder_are_sentences(whole, tmp_path):
         read_dataset(whole, "test")
     with pytest.raises(UserError, match=r"has no manifest\.json"):
         read_dataset(tmp_path / "none", "train")
+
+
+def test_journal_on_a_full_disk_keeps_whole_units(tmp_path):
+    class FullAfter:
+        def __init__(self, file):
+            self.file = file
+
+        def write(self, data):
+            self.file.write(data[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def truncate(self, size):
+            return self.file.truncate(size)
+
+    journal = Journal(tmp_path / "j")
+    journal.append("a", [b"1"], {})
+    real, journal._file = journal._file, FullAfter(journal._file)
+    with pytest.raises(UserError, match="the disk is full"):
+        journal.append("b", [b"2"], {})
+    journal._file = real
+    journal.append("b", [b"3"], {})
+    journal.close()
+    journal = Journal(tmp_path / "j")
+    assert [journal.read(key) for key in journal.keys()] == [[b"1"], [b"3"]]  # noqa: SIM118
+    journal.close()
 
 
 def test_full_disk_is_a_sentence(tmp_path, monkeypatch):
