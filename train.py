@@ -2,36 +2,16 @@
 
 python train.py --config configs/<name>.py [--field value ...]
 
-parse -> mesh -> data -> state -> loop. Run the same command again after a crash: it goes on
-from the last checkpoint and ends with the same result bit for bit.
+Parsed here; `duomem_jax.train.run` does the rest: mesh -> data -> state -> loop -> export. Run the
+same command again after a crash: it goes on from the last checkpoint and ends with the same result
+bit for bit.
 """
 
 import sys
-from collections.abc import Generator
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
-
-import jax
-import numpy as np
-from jax.sharding import Mesh
 
 from duomem_jax.config import TrainConfig, load_config
-from duomem_jax.data.loader import batches
 from duomem_jax.errors import UserError
-from duomem_jax.lora.peft import load_adapter, save_adapter
-from duomem_jax.lora.tree import count, init_lora
-from duomem_jax.models.hf import fingerprint, load_pretrained, save_pretrained
-from duomem_jax.models.hf import load_config as load_model_config
-from duomem_jax.models.model import Model
-from duomem_jax.train.checkpoint import Checkpoints
-from duomem_jax.train.disk import explain_full_disk
-from duomem_jax.train.metrics import MetricsLog
-from duomem_jax.train.optimizer import make_optimizer, make_schedule
-from duomem_jax.train.output import check_output, claim, copy_tokenizer, describe
-from duomem_jax.train.sharding import make_mesh, model_shardings, put_batch, use_mesh
-from duomem_jax.train.state import TrainState, init_state, state_shardings
-from duomem_jax.train.step import FIELDS, jit_step
+from duomem_jax.train.run import run
 
 
 def parse(argv: list[str]) -> TrainConfig:
@@ -39,145 +19,6 @@ def parse(argv: list[str]) -> TrainConfig:
     if len(argv) < 2 or argv[0] != "--config":
         raise UserError("usage: train.py --config configs/<name>.py [--field value ...]")
     return load_config(argv[1], argv[2:])
-
-
-def make_model(config: TrainConfig) -> Model:
-    """The model to train, without its weights."""
-    if config.model is None:
-        shape = load_model_config(config.base, config.dtype)
-    elif config.trainable == "all":
-        shape = replace(config.model, dtype=config.dtype)
-    else:
-        raise UserError("config: field model makes a fresh model; set trainable to 'all'")
-    return Model(shape, config.lora if config.trainable == "lora" else None, config.remat)
-
-
-def load_trees(config: TrainConfig, model: Model, base_id: str, shardings: Any) -> tuple[Any, Any]:
-    """(trained tree, frozen base or None), in place on the mesh."""
-    key = jax.random.key(config.seed)
-    if config.model is not None:
-        return jax.jit(model.init, out_shardings=shardings["params"])(key), None
-    if config.trainable == "all":
-        _, params = load_pretrained(config.base, "float32")
-        return jax.device_put(params, shardings["params"]), None
-    _, params = load_pretrained(config.base, config.dtype)
-    base = jax.device_put(params, shardings["params"])
-    if not config.adapter:
-        make = jax.jit(lambda k: init_lora(model, k), out_shardings=shardings["lora"])
-        return make(key), base
-    lora, found = load_adapter(config.adapter, model, base_id)
-    if found != config.lora:
-        raise UserError(
-            f"{config.adapter}/adapter_config.json: rank, alpha or targets are not those of "
-            f"field lora; set it to {found}"
-        )
-    return jax.device_put(lora, shardings["lora"]), base
-
-
-def host_batches(config: TrainConfig, start_step: int) -> Generator[dict[str, np.ndarray]]:
-    """This host's rows of every global batch from `start_step` on."""
-    rows = batches(
-        config.data,
-        config.split,
-        global_batch=config.global_batch,
-        seed=config.seed,
-        start_step=start_step,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
-    for batch in rows:
-        yield {name: batch[name] for name in FIELDS}
-
-
-def check_data(config: TrainConfig, model: Model) -> None:
-    """Raise UserError when the data cannot be read or was made for another vocabulary."""
-    rows = host_batches(config, 0)
-    largest = int(next(rows)["tokens"].max())
-    rows.close()
-    if largest >= model.config.vocab_size:
-        raise UserError(
-            f"{config.data}: token id {largest} is outside the model's vocabulary of "
-            f"{model.config.vocab_size}; pack the data with the tokenizer of field base"
-        )
-
-
-def export(config: TrainConfig, model: Model, params: Any, base_id: str) -> Path:
-    """Write the result where others can open it: a PEFT or a Hugging Face folder."""
-    params = jax.device_get(params)
-    if config.trainable == "lora":
-        folder = Path(config.output) / "adapter"
-        save_adapter(
-            folder,
-            params,
-            config.lora,
-            base_id,
-            base_name=config.base,
-            notes=describe(config, base_id),
-        )
-    else:
-        folder = Path(config.output) / "model"
-        save_pretrained(folder, model.config, params, config.dtype)
-        copy_tokenizer(config.base, folder)
-    return folder
-
-
-def loop(
-    config: TrainConfig, state: TrainState, base: Any, step_fn: Any, mesh: Mesh, saver: Checkpoints
-) -> TrainState:
-    """Run the remaining steps; metrics of a step are read once the next one is under way."""
-    start = int(state.step)
-    log = MetricsLog(
-        Path(config.output) / "metrics.jsonl",
-        start=start,
-        steps=config.steps,
-        every=config.log_every,
-        rate=make_schedule(config.optimizer, config.steps),
-    )
-    rows, before = host_batches(config, start), None
-    try:
-        for step in range(start + 1, config.steps + 1):
-            state, metrics = step_fn(state, base, put_batch(next(rows), mesh))
-            if before is not None:
-                log.add(step - 1, before)
-            before = metrics
-            saver.save(step, state, force=step == config.steps)
-        if before is not None:
-            log.add(config.steps, before)
-        saver.wait()
-    finally:
-        log.close()
-        rows.close()
-    return state
-
-
-def run(config: TrainConfig) -> Path:
-    """One whole training run; returns the folder of its result."""
-    model = make_model(config)
-    mesh = make_mesh(config.mesh, config.global_batch)
-    base_id = "fresh" if config.model is not None else fingerprint(config.base)
-    shardings = model_shardings(model, mesh)
-    part = "lora" if config.trainable == "lora" else "params"
-    check_output(config)
-    check_data(config, model)
-    with use_mesh(mesh):
-        params, base = load_trees(config, model, base_id, shardings)
-        output = claim(config)  # only now: a refused run leaves nothing behind
-        tx = make_optimizer(config.optimizer, config.steps)
-        state_sh = state_shardings(tx, params, shardings[part], mesh)
-        state = init_state(tx, params, state_sh, config.seed)
-        print(f"{count(params):,} trained parameters, mesh {dict(mesh.shape)}", flush=True)
-        base_sh = None if base is None else shardings["params"]
-        step_fn = jit_step(model, tx, state_sh, base_sh, mesh)
-        folder, failed = output / "checkpoints", True
-        saver = Checkpoints(folder, part, config.checkpoint_every, describe(config, base_id))
-        try:
-            state = saver.restore(state, state_sh) or state
-            state = loop(config, state, base, step_fn, mesh, saver)
-            failed = False
-        finally:
-            saver.close(failed=failed)
-    with explain_full_disk(output):
-        return export(config, model, state.params, base_id)
 
 
 def main(argv: list[str]) -> int:

@@ -13,11 +13,13 @@ import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from duomem_jax.errors import UserError
 from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.config import ModelConfig
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def load_config(path: str, overrides: Sequence[str] = ()) -> TrainConfig:
     Raises:
         UserError: no such file, no `get_config`, an unknown field or a wrong type.
     """
-    return _override(_from_file(Path(path)), overrides)
+    return _override(from_file(Path(path), "get_config", TrainConfig), overrides)
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -79,20 +81,26 @@ def to_dict(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
-def _from_file(path: Path) -> TrainConfig:
+def from_file(path: Path, function: str, kind: type[T]) -> T:
+    """What `function()` of a Python file in configs/ gives.
+
+    Raises:
+        UserError: no such file or function, or it gives something else than a `kind`.
+    """
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise UserError(f"{path}: no such config; give a file like configs/<name>.py")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-        config = module.get_config()
+        config = getattr(module, function)()
     except UserError as e:
         raise UserError(f"{path}: {e}") from None
     except Exception as e:  # whatever the file does wrong, one sentence is what helps
         raise UserError(f"{path}: {type(e).__name__}: {e}; correct the file") from None
-    if not isinstance(config, TrainConfig):
-        raise UserError(f"{path}: get_config() gives {type(config).__name__}, not a TrainConfig")
+    if not isinstance(config, kind):
+        given = type(config).__name__
+        raise UserError(f"{path}: {function}() gives {given}, not a {kind.__name__}")
     check_types(config, str(path))
     return config
 

@@ -1,6 +1,6 @@
 """Packed training rows of the tiny models' pretraining corpora, and their tokenizer.
 
-`python -m duomem_jax.tiny.rows teacher runs/tiny/teacher-rows --games 40000` writes one corpus;
+`python -m duomem_jax.tiny.rows teacher runs/tiny/teacher-rows` writes one corpus;
 `configs/tiny_teacher.py` trains on it.
 """
 
@@ -29,6 +29,7 @@ CORPORA: dict[str, Callable[..., Iterator[Transcript]]] = {
     "teacher": expert_transcripts,
     "student": general_transcripts,
 }
+GAMES = {"teacher": 32_000, "student": 30_000}  # what the shipped models learnt from
 BLOCK = 2000  # games a unit
 ROWS_SEED = 20_000_000  # far from the seeds of games that anybody plays
 
@@ -96,7 +97,14 @@ def write_rows(
             fitted = [fit_to_length(e, length) for e in encoded]
             kept = [_all_but_slips(e, t.slips) for e, t in zip(fitted, block, strict=True) if e]
             tokens = sum(len(e[0]) for e in kept)
-            yield key, list(pack(kept, length)), {"examples": len(kept), "tokens": tokens}
+            yield (
+                key,
+                list(pack(kept, length)),
+                {
+                    "examples": len(kept),
+                    "tokens": tokens,
+                },
+            )
 
     keys = [f"{b:06d}" for b in range(-(-games // BLOCK))]
     return write_dataset(out, keys, make, spec, shard)
@@ -123,7 +131,7 @@ def main() -> None:
     parser.add_argument("corpus", choices=[*CORPORA, "tokenizer"])
     parser.add_argument("output", help="folder to write")
     parser.add_argument("--tokenizer", default="runs/tiny/tokenizer", help="tokenizer folder")
-    parser.add_argument("--games", type=int, default=40_000)
+    parser.add_argument("--games", type=int, help=f"how many games; by default {GAMES}")
     parser.add_argument("--length", type=int, default=1024, help="tokens a row")
     parser.add_argument("--shard", default="0/1", help="write part i/n")
     args = parser.parse_args()
@@ -136,7 +144,7 @@ def main() -> None:
             args.corpus,
             args.output,
             args.tokenizer,
-            games=args.games,
+            games=args.games or GAMES[args.corpus],
             length=args.length,
             shard=(index, count),
         )

@@ -1,0 +1,174 @@
+"""`duomem <stage>`: one sub-command per arrow of the data flow."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from duomem_jax import stages
+from duomem_jax.errors import UserError
+from duomem_jax.evals.arms import Arm
+from duomem_jax.stages import Examples, Games, Play
+
+Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
+Config = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
+
+
+def generate(out: Folder, /, count: int = 300, seed: int = 0) -> None:
+    """Write generated household games in ALFWorld's own file format.
+
+    Args:
+        out: folder to write.
+        count: how many games.
+        seed: game i of a seed is always the same game.
+    """
+    print(stages.make_games(out, count, seed))
+
+
+def play(
+    out: Folder,
+    /,
+    games: Games,
+    player: Arm,
+    how: Play = Play(),
+    shard: str = "0/1",
+) -> None:
+    """Let a model (or `expert`) play games and store its episodes.
+
+    Args:
+        out: folder to write.
+        games: what is played.
+        player: who plays.
+        how: step limit, engine and seed.
+        shard: play part i/n; run all parts, in any order.
+    """
+    print(stages.play(games, player, out, how, stages.parse_shard(shard)).message)
+
+
+def memories(out: Folder, /, episodes: str, embedder: str = "hashing", shard: str = "0/1") -> None:
+    """Write one procedural memory for each won episode.
+
+    Args:
+        out: folder to write.
+        episodes: folder of episodes, from `duomem play`.
+        embedder: hashing, sentence-transformers[:model] or openai[:model].
+        shard: write part i/n.
+    """
+    print(stages.remember(episodes, out, embedder, stages.parse_shard(shard)).message)
+
+
+def examples(
+    out: Folder,
+    /,
+    episodes: str,
+    tokenizer: str,
+    memory: str = "",
+    how: Examples = Examples(),
+    shard: str = "0/1",
+) -> None:
+    """Tokenise, mask and pack won episodes for `train.py`.
+
+    Args:
+        out: folder to write.
+        episodes: folder of episodes.
+        tokenizer: Hugging Face folder of the student.
+        memory: bank whose memories some episodes show; empty: none do.
+        how: row length, share of episodes with memories.
+        shard: write part i/n.
+    """
+    shard_of = stages.parse_shard(shard)
+    print(stages.prepare(episodes, tokenizer, out, memory, how, shard_of).message)
+
+
+def evaluate(
+    out: Folder,
+    /,
+    games: Games,
+    player: Arm,
+    how: Play = Play(),
+) -> None:
+    """Play games with one arm; write results and a report of all arms in the folder.
+
+    Args:
+        out: folder for results, report.md and success.png.
+        games: what is played.
+        player: the arm; its name is the row of the table.
+        how: step limit, engine and seed.
+    """
+    from duomem_jax.evals.evaluate import evaluate as run
+    from duomem_jax.evals.results import collect_results
+    from duomem_jax.report.write import write_report
+
+    run(
+        player,
+        games.load(),
+        out,
+        slots=how.slots,
+        max_steps=how.max_steps,
+        engine=how.engine,
+        seed=how.seed,
+    )
+    note = f"{games.path} {games.split}, at most {how.max_steps} steps, {how.engine} engine."
+    report = write_report(out, collect_results([out]), title="Success on games", note=note)
+    print(report.read_text())
+
+
+def compare(config: Config, /) -> None:
+    """Run a whole experiment: play, remember, distil with several seeds, evaluate every arm.
+
+    Args:
+        config: file whose get_experiment() returns an Experiment, such as
+            configs/alfworld_tiny.py; run it again after a crash, it goes on where it stopped.
+    """
+    from duomem_jax.experiment import load_experiment, run_experiment
+
+    print(run_experiment(load_experiment(Path(config))).read_text())
+
+
+def quickstart(out: Folder = "runs/quickstart", /) -> None:
+    """DuoMem in miniature on generated games: about ten minutes on two cores.
+
+    Args:
+        out: folder for everything it makes; what is there already is reused.
+    """
+    from duomem_jax.quickstart import run_quickstart
+
+    run_quickstart(out)
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "generate": generate,
+    "play": play,
+    "memories": memories,
+    "examples": examples,
+    "evaluate": evaluate,
+    "compare": compare,
+    "quickstart": quickstart,
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point of `duomem`; a user's mistake is one sentence and exit status 2."""
+    try:
+        tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="duomem",
+            description="Distil a teacher agent into a student: games, episodes, memories, "
+            "examples, adapter (train.py), results, report.",
+            args=argv,
+        )
+    except UserError as e:
+        sys.exit(_fail(e))
+    except KeyboardInterrupt:
+        sys.exit(_fail("stopped; run the same command again to go on"))
+
+
+def _fail(message: object) -> int:
+    print(f"duomem: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

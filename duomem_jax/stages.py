@@ -1,0 +1,172 @@
+"""The arrows of the data flow, one function each; every one resumes where it stopped.
+
+games -> episodes -> memories -> examples -> adapter -> results -> report
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from duomem_jax.agents.progress import Progress
+from duomem_jax.agents.rollout import play_games
+from duomem_jax.data.episodes import Episode
+from duomem_jax.data.examples import build_examples
+from duomem_jax.data.play import Wanted, write_episodes
+from duomem_jax.data.store import WriteReport
+from duomem_jax.envs.base import Game
+from duomem_jax.envs.generate import generate_games, write_games
+from duomem_jax.envs.load import load_games
+from duomem_jax.errors import UserError
+from duomem_jax.evals.arms import Arm, identity, load_policy
+from duomem_jax.io import atomic_dir
+from duomem_jax.memory.bank import MemoryBank
+from duomem_jax.memory.build import build_memories
+from duomem_jax.memory.embed import make_embedder
+from duomem_jax.memory.guidelines import RetrievedGuidelines
+from duomem_jax.memory.script import write_script
+
+
+@dataclasses.dataclass(frozen=True)
+class Games:
+    """Which games: a place, a split of it, and how many."""
+
+    path: str  # json_2.1.1 folder, generated folder, or .jsonl[.xz] file
+    split: str = ""  # sub-folder or file in it; empty: all
+    limit: int = 0  # so many, evenly spread over the task types; 0: all
+
+    def load(self) -> Sequence[Game]:
+        """The games, read when they are asked for.
+
+        Raises:
+            UserError: none there, or a broken one when it is read.
+        """
+        games = load_games(self.path, split=self.split or None)
+        if not 0 < self.limit < len(games):
+            return games
+        # Games are sorted by task type, so the first few would all be of one type.
+        return [games[i * len(games) // self.limit] for i in range(self.limit)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Play:
+    """How games are played."""
+
+    slots: int = 32  # at once
+    max_steps: int = 50  # commands after which a game is lost
+    engine: str = "fast"  # or "textworld", the real one (extra `alfworld`)
+    seed: int = 0  # of the player's choices
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """`2/8` → (2, 8).
+
+    Raises:
+        UserError: not of that form.
+    """
+    index, _, count = text.partition("/")
+    if not (index.isdigit() and count.isdigit()):
+        raise UserError(f"shard {text!r}: give i/n, such as 0/4")
+    return int(index), int(count)
+
+
+def make_games(folder: str, count: int, seed: int) -> str:
+    """Generate games unless the folder is there already; one sentence on what was done.
+
+    Raises:
+        UserError: the disk is full, or the folder is not writable.
+    """
+    if Path(folder).exists():
+        return f"{folder}: already there, reused"
+    with atomic_dir(folder) as tmp:
+        written = write_games(tmp, generate_games(count, seed))
+    return f"{folder}: {written} games written"
+
+
+def play(
+    games: Games, player: Arm, out: str, how: Play = Play(), shard: tuple[int, int] = (0, 1)
+) -> WriteReport:
+    """Let a player play games and store the episodes.
+
+    Raises:
+        UserError: bad games or player, or an output folder of another config.
+    """
+    chosen = {game.id: game for game in games.load()}
+    wanted = [(game_id, how.seed) for game_id in chosen]
+
+    def run(missing: list[Wanted]) -> Iterator[Episode]:
+        policy = load_policy(player, slots=how.slots)
+        with Progress(len(missing), f"{player.name} plays") as progress:
+            for episode in play_games(
+                (chosen[game_id] for game_id, _ in missing),
+                policy,
+                slots=how.slots,
+                max_steps=how.max_steps,
+                engine=how.engine,
+                seed=how.seed,
+            ):
+                progress.add(episode.success)
+                yield episode
+
+    return write_episodes(
+        out,
+        wanted,
+        run,
+        split="train",
+        source={"games": games.path, "split": games.split, "count": len(chosen)},
+        config={"player": identity(player), "max_steps": how.max_steps, "engine": how.engine},
+        seed=how.seed,
+        shard=shard,
+    )
+
+
+def remember(
+    episodes: str, out: str, embedder: str = "hashing", shard: tuple[int, int] = (0, 1)
+) -> WriteReport:
+    """Write a memory for each won episode.
+
+    Raises:
+        UserError: no won episode, or an output folder of another config.
+    """
+    return build_memories(
+        episodes, out, make_embedder(embedder), write=write_script, writer="script", shard=shard
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """How episodes become packed training rows."""
+
+    length: int = 1024  # T, tokens a row
+    system: str = ""  # content of the system message
+    memory_share: float = 0.5  # share of the episodes that show memories
+    k: int = 2  # memories shown
+    embedder: str = "hashing"
+    seed: int = 0  # of which episodes show memories
+
+
+def prepare(
+    episodes: str,
+    tokenizer: str,
+    out: str,
+    memory: str = "",
+    how: Examples = Examples(),
+    shard: tuple[int, int] = (0, 1),
+) -> WriteReport:
+    """Tokenise, mask and pack won episodes, some of them with memories before them.
+
+    Raises:
+        UserError: bad input, or an output folder of another config.
+    """
+    guidelines = None
+    if memory:
+        bank = MemoryBank.load(memory, make_embedder(how.embedder))
+        guidelines = RetrievedGuidelines(bank, k=how.k, share=how.memory_share, seed=how.seed)
+    return build_examples(
+        episodes,
+        tokenizer,
+        out,
+        length=how.length,
+        system=how.system,
+        guidelines=guidelines,
+        shard=shard,
+    )
