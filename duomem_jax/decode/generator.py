@@ -10,7 +10,7 @@ groups of a fixed size, so few shapes are compiled:
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -169,9 +169,9 @@ class Generator:
         return self._compiled[name, keys](*args)
 
 
-def _sizes():
-    """Cache lengths that are compiled for: 128, 192, 256, 384, 512, 768, ..."""
-    size = 128
+def _sizes() -> Iterator[int]:
+    """Cache lengths that are compiled for: 256, 384, 512, 768, 1024, 1536, ..."""
+    size = 256
     while True:
         yield size
         yield size + size // 2

@@ -10,7 +10,7 @@ from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
 
-EOS, V, MAX_LEN, MAX_NEW = 3, 23, 256, 9
+EOS, V, MAX_LEN, MAX_NEW = 3, 23, 400, 9
 SIZES = {"slots": 5, "max_len": MAX_LEN, "eos_id": EOS, "max_new": MAX_NEW, "chunk": 8, "group": 2}
 
 
@@ -97,7 +97,7 @@ def test_replies_equal_full_recomputation(model, weights, recompute):
     talk.enter(1)  # a game leaves, another one takes its row
     talk.enter(4)
     talk.turn({1: 25, 4: 2})  # the others wait
-    talk.turn({0: 5, 1: 5, 2: 100, 3: 7, 4: 40})  # a row crosses into a longer cache
+    talk.turn({0: 5, 1: 5, 2: 200, 3: 7, 4: 40})  # a row crosses into a longer cache
     talk.enter(2)
     talk.turn({2: 3, 3: 4})
     assert len(set(talk.lengths)) > 2  # replies of several lengths,
@@ -174,12 +174,7 @@ def test_sampled_tokens_follow_the_softmax(model, weights):
 
 def test_few_shapes_are_compiled(model, weights):
     generator = Generator(model, weights[0], **SIZES)
-    for turn, slot in itertools.product(range(9), range(3)):
-        generator.extend({slot: [5 + turn] * (1 + 5 * slot)})
-    assert set(generator._compiled) == {
-        ("read", 128),
-        ("write", 128),
-        ("read", 192),
-        ("write", 192),
-    }
+    for turn, slot in itertools.product(range(10), range(3)):
+        generator.extend({slot: [5 + turn] * (1 + 10 * slot)})
+    assert set(generator._compiled) == {(p, n) for p in ("read", "write") for n in (256, 384)}
     assert generator.compile_seconds > 0
