@@ -1,5 +1,6 @@
 """`duomem <stage>`: one sub-command per arrow of the data flow."""
 
+import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -102,7 +103,7 @@ def evaluate(
     from duomem_jax.report.write import write_report
 
     run(
-        player,
+        dataclasses.replace(player, model=stages.shipped(player.model)),
         games.load(),
         out,
         slots=how.slots,

@@ -12,8 +12,12 @@ from duomem_jax.errors import UserError
 
 
 @contextlib.contextmanager
-def _clear_os_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk or a missing permission into one sentence."""
+def clear_os_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or a missing permission into one sentence.
+
+    Raises:
+        UserError: the block met one of them; `path` is what the sentence names.
+    """
     try:
         yield
     except OSError as e:
@@ -33,7 +37,7 @@ def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
         UserError: the disk is full or the folder is not writable.
     """
     path = Path(path)
-    with _clear_os_errors(path):
+    with clear_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -63,7 +67,7 @@ def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
         UserError: the disk is full or the folder is not writable.
     """
     path = Path(path)
-    with _clear_os_errors(path):
+    with clear_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         tmp = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         try:

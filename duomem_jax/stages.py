@@ -24,6 +24,7 @@ from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.guidelines import RetrievedGuidelines
 from duomem_jax.memory.script import write_script
+from duomem_jax.tiny import NAMES, model_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +57,16 @@ class Play:
     engine: str = "fast"  # or "textworld", the real one (extra `alfworld`)
     seed: int = 0  # of the player's choices
 
+    def __post_init__(self) -> None:
+        for name in ("slots", "max_steps"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; give a whole number above 0")
+
+
+def shipped(model: str) -> str:
+    """The folder of a model that ships with the package by its name; others as they are."""
+    return str(model_folder(model)) if model in NAMES else model
+
 
 def parse_shard(text: str) -> tuple[int, int]:
     """`2/8` → (2, 8).
@@ -75,6 +86,8 @@ def make_games(folder: str, count: int, seed: int) -> str:
     Raises:
         UserError: the disk is full, or the folder is not writable.
     """
+    if count < 1:
+        raise UserError(f"count is {count}; give a whole number above 0")
     if Path(folder).exists():
         return f"{folder}: already there, reused"
     with atomic_dir(folder) as tmp:
@@ -90,6 +103,7 @@ def play(
     Raises:
         UserError: bad games or player, or an output folder of another config.
     """
+    player = dataclasses.replace(player, model=shipped(player.model))
     chosen = {game.id: game for game in games.load()}
     wanted = [(game_id, how.seed) for game_id in chosen]
 
@@ -163,7 +177,7 @@ def prepare(
         guidelines = RetrievedGuidelines(bank, k=how.k, share=how.memory_share, seed=how.seed)
     return build_examples(
         episodes,
-        tokenizer,
+        shipped(tokenizer),
         out,
         length=how.length,
         system=how.system,

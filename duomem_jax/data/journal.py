@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from duomem_jax.errors import UserError
-from duomem_jax.io import _clear_os_errors
+from duomem_jax.io import clear_os_errors
 
 _HEAD = struct.Struct("<QI")  # payload length, crc32 of the payload
 _LEN = struct.Struct("<Q")
@@ -32,7 +32,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with _clear_os_errors(path):
+        with clear_os_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             # Unbuffered: a write that fails must not be tried again on closing.
             self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 - closed by close()
@@ -85,7 +85,7 @@ class Journal:
         if key in self._offsets:
             raise ValueError(f"{key} is already in {self._path}")
         payload = _encode(key, counts, records)
-        with _clear_os_errors(self._path):
+        with clear_os_errors(self._path):
             # The page cache outlives a killed process; a power cut is caught by the checksum.
             unit = memoryview(_HEAD.pack(len(payload), zlib.crc32(payload)) + payload)
             try:

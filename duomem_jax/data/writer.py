@@ -18,7 +18,7 @@ from duomem_jax.data.journal import Journal
 from duomem_jax.data.manifest import file_sha256, load_manifest, save_manifest
 from duomem_jax.data.spec import DatasetSpec, WriteReport, refuse_difference
 from duomem_jax.errors import UserError
-from duomem_jax.io import _clear_os_errors, atomic_write_text
+from duomem_jax.io import atomic_write_text, clear_os_errors
 
 
 class ShardWriter:
@@ -108,7 +108,7 @@ class ShardWriter:
     @contextlib.contextmanager
     def _folder_lock(self) -> Iterator[None]:
         """Only one process at a time looks at, or changes, what the folder as a whole says."""
-        with _clear_os_errors(self.folder):
+        with clear_os_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = open(self.folder / ".lock", "w")  # noqa: SIM115 - closed by the with below
         with lock:
