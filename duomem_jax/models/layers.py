@@ -46,6 +46,12 @@ def _peft_uniform(key, shape, dtype=jnp.float32):
     return jax.random.uniform(key, shape, dtype, -limit, limit)
 
 
+def matmul(x_BTD, w_DF):
+    """x @ w over flattened tokens: the gradient of `w` is then one plain matrix product."""
+    D, F = w_DF.shape
+    return (x_BTD.reshape(-1, D) @ w_DF).reshape(*x_BTD.shape[:-1], F)
+
+
 class Projection(nn.Module):
     """x W (+ bias) (+ adapter); kernel in 'params', the adapter's a and b in 'lora'."""
 
@@ -62,14 +68,14 @@ class Projection(nn.Module):
         kernel_DF = self.param(
             "kernel", part(nn.initializers.normal(0.02), self.axes), (D, self.features)
         )
-        y_BTF = x_BTD @ kernel_DF.astype(dtype)
+        y_BTF = matmul(x_BTD, kernel_DF.astype(dtype))
         if self.use_bias:
             zeros = part(nn.initializers.zeros, self.axes[1:])
             y_BTF += self.param("bias", zeros, (self.features,)).astype(dtype)
         given = self.has_variable("lora", "a") or self.is_mutable_collection("lora")
         if self.lora is not None and self.name in self.lora.targets and given:
             a_DR, b_RF = self._adapter(D, self.lora.rank)
-            y_BTF += self.lora.scale * ((x_BTD @ a_DR.astype(dtype)) @ b_RF.astype(dtype))
+            y_BTF += self.lora.scale * matmul(matmul(x_BTD, a_DR.astype(dtype)), b_RF.astype(dtype))
         return y_BTF
 
     def _adapter(self, D: int, R: int) -> tuple[jax.Array, jax.Array]:
