@@ -20,7 +20,9 @@ import numpy as np
 from duomem_jax.decode.steps import compile_part
 from duomem_jax.models.model import Model
 
-CPU_GROUP = 8  # rows whose keys stay in a core's cache; an accelerator takes all rows at once
+# (rows, tokens) of one call. On a CPU few rows keep their keys in a core's cache and short chunks
+# waste little on padding; an accelerator wants its matrices full.
+CPU_CALL, ACCELERATOR_CALL = (8, 32), (64, 128)
 
 
 class Generator:
@@ -47,8 +49,8 @@ class Generator:
         eos_id: int,
         max_new: int,
         temperature: float = 0.0,
-        chunk: int = 64,
-        group: int | None = None,
+        group: int = 0,
+        chunk: int = 0,
     ):
         """Set up an empty cache.
 
@@ -61,16 +63,16 @@ class Generator:
             eos_id: the token that ends a reply.
             max_new: tokens a reply may have; a longer one is cut and closed with `eos_id`.
             temperature: 0 takes the likeliest token.
-            chunk: tokens of a row read in one call.
-            group: rows handled in one call; by default 8 on a CPU and all of them elsewhere.
+            group: rows handled in one call; 0: what suits the device.
+            chunk: tokens of a row read in one call; 0: what suits the device.
         """
         self.slots, self.max_len, self.max_new = slots, max_len, max_new
         self.compile_seconds = 0.0
-        self._model, self._eos, self._chunk = model, eos_id, chunk
+        self._model, self._eos = model, eos_id
         self._weights = jax.tree.map(jnp.asarray, (base, lora))  # once, not at every call
         self._temperature = temperature
-        small = CPU_GROUP if jax.default_backend() == "cpu" else slots
-        self._group = min(group or small, slots)
+        call = CPU_CALL if jax.default_backend() == "cpu" else ACCELERATOR_CALL
+        self._group, self._chunk = min(group or call[0], slots), chunk or call[1]
         cache = model.init_cache(slots, max_len)
         self._cache = {"k": cache["k"], "v": cache["v"]}  # the lengths are kept on the host
         self._length = np.zeros(slots, np.int32)
