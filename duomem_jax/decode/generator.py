@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from duomem_jax.decode.steps import compile_part
+from duomem_jax.models.config import DTYPES
 from duomem_jax.models.model import Model
 
 # (rows, tokens) of one call. On a CPU few rows keep their keys in a core's cache and short chunks
@@ -122,7 +123,8 @@ class Generator:
         def urgency(slot: int) -> tuple[int, int]:
             return len(rest[slot]) // self._chunk, self._length[slot]
 
-        x_SD = jnp.zeros((self.slots, self._model.config.d_model))
+        config = self._model.config
+        x_SD = jnp.zeros((self.slots, config.d_model), DTYPES[config.dtype])
         while rest:
             slots = sorted(rest, key=urgency, reverse=True)[: self._group]
             tokens_RT = np.zeros((self._group, self._chunk), np.int32)

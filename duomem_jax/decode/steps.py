@@ -37,7 +37,7 @@ def read(
     """
     part = _gather(cache, slots_R, keys) | {"length": length_R}
     x_RTD, part = model.extend(weights[0], part, tokens_RT, n_new_R, weights[1])
-    last_RD = x_RTD[jnp.arange(len(slots_R)), n_new_R - 1].astype(x_SD.dtype)
+    last_RD = x_RTD[jnp.arange(len(slots_R)), n_new_R - 1]
     return _scatter(cache, slots_R, keys, part), x_SD.at[slots_R].set(last_RD, mode="drop")
 
 
@@ -78,7 +78,7 @@ def write(
     head_DV = model.head(base).astype(x_SD.dtype)
 
     def choose(i, x_RD):
-        logits_RV = (x_RD.astype(x_SD.dtype) @ head_DV).astype(jnp.float32)
+        logits_RV = jnp.dot(x_RD, head_DV, preferred_element_type=jnp.float32)
         token_R = logits_RV.argmax(-1)
         if temperature:
             token_R = jax.vmap(_sample, (0, 0, None))(logits_RV / temperature, noise_R2, i)
