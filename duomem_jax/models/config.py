@@ -34,6 +34,10 @@ class ModelConfig:
             raise UserError(
                 f"model config: dtype is {self.dtype!r}; choose one of {', '.join(DTYPES)}"
             )
+        if self.head_dim % 2:
+            raise UserError(
+                f"model config: head_dim {self.head_dim} is odd; rotary positions need pairs"
+            )
         if self.n_heads % self.n_kv_heads:
             raise UserError(
                 f"model config: n_heads {self.n_heads} is not a multiple of "

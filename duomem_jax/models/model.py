@@ -46,7 +46,7 @@ class Model:
 
     def shapes(self) -> dict:
         """{"params": ..., "lora": ...} trees of ShapeDtypeStruct, unboxed."""
-        return nn.unbox(jax.eval_shape(self._boxed, jax.random.key(0)))
+        return jax.eval_shape(lambda key: nn.unbox(self._boxed(key)), jax.random.key(0))
 
     def with_lora(self, lora: LoraConfig | None) -> "Model":
         """The same model prepared for adapters of another shape."""

@@ -26,14 +26,20 @@ def get_config():
         data={data!r},
         output={output!r},
         lora=LoraConfig(rank=2, alpha=4.0, targets=("q_proj", "v_proj", "down_proj")),
-        optimizer=OptimizerConfig(learning_rate=1e-2, warmup_steps=2),
+        optimizer=OptimizerConfig(learning_rate=2e-1, warmup_steps=2),
         mesh=MeshConfig(data=1),
-        steps=6,
+        steps={steps},
         global_batch=8,
-        checkpoint_every=2,
-        log_every=2,
+        checkpoint_every=5,
     )
 """
+
+
+def write_config(folder, base, data, steps):
+    path = folder / "tiny.py"
+    output = str(folder / "out")
+    path.write_text(CONFIG.format(base=str(base), data=str(data), output=output, steps=steps))
+    return path
 
 
 def make_rows(n):
@@ -49,6 +55,19 @@ def make_rows(n):
             "segment_ids": segments.astype(np.uint8),
             "loss_mask": mask.astype(np.uint8),
         }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_once(tmp_path_factory):
+    """Runs of the same program, also in other processes, share what was compiled."""
+    folder = str(tmp_path_factory.mktemp("compiled"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", folder)
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+        yield
+        jax.config.update("jax_compilation_cache_dir", None)
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +90,4 @@ def data_folder(tmp_path_factory):
 
 @pytest.fixture
 def config_file(tmp_path, base_folder, data_folder):
-    path = tmp_path / "tiny.py"
-    text = CONFIG.format(base=str(base_folder), data=str(data_folder), output=str(tmp_path / "out"))
-    path.write_text(text)
-    return path
+    return write_config(tmp_path, base_folder, data_folder, steps=6)

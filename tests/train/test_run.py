@@ -1,23 +1,133 @@
-"""The whole command, in this process and killed in another."""
+"""The whole command: what it learns, what it leaves, and how it goes on after a kill."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
 from safetensors.numpy import load_file
 
 import train
-
-
-def adapter(folder):
-    return load_file(folder / "adapter" / "adapter_model.safetensors")
+from duomem_jax.lora.peft import load_adapter
+from duomem_jax.models.hf import fingerprint, load_pretrained
+from duomem_jax.models.model import Model
 
 
 def run(config_file, *overrides):
     return train.main(["--config", str(config_file), *map(str, overrides)])
 
 
-def test_lora_run_learns_and_exports(config_file, tmp_path):
-    import json
+def adapter(folder):
+    return load_file(folder / "adapter" / "adapter_model.safetensors")
 
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, base_folder, data_folder):
+    """A finished run of 40 steps: (config file, output folder)."""
+    from conftest import write_config
+
+    folder = tmp_path_factory.mktemp("done")
+    config_file = write_config(folder, base_folder, data_folder, steps=40)
     assert run(config_file) == 0
-    lines = [json.loads(x) for x in (tmp_path / "out/metrics.jsonl").read_text().splitlines()]
-    assert [x["step"] for x in lines] == [2, 4, 6]
-    print(lines)
-    adapter(tmp_path / "out")
+    return config_file, folder / "out"
+
+
+def test_it_learns_and_writes_metrics(done):
+    _, out = done
+    rows = records(out)
+    assert [row["step"] for row in rows] == [10, 20, 30, 40]
+    assert rows[-1]["loss"] < rows[0]["loss"] - 0.1
+    assert {"grad_norm", "tokens", "loss_tokens", "learning_rate", "tokens_per_s"} < rows[0].keys()
+    assert rows[0]["tokens"] == 8 * 32
+
+
+def test_the_adapter_is_usable_and_knows_its_base(done, base_folder):
+    _, out = done
+    config, _ = load_pretrained(base_folder)
+    lora, found = load_adapter(out / "adapter", Model(config), fingerprint(base_folder))
+    assert found.rank == 2
+    assert any(np.any(x) for x in jax.tree.leaves(lora))
+    notes = json.loads((out / "adapter" / "duomem.json").read_text())
+    assert notes["config"] == json.loads((out / "config.json").read_text())
+
+
+def test_checkpoints_hold_the_small_state_and_its_description(done, base_folder):
+    from orbax.checkpoint import v1 as ocp
+
+    _, out = done
+    assert sorted(p.name for p in (out / "checkpoints").iterdir()) == ["35", "40"]
+    with ocp.training.Checkpointer(out / "checkpoints") as saved:
+        state = saved.load_checkpointables(None)["state"]
+        notes = saved.metadata().custom_metadata
+    assert set(state) == {"step", "lora", "opt_state", "rng"}
+    assert (notes["rank"], notes["alpha"], notes["base"]) == (2, 4.0, str(base_folder))
+    assert notes["base_fingerprint"] == fingerprint(base_folder)
+    assert notes["config"]["steps"] == 40
+
+
+def test_killed_and_restarted_it_ends_with_the_same_adapter(done, tmp_path):
+    """SIGKILL in the middle of a step, then the same command again."""
+    config_file, reference = done
+    out = tmp_path / "out"
+    command = [sys.executable, train.__file__, "--config", str(config_file), "--output", str(out)]
+    slow = {**os.environ, "PYTHONPATH": os.getcwd()}
+    process = subprocess.Popen([*command, "--log-every", "1"], env=slow, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (out / "checkpoints" / "5").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (out / "adapter").exists()
+    assert run(config_file, "--output", out) == 0
+    assert_same(adapter(out), adapter(reference))
+    steps = [row["step"] for row in records(out)]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 40
+
+
+def test_a_finished_run_started_again_changes_nothing(done):
+    config_file, out = done
+    before, rows = adapter(out), records(out)
+    assert run(config_file) == 0
+    assert_same(adapter(out), before)
+    assert records(out) == rows
+
+
+def test_full_training_of_a_fresh_model_opens_in_transformers(config_file, tmp_path, base_folder):
+    pytest.importorskip("torch")
+    from transformers import AutoModelForCausalLM
+
+    text = config_file.read_text().replace(
+        "lora=LoraConfig(rank=2", 'trainable="all", model=TINY, lora=LoraConfig(rank=2'
+    )
+    config_file.write_text(
+        "from duomem_jax.models.config import ModelConfig\n"
+        'TINY = ModelConfig("qwen3", 64, 32, 1, 4, 2, 8, 48, max_len=64)\n' + text
+    )
+    assert run(config_file, "--optimizer.name", "muon", "--steps", 4) == 0
+    AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "model")
+    tokenizer = (tmp_path / "out" / "model" / "tokenizer.json").read_text()
+    assert tokenizer == (base_folder / "tokenizer.json").read_text()
+
+
+def test_starting_from_an_adapter(done, config_file, tmp_path):
+    _, out = done
+    assert run(config_file, "--adapter", out / "adapter", "--steps", 2) == 0
+    assert records(tmp_path / "out")[0]["loss"] < records(out)[0]["loss"]

@@ -1,0 +1,131 @@
+"""Adapters against the real PEFT package, both ways."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from duomem_jax.errors import UserError
+from duomem_jax.lora.config import LoraConfig
+from duomem_jax.lora.peft import load_adapter, save_adapter
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.hf import fingerprint, load_pretrained, save_pretrained
+from duomem_jax.models.model import Model
+
+TOKENS = np.arange(24)[None] * 5 % 61
+LORA = LoraConfig(rank=3, alpha=5.0, targets=("q_proj", "k_proj", "o_proj", "up_proj"))
+
+
+@pytest.fixture(scope="module")
+def base_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base")
+    config = ModelConfig("qwen3", 61, 32, 2, 4, 2, 8, 48, tied=False)
+    save_pretrained(folder, config, jax.jit(Model(config).init)(jax.random.key(0)))
+    return folder
+
+
+def random_like(tree):
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda x: rng.normal(0, 0.2, x.shape).astype(np.float32), tree)
+
+
+def our_logits(model, base, lora):
+    shape = np.ones_like(TOKENS)
+    x = model.hidden(base, TOKENS, jnp.arange(24)[None], shape, lora)
+    return np.asarray(x @ model.head(base))
+
+
+def torch_logits(torch_model):
+    import torch
+
+    with torch.no_grad():
+        return torch_model.eval()(torch.tensor(TOKENS)).logits.numpy()
+
+
+def test_our_adapter_opens_in_peft(base_folder, tmp_path):
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModelForCausalLM
+
+    config, base = load_pretrained(base_folder)
+    model = Model(config, LORA)
+    lora = random_like(model.shapes()["lora"])
+    save_adapter(tmp_path / "a", lora, LORA, fingerprint(base_folder), base_name=str(base_folder))
+    wrapped = peft.PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(base_folder), tmp_path / "a"
+    )
+    ours = our_logits(model, base, lora)
+    np.testing.assert_allclose(torch_logits(wrapped), ours, atol=1e-5)
+    assert np.abs(ours - our_logits(model, base, None)).max() > 0.1
+    again, found = load_adapter(tmp_path / "a", Model(config), fingerprint(base_folder))
+    assert found == LORA
+    jax.tree.map(np.testing.assert_array_equal, again, lora)
+
+
+def test_pefts_adapter_opens_here(base_folder, tmp_path):
+    peft = pytest.importorskip("peft")
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    wrapped = peft.get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base_folder),
+        peft.LoraConfig(
+            r=2, lora_alpha=8, target_modules=["v_proj", "down_proj"], task_type="CAUSAL_LM"
+        ),
+    )
+    for name, p in wrapped.named_parameters():
+        if "lora_B" in name:
+            p.data.normal_(0, 0.2)
+    wrapped.save_pretrained(tmp_path / "theirs")
+    config, base = load_pretrained(base_folder)
+    lora, found = load_adapter(tmp_path / "theirs", Model(config), fingerprint(base_folder))
+    assert (found.rank, found.alpha, found.targets) == (2, 8.0, ("v_proj", "down_proj"))
+    ours = our_logits(Model(config, found), base, lora)
+    np.testing.assert_allclose(ours, torch_logits(wrapped), atol=1e-5)
+
+
+@pytest.fixture
+def saved(base_folder, tmp_path):
+    config, _ = load_pretrained(base_folder)
+    lora = random_like(Model(config, LORA).shapes()["lora"])
+    save_adapter(tmp_path / "a", lora, LORA, fingerprint(base_folder), base_name="b")
+    return tmp_path / "a", config, fingerprint(base_folder)
+
+
+def test_another_base_is_refused(saved):
+    folder, config, _ = saved
+    with pytest.raises(UserError, match=r"duomem\.json: base_fingerprint .* use the base"):
+        load_adapter(folder, Model(config), "0" * 64)
+
+
+def test_another_shape_is_refused_without_a_fingerprint(saved):
+    folder, _, _ = saved
+    (folder / "duomem.json").unlink()
+    wider = ModelConfig("qwen3", 61, 48, 2, 4, 2, 8, 48)
+    with pytest.raises(UserError, match="does not fit the base"):
+        load_adapter(folder, Model(wider), "any")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("use_dora", True), ("r", "x"), ("target_modules", ["wq"]), ("modules_to_save", ["lm_head"])],
+)
+def test_unsupported_adapters_are_refused(saved, field, value):
+    folder, config, base_id = saved
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
+    with pytest.raises(UserError):
+        load_adapter(folder, Model(config), base_id)
+
+
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
+def test_damaged_files_are_named(saved, name):
+    folder, config, base_id = saved
+    (folder / name).write_bytes(b"{")
+    with pytest.raises(UserError, match=name):
+        load_adapter(folder, Model(config), base_id)
+    (folder / name).unlink()
+    with pytest.raises(UserError, match=name):
+        load_adapter(folder, Model(config), base_id)

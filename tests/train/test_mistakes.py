@@ -1,0 +1,121 @@
+"""Bad input: one clear sentence, status 2, no traceback, nothing half-written."""
+
+import json
+import os
+import subprocess
+
+import jax
+import numpy as np
+import pytest
+
+import train
+from duomem_jax.config import load_config
+from duomem_jax.data.store import DatasetSpec, ShardWriter
+from duomem_jax.lora.config import LoraConfig
+from duomem_jax.lora.peft import save_adapter
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.model import Model
+from duomem_jax.train.output import claim
+
+
+@pytest.fixture
+def refused(config_file, tmp_path, capsys):
+    """Run with overrides; return the one sentence and check that nothing was written."""
+
+    def run(*overrides):
+        before = sorted(tmp_path.rglob("*"))
+        assert train.main(["--config", str(config_file), *map(str, overrides)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert error.count("\n") == 1
+        assert "Traceback" not in error
+        assert sorted(tmp_path.rglob("*")) == before
+        return error
+
+    return run
+
+
+def test_usage(capsys):
+    assert train.main([]) == 2
+    assert "--config configs/<name>.py" in capsys.readouterr().err
+
+
+def test_unknown_field_and_wrong_type(refused):
+    assert "no field --lernrate" in refused("--lernrate", 3)
+    assert "field --optimizer.clip cannot be 'x'; give float" in refused("--optimizer.clip", "x")
+
+
+def test_missing_and_unusable_inputs(refused, tmp_path, base_folder):
+    assert f"{tmp_path}/none/config.json: no such file" in refused("--base", tmp_path / "none")
+    assert "none" in refused("--data", tmp_path / "none")
+    assert "dev" in refused("--split", "dev")
+    other = tmp_path / "gpt"
+    other.mkdir()
+    (other / "config.json").write_text(json.dumps({"model_type": "gpt9"}))
+    assert "model_type 'gpt9' is not supported" in refused("--base", other)
+    assert "mesh" in refused("--mesh.data", 99)
+    assert "global_batch 9 is not a multiple" in refused("--mesh.data", 8, "--global_batch", 9)
+
+
+def test_data_of_another_vocabulary(refused, tmp_path):
+    layout = {
+        name: (kind, (32,))
+        for name, kind in (("tokens", "int32"), ("segment_ids", "uint8"), ("loss_mask", "uint8"))
+    }
+    row = {
+        "tokens": np.full(32, 999, np.int32),
+        "segment_ids": np.ones(32, np.uint8),
+        "loss_mask": np.ones(32, np.uint8),
+    }
+    with ShardWriter(tmp_path / "rows", DatasetSpec(name="examples", layout=layout)) as writer:
+        writer.add("0", [row] * 8)
+        writer.finish()
+    assert "token id 999 is outside" in refused("--data", tmp_path / "rows")
+
+
+def test_adapter_for_another_base_or_shape(refused, tmp_path):
+    config = ModelConfig("qwen3", 64, 32, 2, 4, 2, 8, 48)
+    lora = LoraConfig(rank=2, alpha=4.0, targets=("q_proj", "v_proj", "down_proj"))
+    tree = jax.tree.map(lambda x: np.zeros(x.shape), Model(config, lora).shapes()["lora"])
+    save_adapter(tmp_path / "a", tree, lora, "0" * 64, base_name="other")
+    assert "use the base the adapter was trained on" in refused("--adapter", tmp_path / "a")
+    (tmp_path / "a" / "duomem.json").unlink()
+    error = refused("--adapter", tmp_path / "a", "--lora.alpha", 9)
+    assert "rank, alpha or targets are not those of field lora" in error
+
+
+def test_output_of_another_config_or_of_something_else(refused, tmp_path, config_file):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "thesis.txt").write_text("precious")
+    assert "not empty" in refused()
+    (out / "thesis.txt").unlink()
+    claim(load_config(str(config_file)))
+    error = refused("--steps", 2, "--seed", 3)
+    assert f"{out}/config.json: the folder belongs to a run with another steps, seed" in error
+    assert "choose another output folder" in error
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 300 kB, where the system lets us have one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "none", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("free", [2, 100], ids=["at-the-start", "at-a-checkpoint"])
+def test_full_disk(config_file, small_disk, capsys, free):
+    (small_disk / "filler").write_bytes(b"x" * (300 - free) * 1024)
+    out = small_disk / "out"
+    args = ["--config", str(config_file), "--output", str(out), "--lora.rank", "32"]
+    assert train.main(args) == 2
+    error = capsys.readouterr().err
+    assert "the disk is full; free some space" in error
+    assert error.count("\n") == 1
+    left = {p.name for p in out.rglob("*")} if out.exists() else set()
+    assert left <= {"config.json", "checkpoints", "metrics.jsonl"}
