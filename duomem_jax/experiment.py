@@ -17,6 +17,7 @@ from duomem_jax.evals.evaluate import evaluate
 from duomem_jax.evals.results import collect_results
 from duomem_jax.report.write import write_report
 from duomem_jax.stages import Examples, Games, Play, play, prepare, remember
+from duomem_jax.train.output import check_output
 from duomem_jax.train.run import run as train
 
 ARMS = ("no memory", "self memory", "teacher memory", "LoRA", "both", "teacher")
@@ -121,6 +122,11 @@ def _adapter(e: Experiment, seed: int) -> str:
         output=str(output),
         seed=seed,
     )
+    adapter = output / "adapter"
+    if adapter.exists():
+        check_output(config)
+        print(f"{adapter}: already there, reused", flush=True)
+        return str(adapter)
     return str(train(config))
 
 

@@ -1,0 +1,61 @@
+"""The whole of DuoMem on a handful of games, and again."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from duomem_jax import quickstart
+from duomem_jax.config import load_config
+from duomem_jax.errors import UserError
+from duomem_jax.evals.results import collect_results
+from duomem_jax.experiment import ARMS, load_experiment, run_experiment
+from duomem_jax.stages import Games, Play, make_games
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    """The quick start, shrunk to seconds."""
+    root = str(tmp_path_factory.mktemp("experiment"))
+    make_games(f"{root}/games-train", count=8, seed=1)
+    make_games(f"{root}/games-test", count=3, seed=2)
+    whole = quickstart.quickstart_experiment(root)
+    return dataclasses.replace(
+        whole,
+        self_games=Games(f"{root}/games-train", limit=2),
+        train=dataclasses.replace(whole.train, steps=2, global_batch=1),
+        play=Play(slots=8, max_steps=12),
+        seeds=(0, 1),
+    )
+
+
+def test_every_arm_plays_every_game_and_a_second_run_plays_none(experiment, capsys):
+    report = run_experiment(experiment)
+    rows = collect_results([report.parent / "results"])
+    seeds = {arm: {r.seed for r in rows if r.arm == arm} for arm in ARMS}
+    assert seeds == {arm: {0, 1} if arm in ("LoRA", "both") else {0} for arm in ARMS}
+    assert len(rows) == 3 * sum(map(len, seeds.values()))
+    first = report.read_text()
+    assert all(f"| {arm} " in first for arm in ARMS)
+    capsys.readouterr()
+
+    assert run_experiment(experiment).read_text() == first
+    said = capsys.readouterr().out
+    assert said.count("already complete") >= 4
+    assert said.count("already there, reused") == 2
+
+
+def test_another_step_count_is_refused(experiment):
+    other = dataclasses.replace(experiment.train, steps=3)
+    with pytest.raises(UserError, match="steps"):
+        run_experiment(dataclasses.replace(experiment, train=other))
+
+
+@pytest.mark.parametrize("file", sorted((REPO / "configs").glob("*.py")), ids=lambda p: p.name)
+def test_every_config_loads(file):
+    if "get_experiment" in file.read_text():
+        assert load_experiment(file).seeds
+    else:
+        assert load_config(str(file)).steps > 0
