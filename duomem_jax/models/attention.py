@@ -1,111 +1,146 @@
-"""Causal attention in query blocks, for packed rows and for the key/value cache.
+"""Causal attention over packed rows, block by block, with its own backward pass.
 
-The packed form has its own backward pass: it keeps only the output and one log-sum-exp per
-query, recomputes the scores, and lays them out keys first so that no large transpose is needed.
+A block of queries meets only the key blocks from the start of its segment to itself, so the work
+follows the length of the segments, not that of the row. Kept for the backward pass are the output
+and one log-sum-exp per query; scores are computed again, keys first, so that no large transpose
+is needed (Dao et al., FlashAttention, arXiv 2205.14135, in loops that every backend compiles).
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.lax import dynamic_slice_in_dim as take
+from jax.lax import dynamic_update_slice_in_dim as put
 
-BLOCK = 256  # queries a block; scores never exceed [B, N, BLOCK, keys]
-MASKED = -1e30  # finite, so that a row with every key masked stays finite
+CPU_BLOCK, ACCELERATOR_BLOCK = 64, 512  # tokens; on a CPU a block's scores stay in the cache
+MASKED = -1e30  # finite, so that a block with every key masked stays finite
 
 _einsum = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
 
 
-def _group(q_BTNH: jax.Array, n_kv_heads: int) -> jax.Array:
-    """[B,T,N,H] -> [B,K,G,T,H]: query heads beside the key head they share; scaled."""
+def group_queries(q_BTNH: jax.Array, n_kv_heads: int) -> jax.Array:
+    """[B,T,N,H] -> [B,K,G,T,H], scaled: query heads beside the key head they share."""
     B, T, N, H = q_BTNH.shape
     q_BTKGH = q_BTNH.reshape(B, T, n_kv_heads, N // n_kv_heads, H) * H**-0.5
     return q_BTKGH.transpose(0, 2, 3, 1, 4)
 
 
-def _ungroup(o_BKGTH: jax.Array) -> jax.Array:
+def ungroup(o_BKGTH: jax.Array) -> jax.Array:
+    """[B,K,G,T,H] -> [B,T,N,H]."""
     B, K, G, T, H = o_BKGTH.shape
     return o_BKGTH.transpose(0, 3, 1, 2, 4).reshape(B, T, K * G, H)
 
 
-def _softmax_times_values(q_BKGTH, k_BKSH, v_BKSH, mask_BTS):
-    """One query block: (o_BKGTH, logsumexp_BKGT); scores and softmax in float32."""
-    s_BKGTS = _einsum("bkgth,bksh->bkgts", q_BKGTH, k_BKSH)
-    s_BKGTS = jnp.where(mask_BTS[:, None, None], s_BKGTS, MASKED)
-    top_BKGT1 = s_BKGTS.max(-1, keepdims=True)
-    p_BKGTS = jnp.exp(s_BKGTS - top_BKGT1)
-    sum_BKGT1 = p_BKGTS.sum(-1, keepdims=True)
-    o_BKGTH = _einsum("bkgts,bksh->bkgth", p_BKGTS.astype(v_BKSH.dtype), v_BKSH) / sum_BKGT1
-    return o_BKGTH.astype(v_BKSH.dtype), (top_BKGT1 + jnp.log(sum_BKGT1))[..., 0]
+def _first_block(segment_ids_BT: jax.Array, i: Any, C: int) -> jax.Array:
+    """The first key block that any query of block `i` can see, over all rows."""
+    starts_B1 = take(segment_ids_BT, i * C, 1, 1)
+    return jnp.min(jnp.argmax(segment_ids_BT == starts_B1, axis=1)) // C
 
 
-def _blocks(T: int) -> list[tuple[int, int]]:
-    """Query blocks (start, stop); the keys of a block are 0..stop, later ones are skipped."""
-    return [(start, min(start + BLOCK, T)) for start in range(0, T, BLOCK)]
+def _sees(segment_ids_BT: jax.Array, i: Any, j: Any, C: int) -> jax.Array:
+    """mask_BST of query block `i` and key block `j`: same segment, and not later."""
+    index_C = jnp.arange(C)
+    earlier_ST = (i * C + index_C)[None, :] >= (j * C + index_C)[:, None]
+    queries, keys = (take(segment_ids_BT, n * C, C, 1) for n in (i, j))
+    return earlier_ST & (keys[:, :, None] == queries[:, None, :])
 
 
-def _sees(segment_ids_BT: jax.Array, start: int, stop: int) -> jax.Array:
-    """mask_BTS of one query block: same segment, and not later."""
-    index_T = jnp.arange(stop)
-    return (index_T[start:, None] >= index_T) & (
-        segment_ids_BT[:, start:stop, None] == segment_ids_BT[:, None, :stop]
-    )
+def _forward(C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
+    """(o_BKGTH, logsumexp_BKGT float32) with blocks of C tokens."""
+
+    def query_block(i, done):
+        q = take(q_BKGTH, i * C, C, 3)
+
+        def key_block(j, running):
+            top, total, o = running
+            k, v = take(k_BKTH, j * C, C, 2), take(v_BKTH, j * C, C, 2)
+            mask_BTS = _sees(segment_ids_BT, i, j, C).transpose(0, 2, 1)
+            s = _einsum("bkgth,bksh->bkgts", q, k)
+            s = jnp.where(mask_BTS[:, None, None], s, MASKED)
+            new_top = jnp.maximum(top, s.max(-1))
+            p, shrink = jnp.exp(s - new_top[..., None]), jnp.exp(top - new_top)
+            o = o * shrink[..., None] + _einsum("bkgts,bksh->bkgth", p.astype(v.dtype), v)
+            return new_top, total * shrink + p.sum(-1), o
+
+        zero = jnp.zeros(q.shape[:-1], jnp.float32)
+        start = zero + MASKED, zero, jnp.zeros(q.shape, jnp.float32)
+        first = _first_block(segment_ids_BT, i, C)
+        top, total, o = jax.lax.fori_loop(first, i + 1, key_block, start)
+        o, lse = (o / total[..., None]).astype(v_BKTH.dtype), top + jnp.log(total)
+        return put(done[0], o, i * C, 3), put(done[1], lse, i * C, 3)
+
+    shape = q_BKGTH.shape
+    empty = jnp.zeros(shape, v_BKTH.dtype), jnp.zeros(shape[:-1], jnp.float32)
+    return jax.lax.fori_loop(0, shape[3] // C, query_block, empty)
 
 
-def _forward(q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
-    parts = [
-        _softmax_times_values(
-            q_BKGTH[..., start:stop, :],
-            k_BKTH[:, :, :stop],
-            v_BKTH[:, :, :stop],
-            _sees(segment_ids_BT, start, stop),
-        )
-        for start, stop in _blocks(q_BKGTH.shape[3])
-    ]
-    o, lse = zip(*parts, strict=True)
-    return jnp.concatenate(o, axis=3), jnp.concatenate(lse, axis=3)
-
-
-def _backward(q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT, o_BKGTH, lse_BKGT, do_BKGTH):
+def _backward(C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT, o_BKGTH, lse_BKGT, do_BKGTH):
+    """Gradients of q, k and v; scores are [.., keys, .., queries] here."""
     dtype = k_BKTH.dtype
     delta_BKGT = _einsum("bkgth,bkgth->bkgt", o_BKGTH, do_BKGTH)
-    dq, dk = [], jnp.zeros(k_BKTH.shape, jnp.float32)
-    dv = dk
-    for start, stop in _blocks(q_BKGTH.shape[3]):
-        q, do = q_BKGTH[..., start:stop, :], do_BKGTH[..., start:stop, :]
-        k, v = k_BKTH[:, :, :stop], v_BKTH[:, :, :stop]
-        lse, delta = (x[:, :, None, :, start:stop] for x in (lse_BKGT, delta_BKGT))
-        mask_BST = _sees(segment_ids_BT, start, stop).transpose(0, 2, 1)
-        s_BKSGT = _einsum("bksh,bkgth->bksgt", k, q)
-        p_BKSGT = jnp.where(mask_BST[:, None, :, None], jnp.exp(s_BKSGT - lse), 0.0)
-        dv = dv.at[:, :, :stop].add(_einsum("bksgt,bkgth->bksh", p_BKSGT.astype(dtype), do))
-        dp_BKSGT = _einsum("bksh,bkgth->bksgt", v, do)
-        ds_BKSGT = (p_BKSGT * (dp_BKSGT - delta)).astype(dtype)
-        dk = dk.at[:, :, :stop].add(_einsum("bksgt,bkgth->bksh", ds_BKSGT, q))
-        dq.append(_einsum("bksh,bksgt->bkhgt", k, ds_BKSGT))
-    dq_BKGTH = jnp.concatenate(dq, axis=4).transpose(0, 1, 3, 4, 2)
-    return tuple(x.astype(dtype) for x in (dq_BKGTH, dk, dv))
+
+    def query_block(i, done):
+        q, do = take(q_BKGTH, i * C, C, 3), take(do_BKGTH, i * C, C, 3)
+        lse, delta = (take(x, i * C, C, 3)[:, :, None] for x in (lse_BKGT, delta_BKGT))
+
+        def key_block(j, running):
+            dq_BKHGT, dk, dv = running
+            k, v = take(k_BKTH, j * C, C, 2), take(v_BKTH, j * C, C, 2)
+            mask_BST = _sees(segment_ids_BT, i, j, C)
+            s_BKSGT = _einsum("bksh,bkgth->bksgt", k, q)
+            p_BKSGT = jnp.where(mask_BST[:, None, :, None], jnp.exp(s_BKSGT - lse), 0.0)
+            more_dv = _einsum("bksgt,bkgth->bksh", p_BKSGT.astype(dtype), do)
+            dp_BKSGT = _einsum("bksh,bkgth->bksgt", v, do)
+            ds_BKSGT = (p_BKSGT * (dp_BKSGT - delta)).astype(dtype)
+            more_dk = _einsum("bksgt,bkgth->bksh", ds_BKSGT, q)
+            dq_BKHGT += _einsum("bksh,bksgt->bkhgt", k, ds_BKSGT)
+            return dq_BKHGT, _add(dk, more_dk, j * C), _add(dv, more_dv, j * C)
+
+        B, K, G, _, H = q.shape
+        start = jnp.zeros((B, K, H, G, C), jnp.float32), *done[1:]
+        first = _first_block(segment_ids_BT, i, C)
+        dq_BKHGT, dk, dv = jax.lax.fori_loop(first, i + 1, key_block, start)
+        dq = dq_BKHGT.transpose(0, 1, 3, 4, 2).astype(dtype)
+        return put(done[0], dq, i * C, 3), dk, dv
+
+    zeros = jnp.zeros(k_BKTH.shape, jnp.float32)
+    start = jnp.zeros(q_BKGTH.shape, dtype), zeros, zeros
+    dq, dk, dv = jax.lax.fori_loop(0, q_BKGTH.shape[3] // C, query_block, start)
+    return dq, dk.astype(dtype), dv.astype(dtype)
 
 
-def _row_by_row(function, *args):
-    """On one CPU, one row at a time: its scores stay in the cache, twice as fast there."""
-    if jax.default_backend() != "cpu" or jax.sharding.get_abstract_mesh().size > 1:
-        return function(*args)
-    one = lambda row: jax.tree.map(lambda x: x[0], function(*(x[None] for x in row)))  # noqa: E731
+def _add(x_BKTH: jax.Array, more: jax.Array, start: Any) -> jax.Array:
+    return put(x_BKTH, take(x_BKTH, start, more.shape[2], 2) + more, start, 2)
+
+
+def _rows(function: Callable, *args: jax.Array) -> Any:
+    """Call `function(C, *args)`: on one CPU row by row, elsewhere all rows at once."""
+    on_cpu = jax.default_backend() == "cpu"
+    C = min(CPU_BLOCK if on_cpu else ACCELERATOR_BLOCK, args[3].shape[1])
+    if not on_cpu or jax.sharding.get_abstract_mesh().size > 1:
+        return function(C, *args)
+
+    def one(row: tuple) -> Any:
+        return jax.tree.map(lambda x: x[0], function(C, *(x[None] for x in row)))
+
     return jax.lax.map(one, args)
 
 
 @jax.custom_vjp
 def _packed(q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
-    return _row_by_row(_forward, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT)[0]
+    return _rows(_forward, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT)[0]
 
 
 def _packed_fwd(*args):
-    o_BKGTH, lse_BKGT = _row_by_row(_forward, *args)
+    o_BKGTH, lse_BKGT = _rows(_forward, *args)
     return o_BKGTH, (*args, o_BKGTH, lse_BKGT)
 
 
 def _packed_bwd(residuals, do_BKGTH):
-    return (*_row_by_row(_backward, *residuals, do_BKGTH), None)
+    return (*_rows(_backward, *residuals, do_BKGTH), None)
 
 
 _packed.defvjp(_packed_fwd, _packed_bwd)
@@ -116,36 +151,25 @@ def packed_attention(
 ) -> jax.Array:
     """Attention within each segment of a packed row, each token to itself and earlier ones.
 
-    Keys after a query block's last query are never touched, so about half of the score
-    matrix is computed.
+    Args:
+        q_BTNH: queries.
+        k_BTKH: keys.
+        v_BTKH: values, same dtype as the keys.
+        segment_ids_BT: each segment is one contiguous run; its id occurs nowhere else in the row.
 
     Returns:
         o_BTNH in the dtype of `v_BTKH`.
     """
-    q_BKGTH = _group(q_BTNH, k_BTKH.shape[2])
-    k_BKTH, v_BKTH = k_BTKH.transpose(0, 2, 1, 3), v_BTKH.transpose(0, 2, 1, 3)
-    return _ungroup(_packed(q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT))
+    T = segment_ids_BT.shape[1]
+    block = CPU_BLOCK if jax.default_backend() == "cpu" else ACCELERATOR_BLOCK
+    pad = -T % block if block < T else 0
 
+    def padded(x):
+        return jnp.pad(x, [(0, 0), (0, pad)] + [(0, 0)] * (x.ndim - 2))
 
-def cached_attention(
-    q_BTNH: jax.Array, k_BSKH: jax.Array, v_BSKH: jax.Array, positions_BT: jax.Array
-) -> jax.Array:
-    """Attention of new tokens to a cache that already holds their own keys and values.
-
-    Args:
-        q_BTNH: queries of the new tokens.
-        k_BSKH: the cache's keys; slot s holds the token at position s of its row.
-        v_BSKH: the cache's values.
-        positions_BT: int32, position of each query in its row; it sees slots 0..position.
-
-    Returns:
-        o_BTNH in the dtype of `v_BSKH`.
-    """
-    T, S = q_BTNH.shape[1], k_BSKH.shape[1]
-    q_BKGTH = _group(q_BTNH, k_BSKH.shape[2])
-    k_BKSH, v_BKSH = k_BSKH.transpose(0, 2, 1, 3), v_BSKH.transpose(0, 2, 1, 3)
-    out = []
-    for start, stop in _blocks(T):
-        mask_BTS = positions_BT[:, start:stop, None] >= jnp.arange(S)
-        out.append(_softmax_times_values(q_BKGTH[..., start:stop, :], k_BKSH, v_BKSH, mask_BTS)[0])
-    return _ungroup(jnp.concatenate(out, axis=3))
+    segment_ids_BT = jnp.pad(
+        segment_ids_BT.astype(jnp.int32), [(0, 0), (0, pad)], constant_values=-1
+    )
+    q_BKGTH = group_queries(padded(q_BTNH), k_BTKH.shape[2])
+    k_BKTH, v_BKTH = (padded(x).transpose(0, 2, 1, 3) for x in (k_BTKH, v_BTKH))
+    return ungroup(_packed(q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT))[:, :T]

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from duomem_jax.lora.config import LoraConfig
-from duomem_jax.models.attention import cached_attention, packed_attention
+from duomem_jax.models.attention import packed_attention
+from duomem_jax.models.cached import cached_attention
 from duomem_jax.models.config import DTYPES, ModelConfig
 from duomem_jax.models.layers import Projection, RMSNorm, rope_tables, rotate
 
