@@ -184,7 +184,7 @@ def main(
         for result in tqdm(pool.imap(play, drawn), total=len(drawn), unit="game", disable=None):
             total.add(result)
             for mismatch in result.mismatches:
-                tqdm.write(mismatch)
+                tqdm.write(mismatch, file=sys.stderr)  # seen at once, should the run be stopped
     print(json.dumps(vars(total), indent=1))
     return 1 if total.mismatches else 0
 
