@@ -13,7 +13,7 @@ class LoraConfig:
 
     rank: int = 16  # R
     alpha: float = 32.0
-    targets: tuple[str, ...] = TARGETS
+    targets: tuple[str, ...] = TARGETS  # kept in this order, whatever order is given
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -24,6 +24,8 @@ class LoraConfig:
                 f"lora config: targets has {', '.join(unknown) or 'nothing'}; "
                 f"choose from {', '.join(TARGETS)}"
             )
+        in_order = tuple(name for name in TARGETS if name in self.targets)
+        object.__setattr__(self, "targets", in_order)  # equal sets make equal configs
 
     @property
     def scale(self) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from duomem_jax.errors import UserError
 from duomem_jax.io import atomic_dir
-from duomem_jax.lora.config import TARGETS, LoraConfig
+from duomem_jax.lora.config import LoraConfig
 
 PREFIX = "base_model.model.model.layers"
 NOTES = "duomem.json"  # what PEFT has no field for: the base's fingerprint, the run's config
@@ -109,10 +109,9 @@ def read_adapter_config(folder: str | os.PathLike) -> LoraConfig:
                 "export a plain LoRA adapter"
             )
     try:
-        targets = sorted(raw["target_modules"], key=TARGETS.index)
-    except ValueError:
-        targets = raw["target_modules"]  # LoraConfig says which are unknown
-    return LoraConfig(raw["r"], float(raw["lora_alpha"]), tuple(targets))
+        return LoraConfig(raw["r"], float(raw["lora_alpha"]), tuple(raw["target_modules"]))
+    except UserError as e:
+        raise UserError(f"{path}: {e}") from None
 
 
 def load_adapter(

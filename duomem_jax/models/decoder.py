@@ -120,13 +120,15 @@ class Decoder(nn.Module):
         c = self.config
         part: Any = nn.with_logical_partitioning
         init = nn.initializers.normal(0.02)
-        # The table is sharded over D, not V: a gather from a V-sharded table rematerialises it.
         table_VD = self.param(
             "embedding", part(init, ("table", "embed")), (c.vocab_size, c.d_model)
         )
         if not c.tied:
             self.param("head", part(init, ("embed", "vocab")), (c.d_model, c.vocab_size))
-        x_BTD = table_VD[tokens_BT].astype(DTYPES[c.dtype])
+        # Gathered from a whole table: the rows' sharding then follows the tokens', not the table's.
+        x_BTD = nn.with_logical_constraint(table_VD, (None, None))[tokens_BT].astype(
+            DTYPES[c.dtype]
+        )
         x_BTD = nn.with_logical_constraint(x_BTD, ACTIVATION)
         cos, sin = rope_tables(positions_BT, c.head_dim, c.rope_theta)
         context = Context(cos, sin, positions_BT, segment_ids_BT, write_BT)

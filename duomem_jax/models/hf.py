@@ -1,5 +1,6 @@
 """Base models from and to Hugging Face folders (config.json and safetensors)."""
 
+import functools
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from duomem_jax.errors import UserError
 from duomem_jax.io import atomic_write_bytes, atomic_write_text
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.families import FAMILIES
+from duomem_jax.models.model import Model
 
 _NUMPY = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
 
@@ -69,15 +71,13 @@ class _Tensors:
         self.folder = folder
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._handle(name).get_tensor(name)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        return tuple(self._handle(name).get_slice(name).get_shape())
-
-    def _handle(self, name: str) -> Any:
         if name not in self._where:
             raise UserError(f"{self.folder}: tensor {name} is missing; download the model again")
-        return self._where[name]
+        return self._where[name].get_tensor(name)
+
+
+def _at(tree: Any, path: tuple[str, ...]) -> Any:
+    return functools.reduce(lambda node, key: node[key], path, tree)
 
 
 def _put(tree: dict, path: tuple[str, ...], value: np.ndarray) -> None:
@@ -100,14 +100,21 @@ def load_pretrained(
     config = load_config(folder, dtype)
     tensors = _Tensors(Path(folder))
     params: dict[str, Any] = {}
+    shapes = Model(config).shapes()["params"]
     for weight in FAMILIES[config.family].weights(config):
         layered = "{l}" in weight.hf
         names = [weight.hf.format(l=i) for i in range(config.n_layers)] if layered else [weight.hf]
-        shape = tensors.shape(names[0])
-        out = np.empty((len(names), *(shape[::-1] if weight.transpose else shape)), _NUMPY[dtype])
+        wanted = _at(shapes, weight.path).shape[layered:]
+        out = np.empty((len(names), *wanted), _NUMPY[dtype])
         for i, name in enumerate(names):  # one layer at a time: no second copy of the model
             x = tensors[name]
-            out[i] = x.T if weight.transpose else x
+            x = x.T if weight.transpose else x
+            if x.shape != wanted:
+                raise UserError(
+                    f"{folder}: tensor {name} has shape {x.shape} where config.json says "
+                    f"{wanted}; download the model again"
+                )
+            out[i] = x
         _put(params, weight.path, out if layered else out[0])
     return config, params
 
@@ -124,10 +131,7 @@ def save_pretrained(
 
     family, tensors = FAMILIES[config.family], {}
     for weight in family.weights(config):
-        x: Any = params
-        for key in weight.path:
-            x = x[key]
-        x = np.asarray(x).astype(_NUMPY[dtype])
+        x = np.asarray(_at(params, weight.path)).astype(_NUMPY[dtype])
         layers = [(weight.hf.format(l=i), x[i]) for i in range(config.n_layers)]
         for name, value in layers if "{l}" in weight.hf else [(weight.hf, x)]:
             tensors[name] = np.ascontiguousarray(value.T if weight.transpose else value)

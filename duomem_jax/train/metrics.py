@@ -55,12 +55,12 @@ class MetricsLog:
 
     def _report(self, step: int) -> None:
         now = time.perf_counter()
-        record: dict[str, float] = {"step": step}
-        record |= {name: s / max(w, 1e-9) for name, (s, w) in self._sums.items()}
+        record = {name: s / max(w, 1e-9) for name, (s, w) in self._sums.items()}
         record["learning_rate"] = float(self._rate(step - 1))
         record["tokens_per_s"] = self._sums["tokens"][0] / (now - self._window)
+        rounded = {name: float(f"{value:.6g}") for name, value in record.items()}
         with explain_full_disk(self._path), open(self._path, "a") as f:
-            f.write(json.dumps({k: round(v, 6) for k, v in record.items()}) + "\n")
+            f.write(json.dumps({"step": step} | rounded) + "\n")
         text = f"loss {record['loss']:.4f}  {record['tokens_per_s']:,.0f} tokens/s"
         if self._bar is not None:
             self._bar.set_postfix_str(text)

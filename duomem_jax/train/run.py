@@ -29,6 +29,8 @@ from duomem_jax.train.step import FIELDS, jit_step
 
 def make_model(config: TrainConfig) -> Model:
     """The model to train, without its weights."""
+    if not Path(config.base).is_dir():
+        raise UserError(f"{config.base}: no such folder; set field base to a Hugging Face folder")
     if config.model is None:
         shape = load_model_config(config.base, config.dtype)
     elif config.trainable == "all":

@@ -46,7 +46,7 @@ def test_unknown_field_and_wrong_type(refused):
 
 
 def test_missing_and_unusable_inputs(refused, tmp_path, base_folder):
-    assert f"{tmp_path}/none/config.json: no such file" in refused("--base", tmp_path / "none")
+    assert "none: no such folder; set field base" in refused("--base", tmp_path / "none")
     assert "none" in refused("--data", tmp_path / "none")
     assert "dev" in refused("--split", "dev")
     other = tmp_path / "gpt"

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import jax
 import numpy as np
@@ -71,7 +72,8 @@ def test_checkpoints_hold_the_small_state_and_its_description(done, base_folder)
 
     _, out = done
     assert sorted(p.name for p in (out / "checkpoints").iterdir()) == ["35", "40"]
-    with ocp.training.Checkpointer(out / "checkpoints") as saved:
+    with warnings.catch_warnings(), ocp.training.Checkpointer(out / "checkpoints") as saved:
+        warnings.simplefilter("ignore")  # that no sharding is asked for
         state = saved.load_checkpointables(None)["state"]
         notes = saved.metadata().custom_metadata
     assert set(state) == {"step", "lora", "opt_state", "rng"}
@@ -108,6 +110,20 @@ def test_a_finished_run_started_again_changes_nothing(done):
     assert run(config_file) == 0
     assert_same(adapter(out), before)
     assert records(out) == rows
+
+
+def test_a_checkpoint_opens_on_another_mesh(done):
+    config_file, out = done
+    before = adapter(out)
+    assert run(config_file, "--mesh.data", 4, "--mesh.tensor", 2) == 0
+    assert_same(adapter(out), before)
+
+
+def test_bfloat16_with_recomputed_layers(done, config_file, tmp_path):
+    assert run(config_file, "--dtype", "bfloat16", "--remat", "--steps", 2, "--log_every", 1) == 0
+    exact = records(done[1])[0]["loss"]
+    assert records(tmp_path / "out")[0]["loss"] == pytest.approx(exact, abs=0.1)
+    assert {x.dtype for x in adapter(tmp_path / "out").values()} == {np.dtype(np.float32)}
 
 
 def test_full_training_of_a_fresh_model_opens_in_transformers(config_file, tmp_path, base_folder):

@@ -77,11 +77,11 @@ def test_constraints_reach_the_lowered_text(eight):
     mesh, step, state, base, batch = eight
     with use_mesh(mesh):
         text = step.lower(state, base, batch).as_text()
-    # the embedding's output; in the layer two residual sums and the gated activation, in the
-    # forward and in the backward pass
+    # the embedding's table and output; in the layer two residual sums and the gated activation,
+    # in the forward and in the backward pass
     constraints = [line for line in text.splitlines() if "sdy.sharding_constraint" in line]
-    assert len(constraints) == 1 + 3 + 3
-    assert all('[{"data", "fsdp"}, {}, ' in line for line in constraints)
+    assert len(constraints) == 2 + 3 + 3
+    assert sum('[{"data", "fsdp"}, {}, ' in line for line in constraints) == 7
     assert sum('{"tensor"}' in line for line in constraints) == 2
 
 

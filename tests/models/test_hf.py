@@ -1,0 +1,105 @@
+"""Hugging Face folders: what is read, what is refused."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from duomem_jax.errors import UserError
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.hf import fingerprint, load_pretrained, save_pretrained
+from duomem_jax.models.model import Model
+
+CONFIG = ModelConfig("qwen3", 61, 32, 2, 4, 2, 8, 48, tied=False)
+
+
+@pytest.fixture(scope="module")
+def params():
+    return jax.device_get(jax.jit(Model(CONFIG).init)(jax.random.key(0)))
+
+
+@pytest.fixture
+def folder(tmp_path, params):
+    save_pretrained(tmp_path / "m", CONFIG, params)
+    return tmp_path / "m"
+
+
+def edit(folder, **fields):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def test_bfloat16_halves_the_file_and_reads_back(tmp_path, folder, params):
+    save_pretrained(tmp_path / "b", CONFIG, params, "bfloat16")
+    sizes = [(f / "model.safetensors").stat().st_size for f in (folder, tmp_path / "b")]
+    assert sizes[1] < 0.6 * sizes[0]
+    config, back = load_pretrained(tmp_path / "b", "bfloat16")
+    assert config.dtype == "bfloat16"
+    assert back["embedding"].dtype == "bfloat16"
+    np.testing.assert_allclose(back["head"].astype(np.float32), params["head"], rtol=1e-2)
+
+
+def test_weights_in_several_files(folder, params):
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    names = sorted(tensors)
+    for i, part in enumerate((names[::2], names[1::2])):
+        save_file({n: tensors[n] for n in part}, folder / f"model-{i}.safetensors")
+    jax.tree.map(np.testing.assert_array_equal, load_pretrained(folder)[1], params)
+
+
+def test_fingerprint_tells_weights_and_shape_apart(folder, tmp_path, params):
+    first = fingerprint(folder)
+    save_pretrained(tmp_path / "same", CONFIG, params)
+    assert fingerprint(tmp_path / "same") == first
+    other = params | {"embedding": params["embedding"] + 1e-6}
+    save_pretrained(tmp_path / "same", CONFIG, other)
+    assert fingerprint(tmp_path / "same") != first
+    edit(folder, rope_theta=5.0)
+    assert fingerprint(folder) != first
+
+
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"model_type": "gpt9"}, "model_type 'gpt9' is not supported"),
+        ({"rope_parameters": {"rope_type": "yarn"}}, "rope_type 'yarn' is not supported"),
+        ({"attention_bias": True}, "attention_bias"),
+        ({"num_key_value_heads": 3}, "n_kv_heads 3"),
+    ],
+)
+def test_unsupported_models_are_one_sentence(folder, fields, word):
+    edit(folder, **fields)
+    with pytest.raises(UserError, match=word) as e:
+        load_pretrained(folder)
+    assert str(folder) in str(e.value)
+
+
+def test_damaged_folders_are_one_sentence(folder):
+    tensors = load_file(folder / "model.safetensors")
+    tensors.pop("model.norm.weight")
+    save_file(tensors, folder / "model.safetensors")
+    with pytest.raises(UserError, match=r"tensor model\.norm\.weight is missing"):
+        load_pretrained(folder)
+    (folder / "model.safetensors").write_bytes(b"short")
+    with pytest.raises(UserError, match=r"model\.safetensors: damaged"):
+        load_pretrained(folder)
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"no \.safetensors file"):
+        load_pretrained(folder)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(UserError, match=r"config\.json: not valid JSON"):
+        load_pretrained(folder)
+    (folder / "config.json").write_text('{"model_type": "qwen3"}')
+    with pytest.raises(UserError, match=r"num_attention_heads.* is missing"):
+        load_pretrained(folder)
+    with pytest.raises(UserError, match="no such file"):
+        fingerprint(folder / "none")
+
+
+def test_shapes_that_contradict_the_config(folder):
+    edit(folder, intermediate_size=64)
+    with pytest.raises(UserError, match=r"gate_proj.* has shape"):
+        load_pretrained(folder)
