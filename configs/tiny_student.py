@@ -30,7 +30,7 @@ def get_config() -> TrainConfig:
         optimizer=OptimizerConfig(
             name="muon", learning_rate=7e-3, schedule="linear", warmup_steps=50
         ),
-        steps=2200,
+        steps=1700,
         global_batch=4,
         checkpoint_every=250,
     )

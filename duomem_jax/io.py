@@ -10,6 +10,10 @@ from pathlib import Path
 
 from duomem_jax.errors import UserError
 
+# Temporary files are made private; what they become has the permissions of any new file.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 @contextlib.contextmanager
 def clear_os_errors(path: Path) -> Iterator[None]:
@@ -45,6 +49,7 @@ def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
                 f.write(data)
                 f.flush()
                 os.fsync(f.fileno())
+            os.chmod(tmp, 0o666 & ~_UMASK)
             os.replace(tmp, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
@@ -72,6 +77,7 @@ def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
         tmp = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
         try:
             yield tmp
+            os.chmod(tmp, 0o777 & ~_UMASK)
             if path.exists():
                 shutil.rmtree(path)
             os.replace(tmp, path)
