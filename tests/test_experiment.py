@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from duomem_jax import quickstart
-from duomem_jax.config import load_config
+from duomem_jax.config import MeshConfig, load_config
 from duomem_jax.errors import UserError
 from duomem_jax.evals.results import collect_results
 from duomem_jax.experiment import ARMS, load_experiment, run_experiment
@@ -25,7 +25,7 @@ def experiment(tmp_path_factory):
     return dataclasses.replace(
         whole,
         self_games=Games(f"{root}/games-train", limit=2),
-        train=dataclasses.replace(whole.train, steps=2, global_batch=1),
+        train=dataclasses.replace(whole.train, steps=2, global_batch=1, mesh=MeshConfig(data=1)),
         play=Play(slots=8, max_steps=12),
         seeds=(0, 1),
     )
