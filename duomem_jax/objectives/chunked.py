@@ -48,13 +48,13 @@ def sum_over_tokens(
         y_BT = jnp.pad(y_BT, [(0, 0), (0, -T % C)] + [(0, 0)] * (y_BT.ndim - 2))
         return jnp.moveaxis(y_BT.reshape(B, -1, C, *y_BT.shape[2:]), 1, 0)
 
-    @jax.checkpoint
     def chunk_sum(x_BCD, mask_BC, targets):
         logits_BCV = jnp.einsum(
             "bcd,dv->bcv", x_BCD, head_DV.astype(x_BCD.dtype), preferred_element_type=jnp.float32
         )
         return jnp.sum(jnp.where(mask_BC, token_loss(logits_BCV, targets), 0.0))
 
+    @jax.checkpoint  # around the cond: inside, the head would be kept once for every chunk
     def body(total, chunk):
         _, mask_BC, _ = chunk
         loss = jax.lax.cond(mask_BC.any(), chunk_sum, lambda *_: jnp.float32(0), *chunk)
