@@ -9,6 +9,7 @@ the layers stacked on a leading axis L:
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
@@ -70,6 +71,12 @@ class Attention(nn.Module):
         return lambda x_BTD: dense(x_BTD).reshape(*x_BTD.shape[:2], n, c.head_dim)
 
 
+@jax.checkpoint  # keeps gate and up; what lies between is cheaper computed than stored
+def gated(gate_BTF, up_BTF):
+    """silu(gate) * up."""
+    return jax.nn.silu(gate_BTF) * up_BTF
+
+
 class GatedMlp(nn.Module):
     """down(silu(gate(x)) * up(x))."""
 
@@ -82,7 +89,7 @@ class GatedMlp(nn.Module):
         c = self.config
         gate_BTF = Projection(c.d_ff, ("embed", "mlp"), self.lora, name="gate_proj")(x_BTD)
         up_BTF = Projection(c.d_ff, ("embed", "mlp"), self.lora, name="up_proj")(x_BTD)
-        h_BTF = nn.with_logical_constraint(nn.silu(gate_BTF) * up_BTF, ("batch", None, "mlp"))
+        h_BTF = nn.with_logical_constraint(gated(gate_BTF, up_BTF), ("batch", None, "mlp"))
         return Projection(c.d_model, ("mlp", "embed"), self.lora, name="down_proj")(h_BTF)
 
 
