@@ -127,18 +127,20 @@ class Expert:
         return f"{goal.verb.capitalize()} it.", f"{goal.verb} {self.beliefs.holding} with {place}"
 
     def _find(self, goal: Subgoal) -> Step:
-        except_in = self._used_by_put(goal)
-        found = self.beliefs.where(goal.what, but_not_in=except_in)
+        # The name comes before what is said about it, so that a model which has just written
+        # it only needs to look for the same word in what it sees.
+        wish = "" if self.is_new else f"I look for a {goal.what}. "
+        found = self.beliefs.where(goal.what, but_not_in=self._used_by_put(goal))
         if found is None:
-            return self._search(goal)
+            return self._search(goal, wish)
         name, place = found
         if place != self.beliefs.here:
-            return f"I saw {name} in {place}.", f"go to {place}"
+            return f"{wish}I saw {name} in {place}.", f"go to {place}"
         if goal.verb == "use":
-            return f"I see {name}. Use it.", f"use {name}"
+            return f"{wish}I see {name}. Use it.", f"use {name}"
         if self.beliefs.closed:
             return "It is closed. Open it.", f"open {place}"
-        return f"I see {name}. Take it.", f"take {name} from {place}"
+        return f"{wish}I see {name}. Take it.", f"take {name} from {place}"
 
     def _used_by_put(self, goal: Subgoal) -> str | None:
         """Where the first of two objects was put: it must stay there."""
@@ -146,11 +148,11 @@ class Expert:
             return None
         return self.chosen.get(self.procedure[self.index + 1].what)
 
-    def _search(self, goal: Subgoal) -> Step:
+    def _search(self, goal: Subgoal, wish: str) -> Step:
         here = self.beliefs.here
         if here and self.beliefs.closed and here not in self.beliefs.contents:
             return "It is closed. Open it.", f"open {here}"
-        thought = "" if self.is_new else f"No {goal.what} here. "
+        thought = f"{wish}It is not here. " if wish else ""
         if self.wanted != goal.what or not self._unseen():
             self.wanted = goal.what
             self.queue = self._plan(goal.what)

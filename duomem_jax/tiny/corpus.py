@@ -5,6 +5,7 @@ experts following made-up procedures that are written in the conversation.
 """
 
 import random
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -38,16 +39,25 @@ class Transcript:
     guidelines: str = ""
 
 
-def _slip(rng: random.Random, world: World, expert: Expert) -> str:
-    """A mistake a small model makes: a wrong number, a wrong place, an idle look."""
-    words = expert.proposed.split()
-    numbers = [i for i, word in enumerate(words) if word.isdigit()]
-    if numbers and rng.random() < 0.5:
-        at = rng.choice(numbers)
-        words[at] = str(max(1, int(words[at]) + rng.choice((-2, -1, 1, 2))))
-        return " ".join(words)
-    harmless = ("go to", "examine", "open", "close", "look", "inventory")
-    return rng.choice([c for c in world.admissible_commands() if c.startswith(harmless)])
+def _slip(rng: random.Random, world: World, expert: Expert, thought: str) -> tuple[str, str]:
+    """A mistake that small models make: thought and action of one, drawn at random."""
+    action, here = expert.proposed, expert.beliefs.here
+    slips = [(thought, c) for c in ("look", "inventory")]
+    named = re.search(r"(\w+) (\d+)", action)
+    if named:  # another number of the right kind
+        wrong = f"{named[1]} {max(1, int(named[2]) + rng.choice((-2, -1, 1, 2)))}"
+        slips += [(thought.replace(named[0], wrong), action.replace(named[0], wrong))] * 3
+    wanted = expert.wanted
+    if here and wanted and action.startswith("go to "):  # seeing what is not there
+        name = f"{wanted} {rng.choice((1, 1, 1, 2, 2, 3))}"
+        false = f"I look for a {wanted}. I see {name}. Take it."
+        slips += [(false, f"take {name} from {here}")] * 4
+    if here:
+        slips.append(("It is closed. Open it.", f"open {here}"))
+    ways = [c for c in world.admissible_commands() if c.startswith("go to ")]
+    astray = rng.choice(ways)
+    slips.append((f"Go to {astray[6:]}.", astray))
+    return rng.choice(slips)
 
 
 def play_procedure(
@@ -83,7 +93,7 @@ def play_procedure(
     while len(turns) < MAX_STEPS and not (won if procedure is None else expert.done):
         thought, action = expert.act(observation)
         if rng.random() < slip_rate:
-            action = _slip(rng, world, expert)
+            thought, action = _slip(rng, world, expert, thought)
             slips.add(len(turns))
         turns.append(Turn(observation, thought, action))
         observation, won = world.step(action)
@@ -95,7 +105,7 @@ def play_procedure(
 
 
 def expert_transcripts(
-    games: Iterable[Game], prior: LocationPrior, seed: int, *, slip_rate: float = 0.06
+    games: Iterable[Game], prior: LocationPrior, seed: int, *, slip_rate: float = 0.1
 ) -> Iterator[Transcript]:
     """The teacher's corpus: won games, half of them with slips to recover from."""
     expert = Expert(prior)
