@@ -7,6 +7,9 @@ EXPORT := $(UV) export --quiet --frozen --offline --no-emit-project --no-annotat
 # torch comes through pip, which honours the machine's own choice of a CPU or a CUDA build.
 TORCH := $(shell sed -n 's/.*"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
 
+# Huge pages take a fifth off the CPU time of training (fewer page faults); other systems ignore it.
+export GLIBC_TUNABLES := glibc.malloc.hugetlb=1
+
 .PHONY: help quickstart test test-slow check format lock clean
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14

@@ -18,7 +18,7 @@ def get_config() -> TrainConfig:
         trainable="all",
         model=ModelConfig(
             family="qwen3",
-            vocab_size=706,
+            vocab_size=720,  # the tokenizer has 707
             d_model=192,
             n_layers=4,
             n_heads=4,
@@ -30,7 +30,7 @@ def get_config() -> TrainConfig:
         optimizer=OptimizerConfig(
             name="muon", learning_rate=7e-3, schedule="linear", warmup_steps=50
         ),
-        steps=1100,
+        steps=4000,
         global_batch=4,
         checkpoint_every=250,
     )

@@ -15,7 +15,6 @@ from duomem_jax.io import atomic_dir, atomic_write_text
 from duomem_jax.models.hf import load_pretrained, save_pretrained
 from duomem_jax.report.table import arms_table
 from duomem_jax.tiny import model_folder
-from duomem_jax.tiny.rows import GAMES
 from duomem_jax.train.output import copy_tokenizer
 
 ABOUT = {
@@ -45,7 +44,7 @@ def card(name: str, run: Path, results: Path | None) -> str:
     lines = [
         f"---\nlicense: apache-2.0\nlibrary_name: duomem_jax\n---\n\n# {name}\n\n{about}\n",
         "## Data\n",
-        f"Generated games only (`duomem_jax.envs.generate`): {GAMES[corpus]:,} games, "
+        f"Generated games only (`duomem_jax.envs.generate`): "
         f"{data['counts']['examples']:,} conversations, {data['counts']['tokens']:,} tokens, "
         f"seed {data['seed']}. No ALFWorld "
         "game, trajectory or text was used; the generator and the expert's location prior use "
