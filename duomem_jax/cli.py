@@ -1,6 +1,5 @@
 """`duomem <stage>`: one sub-command per arrow of the data flow."""
 
-import dataclasses
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -98,19 +97,10 @@ def evaluate(
         player: the arm; its name is the row of the table.
         how: step limit, engine and seed.
     """
-    from duomem_jax.evals.evaluate import evaluate as run
     from duomem_jax.evals.results import collect_results
     from duomem_jax.report.write import write_report
 
-    run(
-        dataclasses.replace(player, model=stages.shipped(player.model)),
-        games.load(),
-        out,
-        slots=how.slots,
-        max_steps=how.max_steps,
-        engine=how.engine,
-        seed=how.seed,
-    )
+    stages.evaluate(games, player, out, how)
     note = f"{games.path} {games.split}, at most {how.max_steps} steps, {how.engine} engine."
     report = write_report(out, collect_results([out]), title="Success on games", note=note)
     print(report.read_text())

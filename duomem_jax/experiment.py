@@ -13,10 +13,9 @@ from pathlib import Path
 from duomem_jax.config import TrainConfig, from_file
 from duomem_jax.data.store import WriteReport
 from duomem_jax.evals.arms import Arm
-from duomem_jax.evals.evaluate import evaluate
 from duomem_jax.evals.results import collect_results
 from duomem_jax.report.write import write_report
-from duomem_jax.stages import Examples, Games, Play, play, prepare, remember
+from duomem_jax.stages import Examples, Games, Play, evaluate, play, prepare, remember
 from duomem_jax.train.output import check_output
 from duomem_jax.train.run import run as train
 
@@ -97,7 +96,8 @@ def run_experiment(experiment: Experiment) -> Path:
             (e.arm("both", adapter=adapter, memory=teacher_memory), seed),
         ]
     for arm, seed in arms:
-        _evaluate(e, arm, seed)
+        how = dataclasses.replace(e.play, seed=seed)
+        evaluate(e.test_games, arm, str(root / "results"), how)
     rows = collect_results([root / "results"])
     return write_report(root, rows, title=e.title, note=_note(e, won), order=ARMS)
 
@@ -128,19 +128,6 @@ def _adapter(e: Experiment, seed: int) -> str:
         print(f"{adapter}: already there, reused", flush=True)
         return str(adapter)
     return str(train(config))
-
-
-def _evaluate(e: Experiment, arm: Arm, seed: int) -> None:
-    how = e.play
-    evaluate(
-        arm,
-        e.test_games.load(),
-        Path(e.output) / "results",
-        slots=how.slots,
-        max_steps=how.max_steps,
-        engine=how.engine,
-        seed=seed,
-    )
 
 
 def _note(e: Experiment, self_won: int) -> str:

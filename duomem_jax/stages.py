@@ -18,6 +18,7 @@ from duomem_jax.envs.generate import generate_games, write_games
 from duomem_jax.envs.load import load_games
 from duomem_jax.errors import UserError
 from duomem_jax.evals.arms import Arm, identity, load_policy
+from duomem_jax.evals.evaluate import evaluate as run_arm
 from duomem_jax.io import atomic_dir
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import build_memories
@@ -130,6 +131,23 @@ def play(
         config={"player": identity(player), "max_steps": how.max_steps, "engine": how.engine},
         seed=how.seed,
         shard=shard,
+    )
+
+
+def evaluate(games: Games, arm: Arm, out: str, how: Play = Play()) -> Path:
+    """Play the games an arm has no result for yet; the file of its results.
+
+    Raises:
+        UserError: bad games or arm, or results of another config.
+    """
+    return run_arm(
+        dataclasses.replace(arm, model=shipped(arm.model)),
+        games.load(),
+        out,
+        slots=how.slots,
+        max_steps=how.max_steps,
+        engine=how.engine,
+        seed=how.seed,
     )
 
 

@@ -27,7 +27,6 @@ _PATTERNS = {
     ),
     "pick_and_place_simple": (rf"put {_ARTICLE}(?P<object>\w+) (?:in|on) (?P<target>\w+)\.",),
 }
-TASK_TYPES = tuple(_PATTERNS)
 TREATMENTS = {
     "pick_clean_then_place_in_recep": ("clean", "sinkbasin"),
     "pick_heat_then_place_in_recep": ("heat", "microwave"),

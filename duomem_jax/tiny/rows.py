@@ -20,6 +20,7 @@ from duomem_jax.envs.generate import generate_games
 from duomem_jax.errors import UserError
 from duomem_jax.io import atomic_dir
 from duomem_jax.memory.prompt import GUIDELINES_HEADER
+from duomem_jax.stages import parse_shard
 from duomem_jax.teachers.prior import LocationPrior
 from duomem_jax.tiny.corpus import Transcript, expert_transcripts, general_transcripts
 from duomem_jax.tiny.procedures import made_up_words
@@ -135,7 +136,6 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=1024, help="tokens a row")
     parser.add_argument("--shard", default="0/1", help="write part i/n")
     args = parser.parse_args()
-    index, count = map(int, args.shard.split("/"))
     try:
         if args.corpus == "tokenizer":
             write_tokenizer(Path(args.output))
@@ -146,7 +146,7 @@ def main() -> None:
             args.tokenizer,
             games=args.games or GAMES[args.corpus],
             length=args.length,
-            shard=(index, count),
+            shard=parse_shard(args.shard),
         )
         print(report.message)
     except UserError as e:

@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from duomem_jax.data.episodes import Episode, Turn
+from duomem_jax.envs.base import TASK_TYPES
 from duomem_jax.envs.generate import generate_games
 from duomem_jax.envs.load import load_games
 from duomem_jax.envs.world import World
@@ -13,7 +14,7 @@ from duomem_jax.teachers.expert import Expert
 from duomem_jax.teachers.observation import Beliefs, items, task_sentence
 from duomem_jax.teachers.prior import LocationPrior
 from duomem_jax.teachers.procedure import procedure_for
-from duomem_jax.teachers.tasks import TASK_TYPES, parse_task
+from duomem_jax.teachers.tasks import parse_task
 
 
 def play(game, max_steps=50):
