@@ -17,7 +17,6 @@ from typing import Any, Literal, TypeVar
 
 from duomem_jax.errors import UserError
 from duomem_jax.lora.config import LoraConfig
-from duomem_jax.models.config import ModelConfig
 
 T = TypeVar("T")
 
@@ -48,12 +47,11 @@ class MeshConfig:
 class TrainConfig:
     """One training run; the resolved form is written beside everything it makes."""
 
-    base: str  # Hugging Face folder: weights and tokenizer (tokenizer only, if `model` is set)
+    base: str  # Hugging Face folder: weights and tokenizer
     data: str  # folder of packed examples
     output: str  # checkpoints, metrics and the exported result
     split: str = "train"
     trainable: Literal["lora", "all"] = "lora"
-    model: ModelConfig | None = None  # a fresh model of this shape instead of base's weights
     adapter: str = ""  # PEFT folder to start from; empty: a fresh adapter
     lora: LoraConfig = field(default_factory=LoraConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

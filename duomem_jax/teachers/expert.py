@@ -11,6 +11,7 @@ from duomem_jax.teachers.procedure import APPLIANCE, Procedure, Subgoal, procedu
 from duomem_jax.teachers.tasks import parse_task
 
 Step = tuple[str, str]
+PLANNED = 4  # kinds of places thought of at once; a longer list is hard to write without a slip
 
 
 class Expert:
@@ -164,13 +165,12 @@ class Expert:
         return [p for p in self.queue if p not in self.beliefs.contents]
 
     def _plan(self, wanted: str) -> list[str]:
-        """Places by likelihood of their kind; within a kind, in the order the text names them."""
-        places = self.beliefs.receptacles
-        kinds = self.prior.rank(wanted, map(kind, places))
-        ordered = sorted(places, key=lambda p: kinds.index(kind(p)))
-        if all(p in self.beliefs.contents for p in ordered):
+        """Unseen places of the likeliest kinds; within a kind, in the order the text names them."""
+        if all(p in self.beliefs.contents for p in self.beliefs.receptacles):
             self.beliefs.contents.clear()
-        return [p for p in ordered if p not in self.beliefs.contents]
+        places = [p for p in self.beliefs.receptacles if p not in self.beliefs.contents]
+        kinds = self.prior.rank(wanted, map(kind, places))[:PLANNED]
+        return sorted((p for p in places if kind(p) in kinds), key=lambda p: kinds.index(kind(p)))
 
     def _choose(self, receptacle_kind: str) -> str:
         """The place of a kind to use, the same one each time.

@@ -227,7 +227,7 @@ def exploring_transcript(game: Game, rng: random.Random) -> Transcript | None:
 
 
 def general_transcripts(
-    games: Iterable[Game], prior: LocationPrior, seed: int, *, explore_share: float = 0.2
+    games: Iterable[Game], prior: LocationPrior, seed: int, *, explore_share: float = 0.1
 ) -> Iterator[Transcript]:
     """The student base's corpus: explorers, and made-up procedures being followed."""
     expert = Expert(prior)

@@ -1,4 +1,4 @@
-"""Packed training rows of the tiny models' pretraining corpora, and their tokenizer.
+"""Packed training rows of the tiny models' pretraining corpora.
 
 `python -m duomem_jax.tiny.rows teacher runs/tiny/teacher-rows` writes one corpus;
 `configs/tiny_teacher.py` trains on it.
@@ -9,7 +9,6 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from duomem_jax.data.chat import first_message, next_message, reply
 from duomem_jax.data.examples import Rows
@@ -18,19 +17,15 @@ from duomem_jax.data.store import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.data.tokens import chat_tokens, load_tokenizer, tokenizer_fingerprint
 from duomem_jax.envs.generate import generate_games
 from duomem_jax.errors import UserError
-from duomem_jax.io import atomic_dir
-from duomem_jax.memory.prompt import GUIDELINES_HEADER
 from duomem_jax.stages import parse_shard
 from duomem_jax.teachers.prior import LocationPrior
 from duomem_jax.tiny.corpus import Transcript, expert_transcripts, general_transcripts
-from duomem_jax.tiny.procedures import made_up_words
-from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
 
 CORPORA: dict[str, Callable[..., Iterator[Transcript]]] = {
     "teacher": expert_transcripts,
     "student": general_transcripts,
 }
-GAMES = {"teacher": 46_000, "student": 48_000}  # a corpus each, read about once
+GAMES = {"teacher": 34_000, "student": 32_000}  # a corpus each, read about once
 BLOCK = 2000  # games a unit
 ROWS_SEED = 20_000_000  # far from the seeds of games that anybody plays
 
@@ -57,13 +52,13 @@ def messages(transcript: Transcript) -> list[dict[str, str]]:
     return out
 
 
-def _all_but_slips(example: Example, slips: frozenset[int]) -> Example:
-    """Learn every token except the replies that are mistakes."""
+def _without_slips(example: Example, slips: frozenset[int]) -> Example:
+    """Take the replies that are mistakes out of the loss."""
     tokens, replies = example
     mask, turn = [], -1
     for before, inside in itertools.pairwise([0, *replies]):
         turn += inside > before
-        mask.append(0 if inside and turn in slips else 1)
+        mask.append(int(inside and turn not in slips))
     return tokens, mask
 
 
@@ -96,7 +91,7 @@ def write_rows(
             block = list(transcripts(name, int(key)))
             encoded = chat_tokens(tokenizer).conversations([messages(t) for t in block])
             fitted = [fit_to_length(e, length) for e in encoded]
-            kept = [_all_but_slips(e, t.slips) for e, t in zip(fitted, block, strict=True) if e]
+            kept = [_without_slips(e, t.slips) for e, t in zip(fitted, block, strict=True) if e]
             tokens = sum(len(e[0]) for e in kept)
             yield (
                 key,
@@ -111,39 +106,21 @@ def write_rows(
     return write_dataset(out, keys, make, spec, shard)
 
 
-def write_tokenizer(folder: str | os.PathLike, *, max_length: int = 2048) -> None:
-    """Make the tokenizer that both tiny models share, from a block of each corpus."""
-    texts = [
-        message["content"]
-        for name in CORPORA
-        for transcript in itertools.islice(transcripts(name, 0), 1500)
-        for message in messages(transcript)
-    ]
-    made_up = [f" {word}" for word in made_up_words()] * 2
-    real = [f" {word}" for word in ("clean", "hot", "cool", "heat", "look", "examine", "find")] * 2
-    words = vocabulary([*texts, GUIDELINES_HEADER, *made_up, *made_up_words() * 2, *real])
-    with atomic_dir(folder) as tmp:
-        save_tokenizer(tmp, words, max_length=max_length)
-
-
 def main() -> None:
     """Command line of this module."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("corpus", choices=[*CORPORA, "tokenizer"])
+    parser.add_argument("corpus", choices=list(CORPORA))
     parser.add_argument("output", help="folder to write")
-    parser.add_argument("--tokenizer", default="runs/tiny/tokenizer", help="tokenizer folder")
+    parser.add_argument("--tokenizer", help="its folder; by default runs/tiny/<corpus>-start")
     parser.add_argument("--games", type=int, help=f"how many games; by default {GAMES}")
     parser.add_argument("--length", type=int, default=1024, help="tokens a row")
     parser.add_argument("--shard", default="0/1", help="write part i/n")
     args = parser.parse_args()
     try:
-        if args.corpus == "tokenizer":
-            write_tokenizer(Path(args.output))
-            return
         report = write_rows(
             args.corpus,
             args.output,
-            args.tokenizer,
+            args.tokenizer or f"runs/tiny/{args.corpus}-start",
             games=args.games or GAMES[args.corpus],
             length=args.length,
             shard=parse_shard(args.shard),

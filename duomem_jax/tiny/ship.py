@@ -12,6 +12,7 @@ from duomem_jax.errors import UserError
 from duomem_jax.evals.results import collect_results
 from duomem_jax.evals.summary import summarize
 from duomem_jax.io import atomic_dir, atomic_write_text
+from duomem_jax.lora.tree import count
 from duomem_jax.models.hf import load_pretrained, save_pretrained
 from duomem_jax.report.table import arms_table
 from duomem_jax.tiny import model_folder
@@ -39,23 +40,24 @@ def card(name: str, run: Path, results: Path | None) -> str:
     about, corpus = ABOUT[name]
     config = json.loads((run / "config.json").read_text())
     data = json.loads((Path(config["data"]) / "manifest.json").read_text())["splits"]["train"]
-    shape, rule = config["model"], config["optimizer"]
-    tokens = config["steps"] * config["global_batch"] * data["config"]["length"]
+    shape, params = load_pretrained(str(run / "model"))
+    rule = config["optimizer"]
+    rows = config["steps"] * config["global_batch"]
     lines = [
         f"---\nlicense: apache-2.0\nlibrary_name: duomem_jax\n---\n\n# {name}\n\n{about}\n",
         "## Data\n",
         f"Generated games only (`duomem_jax.envs.generate`): "
         f"{data['counts']['examples']:,} conversations, {data['counts']['tokens']:,} tokens, "
-        f"seed {data['seed']}. No ALFWorld "
+        f"seed {data['seed']}; the replies alone carry loss. No ALFWorld "
         "game, trajectory or text was used; the generator and the expert's location prior use "
         "aggregate counts of where things lie in ALFWorld's training games.\n",
         "## Training\n",
-        f"Qwen3 architecture, {shape['n_layers']} layers of width {shape['d_model']}, "
-        f"{shape['vocab_size']} tokens of vocabulary; {config['steps']:,} steps of "
-        f"{config['global_batch']} rows of {data['config']['length']} tokens (at most {tokens:,} "
-        f"tokens), {rule['name']}, peak learning rate {rule['learning_rate']}, "
-        f"{rule['schedule']} decay, seed {config['seed']}. Again:\n",
-        "```sh\npython -m duomem_jax.tiny.rows tokenizer runs/tiny/tokenizer\n"
+        f"Qwen3 architecture, {count(params):,} parameters: {shape.n_layers} layers of width "
+        f"{shape.d_model}, {shape.vocab_size} tokens of vocabulary. {config['steps']:,} steps of "
+        f"{config['global_batch']} rows of {data['config']['length']} tokens "
+        f"({rows / data['records']:.2f} times through the data), {rule['name']}, peak learning "
+        f"rate {rule['learning_rate']}, {rule['schedule']} decay, seed {config['seed']}. Again:\n",
+        f"```sh\npython -m duomem_jax.tiny.start {corpus} runs/tiny/{corpus}-start\n"
         f"python -m duomem_jax.tiny.rows {corpus} runs/tiny/{corpus}-rows\n"
         f"python train.py --config configs/tiny_{corpus}.py\n"
         f"python -m duomem_jax.tiny.ship {name} runs/tiny/{corpus}\n```\n",

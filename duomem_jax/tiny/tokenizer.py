@@ -1,15 +1,17 @@
-"""A tokenizer for the household world: whole words, whole numbers and the world's set phrases.
+"""A tokenizer for the household world: words, names of things, and the world's set phrases.
 
 Byte-level BPE in the Qwen layout, with `ignore_merges`: a piece that is in the vocabulary is one
-token, and any other text falls back to bytes, so every string survives a round trip. Set phrases
-of the engine (`You arrive at`) are one token each, which shortens an episode by a third; every
-number is one token, because copying an instance number is what a tiny model gets wrong first.
+token, and any other text falls back to words and bytes, so every string survives a round trip. Set
+phrases of the engine (`You arrive at`) are one token each, and so is a thing with its number
+(`mug 2`): an episode is half as long as in words, and naming what was seen is copying one token,
+where a tiny model that copies word and number apart gets the number wrong.
 """
 
 import json
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 PAD, END = "<|pad|>", "<|end|>"
@@ -70,16 +72,56 @@ PHRASES = (
 """Set phrases that are one token; each is matched before the words inside it."""
 
 _WORDS = r" ?[A-Za-z]+| ?\d+|\s| ?[^\sA-Za-z\d]"
+_NAME = re.compile(r"\b([a-z]+) (\d+)")
 
 
-def _pattern() -> str:
-    phrases = sorted(PHRASES, key=len, reverse=True)
-    return "|".join([re.escape(p).replace("'", "\\'") for p in phrases] + [_WORDS])
+@dataclass(frozen=True)
+class Vocabulary:
+    """What becomes one token, besides bytes and special tokens.
+
+    Attributes:
+        words: phrases, words and numbers.
+        names: kind of thing -> its highest number; `mug` 3 makes `mug 1` to `mug 3` tokens.
+    """
+
+    words: tuple[str, ...]
+    names: dict[str, int]
+
+    @property
+    def tokens(self) -> list[str]:
+        """Every token as text, in the order of its id."""
+        things = [f" {k} {i}" for k, top in self.names.items() for i in range(1, top + 1)]
+        return [*self.words, *things]
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression that matches piece after piece of a text."""
+        return _pattern(self.names)
 
 
-def pieces(text: str) -> list[str]:
-    """Split text as the tokenizer does before it looks pieces up."""
-    return re.findall(_pattern(), text)
+def _pattern(names: dict[str, int]) -> str:
+    # `, a` must not begin `, apple`, nor `mug 1` begin `mug 12`.
+    phrases = [
+        re.escape(p).replace("'", "\\'") + r"(?![A-Za-z])" * p[-1].isalpha()
+        for p in sorted(PHRASES, key=len, reverse=True)
+    ]
+    numbers = {kind: "|".join(map(str, range(top, 0, -1))) for kind, top in names.items()}
+    things = [rf" ?{kind} (?:{numbers[kind]})(?!\d)" for kind in names]
+    return "|".join([*phrases, *things, _WORDS])
+
+
+def vocabulary(texts: Iterable[str], *, min_count: int = 2, numbers: int = 40) -> Vocabulary:
+    """Phrases, numbers, words that `texts` hold `min_count` times, and all things named there."""
+    texts = list(texts)
+    names: dict[str, int] = {}
+    for kind, number in (match for text in texts for match in _NAME.findall(text)):
+        names[kind] = max(names.get(kind, 1), int(number))
+    names = dict(sorted(names.items()))
+    pattern = re.compile(_pattern(names))
+    counts = Counter(piece for text in texts for piece in pattern.findall(text))
+    words = {w for w, n in counts.items() if n >= min_count and not w[-1].isdigit()}
+    digits = [f"{space}{i}" for i in range(numbers + 1) for space in ("", " ")]
+    return Vocabulary((*sorted({*words, *PHRASES}), *digits), names)
 
 
 def _byte_alphabet() -> dict[int, str]:
@@ -91,34 +133,24 @@ def _byte_alphabet() -> dict[int, str]:
     return table
 
 
-def vocabulary(texts: Iterable[str], *, min_count: int = 2, numbers: int = 40) -> list[str]:
-    """Pieces that become tokens: phrases, numbers, and words seen `min_count` times."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(pieces(text))
-    words = [w for w, n in sorted(counts.items()) if n >= min_count and not w.strip().isdigit()]
-    digits = [f"{space}{i}" for i in range(numbers + 1) for space in ("", " ")]
-    return sorted({*words, *PHRASES}) + digits
-
-
-def save_tokenizer(folder: Path, vocab: list[str], *, max_length: int) -> None:
+def save_tokenizer(folder: Path, vocab: Vocabulary, *, max_length: int) -> None:
     """Write tokenizer.json, tokenizer_config.json and the chat template as transformers reads them.
 
     Args:
         folder: an existing Hugging Face model folder.
-        vocab: pieces from `vocabulary`, besides the 256 bytes and the special tokens.
+        vocab: what becomes one token.
         max_length: the longest conversation the model was trained for, in tokens.
     """
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
     table = _byte_alphabet()
-    spelled = ["".join(table[b] for b in piece.encode()) for piece in vocab]
+    spelled = ["".join(table[b] for b in piece.encode()) for piece in vocab.tokens]
     tokens = list(dict.fromkeys([*table.values(), *spelled]))
     ids = {token: i for i, token in enumerate(tokens)}
     tokenizer = Tokenizer(models.BPE(vocab=ids, merges=[], ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(_pattern()), "isolated"),
+            pre_tokenizers.Split(Regex(vocab.pattern), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )

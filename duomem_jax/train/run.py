@@ -1,7 +1,6 @@
 """One training run: mesh, data, state, loop, export."""
 
 from collections.abc import Generator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,20 +30,12 @@ def make_model(config: TrainConfig) -> Model:
     """The model to train, without its weights."""
     if not Path(config.base).is_dir():
         raise UserError(f"{config.base}: no such folder; set field base to a Hugging Face folder")
-    if config.model is None:
-        shape = load_model_config(config.base, config.dtype)
-    elif config.trainable == "all":
-        shape = replace(config.model, dtype=config.dtype)
-    else:
-        raise UserError("config: field model makes a fresh model; set trainable to 'all'")
+    shape = load_model_config(config.base, config.dtype)
     return Model(shape, config.lora if config.trainable == "lora" else None, config.remat)
 
 
 def load_trees(config: TrainConfig, model: Model, base_id: str, shardings: Any) -> tuple[Any, Any]:
     """(trained tree, frozen base or None), in place on the mesh."""
-    key = jax.random.key(config.seed)
-    if config.model is not None:
-        return jax.jit(model.init, out_shardings=shardings["params"])(key), None
     if config.trainable == "all":
         _, params = load_pretrained(config.base, "float32")
         return jax.device_put(params, shardings["params"]), None
@@ -52,7 +43,7 @@ def load_trees(config: TrainConfig, model: Model, base_id: str, shardings: Any) 
     base = jax.device_put(params, shardings["params"])
     if not config.adapter:
         make = jax.jit(lambda k: init_lora(model, k), out_shardings=shardings["lora"])
-        return make(key), base
+        return make(jax.random.key(config.seed)), base
     lora, found = load_adapter(config.adapter, model, base_id)
     if found != config.lora:
         raise UserError(
@@ -142,7 +133,7 @@ def run(config: TrainConfig) -> Path:
     """One whole training run; returns the folder of its result."""
     model = make_model(config)
     mesh = make_mesh(config.mesh, config.global_batch)
-    base_id = "fresh" if config.model is not None else fingerprint(config.base)
+    base_id = fingerprint(config.base)
     shardings = model_shardings(model, mesh)
     part = "lora" if config.trainable == "lora" else "params"
     check_output(config)

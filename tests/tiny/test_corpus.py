@@ -13,8 +13,8 @@ from duomem_jax.teachers.prior import LocationPrior
 from duomem_jax.teachers.tasks import parse_task
 from duomem_jax.tiny.corpus import expert_transcripts, general_transcripts
 from duomem_jax.tiny.procedures import REAL_SKELETONS, made_up_words, sample_verb
-from duomem_jax.tiny.rows import _all_but_slips, messages
-from duomem_jax.tiny.tokenizer import pieces, save_tokenizer, vocabulary
+from duomem_jax.tiny.rows import _without_slips, messages
+from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_corpora_are_functions_of_their_seed():
     assert first(7) != first(8)
 
 
-def test_slips_are_shown_but_not_learnt(tokenizer):
+def test_replies_are_learnt_but_for_the_slips(tokenizer):
     games = generate_games(60, 11)
     slipped = [
         t for t in expert_transcripts(games, LocationPrior.default(), 11, slip_rate=0.3) if t.slips
@@ -87,13 +87,14 @@ def test_slips_are_shown_but_not_learnt(tokenizer):
     assert slipped
     for transcript in slipped:
         example = chat_tokens(tokenizer).conversations([messages(transcript)])[0]
-        tokens, mask = _all_but_slips(example, transcript.slips)
-        unlearnt = tokenizer.decode([t for t, m in zip(tokens, mask, strict=True) if not m])
+        tokens, mask = _without_slips(example, transcript.slips)
+        learnt = tokenizer.decode([t for t, m in zip(tokens, mask, strict=True) if m])
         expected = "".join(
-            f"Thought: {transcript.turns[k].thought}\nAction: {transcript.turns[k].action}<|end|>"
-            for k in sorted(transcript.slips)
+            f"Thought: {turn.thought}\nAction: {turn.action}<|end|>"
+            for k, turn in enumerate(transcript.turns)
+            if k not in transcript.slips
         )
-        assert unlearnt == expected
+        assert learnt == expected
 
 
 def test_any_text_survives_the_tokenizer(tokenizer, general):
@@ -101,11 +102,23 @@ def test_any_text_survives_the_tokenizer(tokenizer, general):
         assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-def test_numbers_and_phrases_are_single_tokens(tokenizer):
-    text = "You arrive at shelf 12. On the shelf 12, you see nothing."
-    assert tokenizer.convert_ids_to_tokens(tokenizer.encode(text))[:3] == [
-        "YouĠarriveĠat",
-        "Ġshelf",
-        "Ġ12",
-    ]
-    assert "".join(pieces(text)) == text
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        (
+            "You arrive at shelf 1. On the shelf 1",
+            ["You arrive at", " shelf 1", ". On the", " shelf 1"],
+        ),
+        (
+            ", you see a mug 2, and a apple 9.",
+            [", you see", " a", " mug 2", ", and a", " apple 9", "."],
+        ),
+        (" a shelf 12", [" a", " shelf", " 12"]),  # more shelves than were ever seen
+        (" in shelf, apple", [" in", " shelf", ",", " apple"]),  # not the phrase `, a`
+    ],
+)
+def test_things_and_phrases_are_single_tokens(text, tokens, tmp_path):
+    texts = ["shelf 1 mug 2 apple 9", " in shelf, apple a ."]
+    save_tokenizer(tmp_path, vocabulary(texts, min_count=1), max_length=64)
+    tokenizer = load_tokenizer(tmp_path)
+    assert [tokenizer.decode([i]) for i in tokenizer.encode(text)] == tokens

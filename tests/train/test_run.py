@@ -126,18 +126,11 @@ def test_bfloat16_with_recomputed_layers(done, config_file, tmp_path):
     assert {x.dtype for x in adapter(tmp_path / "out").values()} == {np.dtype(np.float32)}
 
 
-def test_full_training_of_a_fresh_model_opens_in_transformers(config_file, tmp_path, base_folder):
+def test_training_all_parameters_opens_in_transformers(config_file, tmp_path, base_folder):
     pytest.importorskip("torch")
     from transformers import AutoModelForCausalLM
 
-    text = config_file.read_text().replace(
-        "lora=LoraConfig(rank=2", 'trainable="all", model=TINY, lora=LoraConfig(rank=2'
-    )
-    config_file.write_text(
-        "from duomem_jax.models.config import ModelConfig\n"
-        'TINY = ModelConfig("qwen3", 64, 32, 1, 4, 2, 8, 48, max_len=64)\n' + text
-    )
-    assert run(config_file, "--optimizer.name", "muon", "--steps", 4) == 0
+    assert run(config_file, "--trainable", "all", "--optimizer.name", "muon", "--steps", 4) == 0
     AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "model")
     tokenizer = (tmp_path / "out" / "model" / "tokenizer.json").read_text()
     assert tokenizer == (base_folder / "tokenizer.json").read_text()

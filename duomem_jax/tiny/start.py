@@ -1,0 +1,133 @@
+"""The tiny models before training: tokenizer, shape, and an embedding that knows what a name is.
+
+python -m duomem_jax.tiny.start teacher runs/tiny/teacher-start
+
+`mug 2` is one token. It starts as the sum of a vector for mugs and one for twos, and the word `mug`
+as the sum of the first and one for "no number", so that seeing that `mug 2` is a mug needs no
+learning, for every kind of thing alike. Training is free to change that.
+"""
+
+import argparse
+import itertools
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from duomem_jax.config import OptimizerConfig, TrainConfig
+from duomem_jax.data.tokens import load_tokenizer
+from duomem_jax.errors import UserError
+from duomem_jax.io import atomic_dir
+from duomem_jax.memory.prompt import GUIDELINES_HEADER
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.hf import save_pretrained
+from duomem_jax.models.model import Model
+from duomem_jax.tiny.procedures import made_up_words
+from duomem_jax.tiny.rows import CORPORA, messages, transcripts
+from duomem_jax.tiny.tokenizer import Vocabulary, save_tokenizer, vocabulary
+
+MAX_LENGTH = 2048  # tokens of a conversation
+VOCABULARY = 1088  # rows of the embedding; a few more than the tokenizer has
+FEED_FORWARD = {"teacher": 512, "student": 256}  # F: what the teacher knows beyond the student
+STD = 0.02  # of an embedding's entries
+
+
+def shape(name: str) -> ModelConfig:
+    """The shape of a tiny model: Qwen3's architecture."""
+    return ModelConfig(
+        family="qwen3",
+        vocab_size=VOCABULARY,
+        d_model=128,
+        n_layers=4,
+        n_heads=4,
+        n_kv_heads=2,
+        head_dim=32,
+        d_ff=FEED_FORWARD[name],
+        rope_theta=10_000.0,
+        max_len=MAX_LENGTH,
+    )
+
+
+def corpora_vocabulary() -> Vocabulary:
+    """The vocabulary that both tiny models share, from a block of each corpus."""
+    texts = [
+        message["content"]
+        for name in CORPORA
+        for transcript in itertools.islice(transcripts(name, 0), 1500)
+        for message in messages(transcript)
+    ]
+    made_up = [f" {word}" for word in made_up_words()] + made_up_words()
+    real = [f" {word}" for word in ("clean", "hot", "cool", "heat", "look", "examine", "find")]
+    return vocabulary([*texts, GUIDELINES_HEADER, *(made_up + real) * 2])
+
+
+def compose(embedding_VD: np.ndarray, tokens: list[str], seed: int) -> np.ndarray:
+    """Replace the rows of things, `mug 2` and `mug`, by sums of a kind's and a number's vector.
+
+    Args:
+        embedding_VD: a fresh embedding.
+        tokens: text of each token.
+        seed: of the vectors.
+    """
+    rng = np.random.default_rng(seed)
+    named = {
+        i: m for i, token in enumerate(tokens) if (m := re.fullmatch(r" ([a-z]+) (\d+)", token))
+    }
+    part = STD / 2**0.5, embedding_VD.shape[1]
+    kinds = {kind: rng.normal(0, *part) for kind in sorted({m[1] for m in named.values()})}
+    numbers = [rng.normal(0, *part) for _ in range(1 + max(int(m[2]) for m in named.values()))]
+    out_VD = embedding_VD.copy()
+    for i, token in enumerate(tokens):
+        if i in named:
+            out_VD[i] = kinds[named[i][1]] + numbers[int(named[i][2])]
+        elif token.strip() in kinds:
+            out_VD[i] = kinds[token.strip()] + numbers[0]
+    return out_VD
+
+
+def write_start(name: str, folder: Path, seed: int = 0) -> ModelConfig:
+    """Write the untrained model `name` as a Hugging Face folder with its tokenizer."""
+    config = shape(name)
+    params: dict[str, Any] = jax.device_get(Model(config).init(jax.random.key(seed)))
+    with atomic_dir(folder) as tmp:
+        save_tokenizer(tmp, corpora_vocabulary(), max_length=MAX_LENGTH)
+        tokenizer = load_tokenizer(tmp)
+        tokens = [tokenizer.decode([i]) for i in range(len(tokenizer))]
+        params["embedding"] = compose(np.asarray(params["embedding"]), tokens, seed)
+        save_pretrained(tmp, config, params)
+    return config
+
+
+def pretraining(name: str, steps: int) -> TrainConfig:
+    """All parameters of the untrained model `name`, trained on its corpus."""
+    return TrainConfig(
+        base=f"runs/tiny/{name}-start",
+        data=f"runs/tiny/{name}-rows",
+        output=f"runs/tiny/{name}",
+        trainable="all",
+        optimizer=OptimizerConfig(
+            name="muon", learning_rate=5e-3, schedule="linear", warmup_steps=30
+        ),
+        steps=steps,
+        global_batch=2,
+        checkpoint_every=250,
+    )
+
+
+def main() -> None:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=list(FEED_FORWARD))
+    parser.add_argument("output", type=Path, help="folder to write")
+    args = parser.parse_args()
+    try:
+        print(f"{args.output}: {write_start(args.name, args.output)}")
+    except UserError as e:
+        sys.exit(str(e))
+
+
+if __name__ == "__main__":
+    main()
