@@ -11,4 +11,4 @@ from duomem_jax.tiny.start import pretraining
 
 def get_config() -> TrainConfig:
     """About an hour on one slow core."""
-    return pretraining("student", steps=4800)
+    return pretraining("student", steps=4200)

@@ -59,6 +59,18 @@ def memories(out: Folder, /, episodes: str, embedder: str = "hashing", shard: st
     print(stages.remember(episodes, out, embedder, stages.parse_shard(shard)).message)
 
 
+def maintain(out: Folder, /, memories: str, episodes: str, embedder: str = "hashing") -> None:
+    """Write a bank anew after use: drop memories that misled, add what was newly won.
+
+    Args:
+        out: folder to write; the old bank stays as it is.
+        memories: the bank.
+        episodes: what was played with it, from `duomem play`.
+        embedder: the one of the bank.
+    """
+    print(stages.maintain(memories, episodes, out, embedder).message)
+
+
 def examples(
     out: Folder,
     /,
@@ -133,6 +145,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "generate": generate,
     "play": play,
     "memories": memories,
+    "maintain": maintain,
     "examples": examples,
     "evaluate": evaluate,
     "compare": compare,

@@ -40,6 +40,8 @@ class Experiment:
     examples: Examples = field(default_factory=Examples)
     max_new: int = 64  # tokens a reply may have
     temperature: float = 0.0
+    # Of the student that plays for its own memories: without luck it would win nothing.
+    self_temperature: float = 1.0
 
     def arm(self, name: str, *, adapter: str = "", memory: str = "") -> Arm:
         """A row of the table."""
@@ -106,6 +108,8 @@ def _memories(e: Experiment, who: str, games: Games) -> tuple[str, int]:
     """(bank of a player's own won episodes, how many it won); no bank if it won none."""
     root = Path(e.output)
     player = e.arm("teacher" if who == "teacher" else "no memory")
+    if who == "student":
+        player = dataclasses.replace(player, temperature=e.self_temperature)
     episodes, bank = str(root / f"{who}-episodes"), str(root / f"{who}-memories")
     won = _say(play(games, player, episodes, e.play)).counts["won"]
     if won:
@@ -137,7 +141,8 @@ def _note(e: Experiment, self_won: int) -> str:
         f"commands not shown, temperature {e.temperature:g}. Student {Path(e.student).name}, "
         f"teacher {Path(e.teacher).name}; LoRA rank {e.train.lora.rank}, {e.train.steps} steps, "
         f"training seeds {', '.join(map(str, e.seeds))}; {e.examples.k} memories shown. The "
-        f"student's own memories come from the {self_won} games it won by itself."
+        f"student's own memories come from the {self_won} games it won by itself at temperature "
+        f"{e.self_temperature:g}."
     )
 
 

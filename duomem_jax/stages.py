@@ -24,6 +24,7 @@ from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.guidelines import RetrievedGuidelines
+from duomem_jax.memory.maintain import update_memories
 from duomem_jax.memory.script import write_script
 from duomem_jax.tiny import NAMES, model_folder
 
@@ -161,6 +162,17 @@ def remember(
     """
     return build_memories(
         episodes, out, make_embedder(embedder), write=write_script, writer="script", shard=shard
+    )
+
+
+def maintain(memories: str, episodes: str, out: str, embedder: str = "hashing") -> WriteReport:
+    """Write a bank anew: credited and pruned by episodes that used it, with what they add.
+
+    Raises:
+        UserError: bad input, or an output folder of another config.
+    """
+    return update_memories(
+        memories, episodes, out, make_embedder(embedder), write=write_script, writer="script"
     )
 
 

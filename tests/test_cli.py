@@ -47,6 +47,16 @@ def test_episodes_of_the_expert_are_won_and_remembered(root):
     assert len(read_dataset(root / "memories", "train")) == GAMES
 
 
+def test_a_bank_is_kept_up_with_what_was_played(root, tmp_path):
+    run(
+        "maintain",
+        tmp_path / "kept",
+        *("--memories", root / "memories", "--episodes", root / "episodes"),
+    )
+    texts = [m["text"] for m in read_dataset(tmp_path / "kept", "train")]
+    assert sorted(texts) == sorted(m["text"] for m in read_dataset(root / "memories", "train"))
+
+
 def test_examples_hold_the_replies_and_some_memories(root):
     folder = root / "examples"
     run(

@@ -10,7 +10,7 @@ groups of a fixed size, so few shapes are compiled:
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -24,6 +24,7 @@ from duomem_jax.models.model import Model
 # (rows, tokens) of one call. On a CPU few rows keep their keys in a core's cache and short chunks
 # waste little on padding; an accelerator wants its matrices full.
 CPU_CALL, ACCELERATOR_CALL = (8, 32), (64, 128)
+MIN_KEYS = 256  # tokens of the cache that a call looks at, at least
 
 
 class Generator:
@@ -165,18 +166,10 @@ class Generator:
 
     def _run(self, name: str, tokens: int, args: tuple, fixed: tuple):
         """Call a part, compiled once for each size of cache to look at."""
-        keys = min(next(size for size in _sizes() if size >= tokens), self.max_len)
+        # A power of two: each size has to be compiled, which takes as long as many games.
+        keys = min(max(MIN_KEYS, 1 << (tokens - 1).bit_length()), self.max_len)
         if (name, keys) not in self._compiled:
             start = time.monotonic()
             self._compiled[name, keys] = compile_part(name, (self._model, *fixed, keys), args)
             self.compile_seconds += time.monotonic() - start
         return self._compiled[name, keys](*args)
-
-
-def _sizes() -> Iterator[int]:
-    """Cache lengths that are compiled for: 256, 384, 512, 768, 1024, 1536, ..."""
-    size = 256
-    while True:
-        yield size
-        yield size + size // 2
-        size *= 2

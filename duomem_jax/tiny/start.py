@@ -109,7 +109,7 @@ def pretraining(name: str, steps: int) -> TrainConfig:
         output=f"runs/tiny/{name}",
         trainable="all",
         optimizer=OptimizerConfig(
-            name="muon", learning_rate=5e-3, schedule="linear", warmup_steps=30
+            name="muon", learning_rate=1e-2, schedule="linear", warmup_steps=30
         ),
         steps=steps,
         global_batch=2,
