@@ -25,7 +25,7 @@ def get_experiment() -> Experiment:
         output="runs/alfworld-tiny",
         teacher=str(model_folder("tiny-teacher")),
         student=str(model_folder("tiny-student")),
-        train_games=Games(games, "train", limit=1200),
+        train_games=Games(games, "train"),
         self_games=Games(games, "train", limit=140),
         test_games=Games(games, "valid_seen"),
         train=TrainConfig(
@@ -33,8 +33,10 @@ def get_experiment() -> Experiment:
             data="",
             output="",
             lora=LoraConfig(rank=16, alpha=32.0),
-            optimizer=OptimizerConfig(learning_rate=4e-3, schedule="linear", warmup_steps=20),
-            steps=300,
+            optimizer=OptimizerConfig(
+                name="muon", learning_rate=1e-2, schedule="linear", warmup_steps=20
+            ),
+            steps=900,
             global_batch=4,
             checkpoint_every=100,
         ),

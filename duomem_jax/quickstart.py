@@ -42,7 +42,9 @@ def quickstart_training(out: str) -> TrainConfig:
         data=str(Path(out) / "examples"),
         output=str(Path(out) / "adapters" / "seed0"),
         lora=LoraConfig(rank=16, alpha=32.0),
-        optimizer=OptimizerConfig(learning_rate=4e-3, schedule="linear", warmup_steps=10),
+        optimizer=OptimizerConfig(
+            name="muon", learning_rate=1e-2, schedule="linear", warmup_steps=10
+        ),
         steps=120,
         global_batch=4,
         checkpoint_every=60,
