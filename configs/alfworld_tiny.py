@@ -3,7 +3,8 @@
     duomem compare configs/alfworld_tiny.py
 
 The games come from `$ALFWORLD_DATA/json_2.1.1` (`alfworld-download` puts them there) or from the
-folder that DUOMEM_REAL_GAMES names. About two hours on two cores.
+folder that DUOMEM_REAL_GAMES names. How long it takes has not been measured since it asks for all
+train games.
 """
 
 import os

@@ -107,9 +107,10 @@ def run_experiment(experiment: Experiment) -> Path:
 def _memories(e: Experiment, who: str, games: Games) -> tuple[str, int]:
     """(bank of a player's own won episodes, how many it won); no bank if it won none."""
     root = Path(e.output)
-    player = e.arm("teacher" if who == "teacher" else "no memory")
-    if who == "student":
-        player = dataclasses.replace(player, temperature=e.self_temperature)
+    if who == "teacher":
+        player = e.arm("teacher")
+    else:
+        player = dataclasses.replace(e.arm("no memory"), temperature=e.self_temperature)
     episodes, bank = str(root / f"{who}-episodes"), str(root / f"{who}-memories")
     won = _say(play(games, player, episodes, e.play)).counts["won"]
     if won:
