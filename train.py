@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     try:
         print(run(parse(argv)))
     except UserError as e:
-        print(f"error: {e}", file=sys.stderr)
+        print(f"train.py: {e}", file=sys.stderr)
         return 2
     return 0
 

@@ -2,14 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any, Literal, Protocol
-
-import numpy as np
+from typing import Any, Protocol
 
 from duomem_jax.data.chat import episode_messages
 from duomem_jax.data.episodes import Episode
 from duomem_jax.data.manifest import content_hash
-from duomem_jax.data.pack import Example, fit_to_length, pack, row_layout
+from duomem_jax.data.pack import Rows, pack_examples, row_layout
 from duomem_jax.data.play import read_episodes
 from duomem_jax.data.store import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.data.tokens import chat_tokens, load_tokenizer, tokenizer_fingerprint
@@ -17,8 +15,6 @@ from duomem_jax.data.tokens import chat_tokens, load_tokenizer, tokenizer_finger
 # Episodes tokenised and packed together. A killed writer repeats at most this many (seconds);
 # smaller blocks would leave more rows half empty.
 BLOCK = 1024
-
-Rows = list[dict[str, np.ndarray]]
 
 
 class Guidelines(Protocol):
@@ -39,18 +35,17 @@ def build_examples(
     *,
     length: int,
     split: str = "train",
-    loss_on: Literal["assistant", "all"] = "assistant",
     system: str = "",
     guidelines: Guidelines | None = None,
     shard: tuple[int, int] = (0, 1),
 ) -> WriteReport:
     """Tokenise, mask and pack the successful episodes of a split into rows of `length` tokens.
 
+    The loss covers thoughts, actions and the end of turn, nothing that the student only reads.
     Resumes where it stopped; finished, it does nothing. Longer episodes are cut after their
     last whole turn that fits and counted.
 
     Args:
-        loss_on: "assistant" learns thoughts, actions and the end of turn; "all" every token.
         guidelines: memories to train with; None for none.
         shard: (i, n): write part i of n, in parallel with others.
 
@@ -66,7 +61,6 @@ def build_examples(
         source={"episodes": content_hash(episodes_folder)},
         config={
             "length": length,
-            "loss_on": loss_on,
             "system": system,
             "tokenizer": tokenizer_fingerprint(tokenizer),
             "guidelines": guidelines.config if guidelines else None,
@@ -85,25 +79,7 @@ def build_examples(
                 episode_messages(e, system=system, guidelines=g)
                 for e, g in zip(won, texts, strict=True)
             ]
-            rows, counts = _pack(chat_tokens(tokenizer).conversations(chats), length, loss_on)
+            rows, counts = pack_examples(chat_tokens(tokenizer).conversations(chats), length)
             yield key, rows, {"episodes": len(block), "failed": len(block) - len(won)} | counts
 
     return write_dataset(out, [f"{b:08d}" for b in range(blocks)], make, spec, shard)
-
-
-def _pack(examples: list[Example], length: int, loss_on: str) -> tuple[Rows, dict[str, int]]:
-    """Rows and what became of the examples."""
-    fitted = [fit_to_length(example, length) for example in examples]
-    kept = [f for f in fitted if f is not None]
-    cut = sum(f is not None and f is not e for f, e in zip(fitted, examples, strict=True))
-    if loss_on == "all":
-        kept = [(tokens, [1] * len(tokens)) for tokens, _ in kept]
-    rows = list(pack(kept, length))
-    return rows, {
-        "examples": len(kept),
-        "cut_to_fit": cut,
-        "dropped_too_long": len(fitted) - len(kept),
-        "tokens": sum(len(tokens) for tokens, _ in kept),
-        "loss_tokens": sum(int(row["loss_mask"].sum()) for row in rows),
-        "row_tokens": len(rows) * length,
-    }

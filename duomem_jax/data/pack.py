@@ -10,7 +10,8 @@ from duomem_jax.data.features import Layout
 # Segment ids are stored as uint8 and 0 means padding.
 MAX_SEGMENTS = 255
 
-Example = tuple[list[int], list[int]]
+Example = tuple[list[int], list[int]]  # token ids, loss mask
+Rows = list[dict[str, np.ndarray]]
 
 
 def row_layout(length: int) -> Layout:
@@ -74,6 +75,22 @@ def pack(examples: Iterable[Example], length: int) -> Iterator[dict[str, np.ndar
         row.add(example)
     for row in rows:
         yield _emit(row, length)
+
+
+def pack_examples(examples: list[Example], length: int) -> tuple[Rows, dict[str, int]]:
+    """Cut one block of examples to `length`, pack it; the rows and what became of the examples."""
+    fitted = [fit_to_length(example, length) for example in examples]
+    kept = [f for f in fitted if f is not None]
+    cut = sum(f is not None and f is not e for f, e in zip(fitted, examples, strict=True))
+    rows = list(pack(kept, length))
+    return rows, {
+        "examples": len(kept),
+        "cut_to_fit": cut,
+        "dropped_too_long": len(fitted) - len(kept),
+        "tokens": sum(len(tokens) for tokens, _ in kept),
+        "loss_tokens": sum(int(row["loss_mask"].sum()) for row in rows),
+        "row_tokens": len(rows) * length,
+    }
 
 
 def _emit(row: _Row, length: int) -> dict[str, np.ndarray]:

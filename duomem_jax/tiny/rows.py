@@ -11,8 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from duomem_jax.data.chat import first_message, next_message, reply
-from duomem_jax.data.examples import Rows
-from duomem_jax.data.pack import Example, fit_to_length, pack, row_layout
+from duomem_jax.data.pack import Example, Rows, pack_examples, row_layout
 from duomem_jax.data.store import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.data.tokens import chat_tokens, load_tokenizer, tokenizer_fingerprint
 from duomem_jax.envs.generate import generate_games
@@ -90,17 +89,8 @@ def write_rows(
         for key in keys:
             block = list(transcripts(name, int(key)))
             encoded = chat_tokens(tokenizer).conversations([messages(t) for t in block])
-            fitted = [fit_to_length(e, length) for e in encoded]
-            kept = [_without_slips(e, t.slips) for e, t in zip(fitted, block, strict=True) if e]
-            tokens = sum(len(e[0]) for e in kept)
-            yield (
-                key,
-                list(pack(kept, length)),
-                {
-                    "examples": len(kept),
-                    "tokens": tokens,
-                },
-            )
+            learnt = [_without_slips(e, t.slips) for e, t in zip(encoded, block, strict=True)]
+            yield key, *pack_examples(learnt, length)
 
     keys = [f"{b:06d}" for b in range(-(-games // BLOCK))]
     return write_dataset(out, keys, make, spec, shard)

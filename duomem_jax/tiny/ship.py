@@ -57,7 +57,7 @@ def card(name: str, run: Path, results: Path | None) -> str:
         f"{config['global_batch']} rows of {data['config']['length']} tokens "
         f"({rows / data['records']:.2f} times through the data), {rule['name']}, peak learning "
         f"rate {rule['learning_rate']}, {rule['schedule']} decay, seed {config['seed']}. Again:\n",
-        f"```sh\npython -m duomem_jax.tiny.start {corpus} runs/tiny/{corpus}-start\n"
+        f"```sh\npython -m duomem_jax.tiny.start runs/tiny\n"
         f"python -m duomem_jax.tiny.rows {corpus} runs/tiny/{corpus}-rows\n"
         f"python train.py --config configs/tiny_{corpus}.py\n"
         f"python -m duomem_jax.tiny.ship {name} runs/tiny/{corpus}\n```\n",

@@ -1,6 +1,6 @@
 """The tiny models before training: tokenizer, shape, and an embedding that knows what a name is.
 
-python -m duomem_jax.tiny.start teacher runs/tiny/teacher-start
+python -m duomem_jax.tiny.start runs/tiny
 
 `mug 2` is one token. It starts as the sum of a vector for mugs and one for twos, and the word `mug`
 as the sum of the first and one for "no number", so that seeing that `mug 2` is a mug needs no
@@ -88,17 +88,16 @@ def compose(embedding_VD: np.ndarray, tokens: list[str], seed: int) -> np.ndarra
     return out_VD
 
 
-def write_start(name: str, folder: Path, seed: int = 0) -> ModelConfig:
+def write_start(name: str, folder: Path, words: Vocabulary, seed: int = 0) -> None:
     """Write the untrained model `name` as a Hugging Face folder with its tokenizer."""
     config = shape(name)
     params: dict[str, Any] = jax.device_get(Model(config).init(jax.random.key(seed)))
     with atomic_dir(folder) as tmp:
-        save_tokenizer(tmp, corpora_vocabulary(), max_length=MAX_LENGTH)
+        save_tokenizer(tmp, words, max_length=MAX_LENGTH)
         tokenizer = load_tokenizer(tmp)
         tokens = [tokenizer.decode([i]) for i in range(len(tokenizer))]
         params["embedding"] = compose(np.asarray(params["embedding"]), tokens, seed)
         save_pretrained(tmp, config, params)
-    return config
 
 
 def pretraining(name: str, steps: int) -> TrainConfig:
@@ -120,11 +119,13 @@ def pretraining(name: str, steps: int) -> TrainConfig:
 def main() -> None:
     """Command line of this module."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=list(FEED_FORWARD))
-    parser.add_argument("output", type=Path, help="folder to write")
+    parser.add_argument("output", type=Path, help="folder for teacher-start and student-start")
     args = parser.parse_args()
     try:
-        print(f"{args.output}: {write_start(args.name, args.output)}")
+        words = corpora_vocabulary()
+        for name in FEED_FORWARD:
+            write_start(name, args.output / f"{name}-start", words)
+            print(f"{args.output / name}-start: {shape(name)}")
     except UserError as e:
         sys.exit(str(e))
 

@@ -43,21 +43,18 @@ def test_episodes_come_back(folders, episodes):
     )
 
 
-@pytest.mark.parametrize("loss_on", ["assistant", "all"])
-def test_rows_hold_the_winning_conversations(folders, episodes, loss_on):
-    out = folders / f"examples-{loss_on}"
-    build = {"length": LENGTH, "loss_on": loss_on}
-    report = build_examples(folders / "episodes", folders / "tokenizer", out, **build)
+def test_rows_hold_the_winning_conversations(folders, episodes):
+    stage = folders / "episodes", folders / "tokenizer", folders / "examples"
+    report = build_examples(*stage, length=LENGTH)
     tokenizer = load_tokenizer(folders / "tokenizer")
     expected = {}
     for e in episodes:
         if e.success:
             ids, mask = encode_chat(tokenizer, episode_messages(e))
-            mask = mask if loss_on == "assistant" else [0] + [1] * (len(ids) - 1)
             expected[tuple(ids)] = mask
     whole = {ids: m for ids, m in expected.items() if len(ids) <= LENGTH}
     found = {}
-    for row in read_dataset(out, "train"):
+    for row in read_dataset(stage[-1], "train"):
         for segment in range(1, row["segment_ids"].max() + 1):
             at = row["segment_ids"] == segment
             found[tuple(row["tokens"][at].tolist())] = row["loss_mask"][at].tolist()
@@ -66,7 +63,7 @@ def test_rows_hold_the_winning_conversations(folders, episodes, loss_on):
     assert len(found) == report.counts["examples"] == len(expected)
     assert report.counts["cut_to_fit"] == len(expected) - len(whole)
     assert report.counts["failed"] == sum(not e.success for e in episodes)
-    again = build_examples(folders / "episodes", folders / "tokenizer", out, **build)
+    again = build_examples(*stage, length=LENGTH)
     assert again.status == "already complete"
 
 

@@ -26,7 +26,7 @@ def refused(config_file, tmp_path, capsys):
         before = sorted(tmp_path.rglob("*"))
         assert train.main(["--config", str(config_file), *map(str, overrides)]) == 2
         error = capsys.readouterr().err
-        assert error.startswith("error: ")
+        assert error.startswith("train.py: ")
         assert error.count("\n") == 1
         assert "Traceback" not in error
         assert sorted(tmp_path.rglob("*")) == before
