@@ -1,8 +1,6 @@
 """The tiny student base (0.7 M parameters), trained on wandering and on made-up tasks.
 
-python -m duomem_jax.tiny.start runs/tiny
-python -m duomem_jax.tiny.rows student runs/tiny/student-rows
-python train.py --config configs/tiny_student.py
+python -m duomem_jax.tiny student
 """
 
 from duomem_jax.config import TrainConfig

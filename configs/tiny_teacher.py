@@ -1,8 +1,6 @@
 """The tiny teacher LM (1.1 M parameters), trained on the expert's play.
 
-python -m duomem_jax.tiny.start runs/tiny
-python -m duomem_jax.tiny.rows teacher runs/tiny/teacher-rows
-python train.py --config configs/tiny_teacher.py
+python -m duomem_jax.tiny teacher
 """
 
 from duomem_jax.config import TrainConfig

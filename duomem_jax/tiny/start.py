@@ -1,16 +1,12 @@
 """The tiny models before training: tokenizer, shape, and an embedding that knows what a name is.
 
-python -m duomem_jax.tiny.start runs/tiny
-
 `mug 2` is one token. It starts as the sum of a vector for mugs and one for twos, and the word `mug`
 as the sum of the first and one for "no number", so that seeing that `mug 2` is a mug needs no
 learning, for every kind of thing alike. Training is free to change that.
 """
 
-import argparse
 import itertools
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +15,6 @@ import numpy as np
 
 from duomem_jax.config import OptimizerConfig, TrainConfig
 from duomem_jax.data.tokens import load_tokenizer
-from duomem_jax.errors import UserError
 from duomem_jax.io import atomic_dir
 from duomem_jax.memory.prompt import GUIDELINES_HEADER
 from duomem_jax.models.config import ModelConfig
@@ -88,16 +83,22 @@ def compose(embedding_VD: np.ndarray, tokens: list[str], seed: int) -> np.ndarra
     return out_VD
 
 
-def write_start(name: str, folder: Path, words: Vocabulary, seed: int = 0) -> None:
-    """Write the untrained model `name` as a Hugging Face folder with its tokenizer."""
+def write_start(name: str, folder: str, seed: int = 0) -> str:
+    """Write the untrained model `name` as a Hugging Face folder with its tokenizer.
+
+    Returns one sentence on what was done; a folder that is there is reused.
+    """
+    if Path(folder).exists():
+        return f"{folder}: already there, reused"
     config = shape(name)
     params: dict[str, Any] = jax.device_get(Model(config).init(jax.random.key(seed)))
     with atomic_dir(folder) as tmp:
-        save_tokenizer(tmp, words, max_length=MAX_LENGTH)
+        save_tokenizer(tmp, corpora_vocabulary(), max_length=MAX_LENGTH)
         tokenizer = load_tokenizer(tmp)
         tokens = [tokenizer.decode([i]) for i in range(len(tokenizer))]
         params["embedding"] = compose(np.asarray(params["embedding"]), tokens, seed)
         save_pretrained(tmp, config, params)
+    return f"{folder}: {config}"
 
 
 def pretraining(name: str, steps: int) -> TrainConfig:
@@ -114,21 +115,3 @@ def pretraining(name: str, steps: int) -> TrainConfig:
         global_batch=2,
         checkpoint_every=250,
     )
-
-
-def main() -> None:
-    """Command line of this module."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("output", type=Path, help="folder for teacher-start and student-start")
-    args = parser.parse_args()
-    try:
-        words = corpora_vocabulary()
-        for name in FEED_FORWARD:
-            write_start(name, args.output / f"{name}-start", words)
-            print(f"{args.output / name}-start: {shape(name)}")
-    except UserError as e:
-        sys.exit(str(e))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,44 @@
+"""Make a tiny model anew and put it into the package: `python -m duomem_jax.tiny teacher`.
+
+Run at the root of the repository, where configs/ is; stopped, it goes on where it was.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from duomem_jax.config import load_config
+from duomem_jax.errors import UserError
+from duomem_jax.tiny.rows import CORPORA, write_rows
+from duomem_jax.tiny.ship import ship
+from duomem_jax.tiny.start import write_start
+from duomem_jax.train.run import run
+
+
+def make(name: str, results: Path | None = None) -> Path:
+    """Untrained model -> corpus -> training -> package; the folder in the package.
+
+    Raises:
+        UserError: no config here, or an output folder of another config.
+    """
+    config = load_config(f"configs/tiny_{name}.py", [])
+    print(write_start(name, config.base), flush=True)
+    print(write_rows(name, config.data, config.base).message, flush=True)
+    run(config)
+    return ship(name, Path(config.output), results)
+
+
+def main() -> None:
+    """Command line of this package."""
+    parser = argparse.ArgumentParser(prog="python -m duomem_jax.tiny", description=make.__doc__)
+    parser.add_argument("name", choices=list(CORPORA))
+    parser.add_argument("--results", type=Path, help="folder of results that the card quotes")
+    args = parser.parse_args()
+    try:
+        print(make(args.name, args.results))
+    except UserError as e:
+        sys.exit(f"duomem_jax.tiny: {e}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""`python -m duomem_jax.tiny` from nothing to a folder that plays, with a corpus of few games."""
+
+import pytest
+
+from duomem_jax.agents.rollout import play_games
+from duomem_jax.envs.generate import generate_games
+from duomem_jax.errors import UserError
+from duomem_jax.evals.arms import Arm, load_policy
+from duomem_jax.tiny import __main__ as command
+from duomem_jax.tiny import rows, ship
+
+CONFIG = """
+import dataclasses
+from duomem_jax.tiny.start import pretraining
+def get_config():
+    return dataclasses.replace(pretraining("student", steps=2), global_batch=8)
+"""
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A repository with the student's config alone, a corpus of 40 games, a package to fill."""
+    monkeypatch.setattr(rows, "GAMES", {"student": 40})
+    monkeypatch.setattr(rows, "BLOCK", 40)
+    monkeypatch.setattr(ship, "model_folder", lambda name: tmp_path / "package" / name)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/tiny_student.py").write_text(CONFIG)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.slow
+def test_one_command_makes_a_model_that_plays(small, monkeypatch, capsys):
+    folder = command.make("student")
+    card = (folder / "README.md").read_text()
+    assert "730,496 parameters" in card
+    assert "2 steps of 8 rows" in card
+    policy = load_policy(Arm("student", str(folder), max_new=8), slots=2)
+    (episode,) = play_games(generate_games(1, 1), policy, slots=2, max_steps=2)
+    assert len(episode.turns) == 2
+
+    weights = (folder / "model.safetensors").read_bytes()
+    assert (command.make("student") / "model.safetensors").read_bytes() == weights
+    assert "start: already there, reused" in capsys.readouterr().out
+
+    monkeypatch.setattr(rows, "GAMES", {"student": 80})
+    with pytest.raises(UserError, match="games"):
+        command.make("student")
+
+
+def test_away_from_the_repository_it_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"configs/tiny_teacher.py"):
+        command.make("teacher")
