@@ -52,9 +52,15 @@ def card(name: str, run: Path, results: Path | None) -> str:
         f"```sh\npython -m duomem_jax.tiny {name}\n```\n",
     ]
     if results is not None:
-        arms = summarize(collect_results([results]))
-        lines += ["## Scores\n", "ALFWorld valid_seen, 140 games:\n", arms_table(arms)]
+        lines += ["## Scores\n", "ALFWorld valid_seen:\n", _scores(name, results)]
     return "\n".join(lines)
+
+
+def _scores(name: str, results: Path) -> str:
+    """The arms that this model plays, weakest first."""
+    arms = summarize(collect_results([results]))
+    mine = [arm for arm in arms if (arm.arm == "teacher") == (name == "teacher")]
+    return arms_table(sorted(mine, key=lambda arm: arm.success.mean))
 
 
 def ship(name: str, run: Path, results: Path | None) -> Path:
