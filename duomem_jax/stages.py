@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from duomem_jax.agents.progress import Progress
+from duomem_jax.progress import Progress
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.data.episodes import Episode
 from duomem_jax.data.examples import build_examples

@@ -28,6 +28,7 @@ from duomem_jax.envs.textworld import TextWorldEnv
 from duomem_jax.envs.wander import wander
 from duomem_jax.envs.world import World
 from duomem_jax.errors import UserError
+from duomem_jax.progress import Progress
 
 _AFTER_WIN = 4
 
@@ -181,10 +182,12 @@ def main(
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, maxtasksperchild=20) as pool:
         drawn = pick(data, split, games, seed)
-        for result in tqdm(pool.imap(play, drawn), total=len(drawn), unit="game", disable=None):
-            total.add(result)
-            for mismatch in result.mismatches:
-                tqdm.write(mismatch, file=sys.stderr)  # seen at once, should the run be stopped
+        with Progress(len(drawn), "parity", good="equal") as progress:
+            for result in pool.imap(play, drawn):
+                total.add(result)
+                progress.add(not result.mismatches)
+                for mismatch in result.mismatches:
+                    tqdm.write(mismatch, file=sys.stderr)  # at once, should the run be stopped
     print(json.dumps(vars(total), indent=1))
     return 1 if total.mismatches else 0
 

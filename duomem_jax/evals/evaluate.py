@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from duomem_jax.agents.policy import Policy
-from duomem_jax.agents.progress import Progress
+from duomem_jax.progress import Progress
 from duomem_jax.agents.rollout import Outcome, play_games
 from duomem_jax.data.episodes import Episode
 from duomem_jax.envs.base import Game

@@ -1,7 +1,7 @@
 import io
 
-from duomem_jax.agents import progress
-from duomem_jax.agents.progress import Progress
+from duomem_jax import progress
+from duomem_jax.progress import Progress
 
 
 class Terminal(io.StringIO):
@@ -21,6 +21,13 @@ def test_plain_lines_are_rare_and_tell_rate_and_rest(monkeypatch):
     assert lines[0] == "lora, seed 0: 30/100 games, 15 won, 60.0 games/min, 70 s left"
     assert len(lines) == 4
     assert lines[-1].startswith("lora, seed 0: 100/100 games, 50 won")
+
+
+def test_what_went_well_has_its_own_word():
+    out = io.StringIO()
+    with Progress(1, "parity", out, good="equal") as bar:
+        bar.add(True)
+    assert out.getvalue().startswith("parity: 1/1 games, 1 equal")
 
 
 def test_a_terminal_gets_a_bar():

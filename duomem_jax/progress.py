@@ -14,9 +14,16 @@ class Progress:
         total: games there will be; may be corrected on the way.
     """
 
-    def __init__(self, total: int, label: str, stream: TextIO | None = None):
-        """Report on `total` games as `label`, to `stream` (standard error by default)."""
-        self.total, self._label = total, label
+    def __init__(self, total: int, label: str, stream: TextIO | None = None, good: str = "won"):
+        """Report on `total` games as `label`.
+
+        Args:
+            total: how many games.
+            label: what is being done.
+            stream: standard error by default.
+            good: what is said of games that went well.
+        """
+        self.total, self._label, self._good = total, label, good
         self._stream = stream or sys.stderr
         self._done = self._won = 0
         self._bar: Any = None
@@ -41,7 +48,7 @@ class Progress:
         self._won += won
         if self._bar is not None:
             self._bar.total = self.total
-            self._bar.set_postfix_str(f"{self._won} won", refresh=False)
+            self._bar.set_postfix_str(f"{self._won} {self._good}", refresh=False)
             self._bar.update()
         elif time.monotonic() - self._last >= EVERY and self._done < self.total:
             self._print()
@@ -51,7 +58,7 @@ class Progress:
         rate = self._done / max(now - self._start, 1e-9)
         left = (self.total - self._done) / rate
         print(
-            f"{self._label}: {self._done}/{self.total} games, {self._won} won, "
+            f"{self._label}: {self._done}/{self.total} games, {self._won} {self._good}, "
             f"{60 * rate:.1f} games/min, {left:.0f} s left",
             file=self._stream,
             flush=True,
