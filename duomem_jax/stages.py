@@ -7,7 +7,6 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from duomem_jax.progress import Progress
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.data.episodes import Episode
 from duomem_jax.data.examples import build_examples
@@ -26,6 +25,7 @@ from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.guidelines import RetrievedGuidelines
 from duomem_jax.memory.maintain import update_memories
 from duomem_jax.memory.script import write_script
+from duomem_jax.progress import Progress
 from duomem_jax.tiny import NAMES, model_folder
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from duomem_jax.agents.policy import Policy
-from duomem_jax.progress import Progress
 from duomem_jax.agents.rollout import Outcome, play_games
 from duomem_jax.data.episodes import Episode
 from duomem_jax.envs.base import Game
 from duomem_jax.evals.arms import Arm, identity, load_policy
 from duomem_jax.evals.results import Result, ResultLog
+from duomem_jax.progress import Progress
 
 
 def evaluate(
