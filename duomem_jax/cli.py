@@ -113,7 +113,8 @@ def evaluate(
     from duomem_jax.report.write import write_report
 
     stages.evaluate(games, player, out, how)
-    note = f"{games.path} {games.split}, at most {how.max_steps} steps, {how.engine} engine."
+    where = f"{games.path} {games.split}".strip()
+    note = f"{where}, at most {how.max_steps} steps, {how.engine} engine."
     report = write_report(out, collect_results([out]), title="Success on games", note=note)
     print(report.read_text())
 
