@@ -34,10 +34,11 @@ format: $(VENV)/.dev  ## mend what can be mended by machine
 	$(BIN)/ruff format .
 
 # The lock file names versions and hashes, not a registry: each machine installs from its own.
+# Sizes go too: some registries give them and some do not.
 LOCK_INDEX := https://package-index.invalid/simple
 lock: $(BIN)/uv  ## resolve dependencies anew
 	$(UV) lock
-	sed -i.bak -E 's#https://[^/"]+#https://package-index.invalid#g' uv.lock && rm uv.lock.bak
+	sed -i.bak -E 's#https://[^/"]+#https://package-index.invalid#g; s/, size = [0-9]+//' uv.lock && rm uv.lock.bak
 
 clean:  ## remove the environment; results in runs/ stay
 	rm -rf $(VENV)

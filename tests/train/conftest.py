@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+import train
 from duomem_jax.data.pack import row_layout
 from duomem_jax.data.store import DatasetSpec, ShardWriter
 from duomem_jax.models.config import ModelConfig
@@ -64,8 +65,6 @@ def compile_once(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_COMPILATION_CACHE_DIR", folder)
         patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-        jax.config.update("jax_disable_most_optimizations", True)  # compiles twice as fast
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         yield
@@ -93,3 +92,12 @@ def data_folder(tmp_path_factory):
 @pytest.fixture
 def config_file(tmp_path, base_folder, data_folder):
     return write_config(tmp_path, base_folder, data_folder, steps=40)
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory, base_folder, data_folder):
+    """A finished run of 40 steps: (config file, output folder)."""
+    folder = tmp_path_factory.mktemp("done")
+    config_file = write_config(folder, base_folder, data_folder, steps=40)
+    assert train.main(["--config", str(config_file)]) == 0
+    return config_file, folder / "out"
