@@ -47,7 +47,7 @@ class MeshConfig:
 class TrainConfig:
     """One training run; the resolved form is written beside everything it makes."""
 
-    base: str  # Hugging Face folder: weights and tokenizer
+    base: str  # Hugging Face folder or hub id: weights and tokenizer
     data: str  # folder of packed examples
     output: str  # checkpoints, metrics and the exported result
     split: str = "train"
@@ -60,6 +60,7 @@ class TrainConfig:
     global_batch: int = 16  # packed rows a step, over all hosts
     seed: int = 0
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the compute; trained trees are float32
+    quantize: Literal["", "int8", "int4", "nf4"] = ""  # kernels of the frozen base (QLoRA)
     remat: bool = False  # recompute each layer in the backward pass; for large models
     checkpoint_every: int = 200
     log_every: int = 10

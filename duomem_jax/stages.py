@@ -16,9 +16,10 @@ from duomem_jax.envs.base import Game
 from duomem_jax.envs.generate import generate_games, write_games
 from duomem_jax.envs.load import load_games
 from duomem_jax.errors import UserError
-from duomem_jax.evals.arms import Arm, identity, load_policy
+from duomem_jax.evals.arms import Arm, identity, load_policy, located
 from duomem_jax.evals.evaluate import evaluate as run_arm
 from duomem_jax.io import atomic_dir
+from duomem_jax.locate import model_path
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
@@ -26,7 +27,6 @@ from duomem_jax.memory.guidelines import RetrievedGuidelines
 from duomem_jax.memory.maintain import update_memories
 from duomem_jax.memory.script import write_script
 from duomem_jax.progress import Progress
-from duomem_jax.tiny import NAMES, model_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +65,6 @@ class Play:
                 raise UserError(f"{name} is {getattr(self, name)}; give a whole number above 0")
 
 
-def shipped(model: str) -> str:
-    """The folder of a model that ships with the package by its name; others as they are."""
-    return str(model_folder(model)) if model in NAMES else model
-
-
 def parse_shard(text: str) -> tuple[int, int]:
     """`2/8` → (2, 8).
 
@@ -105,7 +100,7 @@ def play(
     Raises:
         UserError: bad games or player, or an output folder of another config.
     """
-    player = dataclasses.replace(player, model=shipped(player.model))
+    player = located(player)
     chosen = {game.id: game for game in games.load()}
     wanted = [(game_id, how.seed) for game_id in chosen]
 
@@ -142,7 +137,7 @@ def evaluate(games: Games, arm: Arm, out: str, how: Play = Play()) -> Path:
         UserError: bad games or arm, or results of another config.
     """
     return run_arm(
-        dataclasses.replace(arm, model=shipped(arm.model)),
+        located(arm),
         games.load(),
         out,
         slots=how.slots,
@@ -207,7 +202,7 @@ def prepare(
         guidelines = RetrievedGuidelines(bank, k=how.k, share=how.memory_share, seed=how.seed)
     return build_examples(
         episodes,
-        shipped(tokenizer),
+        model_path(tokenizer),
         out,
         length=how.length,
         system=how.system,

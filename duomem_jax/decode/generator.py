@@ -59,7 +59,7 @@ class Generator:
         Args:
             model: the decoder.
             base: its parameters.
-            lora: adapter tree, or None.
+            lora: adapter tree, a stack of them (`lora.tree.stack`), or None.
             slots: conversations held at once.
             max_len: tokens a conversation may have.
             eos_id: the token that ends a reply.
@@ -78,12 +78,22 @@ class Generator:
         cache = model.init_cache(slots, max_len)
         self._cache = {"k": cache["k"], "v": cache["v"]}  # the lengths are kept on the host
         self._length = np.zeros(slots, np.int32)
+        stacked = any(leaf.ndim == 4 for leaf in jax.tree.leaves(lora))
+        self._adapter = np.zeros(slots, np.int32) if stacked else None
         self._open = np.zeros(slots, bool)  # the last reply's end token is not in the cache
         self._noise_S2 = np.zeros((slots, 2), np.uint32)  # seed, turn
         self._compiled: dict[tuple[str, int], Any] = {}
 
-    def reset(self, slot: int, seed: int = 0) -> None:
-        """Empty a row for a new conversation; `seed` decides what it samples."""
+    def reset(self, slot: int, seed: int = 0, adapter: int = 0) -> None:
+        """Empty a row for a new conversation.
+
+        Args:
+            slot: the row.
+            seed: decides what it samples.
+            adapter: which one of a stack it uses.
+        """
+        if self._adapter is not None:
+            self._adapter[slot] = adapter
         self._length[slot], self._open[slot], self._noise_S2[slot] = 0, False, (seed, 0)
 
     def fits(self, slot: int, n_new: int) -> bool:
@@ -136,7 +146,7 @@ class Generator:
                 n_new_R[row] = len(piece)
                 if not rest[slot]:
                     del rest[slot]
-            state = self._weights, self._cache, x_SD, self._pad(self._length[slots])
+            state = self._weights, self._cache, x_SD, *self._rows(slots)
             self._length[slots] += n_new_R[: len(slots)]
             args = *state, tokens_RT, n_new_R, self._pad(slots, self.slots)
             self._cache, x_SD = self._run("read", int(self._length[slots].max()), args, ())
@@ -146,7 +156,7 @@ class Generator:
         groups = [slots[i : i + self._group] for i in range(0, len(slots), self._group)]
         written = []
         for group in groups:
-            state = self._weights, self._cache, x_SD, self._pad(self._length[group])
+            state = self._weights, self._cache, x_SD, *self._rows(group)
             args = *state, self._pad(self._noise_S2[group]), self._pad(group, self.slots)
             longest = int(self._length[group].max()) + self.max_new
             fixed = self._eos, self.max_new, self._temperature
@@ -157,6 +167,11 @@ class Generator:
             for slot, reply in zip(group, np.asarray(tokens_RT).tolist(), strict=False):
                 replies[slot] = reply[: reply.index(self._eos) + 1]
         return replies
+
+    def _rows(self, slots: Sequence[int]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Length and adapter of a group's rows."""
+        adapter = None if self._adapter is None else self._pad(self._adapter[slots])
+        return self._pad(self._length[slots]), adapter
 
     def _pad(self, values, fill: int = 0) -> np.ndarray:
         """Values of a group as an array of the full group's length."""

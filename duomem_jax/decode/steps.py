@@ -1,8 +1,8 @@
 """The two jitted parts of a turn: read a chunk into some rows of the cache, write replies.
 
 Both gather R rows of the cache, cut to the keys that are live, and put them back; on a donated
-cache that is a copy of those rows alone. Shapes: cache {"k", "v"} [L,S,...] with S slots and the
-token axis next; `slots_R` says which rows, an entry >= S is an idle place.
+cache that is a copy of those rows alone. Shapes: cache as `Model.init_cache` makes it, its rows are
+the S slots; `slots_R` says which rows, an entry >= S is an idle place.
 """
 
 import functools
@@ -17,7 +17,16 @@ Cache = dict[str, jax.Array]
 
 
 def read(
-    model: Model, keys: int, weights: Any, cache: Cache, x_SD, length_R, tokens_RT, n_new_R, slots_R
+    model: Model,
+    keys: int,
+    weights: Any,
+    cache: Cache,
+    x_SD,
+    length_R,
+    adapter_R,
+    tokens_RT,
+    n_new_R,
+    slots_R,
 ) -> tuple[Cache, jax.Array]:
     """Append up to T tokens to each of R rows.
 
@@ -28,6 +37,7 @@ def read(
         cache: donated.
         x_SD: last hidden state of every slot; donated.
         length_R: int32, tokens each row already holds.
+        adapter_R: int32, which adapter of a stack each row uses, or None.
         tokens_RT: int32, right padded.
         n_new_R: int32, tokens of each row that count.
         slots_R: int32, the rows.
@@ -36,7 +46,8 @@ def read(
         The cache, and x_SD with the last hidden state of these rows replaced.
     """
     part = _gather(cache, slots_R, keys) | {"length": length_R}
-    x_RTD, part = model.extend(weights[0], part, tokens_RT, n_new_R, weights[1])
+    base, lora = weights
+    x_RTD, part = model.extend(base, part, tokens_RT, n_new_R, lora, adapter_R)
     last_RD = x_RTD[jnp.arange(len(slots_R)), n_new_R - 1]
     return _scatter(cache, slots_R, keys, part), x_SD.at[slots_R].set(last_RD, mode="drop")
 
@@ -51,6 +62,7 @@ def write(
     cache: Cache,
     x_SD,
     length_R,
+    adapter_R,
     noise_R2,
     slots_R,
 ) -> tuple[Cache, jax.Array]:
@@ -68,6 +80,7 @@ def write(
         cache: donated.
         x_SD: last hidden state of every slot.
         length_R: int32, tokens each row holds.
+        adapter_R: as in `read`.
         noise_R2: uint32, seed and turn of each row: what its sampling depends on.
         slots_R: int32, the rows.
 
@@ -75,10 +88,10 @@ def write(
         The cache and tokens_RT with T = `max_new`, filled up with `eos_id`.
     """
     base, lora = weights
-    head_DV = model.head(base).astype(x_SD.dtype)
+    head = model.head(base)
 
     def choose(i, x_RD):
-        logits_RV = jnp.dot(x_RD, head_DV, preferred_element_type=jnp.float32)
+        logits_RV = head(x_RD)
         token_R = logits_RV.argmax(-1)
         if temperature:
             token_R = jax.vmap(_sample, (0, 0, None))(logits_RV / temperature, noise_R2, i)
@@ -91,7 +104,7 @@ def write(
     def step(state):
         (i, token_R, active_R, tokens_RT), part = state
         n_new_R = active_R.astype(jnp.int32)
-        x_R1D, part = model.extend(base, part, token_R[:, None], n_new_R, lora)
+        x_R1D, part = model.extend(base, part, token_R[:, None], n_new_R, lora, adapter_R)
         return keep(i + 1, choose(i + 1, x_R1D[:, 0]), active_R, tokens_RT), part
 
     part = _gather(cache, slots_R, keys) | {"length": length_R}
@@ -127,11 +140,19 @@ def _shape(x: Any) -> jax.ShapeDtypeStruct:
 
 
 def _gather(cache: Cache, slots_R, keys: int) -> Cache:
-    return {name: x.at[:, slots_R, :keys].get(mode="clip") for name, x in cache.items()}
+    places = _places(slots_R, keys)
+    return {name: x.at[places[name]].get(mode="clip") for name, x in cache.items()}
 
 
 def _scatter(cache: Cache, slots_R, keys: int, part: Cache) -> Cache:
-    return {name: x.at[:, slots_R, :keys].set(part[name], mode="drop") for name, x in cache.items()}
+    places = _places(slots_R, keys)
+    return {name: x.at[places[name]].set(part[name], mode="drop") for name, x in cache.items()}
+
+
+def _places(slots_R, keys: int) -> dict[str, tuple]:
+    """Where the first `keys` tokens of some rows lie in keys [L,B,K,H,S] and values [L,B,K,S,H]."""
+    every, first = slice(None), slice(keys)
+    return {"k": (every, slots_R, every, every, first), "v": (every, slots_R, every, first)}
 
 
 def _sample(logits_V, noise_2, i):

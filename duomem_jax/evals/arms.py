@@ -10,13 +10,16 @@ from duomem_jax.data.manifest import content_hash, file_sha256
 from duomem_jax.data.tokens import chat_tokens, load_tokenizer
 from duomem_jax.decode.generator import Generator
 from duomem_jax.errors import UserError
+from duomem_jax.locate import model_path
 from duomem_jax.lora.peft import load_adapter, read_adapter_config
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.models.hf import fingerprint, load_pretrained
+from duomem_jax.models.hf import fingerprint
+from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 
 EXPERT = "expert"
+LONGEST = 8192  # tokens of a conversation unless asked for more: all caches are held at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,16 +27,26 @@ class Arm:
     """A player: a model, with or without an adapter, with or without memories."""
 
     name: str  # in the report
-    model: str  # Hugging Face folder, or "expert" for the text expert
+    model: str  # folder, hub id or shipped model (`locate.model_path`), or "expert"
     adapter: str = ""  # PEFT folder
     memory: str = ""  # folder of a memory bank
     k: int = 4  # memories shown
     embedder: str = "hashing"  # must be the one the bank was embedded with
     system: str = ""  # content of the system message
-    max_len: int = 0  # tokens a conversation may have; 0: what the model was made for
+    max_len: int = 0  # tokens a conversation may have; 0: what the model can, at most 8,192
     max_new: int = 128  # tokens a reply may have
     temperature: float = 0.0  # 0: the likeliest token
     dtype: Literal["float32", "bfloat16"] = "float32"
+    quantize: Literal["", "int8", "int4", "nf4"] = ""  # the model's kernels
+
+
+def located(arm: Arm) -> Arm:
+    """The arm with the folder its model lies in, whatever it was called.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    return arm if arm.model == EXPERT else dataclasses.replace(arm, model=model_path(arm.model))
 
 
 def load_policy(arm: Arm, *, slots: int) -> Policy:
@@ -51,7 +64,7 @@ def load_policy(arm: Arm, *, slots: int) -> Policy:
     if arm.max_new < 2:
         raise UserError(f"arm {arm.name}: max_new is {arm.max_new}; a reply needs at least 2")
     tokenizer = load_tokenizer(arm.model)
-    config, base = load_pretrained(arm.model, arm.dtype)
+    config, base = load_pretrained(arm.model, arm.dtype, quantize=arm.quantize)
     model, lora = Model(config), None
     if arm.adapter:
         lora, lora_config = load_adapter(arm.adapter, model, fingerprint(arm.model))
@@ -95,7 +108,7 @@ def _max_len(arm: Arm, made_for: int) -> int:
             f"arm {arm.name}: max_len {arm.max_len} is more than the {made_for} tokens that "
             f"{arm.model} was made for; lower it"
         )
-    return arm.max_len or made_for
+    return arm.max_len or min(made_for, LONGEST)
 
 
 def _expert() -> Policy:

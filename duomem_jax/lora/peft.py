@@ -9,7 +9,7 @@ import numpy as np
 
 from duomem_jax.errors import UserError
 from duomem_jax.io import atomic_dir
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.lora.config import ALL, LoraConfig
 
 PREFIX = "base_model.model.model.layers"
 NOTES = "duomem.json"  # what PEFT has no field for: the base's fingerprint, the run's config
@@ -69,10 +69,10 @@ def _peft_config(config: LoraConfig, base_name: str) -> dict[str, Any]:
         "r": config.rank,
         "lora_alpha": config.alpha,
         "target_modules": sorted(config.targets),
-        "lora_dropout": 0.0,
+        "lora_dropout": config.dropout,
         "bias": "none",
         "fan_in_fan_out": False,
-        "use_rslora": False,
+        "use_rslora": config.rslora,
         "inference_mode": True,
     }
 
@@ -90,15 +90,16 @@ def read_adapter_config(folder: str | os.PathLike) -> LoraConfig:
         raise UserError(f"{path}: no such file; give the folder of a PEFT adapter") from None
     except ValueError as e:
         raise UserError(f"{path}: not valid JSON ({e}); export the adapter again") from None
+    targets = raw.get("target_modules")
+    targets = [ALL] if targets == ALL else targets
     refused = {
         "peft_type": raw.get("peft_type") != "LORA",
-        "use_rslora": raw.get("use_rslora", False),
         "use_dora": raw.get("use_dora", False),
         "rank_pattern": bool(raw.get("rank_pattern")),
         "alpha_pattern": bool(raw.get("alpha_pattern")),
         "modules_to_save": bool(raw.get("modules_to_save")),
         "bias": raw.get("bias", "none") != "none",
-        "target_modules": not isinstance(raw.get("target_modules"), list),
+        "target_modules": not isinstance(targets, list),
         "r": not isinstance(raw.get("r"), int),
         "lora_alpha": not isinstance(raw.get("lora_alpha"), int | float),
     }
@@ -109,7 +110,13 @@ def read_adapter_config(folder: str | os.PathLike) -> LoraConfig:
                 "export a plain LoRA adapter"
             )
     try:
-        return LoraConfig(raw["r"], float(raw["lora_alpha"]), tuple(raw["target_modules"]))
+        return LoraConfig(
+            raw["r"],
+            float(raw["lora_alpha"]),
+            tuple({name.rsplit(".", 1)[-1] for name in targets}),  # or whole paths of modules
+            bool(raw.get("use_rslora", False)),
+            float(raw.get("lora_dropout", 0.0)),
+        )
     except UserError as e:
         raise UserError(f"{path}: {e}") from None
 

@@ -8,7 +8,7 @@ is needed (Dao et al., FlashAttention, arXiv 2205.14135, in loops that every bac
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,10 +21,26 @@ MASKED = -1e30  # finite, so that a block with every key masked stays finite
 _einsum = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
 
 
-def group_queries(q_BTNH: jax.Array, n_kv_heads: int) -> jax.Array:
+class Scores(NamedTuple):
+    """How scores are made of queries and keys; static."""
+
+    scale: float  # of the queries
+    softcap: float = 0.0  # c: scores s become c * tanh(s / c); 0: they stay
+    window: int = 0  # a query sees so many tokens, itself included; 0: all earlier ones
+
+    def cap(self, s: jax.Array) -> jax.Array:
+        """Scores as the softmax meets them."""
+        return self.softcap * jnp.tanh(s / self.softcap) if self.softcap else s
+
+    def slope(self, capped: jax.Array) -> jax.Array | float:
+        """Derivative of `cap` where it gave `capped`."""
+        return 1 - (capped / self.softcap) ** 2 if self.softcap else 1.0
+
+
+def group_queries(q_BTNH: jax.Array, n_kv_heads: int, scale: float) -> jax.Array:
     """[B,T,N,H] -> [B,K,G,T,H], scaled: query heads beside the key head they share."""
     B, T, N, H = q_BTNH.shape
-    q_BTKGH = q_BTNH.reshape(B, T, n_kv_heads, N // n_kv_heads, H) * H**-0.5
+    q_BTKGH = q_BTNH.reshape(B, T, n_kv_heads, N // n_kv_heads, H) * scale
     return q_BTKGH.transpose(0, 2, 3, 1, 4)
 
 
@@ -34,21 +50,23 @@ def ungroup(o_BKGTH: jax.Array) -> jax.Array:
     return o_BKGTH.transpose(0, 3, 1, 2, 4).reshape(B, T, K * G, H)
 
 
-def _first_block(segment_ids_BT: jax.Array, i: Any, C: int) -> jax.Array:
+def _first_block(segment_ids_BT: jax.Array, i: Any, C: int, window: int) -> jax.Array:
     """The first key block that any query of block `i` can see, over all rows."""
     starts_B1 = take(segment_ids_BT, i * C, 1, 1)
-    return jnp.min(jnp.argmax(segment_ids_BT == starts_B1, axis=1)) // C
+    first = jnp.min(jnp.argmax(segment_ids_BT == starts_B1, axis=1))
+    return (jnp.maximum(first, i * C - window + 1) if window else first) // C
 
 
-def _sees(segment_ids_BT: jax.Array, i: Any, j: Any, C: int) -> jax.Array:
-    """mask_BST of query block `i` and key block `j`: same segment, and not later."""
+def _sees(segment_ids_BT: jax.Array, i: Any, j: Any, C: int, window: int) -> jax.Array:
+    """mask_BST of query block `i` and key block `j`: same segment, not later, not too early."""
     index_C = jnp.arange(C)
-    earlier_ST = (i * C + index_C)[None, :] >= (j * C + index_C)[:, None]
+    back_ST = (i * C + index_C)[None, :] - (j * C + index_C)[:, None]
+    near_ST = (back_ST >= 0) & (back_ST < window) if window else back_ST >= 0
     queries, keys = (take(segment_ids_BT, n * C, C, 1) for n in (i, j))
-    return earlier_ST & (keys[:, :, None] == queries[:, None, :])
+    return near_ST & (keys[:, :, None] == queries[:, None, :])
 
 
-def _forward(C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
+def _forward(how: Scores, C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
     """(o_BKGTH, logsumexp_BKGT float32) with blocks of C tokens."""
 
     def query_block(i, done):
@@ -57,8 +75,8 @@ def _forward(C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
         def key_block(j, running):
             top, total, o = running
             k, v = take(k_BKTH, j * C, C, 2), take(v_BKTH, j * C, C, 2)
-            mask_BTS = _sees(segment_ids_BT, i, j, C).transpose(0, 2, 1)
-            s = _einsum("bkgth,bksh->bkgts", q, k)
+            mask_BTS = _sees(segment_ids_BT, i, j, C, how.window).transpose(0, 2, 1)
+            s = how.cap(_einsum("bkgth,bksh->bkgts", q, k))
             s = jnp.where(mask_BTS[:, None, None], s, MASKED)
             new_top = jnp.maximum(top, s.max(-1))
             p, shrink = jnp.exp(s - new_top[..., None]), jnp.exp(top - new_top)
@@ -67,7 +85,7 @@ def _forward(C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
 
         zero = jnp.zeros(q.shape[:-1], jnp.float32)
         start = zero + MASKED, zero, jnp.zeros(q.shape, jnp.float32)
-        first = _first_block(segment_ids_BT, i, C)
+        first = _first_block(segment_ids_BT, i, C, how.window)
         top, total, o = jax.lax.fori_loop(first, i + 1, key_block, start)
         o, lse = (o / total[..., None]).astype(v_BKTH.dtype), top + jnp.log(total)
         return put(done[0], o, i * C, 3), put(done[1], lse, i * C, 3)
@@ -77,7 +95,9 @@ def _forward(C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
     return jax.lax.fori_loop(0, shape[3] // C, query_block, empty)
 
 
-def _backward(C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT, o_BKGTH, lse_BKGT, do_BKGTH):
+def _backward(
+    how: Scores, C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT, o_BKGTH, lse_BKGT, do_BKGTH
+):
     """Gradients of q, k and v; scores are [.., keys, .., queries] here."""
     dtype = k_BKTH.dtype
     delta_BKGT = _einsum("bkgth,bkgth->bkgt", o_BKGTH, do_BKGTH)
@@ -89,19 +109,19 @@ def _backward(C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT, o_BKGTH, lse_BKGT
         def key_block(j, running):
             dq_BKHGT, dk, dv = running
             k, v = take(k_BKTH, j * C, C, 2), take(v_BKTH, j * C, C, 2)
-            mask_BST = _sees(segment_ids_BT, i, j, C)
-            s_BKSGT = _einsum("bksh,bkgth->bksgt", k, q)
+            mask_BST = _sees(segment_ids_BT, i, j, C, how.window)
+            s_BKSGT = how.cap(_einsum("bksh,bkgth->bksgt", k, q))
             p_BKSGT = jnp.where(mask_BST[:, None, :, None], jnp.exp(s_BKSGT - lse), 0.0)
             more_dv = _einsum("bksgt,bkgth->bksh", p_BKSGT.astype(dtype), do)
             dp_BKSGT = _einsum("bksh,bkgth->bksgt", v, do)
-            ds_BKSGT = (p_BKSGT * (dp_BKSGT - delta)).astype(dtype)
+            ds_BKSGT = (p_BKSGT * (dp_BKSGT - delta) * how.slope(s_BKSGT)).astype(dtype)
             more_dk = _einsum("bksgt,bkgth->bksh", ds_BKSGT, q)
             dq_BKHGT += _einsum("bksh,bksgt->bkhgt", k, ds_BKSGT)
             return dq_BKHGT, _add(dk, more_dk, j * C), _add(dv, more_dv, j * C)
 
         B, K, G, _, H = q.shape
         start = jnp.zeros((B, K, H, G, C), jnp.float32), *done[1:]
-        first = _first_block(segment_ids_BT, i, C)
+        first = _first_block(segment_ids_BT, i, C, how.window)
         dq_BKHGT, dk, dv = jax.lax.fori_loop(first, i + 1, key_block, start)
         dq = dq_BKHGT.transpose(0, 1, 3, 4, 2).astype(dtype)
         return put(done[0], dq, i * C, 3), dk, dv
@@ -129,29 +149,35 @@ def _rows(function: Callable, *args: jax.Array) -> Any:
     return jax.lax.map(one, args)
 
 
-@jax.custom_vjp
-def _packed(q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
-    return _rows(_forward, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT)[0]
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _packed(how, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
+    forward = functools.partial(_forward, how)
+    return _rows(forward, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT)[0]
 
 
-def _packed_fwd(*args):
-    o_BKGTH, lse_BKGT = _rows(_forward, *args)
+def _packed_fwd(how, *args):
+    o_BKGTH, lse_BKGT = _rows(functools.partial(_forward, how), *args)
     return o_BKGTH, (*args, o_BKGTH, lse_BKGT)
 
 
-def _packed_bwd(residuals, do_BKGTH):
-    return (*_rows(_backward, *residuals, do_BKGTH), None)
+def _packed_bwd(how, residuals, do_BKGTH):
+    return (*_rows(functools.partial(_backward, how), *residuals, do_BKGTH), None)
 
 
 _packed.defvjp(_packed_fwd, _packed_bwd)
 
 
 def packed_attention(
-    q_BTNH: jax.Array, k_BTKH: jax.Array, v_BTKH: jax.Array, segment_ids_BT: jax.Array
+    how: Scores,
+    q_BTNH: jax.Array,
+    k_BTKH: jax.Array,
+    v_BTKH: jax.Array,
+    segment_ids_BT: jax.Array,
 ) -> jax.Array:
     """Attention within each segment of a packed row, each token to itself and earlier ones.
 
     Args:
+        how: scale, soft cap and window of the scores.
         q_BTNH: queries.
         k_BTKH: keys.
         v_BTKH: values, same dtype as the keys.
@@ -170,6 +196,6 @@ def packed_attention(
     segment_ids_BT = jnp.pad(
         segment_ids_BT.astype(jnp.int32), [(0, 0), (0, pad)], constant_values=-1
     )
-    q_BKGTH = group_queries(padded(q_BTNH), k_BTKH.shape[2])
+    q_BKGTH = group_queries(padded(q_BTNH), k_BTKH.shape[2], how.scale)
     k_BKTH, v_BKTH = (padded(x).transpose(0, 2, 1, 3) for x in (k_BTKH, v_BTKH))
-    return ungroup(_packed(q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT))[:, :T]
+    return ungroup(_packed(how, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT))[:, :T]

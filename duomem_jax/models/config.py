@@ -1,12 +1,18 @@
 """The shape of a decoder, the same record for every family."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import jax
 import jax.numpy as jnp
 
 from duomem_jax.errors import UserError
+from duomem_jax.models.rope import Rope
 
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+ACTIVATIONS = {
+    "silu": jax.nn.silu,
+    "gelu_pytorch_tanh": lambda x: jax.nn.gelu(x, approximate=True),
+}
 
 
 @dataclass(frozen=True)
@@ -21,13 +27,26 @@ class ModelConfig:
     n_kv_heads: int  # K key/value heads, divides N
     head_dim: int  # H
     d_ff: int  # F
-    rope_theta: float = 1e6
+    rope: Rope = field(default_factory=Rope)
     norm_eps: float = 1e-6
     tied: bool = True  # the head is the transposed embedding
     qk_norm: bool = True  # RMSNorm over H of queries and keys
     attn_bias: bool = False  # bias on q, k and v
     max_len: int = 2048  # longest context the weights were made for, tokens
     dtype: str = "float32"  # of the activations; accumulations are always float32
+
+    activation: str = "silu"  # of the gate: SwiGLU, or GeGLU
+    query_scale: float = 0.0  # queries are multiplied by it; 0: H ** -0.5
+    unit_offset: bool = False  # norms multiply by 1 + scale (Gemma)
+    post_norms: bool = False  # norms after attention and feed-forward too (Gemma)
+    embed_scale: bool = False  # embeddings are multiplied by sqrt(D) (Gemma)
+    attn_softcap: float = 0.0  # scores s become c * tanh(s / c); 0: they stay
+    logit_softcap: float = 0.0  # the same for logits
+
+    # Layers that see the last `window` tokens only, and their own rotation.
+    sliding: tuple[bool, ...] = ()  # one a layer; empty: none
+    window: int = 0  # tokens, the query's own included
+    local_rope: Rope | None = None  # None: `rope`
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -42,4 +61,9 @@ class ModelConfig:
             raise UserError(
                 f"model config: n_heads {self.n_heads} is not a multiple of "
                 f"n_kv_heads {self.n_kv_heads}; change one of them"
+            )
+        if self.sliding and (len(self.sliding) != self.n_layers or self.window < 1):
+            raise UserError(
+                f"model config: sliding names {len(self.sliding)} of {self.n_layers} layers, "
+                f"with a window of {self.window}; give one entry a layer and a window above 0"
             )

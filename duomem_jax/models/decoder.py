@@ -3,10 +3,12 @@
 Parameters live in the 'params' collection and adapters in 'lora', with matching paths and
 the layers stacked on a leading axis L:
 
-    params: embed/embedding [V,D], layers/self_attn/q_proj/kernel [L,D,N*H], ..., final_norm/scale
+    params: embedding [V,D], layers/self_attn/q_proj/kernel [L,D,N*H], ..., norm/scale [D]
     lora:   layers/self_attn/q_proj/{a [L,D,R], b [L,R,N*H]}, ...
 """
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -14,10 +16,11 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from duomem_jax.lora.config import LoraConfig
-from duomem_jax.models.attention import packed_attention
+from duomem_jax.models.attention import Scores, packed_attention
 from duomem_jax.models.cached import cached_attention
-from duomem_jax.models.config import DTYPES, ModelConfig
-from duomem_jax.models.layers import Projection, RMSNorm, rope_tables, rotate
+from duomem_jax.models.config import ACTIVATIONS, DTYPES, ModelConfig
+from duomem_jax.models.layers import Projection, RMSNorm
+from duomem_jax.models.rope import rope_tables, rotate
 
 ACTIVATION = ("batch", None, None)  # logical axes of x_BTD
 
@@ -25,11 +28,29 @@ ACTIVATION = ("batch", None, None)  # logical axes of x_BTD
 class Context(NamedTuple):
     """What every layer of one call shares."""
 
-    cos: Any  # float32 [B,T,1,H/2]
-    sin: Any
+    rope: Any  # (cos, sin), each float32 [B,T,1,H/2]
+    local_rope: Any  # the same for sliding layers, or None
     positions: Any  # int32 [B,T]
     segment_ids: Any = None  # [B,T], packed rows
     write: Any = None  # [B,T] cache slot each new token goes to; S (out of range) drops it
+    adapter: Any = None  # int32 [B], which of several stacked adapters a row uses
+
+
+class LayerInput(NamedTuple):
+    """What tells one layer from another, scanned over."""
+
+    index: Any  # int32
+    sliding: Any  # bool
+
+
+def attend(config: ModelConfig, sliding: Any, attention: Callable[[Scores], Any]) -> Any:
+    """`attention` with the scores of a layer; both kinds are compiled where a model has both."""
+    c = config
+    scores = Scores(c.query_scale or c.head_dim**-0.5, c.attn_softcap)
+    if not any(c.sliding):
+        return attention(scores)
+    near = scores._replace(window=c.window)
+    return jax.lax.cond(sliding, lambda: attention(near), lambda: attention(scores))
 
 
 class Attention(nn.Module):
@@ -39,58 +60,72 @@ class Attention(nn.Module):
     lora: LoraConfig | None
 
     @nn.compact
-    def __call__(self, x_BTD, context: Context, cache, layer):
-        """Return (o_BTD, cache); `cache` is None or the whole {"k", "v"} [L,B,S,K,H]."""
+    def __call__(self, x_BTD, context: Context, cache, layer: LayerInput):
+        """Return (o_BTD, cache); `cache` is None or the whole one (`Model.init_cache`)."""
         c = self.config
-        q_BTNH = self._heads("q_proj", c.n_heads)(x_BTD)
-        k_BTKH = self._heads("k_proj", c.n_kv_heads)(x_BTD)
-        v_BTKH = self._heads("v_proj", c.n_kv_heads)(x_BTD)
+        q_BTNH = self._heads("q_proj", c.n_heads)(x_BTD, context.adapter)
+        k_BTKH = self._heads("k_proj", c.n_kv_heads)(x_BTD, context.adapter)
+        v_BTKH = self._heads("v_proj", c.n_kv_heads)(x_BTD, context.adapter)
         if c.qk_norm:
-            q_BTNH = RMSNorm(c.norm_eps, name="q_norm")(q_BTNH)
-            k_BTKH = RMSNorm(c.norm_eps, name="k_norm")(k_BTKH)
-        q_BTNH = rotate(q_BTNH, context.cos, context.sin)
-        k_BTKH = rotate(k_BTKH, context.cos, context.sin)
+            q_BTNH = RMSNorm(c.norm_eps, c.unit_offset, name="q_norm")(q_BTNH)
+            k_BTKH = RMSNorm(c.norm_eps, c.unit_offset, name="k_norm")(k_BTKH)
+        rope = context.rope
+        if c.local_rope is not None:
+            pick = functools.partial(jnp.where, layer.sliding)
+            rope = jax.tree.map(pick, context.local_rope, context.rope)
+        q_BTNH, k_BTKH = (rotate(x, *rope) for x in (q_BTNH, k_BTKH))
         if cache is None:
-            o_BTNH = packed_attention(q_BTNH, k_BTKH, v_BTKH, context.segment_ids)
+            seg = context.segment_ids
+            o_BTNH = attend(
+                c, layer.sliding, lambda how: packed_attention(how, q_BTNH, k_BTKH, v_BTKH, seg)
+            )
         else:
             rows_B1 = jnp.arange(x_BTD.shape[0])[:, None]
+            where_k = layer.index, rows_B1, slice(None), slice(None), context.write
+            where_v = layer.index, rows_B1, slice(None), context.write
             cache = {
-                name: cache[name]
-                .at[layer, rows_B1, context.write]
-                .set(new.astype(cache[name].dtype), mode="drop")
-                for name, new in (("k", k_BTKH), ("v", v_BTKH))
+                name: cache[name].at[where].set(new.astype(cache[name].dtype), mode="drop")
+                for name, where, new in (("k", where_k, k_BTKH), ("v", where_v, v_BTKH))
             }
-            k_BSKH, v_BSKH = (cache[name][layer].astype(x_BTD.dtype) for name in ("k", "v"))
-            o_BTNH = cached_attention(q_BTNH, k_BSKH, v_BSKH, context.positions)
+            k_BKHS, v_BKSH = (cache[name][layer.index].astype(x_BTD.dtype) for name in ("k", "v"))
+            at = context.positions
+            o_BTNH = attend(
+                c, layer.sliding, lambda how: cached_attention(how, q_BTNH, k_BKHS, v_BKSH, at)
+            )
         o_BTE = o_BTNH.reshape(*x_BTD.shape[:2], -1)
-        return Projection(c.d_model, ("heads", "embed"), self.lora, name="o_proj")(o_BTE), cache
+        out = Projection(c.d_model, ("heads", "embed"), self.lora, name="o_proj")
+        return out(o_BTE, context.adapter), cache
 
     def _heads(self, name: str, n: int):
         c = self.config
         dense = Projection(n * c.head_dim, ("embed", "heads"), self.lora, c.attn_bias, name=name)
-        return lambda x_BTD: dense(x_BTD).reshape(*x_BTD.shape[:2], n, c.head_dim)
+        return lambda x_BTD, adapter_B: dense(x_BTD, adapter_B).reshape(
+            *x_BTD.shape[:2], n, c.head_dim
+        )
 
 
-@jax.checkpoint  # keeps gate and up; what lies between is cheaper computed than stored
-def gated(gate_BTF, up_BTF):
-    """silu(gate) * up."""
-    return jax.nn.silu(gate_BTF) * up_BTF
+@functools.partial(jax.checkpoint, static_argnums=0)
+def gated(activation: str, gate_BTF, up_BTF):
+    """act(gate) * up; only these two are kept: what lies between is cheaper computed again."""
+    return ACTIVATIONS[activation](gate_BTF) * up_BTF
 
 
 class GatedMlp(nn.Module):
-    """down(silu(gate(x)) * up(x))."""
+    """down(act(gate(x)) * up(x))."""
 
     config: ModelConfig
     lora: LoraConfig | None
 
     @nn.compact
-    def __call__(self, x_BTD):
+    def __call__(self, x_BTD, adapter_B=None):
         """Return x_BTD."""
         c = self.config
-        gate_BTF = Projection(c.d_ff, ("embed", "mlp"), self.lora, name="gate_proj")(x_BTD)
-        up_BTF = Projection(c.d_ff, ("embed", "mlp"), self.lora, name="up_proj")(x_BTD)
-        h_BTF = nn.with_logical_constraint(gated(gate_BTF, up_BTF), ("batch", None, "mlp"))
-        return Projection(c.d_model, ("mlp", "embed"), self.lora, name="down_proj")(h_BTF)
+        gate = Projection(c.d_ff, ("embed", "mlp"), self.lora, name="gate_proj")
+        up = Projection(c.d_ff, ("embed", "mlp"), self.lora, name="up_proj")
+        h_BTF = gated(c.activation, gate(x_BTD, adapter_B), up(x_BTD, adapter_B))
+        h_BTF = nn.with_logical_constraint(h_BTF, ("batch", None, "mlp"))
+        down = Projection(c.d_model, ("mlp", "embed"), self.lora, name="down_proj")
+        return down(h_BTF, adapter_B)
 
 
 class Layer(nn.Module):
@@ -100,18 +135,23 @@ class Layer(nn.Module):
     lora: LoraConfig | None
 
     @nn.compact
-    def __call__(self, carry, context: Context, layer):
+    def __call__(self, carry, context: Context, layer: LayerInput):
         """Return ((x_BTD, cache), None)."""
-        x_BTD, cache = carry
-        eps = self.config.norm_eps
-        h_BTD = RMSNorm(eps, name="input_layernorm")(x_BTD)
-        h_BTD, cache = Attention(self.config, self.lora, name="self_attn")(
-            h_BTD, context, cache, layer
-        )
+        c, (x_BTD, cache) = self.config, carry
+
+        def norm(name: str, x_BTD):
+            return RMSNorm(c.norm_eps, c.unit_offset, name=name)(x_BTD)
+
+        h_BTD = norm("input_layernorm", x_BTD)
+        h_BTD, cache = Attention(c, self.lora, name="self_attn")(h_BTD, context, cache, layer)
+        if c.post_norms:
+            h_BTD = norm("post_attention_layernorm", h_BTD)
         x_BTD = nn.with_logical_constraint(x_BTD + h_BTD, ACTIVATION)
-        h_BTD = RMSNorm(eps, name="post_attention_layernorm")(x_BTD)
-        x_BTD = x_BTD + GatedMlp(self.config, self.lora, name="mlp")(h_BTD)
-        return (nn.with_logical_constraint(x_BTD, ACTIVATION), cache), None
+        before = "pre_feedforward_layernorm" if c.post_norms else "post_attention_layernorm"
+        h_BTD = GatedMlp(c, self.lora, name="mlp")(norm(before, x_BTD), context.adapter)
+        if c.post_norms:
+            h_BTD = norm("post_feedforward_layernorm", h_BTD)
+        return (nn.with_logical_constraint(x_BTD + h_BTD, ACTIVATION), cache), None
 
 
 class Decoder(nn.Module):
@@ -122,7 +162,15 @@ class Decoder(nn.Module):
     remat: bool = False  # keep only each layer's input for the backward pass
 
     @nn.compact
-    def __call__(self, tokens_BT, positions_BT, segment_ids_BT=None, cache=None, write_BT=None):
+    def __call__(
+        self,
+        tokens_BT,
+        positions_BT,
+        segment_ids_BT=None,
+        cache=None,
+        write_BT=None,
+        adapter_B=None,
+    ):
         """Return (x_BTD after the final norm, cache)."""
         c = self.config
         part: Any = nn.with_logical_partitioning
@@ -136,16 +184,22 @@ class Decoder(nn.Module):
         x_BTD = nn.with_logical_constraint(table_VD, (None, None))[tokens_BT].astype(
             DTYPES[c.dtype]
         )
+        if c.embed_scale:
+            x_BTD *= jnp.asarray(c.d_model**0.5, x_BTD.dtype)  # rounded like the reference's
         x_BTD = nn.with_logical_constraint(x_BTD, ACTIVATION)
-        cos, sin = rope_tables(positions_BT, c.head_dim, c.rope_theta)
-        context = Context(cos, sin, positions_BT, segment_ids_BT, write_BT)
+        rope, local_rope = (
+            r and rope_tables(positions_BT, r, c.head_dim) for r in (c.rope, c.local_rope)
+        )
+        context = Context(rope, local_rope, positions_BT, segment_ids_BT, write_BT, adapter_B)
         layers = nn.scan(
             nn.remat(Layer, prevent_cse=False) if self.remat else Layer,
             variable_axes={"params": 0, "lora": 0},
-            split_rngs={"params": True, "lora": True},
+            split_rngs={"params": True, "lora": True, "dropout": True},
             in_axes=(nn.broadcast, 0),
             length=c.n_layers,
             metadata_params={nn.PARTITION_NAME: "layers"},
         )(c, self.lora, name="layers")
-        (x_BTD, cache), _ = layers((x_BTD, cache), context, jnp.arange(c.n_layers))
-        return RMSNorm(c.norm_eps, name="norm")(x_BTD), cache
+        sliding = jnp.array(c.sliding or (False,) * c.n_layers)
+        inputs = LayerInput(jnp.arange(c.n_layers), sliding)
+        (x_BTD, cache), _ = layers((x_BTD, cache), context, inputs)
+        return RMSNorm(c.norm_eps, c.unit_offset, name="norm")(x_BTD), cache

@@ -1,4 +1,4 @@
-"""The small parts of a decoder layer: norm, rotary positions, projection with adapter."""
+"""The small parts of a decoder layer: norm, projection with adapter."""
 
 import math
 from typing import Any
@@ -8,36 +8,25 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from duomem_jax.lora.config import LoraConfig
+from duomem_jax.models.quantize import as_kernel
 
 
 class RMSNorm(nn.Module):
-    """x / rms(x) * scale over the last axis, in float32 (HF `Qwen3RMSNorm`)."""
+    """x / rms(x) * scale over the last axis, in float32 (HF `Qwen3RMSNorm`, `Gemma2RMSNorm`)."""
 
     eps: float
+    unit_offset: bool = False  # scale is 1 + the parameter
 
     @nn.compact
     def __call__(self, x):
         """Normalise the last axis of `x`; dtype kept."""
-        names = ("norm",)
-        scale_D = self.param(
-            "scale", nn.with_logical_partitioning(nn.initializers.ones, names), x.shape[-1:]
-        )
+        init = nn.initializers.zeros if self.unit_offset else nn.initializers.ones
+        named: Any = nn.with_logical_partitioning(init, ("norm",))
+        scale_D: Any = self.param("scale", named, x.shape[-1:])
+        scale_D = scale_D.astype(jnp.float32) + self.unit_offset
         y = x.astype(jnp.float32)
         y = y * jax.lax.rsqrt(jnp.mean(y * y, axis=-1, keepdims=True) + self.eps)
         return (y * scale_D).astype(x.dtype)
-
-
-def rope_tables(positions_BT, head_dim: int, theta: float):
-    """cos and sin, each float32 [B,T,1,H/2], of the rotary angles at `positions_BT`."""
-    freq = theta ** (-jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim)
-    angle = positions_BT[:, :, None, None].astype(jnp.float32) * freq
-    return jnp.cos(angle), jnp.sin(angle)
-
-
-def rotate(x_BTNH, cos, sin):
-    """Rotate halves as Hugging Face does: pairs are (h, h + H/2), not neighbours."""
-    a, b = jnp.split(x_BTNH.astype(jnp.float32), 2, axis=-1)
-    return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1).astype(x_BTNH.dtype)
 
 
 def _peft_uniform(key, shape, dtype=jnp.float32):
@@ -52,6 +41,21 @@ def matmul(x_BTD, w_DF):
     return (x_BTD.reshape(-1, D) @ w_DF).reshape(*x_BTD.shape[:-1], F)
 
 
+def low_rank(x_BTD, a, b, adapter_B=None):
+    """(x a) b with one adapter for all rows, or row by row with its own of a stack.
+
+    Args:
+        x_BTD: inputs.
+        a: [D,R], or [E,D,R] for E adapters.
+        b: [R,F], or [E,R,F].
+        adapter_B: int32, which of the E each row uses; None where there is one.
+    """
+    if adapter_B is None:
+        return matmul(matmul(x_BTD, a), b)
+    h_BTR = jnp.einsum("btd,bdr->btr", x_BTD, a[adapter_B])
+    return jnp.einsum("btr,brf->btf", h_BTR, b[adapter_B])
+
+
 class Projection(nn.Module):
     """x W (+ bias) (+ adapter); kernel in 'params', the adapter's a and b in 'lora'."""
 
@@ -61,21 +65,26 @@ class Projection(nn.Module):
     use_bias: bool = False
 
     @nn.compact
-    def __call__(self, x_BTD):
+    def __call__(self, x_BTD, adapter_B=None):
         """Project the last axis of `x_BTD` to `features`, in the dtype of `x_BTD`."""
         D, dtype = x_BTD.shape[-1], x_BTD.dtype
         part: Any = nn.with_logical_partitioning
-        kernel_DF = self.param(
-            "kernel", part(nn.initializers.normal(0.02), self.axes), (D, self.features)
-        )
-        y_BTF = matmul(x_BTD, kernel_DF.astype(dtype))
+        kernel: Any
+        if self.has_variable("params", "kernel"):  # whose shape `param` would check: maybe a QArray
+            kernel = self.get_variable("params", "kernel")
+        else:
+            init = part(nn.initializers.normal(0.02), self.axes)
+            kernel = self.param("kernel", init, (D, self.features))
+        y_BTF = matmul(x_BTD, as_kernel(kernel, dtype))
         if self.use_bias:
             zeros = part(nn.initializers.zeros, self.axes[1:])
             y_BTF += self.param("bias", zeros, (self.features,)).astype(dtype)
         given = self.has_variable("lora", "a") or self.is_mutable_collection("lora")
         if self.lora is not None and self.name in self.lora.targets and given:
-            a_DR, b_RF = self._adapter(D, self.lora.rank)
-            y_BTF += self.lora.scale * matmul(matmul(x_BTD, a_DR.astype(dtype)), b_RF.astype(dtype))
+            a, b = (x.astype(dtype) for x in self._adapter(D, self.lora.rank))
+            keep_all = not self.has_rng("dropout")
+            x_BTD = nn.Dropout(self.lora.dropout, deterministic=keep_all)(x_BTD)
+            y_BTF += self.lora.scale * low_rank(x_BTD, a, b, adapter_B)
         return y_BTF
 
     def _adapter(self, D: int, R: int) -> tuple[jax.Array, jax.Array]:

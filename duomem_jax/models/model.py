@@ -1,5 +1,6 @@
 """The facade over the decoder: trees in, arrays out; nobody else sees the module system."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -52,7 +53,17 @@ class Model:
         """The same model prepared for adapters of another shape."""
         return replace(self, lora=lora)
 
-    def hidden(self, base, tokens_BT, positions_BT, segment_ids_BT, lora=None) -> jax.Array:
+    def hidden(
+        self,
+        base,
+        tokens_BT,
+        positions_BT,
+        segment_ids_BT,
+        lora=None,
+        *,
+        adapter_B=None,
+        dropout_key=None,
+    ) -> jax.Array:
         """x_BTD after the final norm; each token sees its own segment up to itself.
 
         Args:
@@ -60,26 +71,40 @@ class Model:
             tokens_BT: int32.
             positions_BT: int32, restarting in each segment.
             segment_ids_BT: integer; tokens with different ids do not see each other.
-            lora: adapter tree, or None for the base model.
+            lora: adapter tree, a stack of them (`lora.tree.stack`), or None for the base model.
+            adapter_B: int32, which adapter of a stack each row uses.
+            dropout_key: what the adapter drops while training; None: nothing.
         """
-        return self._apply(base, lora, tokens_BT, positions_BT, segment_ids_BT)[0]
+        args = tokens_BT, positions_BT, segment_ids_BT, None, None, adapter_B
+        return self._apply(base, lora, *args, dropout_key=dropout_key)[0]
 
-    def head(self, base) -> jax.Array:
-        """kernel_DV: logits are x_BTD @ kernel_DV."""
-        return base["embedding"].T if self.config.tied else base["head"]
+    def head(self, base) -> Callable[[jax.Array], jax.Array]:
+        """The function from x_...D after the final norm to logits_...V, float32."""
+        kernel_DV = base["embedding"].T if self.config.tied else base["head"]
+        cap = self.config.logit_softcap
+
+        def logits(x: jax.Array) -> jax.Array:
+            y = jnp.dot(x, kernel_DV.astype(x.dtype), preferred_element_type=jnp.float32)
+            return cap * jnp.tanh(y / cap) if cap else y
+
+        return logits
 
     def init_cache(self, batch: int, max_len: int, dtype: str | None = None) -> dict:
-        """An empty cache {"k", "v": [L,B,S,K,H], "length": int32[B]} with S = `max_len`."""
-        c = self.config
-        shape = (c.n_layers, batch, max_len, c.n_kv_heads, c.head_dim)
-        kind = DTYPES[dtype or c.dtype]
+        """An empty cache {"k": [L,B,K,H,S], "v": [L,B,K,S,H], "length": int32[B]}.
+
+        S is `max_len`; keys and values lie as their products read them, so nothing is transposed.
+        """
+        c, kind = self.config, DTYPES[dtype or self.config.dtype]
+        L, K, H = c.n_layers, c.n_kv_heads, c.head_dim
         return {
-            "k": jnp.zeros(shape, kind),
-            "v": jnp.zeros(shape, kind),
+            "k": jnp.zeros((L, batch, K, H, max_len), kind),
+            "v": jnp.zeros((L, batch, K, max_len, H), kind),
             "length": jnp.zeros(batch, jnp.int32),
         }
 
-    def extend(self, base, cache, tokens_BT, n_new_B, lora=None) -> tuple[jax.Array, dict]:
+    def extend(
+        self, base, cache, tokens_BT, n_new_B, lora=None, adapter_B=None
+    ) -> tuple[jax.Array, dict]:
         """Append tokens to each row of the cache, at the row's own position.
 
         Args:
@@ -87,22 +112,25 @@ class Model:
             cache: from `init_cache` or an earlier call; a row restarts when its length is 0.
             tokens_BT: int32, right padded.
             n_new_B: int32, how many of the T tokens of each row count; 0 leaves a row alone.
-            lora: adapter tree or None.
+            lora: adapter tree, a stack of them, or None.
+            adapter_B: int32, which adapter of a stack each row uses.
 
         Returns:
             (x_BTD, cache); x is meaningful for the first `n_new_B` tokens of each row.
             Tokens past the cache's end are dropped: the caller keeps lengths below S.
         """
-        S, T = cache["k"].shape[2], tokens_BT.shape[1]
+        S, T = cache["v"].shape[3], tokens_BT.shape[1]
         steps_1T = jnp.arange(T)[None]
         positions_BT = cache["length"][:, None] + steps_1T
         write_BT = jnp.where(steps_1T < n_new_B[:, None], positions_BT, S)
         stores = {"k": cache["k"], "v": cache["v"]}
-        x_BTD, stores = self._apply(base, lora, tokens_BT, positions_BT, None, stores, write_BT)
+        args = tokens_BT, positions_BT, None, stores, write_BT, adapter_B
+        x_BTD, stores = self._apply(base, lora, *args)
         return x_BTD, {**stores, "length": cache["length"] + n_new_B}
 
-    def _apply(self, base, lora, *args):
+    def _apply(self, base, lora, *args, dropout_key=None):
         if lora is not None and self.lora is None:
             raise ValueError("an adapter was passed to a Model without a LoraConfig")
         variables = {"params": base} if lora is None else {"params": base, "lora": lora}
-        return self._decoder.apply(variables, *args)
+        rngs = None if dropout_key is None else {"dropout": dropout_key}
+        return self._decoder.apply(variables, *args, rngs=rngs)

@@ -9,6 +9,8 @@ import jax.numpy as jnp
 LOGITS = 2**24  # most float32 logits alive at once, unless MIN_CHUNK needs more
 MIN_CHUNK, MAX_CHUNK = 16, 128  # tokens of each row
 
+Head = Callable[[jax.Array], jax.Array]  # x_...D -> logits_...V float32
+
 
 def chunk_length(B: int, T: int, V: int) -> int:
     """Tokens of each row whose logits are computed together."""
@@ -18,7 +20,7 @@ def chunk_length(B: int, T: int, V: int) -> int:
 def sum_over_tokens(
     token_loss: Callable[..., jax.Array],
     x_BTD: jax.Array,
-    head_DV: jax.Array,
+    head: Head,
     mask_BT: jax.Array,
     targets: Any,
 ) -> tuple[jax.Array, jax.Array]:
@@ -30,7 +32,7 @@ def sum_over_tokens(
     Args:
         token_loss: (logits_BCV float32, targets of those tokens) -> loss_BC float32.
         x_BTD: final hidden states.
-        head_DV: output kernel.
+        head: from x_BCD to logits_BCV.
         mask_BT: 0 or 1.
         targets: a tree of arrays [B,T,...].
 
@@ -38,7 +40,7 @@ def sum_over_tokens(
         (loss_sum, weight): float32 scalars; weight counts the masked tokens.
     """
     B, T, _ = x_BTD.shape
-    C = chunk_length(B, T, head_DV.shape[1])
+    C = chunk_length(B, T, jax.eval_shape(head, x_BTD[:, :1]).shape[-1])
     mask_BT = mask_BT > 0
     order_BT = jnp.argsort(~mask_BT, axis=1, stable=True)
 
@@ -49,10 +51,7 @@ def sum_over_tokens(
         return jnp.moveaxis(y_BT.reshape(B, -1, C, *y_BT.shape[2:]), 1, 0)
 
     def chunk_sum(x_BCD, mask_BC, targets):
-        logits_BCV = jnp.einsum(
-            "bcd,dv->bcv", x_BCD, head_DV.astype(x_BCD.dtype), preferred_element_type=jnp.float32
-        )
-        return jnp.sum(jnp.where(mask_BC, token_loss(logits_BCV, targets), 0.0))
+        return jnp.sum(jnp.where(mask_BC, token_loss(head(x_BCD), targets), 0.0))
 
     @jax.checkpoint  # around the cond: inside, the head would be kept once for every chunk
     def body(total, chunk):

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from duomem_jax.objectives.chunked import sum_over_tokens
+from duomem_jax.objectives.chunked import Head, sum_over_tokens
 
 
 def next_tokens(batch: dict) -> tuple[jax.Array, jax.Array]:
@@ -23,11 +23,11 @@ def _cross_entropy(logits_BCV: jax.Array, targets_BC: jax.Array) -> jax.Array:
 
 
 def text_loss(
-    x_BTD: jax.Array, head_DV: jax.Array, targets_BT: jax.Array, mask_BT: jax.Array
+    x_BTD: jax.Array, head: Head, targets_BT: jax.Array, mask_BT: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Cross-entropy of `targets_BT`, summed over the tokens with mask 1.
 
     Returns:
         (loss_sum in nats, weight = number of those tokens), float32 scalars.
     """
-    return sum_over_tokens(_cross_entropy, x_BTD, head_DV, mask_BT, targets_BT)
+    return sum_over_tokens(_cross_entropy, x_BTD, head, mask_BT, targets_BT)

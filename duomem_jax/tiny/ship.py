@@ -7,7 +7,8 @@ from duomem_jax.evals.results import collect_results
 from duomem_jax.evals.summary import summarize
 from duomem_jax.io import atomic_dir, atomic_write_text
 from duomem_jax.lora.tree import count
-from duomem_jax.models.hf import load_pretrained, save_pretrained
+from duomem_jax.models.hf import save_pretrained
+from duomem_jax.models.load import load_pretrained
 from duomem_jax.report.table import arms_table
 from duomem_jax.tiny import model_folder
 from duomem_jax.train.output import copy_tokenizer

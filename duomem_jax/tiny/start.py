@@ -20,6 +20,7 @@ from duomem_jax.memory.prompt import GUIDELINES_HEADER
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.model import Model
+from duomem_jax.models.rope import Rope
 from duomem_jax.tiny.procedures import made_up_words
 from duomem_jax.tiny.rows import CORPORA, messages, transcripts
 from duomem_jax.tiny.tokenizer import Vocabulary, save_tokenizer, vocabulary
@@ -41,7 +42,7 @@ def shape(name: str) -> ModelConfig:
         n_kv_heads=2,
         head_dim=32,
         d_ff=FEED_FORWARD[name],
-        rope_theta=10_000.0,
+        rope=Rope(10_000.0),
         max_len=MAX_LENGTH,
     )
 

@@ -1,5 +1,7 @@
 """One training run: mesh, data, state, loop, export."""
 
+import shlex
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,12 @@ from jax.sharding import Mesh
 from duomem_jax.config import TrainConfig
 from duomem_jax.data.loader import batches
 from duomem_jax.errors import UserError
+from duomem_jax.locate import model_path
 from duomem_jax.lora.peft import load_adapter, save_adapter
 from duomem_jax.lora.tree import count, init_lora
-from duomem_jax.models.hf import fingerprint, load_pretrained, save_pretrained
+from duomem_jax.models.hf import fingerprint, save_pretrained
 from duomem_jax.models.hf import load_config as load_model_config
+from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.train.checkpoint import Checkpoints
 from duomem_jax.train.disk import explain_full_disk
@@ -26,21 +30,29 @@ from duomem_jax.train.state import TrainState, init_state, state_shardings
 from duomem_jax.train.step import FIELDS, jit_step
 
 
-def make_model(config: TrainConfig) -> Model:
+def find_base(config: TrainConfig) -> str:
+    """The folder of the base model; a hub id is downloaded."""
+    try:
+        return model_path(config.base)
+    except UserError as e:
+        raise UserError(f"config: field base is {e}") from None
+
+
+def make_model(config: TrainConfig, folder: str) -> Model:
     """The model to train, without its weights."""
-    if not Path(config.base).is_dir():
-        raise UserError(f"{config.base}: no such folder; set field base to a Hugging Face folder")
-    shape = load_model_config(config.base, config.dtype)
+    if config.quantize and config.trainable == "all":
+        raise UserError("config: quantize is for a frozen base; set trainable to lora")
+    shape = load_model_config(folder, config.dtype)
     return Model(shape, config.lora if config.trainable == "lora" else None, config.remat)
 
 
-def load_trees(config: TrainConfig, model: Model, base_id: str, shardings: Any) -> tuple[Any, Any]:
+def load_trees(
+    config: TrainConfig, model: Model, folder: str, base_id: str, shardings: Any
+) -> tuple[Any, Any]:
     """(trained tree, frozen base or None), in place on the mesh."""
     if config.trainable == "all":
-        _, params = load_pretrained(config.base, "float32")
-        return jax.device_put(params, shardings["params"]), None
-    _, params = load_pretrained(config.base, config.dtype)
-    base = jax.device_put(params, shardings["params"])
+        return load_pretrained(folder, "float32", shardings["params"])[1], None
+    _, base = load_pretrained(folder, config.dtype, shardings["params"], config.quantize)
     if not config.adapter:
         make = jax.jit(lambda k: init_lora(model, k), out_shardings=shardings["lora"])
         return make(jax.random.key(config.seed)), base
@@ -80,7 +92,7 @@ def check_data(config: TrainConfig, model: Model) -> None:
         )
 
 
-def export(config: TrainConfig, model: Model, params: Any, base_id: str) -> Path:
+def export(config: TrainConfig, model: Model, params: Any, base: str, base_id: str) -> Path:
     """Write the result where others can open it: a PEFT or a Hugging Face folder."""
     params = jax.device_get(params)
     if config.trainable == "lora":
@@ -91,12 +103,12 @@ def export(config: TrainConfig, model: Model, params: Any, base_id: str) -> Path
             config.lora,
             base_id,
             base_name=config.base,
-            notes=describe(config, base_id),
+            notes=describe(config, base_id) | {"command": shlex.join(sys.argv)},
         )
     else:
         folder = Path(config.output) / "model"
         save_pretrained(folder, model.config, params, config.dtype)
-        copy_tokenizer(config.base, folder)
+        copy_tokenizer(base, folder)
     return folder
 
 
@@ -131,21 +143,22 @@ def loop(
 
 def run(config: TrainConfig) -> Path:
     """One whole training run; returns the folder of its result."""
-    model = make_model(config)
+    base_folder = find_base(config)
+    model = make_model(config, base_folder)
     mesh = make_mesh(config.mesh, config.global_batch)
-    base_id = fingerprint(config.base)
+    base_id = fingerprint(base_folder)
     shardings = model_shardings(model, mesh)
     part = "lora" if config.trainable == "lora" else "params"
     check_output(config)
     check_data(config, model)
     with use_mesh(mesh):
-        params, base = load_trees(config, model, base_id, shardings)
+        params, base = load_trees(config, model, base_folder, base_id, shardings)
         output = claim(config)  # only now: a refused run leaves nothing behind
         tx = make_optimizer(config.optimizer, config.steps)
         state_sh = state_shardings(tx, params, shardings[part], mesh)
         state = init_state(tx, params, state_sh, config.seed)
         print(f"{count(params):,} trained parameters, mesh {dict(mesh.shape)}", flush=True)
-        base_sh = None if base is None else shardings["params"]
+        base_sh = None if base is None else jax.tree.map(lambda x: x.sharding, base)
         step_fn = jit_step(model, tx, state_sh, base_sh, mesh)
         folder, failed = output / "checkpoints", True
         saver = Checkpoints(folder, part, config.checkpoint_every, describe(config, base_id))
@@ -156,4 +169,4 @@ def run(config: TrainConfig) -> Path:
         finally:
             saver.close(failed=failed)
     with explain_full_disk(output):
-        return export(config, model, state.params, base_id)
+        return export(config, model, state.params, base_folder, base_id)

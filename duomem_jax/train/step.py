@@ -39,11 +39,14 @@ def train_step(
         (next state, metrics as (sum, weight) pairs).
     """
 
+    key = None
+    if base is not None and model.lora is not None and model.lora.dropout:
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
+
     def loss_fn(params: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         weights, lora = (params, None) if base is None else (base, params)
-        x_BTD = model.hidden(
-            weights, batch["tokens"], batch["positions"], batch["segment_ids"], lora
-        )
+        inputs = batch["tokens"], batch["positions"], batch["segment_ids"]
+        x_BTD = model.hidden(weights, *inputs, lora, dropout_key=key)
         loss_sum, weight = text_loss(x_BTD, model.head(weights), *next_tokens(batch))
         return loss_sum / jnp.maximum(weight, 1), (loss_sum, weight)
 

@@ -8,6 +8,7 @@ import pytest
 from duomem_jax.decode import steps
 from duomem_jax.decode.generator import Generator
 from duomem_jax.lora.config import LoraConfig
+from duomem_jax.lora.tree import stack
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
 
@@ -49,7 +50,7 @@ def recompute(model, weights):
     def next_token(tokens_1T, n, lora):
         positions_1T = jnp.arange(MAX_LEN)[None]
         x_1TD = model.hidden(base, tokens_1T, positions_1T, positions_1T * 0, lora)
-        return (x_1TD[0, n - 1] @ model.head(base)).argmax()
+        return model.head(base)(x_1TD[0, n - 1]).argmax()
 
     def reply(conversation, *, with_lora=False):
         tokens = list(conversation)
@@ -123,6 +124,18 @@ def test_the_adapter_is_used(model, weights, recompute):
     assert adapted != recompute(prompt)
 
 
+def test_conversations_keep_their_own_adapters(model, weights, recompute):
+    prompt, (base, lora) = [5, 6, 7, 8], weights
+    zero = jax.tree.map(jnp.zeros_like, lora)
+    both, config = stack([(zero, model.lora), (lora, model.lora)])
+    generator = Generator(model.with_lora(config), base, both, **SIZES)
+    for slot, adapter in enumerate((1, 0, 1)):
+        generator.reset(slot, adapter=adapter)
+    replies = generator.extend(dict.fromkeys(range(3), prompt))
+    assert replies[0] == replies[2] == recompute(prompt, with_lora=True)
+    assert replies[1] == recompute(prompt)
+
+
 def test_room_is_checked_before_anything_is_read(model, weights, recompute):
     generator = Generator(model, weights[0], **SIZES)
     limit = MAX_LEN - MAX_NEW
@@ -162,7 +175,7 @@ def test_sampled_tokens_follow_the_softmax(model, weights):
     base, prompt, n = weights[0], [5, 9, 4], 400
     positions = jnp.arange(len(prompt))[None]
     x = model.hidden(base, jnp.array([prompt]), positions, positions * 0)[0, -1]
-    expected = np.asarray(jax.nn.softmax(x @ model.head(base) / 2.0))
+    expected = np.asarray(jax.nn.softmax(model.head(base)(x) / 2.0))
     generator = Generator(model, base, temperature=2.0, **SIZES)
     seen = np.zeros(V)
     for seed in range(n):

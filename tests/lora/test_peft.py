@@ -6,16 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from families import ALWAYS, PARAMS, make_model
 
 from duomem_jax.errors import UserError
 from duomem_jax.lora.config import LoraConfig
 from duomem_jax.lora.peft import load_adapter, save_adapter
 from duomem_jax.models.config import ModelConfig
-from duomem_jax.models.hf import fingerprint, load_pretrained, save_pretrained
+from duomem_jax.models.hf import fingerprint, save_pretrained
+from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 
 TOKENS = np.arange(24)[None] * 5 % 61
-LORA = LoraConfig(rank=3, alpha=5.0, targets=("q_proj", "k_proj", "o_proj", "up_proj"))
+LORA = LoraConfig(3, 5.0, ("q_proj", "k_proj", "o_proj", "up_proj"), dropout=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +34,8 @@ def random_like(tree):
 
 
 def our_logits(model, base, lora):
-    shape = np.ones_like(TOKENS)
-    x = model.hidden(base, TOKENS, jnp.arange(24)[None], shape, lora)
-    return np.asarray(x @ model.head(base))
+    x = model.hidden(base, TOKENS, jnp.arange(24)[None], np.ones_like(TOKENS), lora)
+    return np.asarray(model.head(base)(x))
 
 
 def torch_logits(torch_model):
@@ -44,44 +45,63 @@ def torch_logits(torch_model):
         return torch_model.eval()(torch.tensor(TOKENS)).logits.numpy()
 
 
-def test_our_adapter_opens_in_peft(base_folder, tmp_path):
-    peft = pytest.importorskip("peft")
+@pytest.fixture(scope="module", params=PARAMS)
+def family(request, tmp_path_factory):
+    """(folder, config, parameters) of a random model of a family."""
+    pytest.importorskip("peft")
+    folder = tmp_path_factory.mktemp(request.param)
+    make_model(request.param, folder, std=0.05)
+    return folder, *load_pretrained(folder)
+
+
+def torch_model(folder):
     from transformers import AutoModelForCausalLM
 
-    config, base = load_pretrained(base_folder)
+    return AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
+
+
+def test_our_adapter_opens_in_peft(family, tmp_path):
+    import peft
+
+    folder, config, base = family
     model = Model(config, LORA)
     lora = random_like(model.shapes()["lora"])
-    save_adapter(tmp_path / "a", lora, LORA, fingerprint(base_folder), base_name=str(base_folder))
-    wrapped = peft.PeftModel.from_pretrained(
-        AutoModelForCausalLM.from_pretrained(base_folder), tmp_path / "a"
-    )
+    save_adapter(tmp_path / "a", lora, LORA, fingerprint(folder), base_name=str(folder))
+    wrapped = peft.PeftModel.from_pretrained(torch_model(folder), tmp_path / "a")
     ours = our_logits(model, base, lora)
     np.testing.assert_allclose(torch_logits(wrapped), ours, atol=1e-5)
-    assert np.abs(ours - our_logits(model, base, None)).max() > 0.1
-    again, found = load_adapter(tmp_path / "a", Model(config), fingerprint(base_folder))
+    with wrapped.disable_adapter():
+        assert np.abs(ours - torch_logits(wrapped)).max() > 0.1
+    again, found = load_adapter(tmp_path / "a", Model(config), fingerprint(folder))
     assert found == LORA
     jax.tree.map(np.testing.assert_array_equal, again, lora)
 
 
-def test_pefts_adapter_opens_here(base_folder, tmp_path):
-    peft = pytest.importorskip("peft")
+TWO = {"r": 2, "lora_alpha": 8, "target_modules": ["v_proj", "down_proj"]}
+ALL = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear", "use_rslora": True}
+
+
+@pytest.mark.parametrize(
+    ("family", "theirs"),
+    [("qwen3", TWO), *((name, ALL) for name in ALWAYS)],
+    indirect=["family"],
+    ids=["qwen3, two targets", *ALWAYS],
+)
+def test_pefts_adapter_opens_here(family, tmp_path, theirs):
+    import peft
     import torch
-    from transformers import AutoModelForCausalLM
 
     torch.manual_seed(0)
-    wrapped = peft.get_peft_model(
-        AutoModelForCausalLM.from_pretrained(base_folder),
-        peft.LoraConfig(
-            r=2, lora_alpha=8, target_modules=["v_proj", "down_proj"], task_type="CAUSAL_LM"
-        ),
-    )
+    folder, config, base = family
+    adapter = peft.LoraConfig(**theirs, task_type="CAUSAL_LM")
+    wrapped = peft.get_peft_model(torch_model(folder), adapter)
     for name, p in wrapped.named_parameters():
         if "lora_B" in name:
             p.data.normal_(0, 0.2)
     wrapped.save_pretrained(tmp_path / "theirs")
-    config, base = load_pretrained(base_folder)
-    lora, found = load_adapter(tmp_path / "theirs", Model(config), fingerprint(base_folder))
-    assert (found.rank, found.alpha, found.targets) == (2, 8.0, ("v_proj", "down_proj"))
+    lora, found = load_adapter(tmp_path / "theirs", Model(config), fingerprint(folder))
+    assert (found.rank, found.alpha) == (theirs["r"], 8.0)
+    assert found.rslora == theirs.get("use_rslora", False)
     ours = our_logits(Model(config, found), base, lora)
     np.testing.assert_allclose(ours, torch_logits(wrapped), atol=1e-5)
 

@@ -10,10 +10,17 @@ from duomem_jax.models import attention
 B, N, K, H = 3, 4, 2, 8
 
 
-def dense(q, k, v, segments):
+PLAIN = attention.Scores(H**-0.5)
+GEMMA = attention.Scores(0.5, softcap=2.0, window=70)
+
+
+def dense(how, q, k, v, segments):
     k, v = (jnp.repeat(x, N // K, axis=2) for x in (k, v))
-    s = jnp.einsum("btnh,bsnh->bnts", q, k) * H**-0.5
-    mask = np.tri(q.shape[1], dtype=bool) & (segments[:, :, None] == segments[:, None])
+    s = jnp.einsum("btnh,bsnh->bnts", q, k) * how.scale
+    s = how.softcap * jnp.tanh(s / how.softcap) if how.softcap else s
+    T = q.shape[1]
+    mask = np.tri(T, dtype=bool) & ~np.tri(T, k=-(how.window or T), dtype=bool)
+    mask = mask & (segments[:, :, None] == segments[:, None])
     return jnp.einsum("bnts,bsnh->btnh", jax.nn.softmax(jnp.where(mask[:, None], s, -1e9)), v)
 
 
@@ -27,7 +34,9 @@ def make(T, cuts):
     return q, k, v, segments.astype(np.uint8), weight
 
 
-@pytest.mark.parametrize("rows", ["one by one", "together"])
+@pytest.mark.parametrize(
+    ("rows", "how"), [("one by one", PLAIN), ("together", PLAIN), ("one by one", GEMMA)]
+)
 @pytest.mark.parametrize(
     ("T", "cuts"),
     [
@@ -36,14 +45,14 @@ def make(T, cuts):
         (150, [(10, 150), (90, 91), (149, 150)]),  # not a multiple of the block
     ],
 )
-def test_equals_dense_softmax_with_gradients(T, cuts, rows, monkeypatch):
+def test_equals_dense_softmax_with_gradients(T, cuts, rows, how, monkeypatch):
     if rows == "together":
         monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
         monkeypatch.setattr(attention, "ACCELERATOR_BLOCK", 64)
     q, k, v, segments, weight = make(T, cuts)
 
     def loss(attend, q, k, v):
-        o = attend(q, k, v, segments)
+        o = attend(how, q, k, v, segments)
         return jnp.sum(o * weight), o
 
     (_, want), want_grads = jax.value_and_grad(

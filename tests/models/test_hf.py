@@ -9,7 +9,8 @@ from safetensors.numpy import load_file, save_file
 
 from duomem_jax.errors import UserError
 from duomem_jax.models.config import ModelConfig
-from duomem_jax.models.hf import fingerprint, load_pretrained, save_pretrained
+from duomem_jax.models.hf import fingerprint, save_pretrained
+from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 
 CONFIG = ModelConfig("qwen3", 61, 32, 2, 4, 2, 8, 48, tied=False)
@@ -64,10 +65,16 @@ def test_fingerprint_tells_weights_and_shape_apart(folder, tmp_path, params):
 @pytest.mark.parametrize(
     ("fields", "word"),
     [
-        ({"model_type": "gpt9"}, "model_type 'gpt9' is not supported"),
-        ({"rope_parameters": {"rope_type": "yarn"}}, "rope_type 'yarn' is not supported"),
+        ({"model_type": "gpt9"}, "model_type is 'gpt9'; supported: qwen2"),
+        (
+            {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}},
+            "rope_type is 'yarn'; supported",
+        ),
         ({"attention_bias": True}, "attention_bias"),
         ({"num_key_value_heads": 3}, "n_kv_heads 3"),
+        ({"hidden_act": "relu"}, "hidden_act is 'relu'; supported: 'silu'"),
+        ({"layer_types": ["full_attention", "chunked_attention"]}, "layer_types"),
+        ({"num_hidden_layers": "two"}, "num_hidden_layers"),
     ],
 )
 def test_unsupported_models_are_one_sentence(folder, fields, word):
@@ -92,14 +99,11 @@ def test_damaged_folders_are_one_sentence(folder):
     (folder / "config.json").write_text("{")
     with pytest.raises(UserError, match=r"config\.json: not valid JSON"):
         load_pretrained(folder)
-    (folder / "config.json").write_text('{"model_type": "qwen3"}')
-    with pytest.raises(UserError, match=r"num_attention_heads.* is missing"):
-        load_pretrained(folder)
     with pytest.raises(UserError, match="no such file"):
         fingerprint(folder / "none")
 
 
 def test_shapes_that_contradict_the_config(folder):
     edit(folder, intermediate_size=64)
-    with pytest.raises(UserError, match=r"gate_proj.* has shape"):
+    with pytest.raises(UserError, match=r"_proj.* has shape"):
         load_pretrained(folder)

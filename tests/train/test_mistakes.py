@@ -46,13 +46,15 @@ def test_unknown_field_and_wrong_type(refused):
 
 
 def test_missing_and_unusable_inputs(refused, tmp_path, base_folder):
-    assert "none: no such folder; set field base" in refused("--base", tmp_path / "none")
+    assert "none: no such folder; give a Hugging Face folder" in refused(
+        "--base", tmp_path / "none"
+    )
     assert "none" in refused("--data", tmp_path / "none")
     assert "dev" in refused("--split", "dev")
     other = tmp_path / "gpt"
     other.mkdir()
     (other / "config.json").write_text(json.dumps({"model_type": "gpt9"}))
-    assert "model_type 'gpt9' is not supported" in refused("--base", other)
+    assert "model_type is 'gpt9'; supported: qwen2" in refused("--base", other)
     assert "mesh" in refused("--mesh.data", 99)
     assert "global_batch 9 is not a multiple" in refused("--mesh.data", 8, "--global_batch", 9)
 

@@ -15,7 +15,8 @@ from safetensors.numpy import load_file
 
 import train
 from duomem_jax.lora.peft import load_adapter
-from duomem_jax.models.hf import fingerprint, load_pretrained
+from duomem_jax.models.hf import fingerprint
+from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 
 
@@ -35,17 +36,6 @@ def assert_same(a, b):
     assert a.keys() == b.keys()
     for name in a:
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory, base_folder, data_folder):
-    """A finished run of 40 steps: (config file, output folder)."""
-    from conftest import write_config
-
-    folder = tmp_path_factory.mktemp("done")
-    config_file = write_config(folder, base_folder, data_folder, steps=40)
-    assert run(config_file) == 0
-    return config_file, folder / "out"
 
 
 def test_it_learns_and_writes_metrics(done):

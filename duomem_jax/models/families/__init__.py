@@ -1,6 +1,12 @@
 """Registry of model families: one file and one line here each."""
 
 from duomem_jax.models.families.base import Family
+from duomem_jax.models.families.gemma2 import GEMMA2
+from duomem_jax.models.families.gemma3 import GEMMA3
+from duomem_jax.models.families.llama import LLAMA
+from duomem_jax.models.families.qwen2 import QWEN2
 from duomem_jax.models.families.qwen3 import QWEN3
 
-FAMILIES: dict[str, Family] = {family.model_type: family for family in (QWEN3,)}
+FAMILIES: dict[str, Family] = {
+    family.model_type: family for family in (QWEN2, QWEN3, GEMMA2, GEMMA3, LLAMA)
+}

@@ -1,10 +1,12 @@
-"""What a model family has to say about itself."""
+"""What a model family has to say about itself, and what most of them have in common."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from duomem_jax.models.config import ModelConfig
+from duomem_jax.errors import UserError
+from duomem_jax.models.config import ACTIVATIONS, ModelConfig
+from duomem_jax.models.rope import Rope
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,11 @@ class Weight:
 
 @dataclass(frozen=True)
 class Family:
-    """Readers and writers of one `model_type`."""
+    """Readers and writers of one `model_type`.
+
+    `from_hf` gets the config as transformers completes it: defaults filled in, old spellings
+    (`rope_scaling`, `sliding_window_pattern`) turned into today's.
+    """
 
     model_type: str
     from_hf: Callable[[dict[str, Any]], ModelConfig]
@@ -26,11 +32,118 @@ class Family:
     weights: Callable[[ModelConfig], list[Weight]]
 
 
-def projection(hf: str, *path: str) -> Weight:
-    """A bias-free linear layer of every decoder layer."""
-    return Weight(f"model.layers.{{l}}.{hf}.weight", ("layers", *path, "kernel"), transpose=True)
+def supported(hf: dict[str, Any], field: str, *values: Any) -> Any:
+    """The field's value.
+
+    Raises:
+        UserError: it is none of `values`.
+    """
+    if hf.get(field) not in values:
+        names = ", ".join(repr(v) for v in values)
+        raise UserError(f"config.json: field {field} is {hf.get(field)!r}; supported: {names}")
+    return hf.get(field)
 
 
-def norm(hf: str, *path: str) -> Weight:
-    """A norm of every decoder layer."""
-    return Weight(f"model.layers.{{l}}.{hf}.weight", ("layers", *path, "scale"))
+def common_config(hf: dict[str, Any], activation: str = "hidden_act") -> dict[str, Any]:
+    """The arguments of `ModelConfig` that every family spells alike; `rope` is not among them.
+
+    Args:
+        hf: a completed config.
+        activation: how the family calls that field.
+    """
+    heads = hf["num_attention_heads"]
+    return {
+        "family": hf["model_type"],
+        "vocab_size": hf["vocab_size"],
+        "d_model": hf["hidden_size"],
+        "n_layers": hf["num_hidden_layers"],
+        "n_heads": heads,
+        "n_kv_heads": hf["num_key_value_heads"],
+        "head_dim": hf.get("head_dim") or hf["hidden_size"] // heads,
+        "d_ff": hf["intermediate_size"],
+        "norm_eps": hf["rms_norm_eps"],
+        "tied": hf["tie_word_embeddings"],
+        "max_len": hf["max_position_embeddings"],
+        "activation": supported(hf, activation, *ACTIVATIONS),
+    }
+
+
+def read_rope(hf: dict[str, Any], layer_type: str = "") -> Rope:
+    """The rotation of a config, or of one of its kinds of layers."""
+    field, found = "rope_parameters", hf["rope_parameters"]
+    if layer_type:
+        field, found = f"{field}.{layer_type}", found[layer_type]
+    whole = {"original_max_position_embeddings": hf["max_position_embeddings"], **found}
+    return Rope.from_hf(whole, field)
+
+
+def sliding_layers(hf: dict[str, Any]) -> dict[str, Any]:
+    """`sliding` and `window` of `ModelConfig`, from `layer_types`."""
+    kinds = hf["layer_types"]
+    for kind in kinds:
+        if kind not in ("full_attention", "sliding_attention"):
+            raise UserError(
+                f"config.json: field layer_types has {kind!r}; supported: 'full_attention', "
+                "'sliding_attention'"
+            )
+    sliding = tuple(kind == "sliding_attention" for kind in kinds)
+    return {"sliding": sliding, "window": hf["sliding_window"]} if any(sliding) else {}
+
+
+def common_hf(c: ModelConfig, architecture: str, activation: str = "hidden_act") -> dict[str, Any]:
+    """The fields of config.json that every family spells alike."""
+    return {
+        "architectures": [architecture],
+        "model_type": c.family,
+        "vocab_size": c.vocab_size,
+        "hidden_size": c.d_model,
+        "num_hidden_layers": c.n_layers,
+        "num_attention_heads": c.n_heads,
+        "num_key_value_heads": c.n_kv_heads,
+        "head_dim": c.head_dim,
+        "intermediate_size": c.d_ff,
+        activation: c.activation,
+        "rope_parameters": c.rope.to_hf(),
+        "rms_norm_eps": c.norm_eps,
+        "tie_word_embeddings": c.tied,
+        "max_position_embeddings": c.max_len,
+        "attention_dropout": 0.0,
+    }
+
+
+def sliding_hf(c: ModelConfig) -> dict[str, Any]:
+    """The fields of config.json that say which layers slide."""
+    sliding = c.sliding or (False,) * c.n_layers
+    kinds = ["sliding_attention" if s else "full_attention" for s in sliding]
+    return {"layer_types": kinds, "sliding_window": c.window or None}
+
+
+def decoder_weights(c: ModelConfig) -> list[Weight]:
+    """The tensors of a decoder whose modules are named as Llama names them."""
+
+    def linear(block: str, names: Iterable[str]) -> list[Weight]:
+        hf = "model.layers.{{l}}.{}.{}.{}".format
+        out = [
+            Weight(hf(block, n, "weight"), ("layers", block, n, "kernel"), transpose=True)
+            for n in names
+        ]
+        biased = [n for n in names if c.attn_bias and n in ("q_proj", "k_proj", "v_proj")]
+        return out + [Weight(hf(block, n, "bias"), ("layers", block, n, "bias")) for n in biased]
+
+    def norm(*path: str) -> Weight:
+        return Weight(f"model.layers.{{l}}.{'.'.join(path)}.weight", ("layers", *path, "scale"))
+
+    norms = ["input_layernorm", "post_attention_layernorm"]
+    if c.post_norms:
+        norms += ["pre_feedforward_layernorm", "post_feedforward_layernorm"]
+    out = [
+        Weight("model.embed_tokens.weight", ("embedding",)),
+        Weight("model.norm.weight", ("norm", "scale")),
+        *(norm(name) for name in norms),
+        *(norm("self_attn", name) for name in ("q_norm", "k_norm") if c.qk_norm),
+        *linear("self_attn", ("q_proj", "k_proj", "v_proj", "o_proj")),
+        *linear("mlp", ("gate_proj", "up_proj", "down_proj")),
+    ]
+    if not c.tied:
+        out.append(Weight("lm_head.weight", ("head",), transpose=True))
+    return out

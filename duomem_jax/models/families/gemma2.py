@@ -1,0 +1,60 @@
+"""Gemma 2 (2B, 9B, 27B): soft caps, norms on both sides, every second layer slides."""
+
+from typing import Any
+
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.families.base import (
+    Family,
+    common_config,
+    common_hf,
+    decoder_weights,
+    read_rope,
+    sliding_hf,
+    sliding_layers,
+    supported,
+)
+
+ACTIVATION = "hidden_activation"  # how Gemma calls the field
+
+
+def gemma_config(hf: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `ModelConfig` that Gemma 2 and 3 share."""
+    supported(hf, "attention_bias", False)
+    supported(hf, "use_bidirectional_attention", None, False)
+    return {
+        **common_config(hf, ACTIVATION),
+        **sliding_layers(hf),
+        "query_scale": hf["query_pre_attn_scalar"] ** -0.5,
+        "unit_offset": True,
+        "post_norms": True,
+        "embed_scale": True,
+        "logit_softcap": hf["final_logit_softcapping"] or 0.0,
+    }
+
+
+def gemma_hf(c: ModelConfig, architecture: str) -> dict[str, Any]:
+    """The fields of config.json that Gemma 2 and 3 share."""
+    return {
+        **common_hf(c, architecture, ACTIVATION),
+        **sliding_hf(c),
+        "query_pre_attn_scalar": round(c.query_scale**-2),
+        "final_logit_softcapping": c.logit_softcap or None,
+        "attn_logit_softcapping": c.attn_softcap or None,
+        "attention_bias": False,
+    }
+
+
+def _from_hf(hf: dict[str, Any]) -> ModelConfig:
+    return ModelConfig(
+        **gemma_config(hf),
+        rope=read_rope(hf),
+        qk_norm=False,
+        attn_softcap=hf["attn_logit_softcapping"] or 0.0,
+    )
+
+
+def _to_hf(c: ModelConfig) -> dict[str, Any]:
+    return gemma_hf(c, "Gemma2ForCausalLM")
+
+
+GEMMA2 = Family("gemma2", _from_hf, _to_hf, decoder_weights)

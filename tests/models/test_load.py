@@ -1,0 +1,113 @@
+"""Weights straight onto their shards, in little memory, and quantised on the way."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from duomem_jax.config import MeshConfig
+from duomem_jax.errors import UserError
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.hf import save_pretrained
+from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.model import Model
+from duomem_jax.models.quantize import KINDS, as_kernel
+from duomem_jax.train.sharding import make_mesh, model_shardings
+
+CONFIG = ModelConfig("qwen2", 64, 64, 3, 4, 2, 16, 128, tied=False, qk_norm=False, attn_bias=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A model in three files, biases included."""
+    folder = tmp_path_factory.mktemp("model")
+    params = jax.jit(Model(CONFIG).init)(jax.random.key(0))
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda x: x + 0.05 * rng.normal(size=x.shape), params)
+    save_pretrained(folder, CONFIG, params)
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    for i in range(3):
+        part = {name: tensors[name] for name in sorted(tensors)[i::3]}
+        save_file(part, folder / f"model-{i + 1:05d}-of-00003.safetensors")
+    return folder
+
+
+def test_shards_hold_what_a_whole_load_gives(folder):
+    model = Model(CONFIG)
+    shardings = model_shardings(model, make_mesh(MeshConfig(1, 4, 2), 4))["params"]
+    config, params = load_pretrained(folder, shardings=shardings)
+    assert config == CONFIG
+    jax.tree.map(np.testing.assert_array_equal, params, load_pretrained(folder)[1])
+    assert all(jax.tree.leaves(jax.tree.map(lambda x, s: x.sharding == s, params, shardings)))
+    shard = params["layers"]["mlp"]["up_proj"]["kernel"].addressable_shards[0]
+    assert shard.data.shape == (3, 64 // 4, 128 // 2)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_quantised_kernels_are_near_and_small(folder, kind):
+    pytest.importorskip("qwix")
+    shardings = model_shardings(Model(CONFIG), make_mesh(MeshConfig(1, 2, 2), 4))["params"]
+    _, whole = load_pretrained(folder)
+    _, params = load_pretrained(folder, shardings=shardings, quantize=kind)
+    for block, name in (("self_attn", "q_proj"), ("mlp", "down_proj")):
+        small, exact = (p["layers"][block][name]["kernel"] for p in (params, whole))
+        error = np.abs(np.asarray(as_kernel(small, jnp.float32)) - exact)
+        step = np.abs(exact).max(axis=1, keepdims=True) / (127 if kind == "int8" else 3)
+        assert (error <= step).all()
+        assert small.qvalue.shape == exact.shape
+        assert small.qvalue.sharding == shardings["layers"][block][name]["kernel"]
+    inputs = np.arange(32)[None] * 7 % 64, np.arange(32)[None], np.ones((1, 32))
+    want, got = (np.asarray(jax.jit(Model(CONFIG).hidden)(p, *inputs)) for p in (whole, params))
+    assert np.abs(got - want).mean() < (0.02 if kind == "int8" else 0.25)
+
+
+def test_tensors_without_a_place_are_refused(folder, tmp_path):
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    save_file(
+        {"model.layers.0.mlp.gate_proj.bias": np.zeros(128, np.float32)}, tmp_path / "x.safetensors"
+    )
+    with pytest.raises(UserError, match=r"gate_proj\.bias has no place"):
+        load_pretrained(tmp_path)
+
+
+MEASURE = """
+import resource, sys
+import jax, jax.numpy as jnp
+from duomem_jax.models.load import load_pretrained
+import transformers, safetensors
+transformers.CONFIG_MAPPING["qwen3"]
+jnp.zeros(4).at[1].set(1.0).block_until_ready()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+config, params = load_pretrained(sys.argv[1])
+jax.block_until_ready(params)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.slow
+def test_loading_needs_room_for_the_model_and_one_file(tmp_path):
+    config = ModelConfig("qwen3", 8192, 512, 16, 8, 4, 64, 2048, tied=False)
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(
+        lambda x: rng.random(x.shape, np.float32), Model(config).shapes()["params"]
+    )
+    save_pretrained(tmp_path, config, params)
+    tensors = load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    total, files = sum(t.nbytes for t in tensors.values()), [{} for _ in range(4)]
+    for name in sorted(tensors, key=lambda n: -tensors[n].nbytes):
+        smallest = min(files, key=lambda f: sum(t.nbytes for t in f.values()))
+        smallest[name] = tensors[name]
+    for i, part in enumerate(files):
+        save_file(part, tmp_path / f"model-{i}.safetensors")
+    one_file = max((tmp_path / f"model-{i}.safetensors").stat().st_size for i in range(4))
+    out = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert int(out.stdout) < total + 1.2 * one_file
