@@ -119,6 +119,28 @@ def evaluate(
     print(report.read_text())
 
 
+def export(
+    out: Folder,
+    /,
+    adapter: str,
+    base: str = "",
+    merged: bool = False,
+    results: str = "",
+) -> None:
+    """Write an adapter with a model card, for PEFT; or merged into its base, for transformers.
+
+    Args:
+        out: folder to write.
+        adapter: folder `adapter` of a run of train.py.
+        base: the base model; empty: the one the adapter names.
+        merged: write the whole model instead of the adapter.
+        results: folder of results that the card quotes.
+    """
+    from duomem_jax.export import export as run_export
+
+    print(run_export(adapter, out, base=base, merged=merged, results=results))
+
+
 def compare(config: Config, /) -> None:
     """Run a whole experiment: play, remember, distil with several seeds, evaluate every arm.
 
@@ -149,6 +171,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "maintain": maintain,
     "examples": examples,
     "evaluate": evaluate,
+    "export": export,
     "compare": compare,
     "quickstart": quickstart,
 }
