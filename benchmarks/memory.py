@@ -6,6 +6,7 @@ Nothing is computed or allocated: the step is compiled for the shapes of the mod
 this machine's device. `temporaries` is what the step needs beside weights, adapter and optimizer.
 """
 
+import dataclasses
 import functools
 import json
 from typing import Literal
@@ -68,7 +69,7 @@ def main(
         dtype: of the weights and activations.
     """
     mesh = make_mesh(MeshConfig(data=1), 1)
-    shape = ModelConfig(**vars(SHAPES[model]) | {"dtype": dtype, "max_len": max(lengths)})
+    shape = dataclasses.replace(SHAPES[model], dtype=dtype, max_len=max(lengths))
     with use_mesh(mesh):
         for length in lengths:
             found = analyse(shape, length, remat, dtype)

@@ -8,6 +8,7 @@ peers (`pip install torch transformers peft trl`). The first losses must agree: 
 is computed. Times are processor seconds a step.
 """
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -15,10 +16,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+import jax
 import numpy as np
 import tyro
+from memory import SHAPES
 
-from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.model import Model
 
@@ -32,20 +34,13 @@ WAYS = {
 
 def random_model(folder: str, layers: int) -> None:
     """A model of Qwen2.5-0.5B's shape."""
-    config = ModelConfig(
-        *("qwen2", 151_936, 896, layers, 14, 2, 64, 4864),
-        qk_norm=False,
-        attn_bias=True,
-        max_len=32_768,
-    )
+    config = dataclasses.replace(SHAPES["qwen2.5-0.5b"], n_layers=layers, max_len=32_768)
     rng = np.random.default_rng(0)
     shapes = Model(config).shapes()["params"]
 
     def draw(path: tuple, x: object) -> np.ndarray:
         noise = 0.02 * rng.standard_normal(x.shape, np.float32)
         return noise + 1 if path[-1].key == "scale" else noise
-
-    import jax
 
     save_pretrained(folder, config, jax.tree_util.tree_map_with_path(draw, shapes))
 

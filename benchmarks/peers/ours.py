@@ -8,6 +8,7 @@ from measure import arguments, report, sequence
 from duomem_jax.config import MeshConfig, OptimizerConfig
 from duomem_jax.lora.config import LoraConfig
 from duomem_jax.lora.tree import init_lora
+from duomem_jax.models.hf import load_config
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.train.optimizer import make_optimizer
@@ -18,10 +19,9 @@ from duomem_jax.train.step import jit_step
 folder, length, steps, share = arguments()
 mesh = make_mesh(MeshConfig(data=1), 1)
 with use_mesh(mesh):
-    config, base = load_pretrained(folder)
-    model = Model(config, LoraConfig(rank=8, alpha=16.0))
+    model = Model(load_config(folder), LoraConfig(rank=8, alpha=16.0))
     shardings = model_shardings(model, mesh)
-    base = jax.device_put(base, shardings["params"])
+    config, base = load_pretrained(folder, shardings=shardings["params"])
     tx = make_optimizer(OptimizerConfig(learning_rate=1e-4), 100)
     lora = init_lora(model, jax.random.key(0))
     placed = state_shardings(tx, lora, shardings["lora"], mesh)

@@ -15,6 +15,8 @@ import jax.numpy as jnp
 from jax.lax import dynamic_slice_in_dim as take
 from jax.lax import dynamic_update_slice_in_dim as put
 
+from duomem_jax.models.layers import soft_cap
+
 CPU_BLOCK, ACCELERATOR_BLOCK = 64, 512  # tokens; on a CPU a block's scores stay in the cache
 MASKED = -1e30  # finite, so that a block with every key masked stays finite
 
@@ -30,11 +32,15 @@ class Scores(NamedTuple):
 
     def cap(self, s: jax.Array) -> jax.Array:
         """Scores as the softmax meets them."""
-        return self.softcap * jnp.tanh(s / self.softcap) if self.softcap else s
+        return soft_cap(s, self.softcap)
 
     def slope(self, capped: jax.Array) -> jax.Array | float:
         """Derivative of `cap` where it gave `capped`."""
         return 1 - (capped / self.softcap) ** 2 if self.softcap else 1.0
+
+    def sees(self, back: jax.Array) -> jax.Array:
+        """Whether a query sees the key that lies `back` tokens before it."""
+        return (back >= 0) & (back < self.window) if self.window else back >= 0
 
 
 def group_queries(q_BTNH: jax.Array, n_kv_heads: int, scale: float) -> jax.Array:
@@ -50,20 +56,19 @@ def ungroup(o_BKGTH: jax.Array) -> jax.Array:
     return o_BKGTH.transpose(0, 3, 1, 2, 4).reshape(B, T, K * G, H)
 
 
-def _first_block(segment_ids_BT: jax.Array, i: Any, C: int, window: int) -> jax.Array:
+def _first_block(how: Scores, segment_ids_BT: jax.Array, i: Any, C: int) -> jax.Array:
     """The first key block that any query of block `i` can see, over all rows."""
     starts_B1 = take(segment_ids_BT, i * C, 1, 1)
     first = jnp.min(jnp.argmax(segment_ids_BT == starts_B1, axis=1))
-    return (jnp.maximum(first, i * C - window + 1) if window else first) // C
+    return (jnp.maximum(first, i * C - how.window + 1) if how.window else first) // C
 
 
-def _sees(segment_ids_BT: jax.Array, i: Any, j: Any, C: int, window: int) -> jax.Array:
+def _sees(how: Scores, segment_ids_BT: jax.Array, i: Any, j: Any, C: int) -> jax.Array:
     """mask_BST of query block `i` and key block `j`: same segment, not later, not too early."""
     index_C = jnp.arange(C)
     back_ST = (i * C + index_C)[None, :] - (j * C + index_C)[:, None]
-    near_ST = (back_ST >= 0) & (back_ST < window) if window else back_ST >= 0
     queries, keys = (take(segment_ids_BT, n * C, C, 1) for n in (i, j))
-    return near_ST & (keys[:, :, None] == queries[:, None, :])
+    return how.sees(back_ST) & (keys[:, :, None] == queries[:, None, :])
 
 
 def _forward(how: Scores, C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
@@ -75,7 +80,7 @@ def _forward(how: Scores, C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
         def key_block(j, running):
             top, total, o = running
             k, v = take(k_BKTH, j * C, C, 2), take(v_BKTH, j * C, C, 2)
-            mask_BTS = _sees(segment_ids_BT, i, j, C, how.window).transpose(0, 2, 1)
+            mask_BTS = _sees(how, segment_ids_BT, i, j, C).transpose(0, 2, 1)
             s = how.cap(_einsum("bkgth,bksh->bkgts", q, k))
             s = jnp.where(mask_BTS[:, None, None], s, MASKED)
             new_top = jnp.maximum(top, s.max(-1))
@@ -85,7 +90,7 @@ def _forward(how: Scores, C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
 
         zero = jnp.zeros(q.shape[:-1], jnp.float32)
         start = zero + MASKED, zero, jnp.zeros(q.shape, jnp.float32)
-        first = _first_block(segment_ids_BT, i, C, how.window)
+        first = _first_block(how, segment_ids_BT, i, C)
         top, total, o = jax.lax.fori_loop(first, i + 1, key_block, start)
         o, lse = (o / total[..., None]).astype(v_BKTH.dtype), top + jnp.log(total)
         return put(done[0], o, i * C, 3), put(done[1], lse, i * C, 3)
@@ -109,7 +114,7 @@ def _backward(
         def key_block(j, running):
             dq_BKHGT, dk, dv = running
             k, v = take(k_BKTH, j * C, C, 2), take(v_BKTH, j * C, C, 2)
-            mask_BST = _sees(segment_ids_BT, i, j, C, how.window)
+            mask_BST = _sees(how, segment_ids_BT, i, j, C)
             s_BKSGT = how.cap(_einsum("bksh,bkgth->bksgt", k, q))
             p_BKSGT = jnp.where(mask_BST[:, None, :, None], jnp.exp(s_BKSGT - lse), 0.0)
             more_dv = _einsum("bksgt,bkgth->bksh", p_BKSGT.astype(dtype), do)
@@ -121,7 +126,7 @@ def _backward(
 
         B, K, G, _, H = q.shape
         start = jnp.zeros((B, K, H, G, C), jnp.float32), *done[1:]
-        first = _first_block(segment_ids_BT, i, C, how.window)
+        first = _first_block(how, segment_ids_BT, i, C)
         dq_BKHGT, dk, dv = jax.lax.fori_loop(first, i + 1, key_block, start)
         dq = dq_BKHGT.transpose(0, 1, 3, 4, 2).astype(dtype)
         return put(done[0], dq, i * C, 3), dk, dv

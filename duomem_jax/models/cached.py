@@ -33,9 +33,8 @@ def cached_attention(
     for start in range(0, T, BLOCK):
         q = q_BKGTH[..., start : start + BLOCK, :]
         back_BTS = positions_BT[:, start : start + BLOCK, None] - jnp.arange(S)
-        seen_BTS = (back_BTS >= 0) & (back_BTS < how.window) if how.window else back_BTS >= 0
         s_BKGTS = jnp.einsum("bkgth,bkhs->bkgts", q, k_BKHS, preferred_element_type=jnp.float32)
-        s_BKGTS = jnp.where(seen_BTS[:, None, None], how.cap(s_BKGTS), MASKED)
+        s_BKGTS = jnp.where(how.sees(back_BTS)[:, None, None], how.cap(s_BKGTS), MASKED)
         p_BKGTS = jax.nn.softmax(s_BKGTS)
         out.append(jnp.einsum("bkgts,bksh->bkgth", p_BKGTS.astype(v_BKSH.dtype), v_BKSH))
     return ungroup(jnp.concatenate(out, axis=3))

@@ -35,6 +35,11 @@ def _peft_uniform(key, shape, dtype=jnp.float32):
     return jax.random.uniform(key, shape, dtype, -limit, limit)
 
 
+def soft_cap(x, cap: float):
+    """c tanh(x / c), which stays within -c and c; a cap of 0 leaves `x` as it is."""
+    return cap * jnp.tanh(x / cap) if cap else x
+
+
 def matmul(x_BTD, w_DF):
     """x @ w over flattened tokens: the gradient of `w` is then one plain matrix product."""
     D, F = w_DF.shape

@@ -11,6 +11,7 @@ from flax import linen as nn
 from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.config import DTYPES, ModelConfig
 from duomem_jax.models.decoder import Decoder
+from duomem_jax.models.layers import soft_cap
 
 
 @dataclass(frozen=True)
@@ -81,11 +82,10 @@ class Model:
     def head(self, base) -> Callable[[jax.Array], jax.Array]:
         """The function from x_...D after the final norm to logits_...V, float32."""
         kernel_DV = base["embedding"].T if self.config.tied else base["head"]
-        cap = self.config.logit_softcap
 
         def logits(x: jax.Array) -> jax.Array:
             y = jnp.dot(x, kernel_DV.astype(x.dtype), preferred_element_type=jnp.float32)
-            return cap * jnp.tanh(y / cap) if cap else y
+            return soft_cap(y, self.config.logit_softcap)
 
         return logits
 

@@ -14,22 +14,23 @@ from duomem_jax.models.families.base import (
 )
 
 
+def qwen_config(hf: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `ModelConfig` that Qwen2 and Qwen3 share."""
+    return {**common_config(hf), **sliding_layers(hf), "rope": read_rope(hf)}
+
+
+def qwen_hf(c: ModelConfig, architecture: str) -> dict[str, Any]:
+    """The fields of config.json that Qwen2 and Qwen3 share."""
+    sliding = {**sliding_hf(c), "use_sliding_window": any(c.sliding)}
+    return {**common_hf(c, architecture), **sliding}
+
+
 def _from_hf(hf: dict[str, Any]) -> ModelConfig:
-    return ModelConfig(
-        **common_config(hf),
-        rope=read_rope(hf),
-        qk_norm=False,
-        attn_bias=True,
-        **sliding_layers(hf),
-    )
+    return ModelConfig(**qwen_config(hf), qk_norm=False, attn_bias=True)
 
 
 def _to_hf(c: ModelConfig) -> dict[str, Any]:
-    return {
-        **common_hf(c, "Qwen2ForCausalLM"),
-        **sliding_hf(c),
-        "use_sliding_window": any(c.sliding),
-    }
+    return qwen_hf(c, "Qwen2ForCausalLM")
 
 
 QWEN2 = Family("qwen2", _from_hf, _to_hf, decoder_weights)

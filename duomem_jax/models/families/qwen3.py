@@ -3,30 +3,17 @@
 from typing import Any
 
 from duomem_jax.models.config import ModelConfig
-from duomem_jax.models.families.base import (
-    Family,
-    common_config,
-    common_hf,
-    decoder_weights,
-    read_rope,
-    sliding_hf,
-    sliding_layers,
-    supported,
-)
+from duomem_jax.models.families.base import Family, decoder_weights, supported
+from duomem_jax.models.families.qwen2 import qwen_config, qwen_hf
 
 
 def _from_hf(hf: dict[str, Any]) -> ModelConfig:
     supported(hf, "attention_bias", False)
-    return ModelConfig(**common_config(hf), rope=read_rope(hf), **sliding_layers(hf))
+    return ModelConfig(**qwen_config(hf))
 
 
 def _to_hf(c: ModelConfig) -> dict[str, Any]:
-    return {
-        **common_hf(c, "Qwen3ForCausalLM"),
-        **sliding_hf(c),
-        "use_sliding_window": any(c.sliding),
-        "attention_bias": False,
-    }
+    return {**qwen_hf(c, "Qwen3ForCausalLM"), "attention_bias": False}
 
 
 QWEN3 = Family("qwen3", _from_hf, _to_hf, decoder_weights)
