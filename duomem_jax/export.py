@@ -8,7 +8,7 @@ from typing import Any
 from duomem_jax.errors import UserError
 from duomem_jax.evals.results import collect_results
 from duomem_jax.evals.summary import summarize
-from duomem_jax.io import atomic_dir, atomic_write_text
+from duomem_jax.io import atomic_dir, atomic_write_text, read_json
 from duomem_jax.locate import model_path
 from duomem_jax.lora.peft import NOTES, load_adapter
 from duomem_jax.lora.tree import merge
@@ -34,7 +34,11 @@ def export(
     Raises:
         UserError: not an adapter of ours, or not of that base.
     """
-    notes = read_notes(Path(adapter))
+    notes = read_json(
+        Path(adapter) / NOTES,
+        missing="give the folder `adapter` of a run of train.py",
+        damaged="train again",
+    )
     try:
         text = card(notes, Path(out).name, Path(adapter), merged, results)
     except KeyError as e:
@@ -48,22 +52,6 @@ def export(
                     shutil.copyfile(file, tmp / file.name)
         atomic_write_text(tmp / "README.md", text)
     return Path(out)
-
-
-def read_notes(adapter: Path) -> dict[str, Any]:
-    """What `train.py` noted about an adapter.
-
-    Raises:
-        UserError: there are no notes.
-    """
-    try:
-        return json.loads((adapter / NOTES).read_text())
-    except FileNotFoundError:
-        raise UserError(
-            f"{adapter / NOTES}: no such file; give the folder `adapter` of a run of train.py"
-        ) from None
-    except ValueError as e:
-        raise UserError(f"{adapter / NOTES}: not valid JSON ({e}); train again") from None
 
 
 def _write_merged(base: str, adapter: str, folder: Path) -> None:

@@ -2,11 +2,13 @@
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from duomem_jax.errors import UserError
 
@@ -84,3 +86,17 @@ def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(tmp, ignore_errors=True)
             raise
+
+
+def read_json(path: Path, *, missing: str, damaged: str) -> dict[str, Any]:
+    """The JSON object in a file; the arguments are the remedies.
+
+    Raises:
+        UserError: no such file, or it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; {missing}") from None
+    except ValueError as e:
+        raise UserError(f"{path}: not valid JSON ({e}); {damaged}") from None

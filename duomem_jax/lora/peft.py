@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from duomem_jax.errors import UserError
-from duomem_jax.io import atomic_dir
+from duomem_jax.io import atomic_dir, read_json
 from duomem_jax.lora.config import ALL, LoraConfig
 
 PREFIX = "base_model.model.model.layers"
@@ -84,13 +84,10 @@ def read_adapter_config(folder: str | os.PathLike) -> LoraConfig:
         UserError: not a plain LoRA adapter.
     """
     path = Path(folder) / "adapter_config.json"
-    try:
-        raw = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; give the folder of a PEFT adapter") from None
-    except ValueError as e:
-        raise UserError(f"{path}: not valid JSON ({e}); export the adapter again") from None
-    targets = raw.get("target_modules")
+    raw = read_json(
+        path, missing="give the folder of a PEFT adapter", damaged="export the adapter again"
+    )
+    targets: Any = raw.get("target_modules")
     targets = [ALL] if targets == ALL else targets
     refused = {
         "peft_type": raw.get("peft_type") != "LORA",

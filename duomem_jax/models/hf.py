@@ -12,20 +12,11 @@ import ml_dtypes
 import numpy as np
 
 from duomem_jax.errors import UserError
-from duomem_jax.io import atomic_write_bytes, atomic_write_text
+from duomem_jax.io import atomic_write_bytes, atomic_write_text, read_json
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.families import FAMILIES
 
 _NUMPY = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; give the folder of a Hugging Face model") from None
-    except ValueError as e:
-        raise UserError(f"{path}: not valid JSON ({e}); download the model again") from None
 
 
 def load_config(folder: str | os.PathLike, dtype: str = "float32") -> ModelConfig:
@@ -35,7 +26,9 @@ def load_config(folder: str | os.PathLike, dtype: str = "float32") -> ModelConfi
         UserError: no config.json, an unknown family, a missing or unsupported field.
     """
     path = Path(folder) / "config.json"
-    hf = _read_json(path)
+    hf = read_json(
+        path, missing="give the folder of a Hugging Face model", damaged="download the model again"
+    )
     family = FAMILIES.get(hf.get("model_type", ""))
     if family is None:
         raise UserError(
