@@ -1,12 +1,17 @@
-"""Head and loss over a few tokens at a time, so that [B, T, V] logits never exist."""
+"""Head and loss over a few tokens at a time, so that [B, T, V] logits never exist.
 
+The gradient is made in the forward pass, beside the loss: a chunk's logits are then computed once
+instead of twice, and between the passes no more is kept than one gradient per hidden state.
+"""
+
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-LOGITS = 2**24  # most float32 logits alive at once, unless MIN_CHUNK needs more
+LOGITS = 2**25  # most float32 logits alive at once, unless MIN_CHUNK needs more
 MIN_CHUNK, MAX_CHUNK = 16, 128  # tokens of each row
 
 Head = Callable[[jax.Array], jax.Array]  # x_...D -> logits_...V float32
@@ -14,7 +19,8 @@ Head = Callable[[jax.Array], jax.Array]  # x_...D -> logits_...V float32
 
 def chunk_length(B: int, T: int, V: int) -> int:
     """Tokens of each row whose logits are computed together."""
-    return min(T, max(MIN_CHUNK, min(MAX_CHUNK, LOGITS // (B * V))))
+    most = max(MIN_CHUNK, min(MAX_CHUNK, LOGITS // (B * V)))
+    return -(-T // -(-T // most))  # as few chunks as that allows, of equal length
 
 
 def sum_over_tokens(
@@ -26,15 +32,15 @@ def sum_over_tokens(
 ) -> tuple[jax.Array, jax.Array]:
     """Sum a per-token loss over the tokens with mask 1; others never meet the head.
 
-    Tokens with loss are gathered to the front of their row, then chunks of them go through
-    head and loss under remat; a chunk without any is skipped.
+    Tokens with loss are gathered to the front of their row, then go through head and loss chunk
+    by chunk; a chunk without any is skipped.
 
     Args:
         token_loss: (logits_BCV float32, targets of those tokens) -> loss_BC float32.
         x_BTD: final hidden states.
-        head: from x_BCD to logits_BCV.
+        head: from x_BCD to logits_BCV; what it captures may be differentiated.
         mask_BT: 0 or 1.
-        targets: a tree of arrays [B,T,...].
+        targets: a tree of arrays [B,T,...], taken as constants.
 
     Returns:
         (loss_sum, weight): float32 scalars; weight counts the masked tokens.
@@ -53,12 +59,57 @@ def sum_over_tokens(
     def chunk_sum(x_BCD, mask_BC, targets):
         return jnp.sum(jnp.where(mask_BC, token_loss(head(x_BCD), targets), 0.0))
 
-    @jax.checkpoint  # around the cond: inside, the head would be kept once for every chunk
-    def body(total, chunk):
-        _, mask_BC, _ = chunk
-        loss = jax.lax.cond(mask_BC.any(), chunk_sum, lambda *_: jnp.float32(0), *chunk)
-        return total + loss, None
+    xs = chunks(x_BTD), chunks(mask_BT), jax.tree.map(chunks, targets)
+    first = jax.tree.map(lambda y: y[0], xs)
+    chunk_sum, captured = jax.closure_convert(chunk_sum, *first)
+    return _sum(chunk_sum, *xs, captured), jnp.sum(mask_BT, dtype=jnp.float32)
 
-    xs = (chunks(x_BTD), chunks(mask_BT), jax.tree.map(chunks, targets))
-    loss_sum, _ = jax.lax.scan(body, jnp.float32(0), xs)
-    return loss_sum, jnp.sum(mask_BT, dtype=jnp.float32)
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _sum(chunk_sum, x_nBCD, mask_nBC, targets, captured):
+    """Sum of chunk_sum(x, mask, targets, *captured) over n chunks."""
+
+    def body(total, chunk):
+        live = functools.partial(chunk_sum, *chunk, *captured)
+        return total + jax.lax.cond(chunk[1].any(), live, lambda: jnp.float32(0)), None
+
+    return jax.lax.scan(body, jnp.float32(0), (x_nBCD, mask_nBC, targets))[0]
+
+
+def _sum_fwd(chunk_sum, *primals):
+    """The sum, and its gradients by x and by what of `captured` is differentiated."""
+    x_nBCD, mask_nBC, targets, captured = jax.tree.map(lambda p: p.value, primals)
+    trained = [p.perturbed for p in primals[3]]
+
+    def body(carry, chunk):
+        total, grads = carry
+        x_BCD, mask_BC, targets = chunk
+
+        def loss_of(x_BCD, weights):
+            weights = iter(weights)
+            every = [next(weights) if t else w for t, w in zip(trained, captured, strict=True)]
+            return chunk_sum(x_BCD, mask_BC, targets, *every)
+
+        def live():
+            loss, (dx_BCD, more) = jax.value_and_grad(loss_of, (0, 1))(x_BCD, learnt)
+            return total + loss, jax.tree.map(jnp.add, grads, more), dx_BCD
+
+        total, grads, dx_BCD = jax.lax.cond(
+            mask_BC.any(), live, lambda: (total, grads, jnp.zeros_like(x_BCD))
+        )
+        return (total, grads), dx_BCD
+
+    learnt = [w for t, w in zip(trained, captured, strict=True) if t]
+    start = jnp.float32(0), jax.tree.map(jnp.zeros_like, learnt)
+    (total, grads), dx_nBCD = jax.lax.scan(body, start, (x_nBCD, mask_nBC, targets))
+    filled = iter(grads)
+    return total, (dx_nBCD, [next(filled) if t else None for t in trained])
+
+
+def _sum_bwd(chunk_sum, residuals, g):
+    del chunk_sum
+    dx_nBCD, grads = jax.tree.map(lambda y: (g * y).astype(y.dtype), residuals)
+    return dx_nBCD, None, None, grads
+
+
+_sum.defvjp(_sum_fwd, _sum_bwd, symbolic_zeros=True)

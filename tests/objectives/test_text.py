@@ -74,9 +74,10 @@ def test_keeps_no_copies_of_the_head():
 
 
 def test_chunks_stay_useful_for_large_vocabularies_and_batches():
-    assert chunked.chunk_length(1, 2048, 151_936) == 110
+    assert chunked.chunk_length(1, 512, 151_936) == 128
     assert chunked.chunk_length(64, 2048, 151_936) == chunked.MIN_CHUNK
     assert chunked.chunk_length(16, 1024, 800) == chunked.MAX_CHUNK
+    assert chunked.chunk_length(1, 130, 800) == 65
     assert chunked.chunk_length(2, 8, 800) == 8
 
 
