@@ -19,6 +19,7 @@ from duomem_jax.errors import UserError
 from duomem_jax.lora.config import LoraConfig
 
 T = TypeVar("T")
+Quantize = Literal["", "int8", "nf4"]  # names of models/quantize.KINDS, which this need not import
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class TrainConfig:
     global_batch: int = 16  # packed rows a step, over all hosts
     seed: int = 0
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the compute; trained trees are float32
-    quantize: Literal["", "int8", "int4", "nf4"] = ""  # kernels of the frozen base (QLoRA)
+    quantize: Quantize = ""  # kernels of the frozen base (QLoRA)
     remat: bool = False  # recompute each layer in the backward pass; for large models
     checkpoint_every: int = 200
     log_every: int = 10

@@ -19,6 +19,7 @@ import numpy as np
 
 from duomem_jax.decode.steps import compile_part
 from duomem_jax.models.config import DTYPES
+from duomem_jax.models.decoder import unstack
 from duomem_jax.models.model import Model
 
 # (rows, tokens) of one call. On a CPU few rows keep their keys in a core's cache and short chunks
@@ -71,14 +72,14 @@ class Generator:
         self.slots, self.max_len, self.max_new = slots, max_len, max_new
         self.compile_seconds = 0.0
         self._model, self._eos = model, eos_id
-        self._weights = jax.tree.map(jnp.asarray, (base, lora))  # once, not at every call
+        trees = unstack(base), lora and unstack(lora)
+        self._weights = jax.tree.map(jnp.asarray, trees)  # once, not at every call
         self._temperature = temperature
         call = CPU_CALL if jax.default_backend() == "cpu" else ACCELERATOR_CALL
         self._group, self._chunk = min(group or call[0], slots), chunk or call[1]
-        cache = model.init_cache(slots, max_len)
-        self._cache = {"k": cache["k"], "v": cache["v"]}  # the lengths are kept on the host
+        self._cache = model.init_cache(slots, max_len)["layers"]  # lengths are kept on the host
         self._length = np.zeros(slots, np.int32)
-        stacked = any(leaf.ndim == 4 for leaf in jax.tree.leaves(lora))
+        stacked = any(leaf.ndim == 3 for leaf in jax.tree.leaves(self._weights[1]))
         self._adapter = np.zeros(slots, np.int32) if stacked else None
         self._open = np.zeros(slots, bool)  # the last reply's end token is not in the cache
         self._noise_S2 = np.zeros((slots, 2), np.uint32)  # seed, turn

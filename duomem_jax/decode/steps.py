@@ -13,7 +13,11 @@ import jax.numpy as jnp
 
 from duomem_jax.models.model import Model
 
-Cache = dict[str, jax.Array]
+# XLA's own products: a few rows times a kernel run at about half the speed in its library YNNPACK,
+# which it takes for them on a CPU unless told otherwise (benchmarks/decode.py).
+ON_CPU: dict[str, str | bool] = {"xla_cpu_experimental_ynn_fusion_type": ""}
+
+Cache = tuple[tuple[jax.Array, jax.Array], ...]  # "layers" of `Model.init_cache`
 
 
 def read(
@@ -45,11 +49,13 @@ def read(
     Returns:
         The cache, and x_SD with the last hidden state of these rows replaced.
     """
-    part = _gather(cache, slots_R, keys) | {"length": length_R}
+    part = {"layers": _gather(cache, slots_R, keys), "length": length_R}
     base, lora = weights
     x_RTD, part = model.extend(base, part, tokens_RT, n_new_R, lora, adapter_R)
     last_RD = x_RTD[jnp.arange(len(slots_R)), n_new_R - 1]
-    return _scatter(cache, slots_R, keys, part), x_SD.at[slots_R].set(last_RD, mode="drop")
+    return _scatter(cache, slots_R, keys, part["layers"]), x_SD.at[slots_R].set(
+        last_RD, mode="drop"
+    )
 
 
 def write(
@@ -107,12 +113,12 @@ def write(
         x_R1D, part = model.extend(base, part, token_R[:, None], n_new_R, lora, adapter_R)
         return keep(i + 1, choose(i + 1, x_R1D[:, 0]), active_R, tokens_RT), part
 
-    part = _gather(cache, slots_R, keys) | {"length": length_R}
+    part = {"layers": _gather(cache, slots_R, keys), "length": length_R}
     tokens_RT = jnp.full((len(slots_R), max_new), eos_id, jnp.int32)
     first_R = choose(0, x_SD.at[slots_R].get(mode="clip"))
     state = keep(jnp.int32(0), first_R, slots_R < len(x_SD), tokens_RT), part
     (*_, tokens_RT), part = jax.lax.while_loop(lambda s: s[0][2].any(), step, state)
-    return _scatter(cache, slots_R, keys, part), tokens_RT
+    return _scatter(cache, slots_R, keys, part["layers"]), tokens_RT
 
 
 def compile_part(name: str, fixed: tuple, args: tuple) -> Any:
@@ -131,7 +137,8 @@ def compile_part(name: str, fixed: tuple, args: tuple) -> Any:
 def _compile(name: str, fixed: tuple, tree: Any, shapes: tuple) -> Any:
     part, donated = (read, (1, 2)) if name == "read" else (write, (1,))
     jitted = jax.jit(functools.partial(part, *fixed), donate_argnums=donated)
-    return jitted.lower(*jax.tree.unflatten(tree, shapes)).compile()
+    options = ON_CPU if jax.default_backend() == "cpu" else None
+    return jitted.lower(*jax.tree.unflatten(tree, shapes)).compile(options)
 
 
 def _shape(x: Any) -> jax.ShapeDtypeStruct:
@@ -140,19 +147,22 @@ def _shape(x: Any) -> jax.ShapeDtypeStruct:
 
 
 def _gather(cache: Cache, slots_R, keys: int) -> Cache:
-    places = _places(slots_R, keys)
-    return {name: x.at[places[name]].get(mode="clip") for name, x in cache.items()}
+    at_k, at_v = _places(slots_R, keys)
+    return tuple((k.at[at_k].get(mode="clip"), v.at[at_v].get(mode="clip")) for k, v in cache)
 
 
 def _scatter(cache: Cache, slots_R, keys: int, part: Cache) -> Cache:
-    places = _places(slots_R, keys)
-    return {name: x.at[places[name]].set(part[name], mode="drop") for name, x in cache.items()}
+    at_k, at_v = _places(slots_R, keys)
+    return tuple(
+        (k.at[at_k].set(new_k, mode="drop"), v.at[at_v].set(new_v, mode="drop"))
+        for (k, v), (new_k, new_v) in zip(cache, part, strict=True)
+    )
 
 
-def _places(slots_R, keys: int) -> dict[str, tuple]:
-    """Where the first `keys` tokens of some rows lie in keys [L,B,K,H,S] and values [L,B,K,S,H]."""
+def _places(slots_R, keys: int) -> tuple[tuple, tuple]:
+    """Where the first `keys` tokens of some rows lie in k_BKHS and in v_BKSH."""
     every, first = slice(None), slice(keys)
-    return {"k": (every, slots_R, every, every, first), "v": (every, slots_R, every, first)}
+    return (slots_R, every, every, first), (slots_R, every, first)
 
 
 def _sample(logits_V, noise_2, i):

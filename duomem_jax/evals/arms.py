@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from duomem_jax.agents.lm import LMPolicy
 from duomem_jax.agents.policy import EachAlone, Policy
+from duomem_jax.config import Quantize
 from duomem_jax.data.manifest import content_hash, file_sha256
 from duomem_jax.data.tokens import chat_tokens, load_tokenizer
 from duomem_jax.decode.generator import Generator
@@ -37,7 +38,7 @@ class Arm:
     max_new: int = 128  # tokens a reply may have
     temperature: float = 0.0  # 0: the likeliest token
     dtype: Literal["float32", "bfloat16"] = "float32"
-    quantize: Literal["", "int8", "int4", "nf4"] = ""  # the model's kernels
+    quantize: Quantize = ""  # the model's kernels
 
 
 def located(arm: Arm) -> Arm:
@@ -64,7 +65,7 @@ def load_policy(arm: Arm, *, slots: int) -> Policy:
     if arm.max_new < 2:
         raise UserError(f"arm {arm.name}: max_new is {arm.max_new}; a reply needs at least 2")
     tokenizer = load_tokenizer(arm.model)
-    config, base = load_pretrained(arm.model, arm.dtype, quantize=arm.quantize)
+    config, base = load_pretrained(arm.model, arm.dtype, quantize=arm.quantize, apart=True)
     model, lora = Model(config), None
     if arm.adapter:
         lora, lora_config = load_adapter(arm.adapter, model, fingerprint(arm.model))

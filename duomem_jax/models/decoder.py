@@ -5,9 +5,13 @@ the layers stacked on a leading axis L:
 
     params: embedding [V,D], layers/self_attn/q_proj/kernel [L,D,N*H], ..., norm/scale [D]
     lora:   layers/self_attn/q_proj/{a [L,D,R], b [L,R,N*H]}, ...
+
+Training scans over that axis. With a cache each layer has trees of its own (`layers_0`, ...,
+see `unstack`): a scan would copy every kernel, and every layer's keys and values, at every token.
 """
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -36,20 +40,24 @@ class Context(NamedTuple):
     adapter: Any = None  # int32 [B], which of several stacked adapters a row uses
 
 
-class LayerInput(NamedTuple):
-    """What tells one layer from another, scanned over."""
-
-    index: Any  # int32
-    sliding: Any  # bool
+def unstack(tree: Any) -> Any:
+    """A tree of parameters or adapters with each layer apart; such a tree stays as it is."""
+    if "layers" not in tree:
+        return tree
+    stacks = tree["layers"]
+    rest = {name: child for name, child in tree.items() if name != "layers"}
+    n_layers = len(jax.tree.leaves(stacks)[0])
+    apart = (jax.tree.map(operator.itemgetter(i), stacks) for i in range(n_layers))
+    return rest | {f"layers_{i}": layer for i, layer in enumerate(apart)}
 
 
 def attend(config: ModelConfig, sliding: Any, attention: Callable[[Scores], Any]) -> Any:
-    """`attention` with the scores of a layer; both kinds are compiled where a model has both."""
+    """`attention` with the scores of a layer; a scan compiles both kinds where a model has both."""
     c = config
     scores = Scores(c.query_scale or c.head_dim**-0.5, c.attn_softcap)
-    if not any(c.sliding):
-        return attention(scores)
     near = scores._replace(window=c.window)
+    if isinstance(sliding, bool) or not any(c.sliding):
+        return attention(near if any(c.sliding) and sliding else scores)
     return jax.lax.cond(sliding, lambda: attention(near), lambda: attention(scores))
 
 
@@ -60,8 +68,8 @@ class Attention(nn.Module):
     lora: LoraConfig | None
 
     @nn.compact
-    def __call__(self, x_BTD, context: Context, cache, layer: LayerInput):
-        """Return (o_BTD, cache); `cache` is None or the whole one (`Model.init_cache`)."""
+    def __call__(self, x_BTD, context: Context, cache, sliding):
+        """Return (o_BTD, cache); `cache` is None or this layer's (k_BKHS, v_BKSH)."""
         c = self.config
         q_BTNH = self._heads("q_proj", c.n_heads)(x_BTD, context.adapter)
         k_BTKH = self._heads("k_proj", c.n_kv_heads)(x_BTD, context.adapter)
@@ -71,26 +79,25 @@ class Attention(nn.Module):
             k_BTKH = RMSNorm(c.norm_eps, c.unit_offset, name="k_norm")(k_BTKH)
         rope = context.rope
         if c.local_rope is not None:
-            pick = functools.partial(jnp.where, layer.sliding)
+            pick = functools.partial(jnp.where, sliding)
             rope = jax.tree.map(pick, context.local_rope, context.rope)
         q_BTNH, k_BTKH = (rotate(x, *rope) for x in (q_BTNH, k_BTKH))
         if cache is None:
             seg = context.segment_ids
             o_BTNH = attend(
-                c, layer.sliding, lambda how: packed_attention(how, q_BTNH, k_BTKH, v_BTKH, seg)
+                c, sliding, lambda how: packed_attention(how, q_BTNH, k_BTKH, v_BTKH, seg)
             )
         else:
-            rows_B1 = jnp.arange(x_BTD.shape[0])[:, None]
-            where_k = layer.index, rows_B1, slice(None), slice(None), context.write
-            where_v = layer.index, rows_B1, slice(None), context.write
-            cache = {
-                name: cache[name].at[where].set(new.astype(cache[name].dtype), mode="drop")
-                for name, where, new in (("k", where_k, k_BTKH), ("v", where_v, v_BTKH))
-            }
-            k_BKHS, v_BKSH = (cache[name][layer.index].astype(x_BTD.dtype) for name in ("k", "v"))
-            at = context.positions
+            at, rows_B1, every = context.write, jnp.arange(x_BTD.shape[0])[:, None], slice(None)
+            places = (rows_B1, every, every, at), (rows_B1, every, at)
+            cache = tuple(
+                held.at[place].set(new.astype(held.dtype), mode="drop")
+                for held, place, new in zip(cache, places, (k_BTKH, v_BTKH), strict=True)
+            )
+            k_BKHS, v_BKSH = (held.astype(x_BTD.dtype) for held in cache)
+            positions = context.positions
             o_BTNH = attend(
-                c, layer.sliding, lambda how: cached_attention(how, q_BTNH, k_BKHS, v_BKSH, at)
+                c, sliding, lambda how: cached_attention(how, q_BTNH, k_BKHS, v_BKSH, positions)
             )
         o_BTE = o_BTNH.reshape(*x_BTD.shape[:2], -1)
         out = Projection(c.d_model, ("heads", "embed"), self.lora, name="o_proj")
@@ -135,15 +142,15 @@ class Layer(nn.Module):
     lora: LoraConfig | None
 
     @nn.compact
-    def __call__(self, carry, context: Context, layer: LayerInput):
-        """Return ((x_BTD, cache), None)."""
-        c, (x_BTD, cache) = self.config, carry
+    def __call__(self, x_BTD, context: Context, sliding, cache=None):
+        """Return (x_BTD, cache of this layer)."""
+        c = self.config
 
         def norm(name: str, x_BTD):
             return RMSNorm(c.norm_eps, c.unit_offset, name=name)(x_BTD)
 
         h_BTD = norm("input_layernorm", x_BTD)
-        h_BTD, cache = Attention(c, self.lora, name="self_attn")(h_BTD, context, cache, layer)
+        h_BTD, cache = Attention(c, self.lora, name="self_attn")(h_BTD, context, cache, sliding)
         if c.post_norms:
             h_BTD = norm("post_attention_layernorm", h_BTD)
         x_BTD = nn.with_logical_constraint(x_BTD + h_BTD, ACTIVATION)
@@ -151,7 +158,7 @@ class Layer(nn.Module):
         h_BTD = GatedMlp(c, self.lora, name="mlp")(norm(before, x_BTD), context.adapter)
         if c.post_norms:
             h_BTD = norm("post_feedforward_layernorm", h_BTD)
-        return (nn.with_logical_constraint(x_BTD + h_BTD, ACTIVATION), cache), None
+        return nn.with_logical_constraint(x_BTD + h_BTD, ACTIVATION), cache
 
 
 class Decoder(nn.Module):
@@ -171,7 +178,7 @@ class Decoder(nn.Module):
         write_BT=None,
         adapter_B=None,
     ):
-        """Return (x_BTD after the final norm, cache)."""
+        """Return (x_BTD after the final norm, cache): one pair of arrays a layer, or None."""
         c = self.config
         part: Any = nn.with_logical_partitioning
         init = nn.initializers.normal(0.02)
@@ -191,15 +198,21 @@ class Decoder(nn.Module):
             r and rope_tables(positions_BT, r, c.head_dim) for r in (c.rope, c.local_rope)
         )
         context = Context(rope, local_rope, positions_BT, segment_ids_BT, write_BT, adapter_B)
-        layers = nn.scan(
-            nn.remat(Layer, prevent_cse=False) if self.remat else Layer,
-            variable_axes={"params": 0, "lora": 0},
-            split_rngs={"params": True, "lora": True, "dropout": True},
-            in_axes=(nn.broadcast, 0),
-            length=c.n_layers,
-            metadata_params={nn.PARTITION_NAME: "layers"},
-        )(c, self.lora, name="layers")
-        sliding = jnp.array(c.sliding or (False,) * c.n_layers)
-        inputs = LayerInput(jnp.arange(c.n_layers), sliding)
-        (x_BTD, cache), _ = layers((x_BTD, cache), context, inputs)
+        sliding = c.sliding or (False,) * c.n_layers
+        if cache is None:
+            layers = nn.scan(
+                nn.remat(Layer, prevent_cse=False) if self.remat else Layer,
+                variable_axes={"params": 0, "lora": 0},
+                split_rngs={"params": True, "lora": True, "dropout": True},
+                in_axes=(nn.broadcast, 0),
+                length=c.n_layers,
+                metadata_params={nn.PARTITION_NAME: "layers"},
+            )(c, self.lora, name="layers")
+            x_BTD, _ = layers(x_BTD, context, jnp.array(sliding))
+        else:
+            held = list(cache)
+            for i in range(c.n_layers):
+                layer = Layer(c, self.lora, name=f"layers_{i}")
+                x_BTD, held[i] = layer(x_BTD, context, sliding[i], held[i])
+            cache = tuple(held)
         return RMSNorm(c.norm_eps, c.unit_offset, name="norm")(x_BTD), cache

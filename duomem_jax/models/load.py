@@ -17,11 +17,12 @@ from jax.sharding import NamedSharding, PartitionSpec, Sharding, SingleDeviceSha
 
 from duomem_jax.errors import UserError
 from duomem_jax.models.config import DTYPES, ModelConfig
+from duomem_jax.models.decoder import unstack
 from duomem_jax.models.families import FAMILIES
 from duomem_jax.models.families.base import Weight
 from duomem_jax.models.hf import load_config
 from duomem_jax.models.model import Model
-from duomem_jax.models.quantize import place
+from duomem_jax.models.quantize import place as placed
 from duomem_jax.models.quantize import quantize as quantized
 
 # Tensors that some checkpoints hold beyond what we read: a tied head is stored twice.
@@ -33,6 +34,8 @@ def load_pretrained(
     dtype: str = "float32",
     shardings: Any = None,
     quantize: str = "",
+    *,
+    apart: bool = False,
 ) -> tuple[ModelConfig, dict[str, Any]]:
     """Read a Hugging Face folder.
 
@@ -42,16 +45,17 @@ def load_pretrained(
         shardings: a tree like the parameters (`train.sharding.model_shardings`), or None for
             the default device.
         quantize: a name in `quantize.KINDS`: the layers' kernels become QArrays as they come in.
+        apart: as `Model.extend` wants them (`decoder.unstack`), not as training does.
 
     Returns:
-        (config, params): arrays in `dtype`, the layers stacked on the first axis.
+        (config, params): arrays in `dtype`, the layers stacked on the first axis, or apart.
 
     Raises:
         UserError: a missing or damaged file, an unsupported model.
     """
     folder, config = Path(folder), load_config(folder, dtype)
-    params = _empty(config, shardings, quantize)
-    places = dict(_places(config))
+    params = _empty(config, shardings, quantize, apart)
+    places = dict(_places(config, apart))
     for file in _files(folder):
         _read_file(file, places, params, quantize)
     if places:
@@ -59,19 +63,20 @@ def load_pretrained(
     return config, params
 
 
-def _empty(config: ModelConfig, shardings: Any, kind: str) -> dict[str, Any]:
+def _empty(config: ModelConfig, shardings: Any, kind: str, apart: bool) -> dict[str, Any]:
     """Zeros in the form and place of the parameters."""
     shapes = Model(config).shapes()["params"]
+    if apart:
+        shapes = jax.eval_shape(unstack, shapes)
     if shardings is None:
         here = SingleDeviceSharding(jax.devices()[0])
         shardings = jax.tree.map(lambda _: here, shapes)
 
     def zeros(path: tuple, x: jax.ShapeDtypeStruct, sharding: Sharding) -> Any:
         x = jax.ShapeDtypeStruct(x.shape, DTYPES[config.dtype])
-        if kind and path[-1].key == "kernel":
-            x = jax.eval_shape(functools.partial(quantized, kind=kind), x)
+        x = jax.eval_shape(functools.partial(_kept, name=path[-1].key, kind=kind), x)
         return jax.tree.map(
-            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype, device=place(sharding, leaf)), x
+            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype, device=placed(sharding, leaf)), x
         )
 
     return jax.tree_util.tree_map_with_path(zeros, shapes, shardings)
@@ -84,19 +89,29 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _places(config: ModelConfig) -> Iterator[tuple[str, tuple[Weight, int | None]]]:
-    """Name of each tensor -> where it goes, and which layer of that it is."""
+_quantized = jax.jit(quantized, static_argnames="kind")
+
+
+def _kept(x: jax.Array, name: str, kind: str) -> Any:
+    """A parameter as it is kept: kernels may be quantised."""
+    return _quantized(x, kind=kind) if kind and name == "kernel" else x
+
+
+Place = tuple[Weight, tuple[str, ...], int | None]  # of a tensor: path in the tree, which layer
+
+
+def _places(config: ModelConfig, apart: bool) -> Iterator[tuple[str, Place]]:
+    """Name of each tensor -> where it goes."""
     for weight in FAMILIES[config.family].weights(config):
-        if "{l}" in weight.hf:
-            for i in range(config.n_layers):
-                yield weight.hf.format(l=i), (weight, i)
-        else:
-            yield weight.hf, (weight, None)
+        if "{l}" not in weight.hf:
+            yield weight.hf, (weight, weight.path, None)
+            continue
+        for i in range(config.n_layers):
+            path = (f"layers_{i}", *weight.path[1:]) if apart else weight.path
+            yield weight.hf.format(l=i), (weight, path, None if apart else i)
 
 
-def _read_file(
-    file: Path, places: dict[str, tuple[Weight, int | None]], params: dict, kind: str
-) -> None:
+def _read_file(file: Path, places: dict[str, Place], params: dict, kind: str) -> None:
     """Move the tensors of one file from `places` to `params`."""
     from safetensors import SafetensorError, safe_open
 
@@ -105,7 +120,7 @@ def _read_file(
             for name in tensors.keys():  # noqa: SIM118 - not a dict
                 if name in places:
                     where = f"{file}: tensor {name}"
-                    _place(where, tensors.get_slice(name), *places.pop(name), params, kind)
+                    _place(where, tensors.get_slice(name), places.pop(name), params, kind)
                 elif not name.endswith(NOT_NEEDED):
                     raise UserError(
                         f"{file}: tensor {name} has no place in the model that config.json "
@@ -115,11 +130,9 @@ def _read_file(
         raise UserError(f"{file}: damaged ({e}); download the model again") from None
 
 
-def _place(
-    where: str, stored: Any, weight: Weight, layer: int | None, params: dict, kind: str
-) -> None:
+def _place(where: str, stored: Any, place: Place, params: dict, kind: str) -> None:
     """Read what this host holds of one tensor and put it into its array."""
-    *parents, last = weight.path
+    weight, (*parents, last), layer = place
     tree = functools.reduce(lambda node, key: node[key], parents, params)
     whole = tree[last]
     shape = whole.shape if layer is None else whole.shape[1:]
@@ -134,11 +147,9 @@ def _place(
         return np.ascontiguousarray(piece.astype(whole.dtype))
 
     sharding = whole.sharding if isinstance(whole, jax.Array) else whole.qvalue.sharding
-    if layer is None:
-        tree[last] = jax.make_array_from_callback(shape, sharding, read)
-    else:
-        one = jax.make_array_from_callback(shape, _of_one_layer(sharding), read)
-        tree[last] = _set_layer(whole, one, layer, kind=kind if last == "kernel" else "")
+    sharding = sharding if layer is None else _of_one_layer(sharding)
+    one = _kept(jax.make_array_from_callback(shape, sharding, read), name=last, kind=kind)
+    tree[last] = one if layer is None else _set_layer(whole, one, layer)
 
 
 def _of_one_layer(sharding: Sharding) -> Sharding:
@@ -148,7 +159,6 @@ def _of_one_layer(sharding: Sharding) -> Sharding:
     return NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[1:]))
 
 
-@functools.partial(jax.jit, donate_argnums=0, static_argnames="kind")
-def _set_layer(stack: Any, one: jax.Array, layer: int, *, kind: str) -> Any:
-    one = quantized(one, kind) if kind else one
+@functools.partial(jax.jit, donate_argnums=0)
+def _set_layer(stack: Any, one: Any, layer: int) -> Any:
     return jax.tree.map(lambda all_layers, x: all_layers.at[layer].set(x), stack, one)

@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.config import DTYPES, ModelConfig
-from duomem_jax.models.decoder import Decoder
+from duomem_jax.models.decoder import Decoder, unstack
 from duomem_jax.models.layers import soft_cap
 
 
@@ -90,15 +90,19 @@ class Model:
         return logits
 
     def init_cache(self, batch: int, max_len: int, dtype: str | None = None) -> dict:
-        """An empty cache {"k": [L,B,K,H,S], "v": [L,B,K,S,H], "length": int32[B]}.
+        """An empty cache {"layers": L pairs (k [B,K,H,S], v [B,K,S,H]), "length": int32 [B]}.
 
         S is `max_len`; keys and values lie as their products read them, so nothing is transposed.
         """
         c, kind = self.config, DTYPES[dtype or self.config.dtype]
-        L, K, H = c.n_layers, c.n_kv_heads, c.head_dim
+        K, H = c.n_kv_heads, c.head_dim
+
+        def empty(_: int) -> tuple[jax.Array, jax.Array]:
+            k_BKHS = jnp.zeros((batch, K, H, max_len), kind)
+            return k_BKHS, jnp.zeros((batch, K, max_len, H), kind)
+
         return {
-            "k": jnp.zeros((L, batch, K, H, max_len), kind),
-            "v": jnp.zeros((L, batch, K, max_len, H), kind),
+            "layers": tuple(map(empty, range(c.n_layers))),
             "length": jnp.zeros(batch, jnp.int32),
         }
 
@@ -108,25 +112,25 @@ class Model:
         """Append tokens to each row of the cache, at the row's own position.
 
         Args:
-            base: parameters.
+            base: parameters, best with their layers apart (`decoder.unstack`).
             cache: from `init_cache` or an earlier call; a row restarts when its length is 0.
             tokens_BT: int32, right padded.
             n_new_B: int32, how many of the T tokens of each row count; 0 leaves a row alone.
-            lora: adapter tree, a stack of them, or None.
+            lora: adapter tree, a stack of them, or None; in the form of `base`.
             adapter_B: int32, which adapter of a stack each row uses.
 
         Returns:
             (x_BTD, cache); x is meaningful for the first `n_new_B` tokens of each row.
             Tokens past the cache's end are dropped: the caller keeps lengths below S.
         """
-        S, T = cache["v"].shape[3], tokens_BT.shape[1]
+        S, T = cache["layers"][0][0].shape[3], tokens_BT.shape[1]
         steps_1T = jnp.arange(T)[None]
         positions_BT = cache["length"][:, None] + steps_1T
         write_BT = jnp.where(steps_1T < n_new_B[:, None], positions_BT, S)
-        stores = {"k": cache["k"], "v": cache["v"]}
-        args = tokens_BT, positions_BT, None, stores, write_BT, adapter_B
-        x_BTD, stores = self._apply(base, lora, *args)
-        return x_BTD, {**stores, "length": cache["length"] + n_new_B}
+        base, lora = unstack(base), lora and unstack(lora)
+        args = tokens_BT, positions_BT, None, cache["layers"], write_BT, adapter_B
+        x_BTD, layers = self._apply(base, lora, *args)
+        return x_BTD, {"layers": layers, "length": cache["length"] + n_new_B}
 
     def _apply(self, base, lora, *args, dropout_key=None):
         if lora is not None and self.lora is None:

@@ -15,7 +15,6 @@ from duomem_jax.errors import UserError
 # name -> (qwix's type, inputs that share a scale; 0: all of them)
 KINDS: dict[str, tuple[Any, int]] = {
     "int8": (jnp.int8, 0),
-    "int4": (jnp.int4, 64),
     "nf4": ("nf4", 64),
 }
 

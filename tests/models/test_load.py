@@ -1,7 +1,9 @@
 """Weights straight onto their shards, in little memory, and quantised on the way."""
 
+import functools
 import subprocess
 import sys
+import typing
 
 import jax
 import jax.numpy as jnp
@@ -9,13 +11,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from duomem_jax.config import MeshConfig
+from duomem_jax.config import MeshConfig, Quantize
 from duomem_jax.errors import UserError
+from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.decoder import unstack
 from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import KINDS, as_kernel
+from duomem_jax.objectives.text import text_loss
 from duomem_jax.train.sharding import make_mesh, model_shardings
 
 CONFIG = ModelConfig("qwen2", 64, 64, 3, 4, 2, 16, 128, tied=False, qk_norm=False, attn_bias=True)
@@ -48,6 +53,14 @@ def test_shards_hold_what_a_whole_load_gives(folder):
     assert shard.data.shape == (3, 64 // 4, 128 // 2)
 
 
+@pytest.mark.parametrize("kind", ["", "nf4"])
+def test_layers_apart_are_the_slices_of_the_stacks(folder, kind):
+    _, stacked = load_pretrained(folder, quantize=kind)
+    _, apart = load_pretrained(folder, quantize=kind, apart=True)
+    jax.tree.map(np.testing.assert_array_equal, apart, unstack(stacked))
+    assert unstack(apart) is apart
+
+
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_quantised_kernels_are_near_and_small(folder, kind):
     pytest.importorskip("qwix")
@@ -64,6 +77,40 @@ def test_quantised_kernels_are_near_and_small(folder, kind):
     inputs = np.arange(32)[None] * 7 % 64, np.arange(32)[None], np.ones((1, 32))
     want, got = (np.asarray(jax.jit(Model(CONFIG).hidden)(p, *inputs)) for p in (whole, params))
     assert np.abs(got - want).mean() < (0.02 if kind == "int8" else 0.25)
+
+
+def test_adapters_train_on_quantised_kernels_as_on_what_these_stand_for(folder):
+    pytest.importorskip("qwix")
+    _, small = load_pretrained(folder, quantize="nf4")
+    whole = jax.tree_util.tree_map(
+        lambda x: as_kernel(x, jnp.float32), small, is_leaf=lambda x: hasattr(x, "qvalue")
+    )
+    model = Model(CONFIG, LoraConfig(rank=2, alpha=4.0))
+    rng = np.random.default_rng(1)
+    lora = jax.tree.map(
+        lambda x: rng.normal(0, 0.1, x.shape).astype(np.float32), model.shapes()["lora"]
+    )
+    tokens, ones = rng.integers(0, 64, (2, 32)), np.ones((2, 32), np.int32)
+
+    @jax.jit
+    @jax.value_and_grad
+    def loss(lora, base):
+        x_BTD = model.hidden(base, tokens, np.tile(np.arange(32), (2, 1)), ones, lora)
+        return text_loss(x_BTD, model.head(base), np.roll(tokens, -1, 1), ones)[0]
+
+    assert isinstance(whole["layers"]["mlp"]["up_proj"]["kernel"], jax.Array)
+    (got, grads), (want, expected) = loss(lora, small), loss(lora, whole)
+    np.testing.assert_allclose(got, want, rtol=1e-5)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4)
+    jax.tree.map(close, grads, expected)
+    for _ in range(20):
+        _, grads = loss(lora, small)
+        lora = jax.tree.map(lambda w, g: w - 0.003 * g, lora, grads)
+    assert loss(lora, small)[0] < 0.95 * got
+
+
+def test_every_kind_can_be_asked_for():
+    assert typing.get_args(Quantize) == ("", *KINDS)
 
 
 def test_tensors_without_a_place_are_refused(folder, tmp_path):
