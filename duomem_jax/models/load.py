@@ -1,14 +1,15 @@
 """Weights of a Hugging Face folder, straight to the devices that hold them.
 
-Files are opened one after another, and of each tensor only the slices are read that this host's
-devices hold, so that the host needs room for one file and for its own share of the model.
+Parameters come one after another, the largest first, and of each tensor only the slices that this
+host's devices hold, in pieces: the host needs room for its own share and for little more.
 """
 
 import functools
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,6 @@ from duomem_jax.errors import UserError
 from duomem_jax.models.config import DTYPES, ModelConfig
 from duomem_jax.models.decoder import unstack
 from duomem_jax.models.families import FAMILIES
-from duomem_jax.models.families.base import Weight
 from duomem_jax.models.hf import load_config
 from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import place as placed
@@ -27,6 +27,15 @@ from duomem_jax.models.quantize import quantize as quantized
 
 # Tensors that some checkpoints hold beyond what we read: a tied head is stored twice.
 NOT_NEEDED = ("rotary_emb.inv_freq", "lm_head.weight")
+PIECE = 1 << 26  # bytes read from a file at a time
+
+
+class Source(NamedTuple):
+    """The tensors a parameter is made of."""
+
+    names: tuple[str, ...]  # of one tensor, or of one for each layer
+    transpose: bool
+    stacked: bool  # on a leading axis of layers
 
 
 def load_pretrained(
@@ -54,102 +63,146 @@ def load_pretrained(
         UserError: a missing or damaged file, an unsupported model.
     """
     folder, config = Path(folder), load_config(folder, dtype)
-    params = _empty(config, shardings, quantize, apart)
-    places = dict(_places(config, apart))
-    for file in _files(folder):
-        _read_file(file, places, params, quantize)
-    if places:
-        raise UserError(f"{folder}: tensor {min(places)} is missing; download the model again")
-    return config, params
-
-
-def _empty(config: ModelConfig, shardings: Any, kind: str, apart: bool) -> dict[str, Any]:
-    """Zeros in the form and place of the parameters."""
     shapes = Model(config).shapes()["params"]
     if apart:
         shapes = jax.eval_shape(unstack, shapes)
     if shardings is None:
         here = SingleDeviceSharding(jax.devices()[0])
         shardings = jax.tree.map(lambda _: here, shapes)
+    sources, stored = dict(_sources(config, apart)), _stored(folder)
+    leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
+    wanted = [(sources[tuple(key.key for key in path)], leaf.shape) for path, leaf in leaves]
+    _check(folder, stored, wanted)
+    params: list[Any] = [None] * len(leaves)
+    places = jax.tree.leaves(shardings)
+    for i in sorted(range(len(leaves)), key=lambda i: -leaves[i][1].size):
+        (path, leaf), (source, _) = leaves[i], wanted[i]
+        shape = jax.ShapeDtypeStruct(leaf.shape, DTYPES[dtype], sharding=places[i])
+        kind = quantize if path[-1].key == "kernel" else ""
+        params[i] = _quantized(stored, source, shape, kind) if kind else _read(stored, source, shape)
+    return config, jax.tree.unflatten(tree, params)
 
-    def zeros(path: tuple, x: jax.ShapeDtypeStruct, sharding: Sharding) -> Any:
-        x = jax.ShapeDtypeStruct(x.shape, DTYPES[config.dtype])
-        x = jax.eval_shape(functools.partial(_kept, name=path[-1].key, kind=kind), x)
-        return jax.tree.map(
-            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype, device=placed(sharding, leaf)), x
-        )
 
-    return jax.tree_util.tree_map_with_path(zeros, shapes, shardings)
+def _sources(config: ModelConfig, apart: bool) -> Iterator[tuple[tuple[str, ...], Source]]:
+    """Path of each parameter -> where it comes from."""
+    for weight in FAMILIES[config.family].weights(config):
+        if "{l}" not in weight.hf:
+            yield weight.path, Source((weight.hf,), weight.transpose, False)
+            continue
+        names = tuple(weight.hf.format(l=i) for i in range(config.n_layers))
+        if not apart:
+            yield weight.path, Source(names, weight.transpose, True)
+            continue
+        for i, name in enumerate(names):
+            path = f"layers_{i}", *weight.path[1:]
+            yield path, Source((name,), weight.transpose, False)
 
 
-def _files(folder: Path) -> list[Path]:
+Stored = dict[str, tuple[Path, tuple[int, ...]]]  # name of a tensor -> its file and shape
+
+
+def _stored(folder: Path) -> Stored:
+    """What lies in the folder, from the heads of its files."""
+    from safetensors import SafetensorError, safe_open
+
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise UserError(f"{folder}: no .safetensors file; give a folder with weights")
-    return files
+    found: Stored = {}
+    for file in files:
+        try:
+            with safe_open(file, framework="numpy") as tensors:
+                for name in tensors.keys():  # noqa: SIM118 - not a dict
+                    found[name] = file, tuple(tensors.get_slice(name).get_shape())
+        except SafetensorError as e:
+            raise UserError(f"{file}: damaged ({e}); download the model again") from None
+    return found
 
 
-_quantized = jax.jit(quantized, static_argnames="kind")
+def _check(folder: Path, stored: Stored, wanted: list[tuple[Source, tuple[int, ...]]]) -> None:
+    """Refuse a folder that is not the model its config describes, before anything is read."""
+    shapes = {}
+    for source, whole in wanted:
+        shape = whole[1:] if source.stacked else whole
+        shapes |= dict.fromkeys(source.names, shape[::-1] if source.transpose else shape)
+    missing = shapes.keys() - stored.keys()
+    if missing:
+        raise UserError(f"{folder}: tensor {min(missing)} is missing; download the model again")
+    for name, (file, found) in stored.items():
+        if name not in shapes and not name.endswith(NOT_NEEDED):
+            raise UserError(
+                f"{file}: tensor {name} has no place in the model that config.json "
+                "describes; use the files of one model"
+            )
+        if name in shapes and shapes[name] != found:
+            raise UserError(
+                f"{file}: tensor {name} has shape {found} where config.json says {shapes[name]}; "
+                "download the model again"
+            )
 
 
-def _kept(x: jax.Array, name: str, kind: str) -> Any:
-    """A parameter as it is kept: kernels may be quantised."""
-    return _quantized(x, kind=kind) if kind and name == "kernel" else x
+def _read(stored: Stored, source: Source, shape: jax.ShapeDtypeStruct) -> jax.Array:
+    """A parameter, read slice by slice to where its shards lie."""
+
+    def shard(index: tuple[slice, ...]) -> np.ndarray:
+        spans = [range(*s.indices(n)) for s, n in zip(index, shape.shape, strict=True)]
+        out = _aligned([len(span) for span in spans], shape.dtype)
+        if not source.stacked:
+            _fill(out, stored, source.names[0], spans, source.transpose)
+            return out
+        for layer, i in enumerate(spans[0]):
+            _fill(out[layer], stored, source.names[i], spans[1:], source.transpose)
+        return out
+
+    return jax.make_array_from_callback(shape.shape, shape.sharding, shard)
 
 
-Place = tuple[Weight, tuple[str, ...], int | None]  # of a tensor: path in the tree, which layer
+def _aligned(shape: list[int], dtype: Any) -> np.ndarray:
+    """Room where JAX wants an array on a CPU, which then uses it as it is and copies nothing."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    room = np.empty(size + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    return room[start : start + size].view(dtype).reshape(shape)
 
 
-def _places(config: ModelConfig, apart: bool) -> Iterator[tuple[str, Place]]:
-    """Name of each tensor -> where it goes."""
-    for weight in FAMILIES[config.family].weights(config):
-        if "{l}" not in weight.hf:
-            yield weight.hf, (weight, weight.path, None)
-            continue
-        for i in range(config.n_layers):
-            path = (f"layers_{i}", *weight.path[1:]) if apart else weight.path
-            yield weight.hf.format(l=i), (weight, path, None if apart else i)
+def _fill(
+    out: np.ndarray, stored: Stored, name: str, spans: list[range], transpose: bool
+) -> None:
+    """Copy a tensor's slice to `out`; the file, which is mapped, is closed after each piece."""
+    from safetensors import safe_open
 
-
-def _read_file(file: Path, places: dict[str, Place], params: dict, kind: str) -> None:
-    """Move the tensors of one file from `places` to `params`."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
+    if transpose:
+        out, spans = out.T, spans[::-1]
+    file, (_, *width) = stored[name]
+    rows, *others = (slice(span.start, span.stop) for span in spans)
+    step = max(1, PIECE // (4 * math.prod(width)))
+    for at in range(0, len(out), step):
         with safe_open(file, framework="numpy") as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - not a dict
-                if name in places:
-                    where = f"{file}: tensor {name}"
-                    _place(where, tensors.get_slice(name), places.pop(name), params, kind)
-                elif not name.endswith(NOT_NEEDED):
-                    raise UserError(
-                        f"{file}: tensor {name} has no place in the model that config.json "
-                        "describes; use the files of one model"
-                    )
-    except SafetensorError as e:
-        raise UserError(f"{file}: damaged ({e}); download the model again") from None
+            end = min(rows.start + at + step, rows.stop)
+            out[at : at + step] = tensors.get_slice(name)[(slice(rows.start + at, end), *others)]
 
 
-def _place(where: str, stored: Any, place: Place, params: dict, kind: str) -> None:
-    """Read what this host holds of one tensor and put it into its array."""
-    weight, (*parents, last), layer = place
-    tree = functools.reduce(lambda node, key: node[key], parents, params)
-    whole = tree[last]
-    shape = whole.shape if layer is None else whole.shape[1:]
-    wanted, found = shape[::-1] if weight.transpose else shape, tuple(stored.get_shape())
-    if found != wanted:
-        raise UserError(
-            f"{where} has shape {found} where config.json says {wanted}; download the model again"
-        )
+_quantize = jax.jit(quantized, static_argnames="kind")
 
-    def read(index: Any) -> np.ndarray:
-        piece = stored[index[::-1]].T if weight.transpose else stored[index]
-        return np.ascontiguousarray(piece.astype(whole.dtype))
 
-    sharding = whole.sharding if isinstance(whole, jax.Array) else whole.qvalue.sharding
-    sharding = sharding if layer is None else _of_one_layer(sharding)
-    one = _kept(jax.make_array_from_callback(shape, sharding, read), name=last, kind=kind)
-    tree[last] = one if layer is None else _set_layer(whole, one, layer)
+def _quantized(stored: Stored, source: Source, shape: jax.ShapeDtypeStruct, kind: str) -> Any:
+    """A kernel that is quantised layer by layer, so that it is never whole in full precision."""
+    if not source.stacked:
+        return _quantize(_read(stored, source, shape), kind=kind)
+    one = jax.ShapeDtypeStruct(
+        shape.shape[1:], shape.dtype, sharding=_of_one_layer(shape.sharding)
+    )
+    layers = [
+        _quantize(_read(stored, Source((name,), source.transpose, False), one), kind=kind)
+        for name in source.names
+    ]
+    whole = jax.eval_shape(_stack, *layers)
+    places = jax.tree.map(functools.partial(placed, shape.sharding), whole)
+    return jax.jit(_stack, out_shardings=places)(*layers)
+
+
+def _stack(*layers: Any) -> Any:
+    return jax.tree.map(lambda *x: jnp.stack(x), *layers)
 
 
 def _of_one_layer(sharding: Sharding) -> Sharding:
@@ -157,8 +210,3 @@ def _of_one_layer(sharding: Sharding) -> Sharding:
     if not isinstance(sharding, NamedSharding):
         return sharding
     return NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[1:]))
-
-
-@functools.partial(jax.jit, donate_argnums=0)
-def _set_layer(stack: Any, one: Any, layer: int) -> Any:
-    return jax.tree.map(lambda all_layers, x: all_layers.at[layer].set(x), stack, one)
