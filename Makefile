@@ -7,8 +7,9 @@ EXPORT := $(UV) export --quiet --frozen --offline --no-emit-project --no-annotat
 # torch comes through pip, which honours the machine's own choice of a CPU or a CUDA build.
 TORCH := $(shell sed -n 's/.*"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
 
-# Huge pages take a fifth off the CPU time of training (fewer page faults); other systems ignore it.
-export GLIBC_TUNABLES := glibc.malloc.hugetlb=1
+# Fewer page faults: huge pages take a fifth off the CPU time of training, and memory kept from one
+# step to the next a twentieth more. Other systems ignore it.
+export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8589934592:glibc.malloc.trim_threshold=17179869184
 
 .PHONY: help quickstart test test-slow check format lock clean
 help:  ## what can be made

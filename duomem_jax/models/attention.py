@@ -7,6 +7,7 @@ is needed (Dao et al., FlashAttention, arXiv 2205.14135, in loops that every bac
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,9 +16,10 @@ import jax.numpy as jnp
 from jax.lax import dynamic_slice_in_dim as take
 from jax.lax import dynamic_update_slice_in_dim as put
 
-from duomem_jax.models.layers import soft_cap
+from duomem_jax.models.layers import keep, on_one_cpu, soft_cap
 
 CPU_BLOCK, ACCELERATOR_BLOCK = 64, 512  # tokens; on a CPU a block's scores stay in the cache
+WIDE = 512  # N*H from which on a CPU's blocks are twice as long: two threads share their products
 MASKED = -1e30  # finite, so that a block with every key masked stays finite
 
 _einsum = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
@@ -141,11 +143,18 @@ def _add(x_BKTH: jax.Array, more: jax.Array, start: Any) -> jax.Array:
     return put(x_BKTH, take(x_BKTH, start, more.shape[2], 2) + more, start, 2)
 
 
+def _block(width: int) -> int:
+    """Tokens of a block, for N*H = `width`."""
+    if jax.default_backend() != "cpu":
+        return ACCELERATOR_BLOCK
+    return CPU_BLOCK * (2 if width >= WIDE else 1)
+
+
 def _rows(function: Callable, *args: jax.Array) -> Any:
     """Call `function(C, *args)`: on one CPU row by row, elsewhere all rows at once."""
-    on_cpu = jax.default_backend() == "cpu"
-    C = min(CPU_BLOCK if on_cpu else ACCELERATOR_BLOCK, args[3].shape[1])
-    if not on_cpu or jax.sharding.get_abstract_mesh().size > 1:
+    _, K, G, T, H = args[0].shape
+    C = min(_block(K * G * H), T)
+    if not on_one_cpu():
         return function(C, *args)
 
     def one(row: tuple) -> Any:
@@ -161,7 +170,7 @@ def _packed(how, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
 
 
 def _packed_fwd(how, *args):
-    o_BKGTH, lse_BKGT = _rows(functools.partial(_forward, how), *args)
+    o_BKGTH, lse_BKGT = map(keep, _rows(functools.partial(_forward, how), *args))
     return o_BKGTH, (*args, o_BKGTH, lse_BKGT)
 
 
@@ -191,8 +200,7 @@ def packed_attention(
     Returns:
         o_BTNH in the dtype of `v_BTKH`.
     """
-    T = segment_ids_BT.shape[1]
-    block = CPU_BLOCK if jax.default_backend() == "cpu" else ACCELERATOR_BLOCK
+    T, block = segment_ids_BT.shape[1], _block(math.prod(q_BTNH.shape[2:]))
     pad = -T % block if block < T else 0
 
     def padded(x):

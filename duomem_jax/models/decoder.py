@@ -23,7 +23,7 @@ from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.attention import Scores, packed_attention
 from duomem_jax.models.cached import cached_attention
 from duomem_jax.models.config import ACTIVATIONS, DTYPES, ModelConfig
-from duomem_jax.models.layers import Projection, RMSNorm
+from duomem_jax.models.layers import KEEP_PRODUCTS, Projection, RMSNorm
 from duomem_jax.models.rope import rope_tables, rotate
 
 ACTIVATION = ("batch", None, None)  # logical axes of x_BTD
@@ -111,12 +111,6 @@ class Attention(nn.Module):
         )
 
 
-@functools.partial(jax.checkpoint, static_argnums=0)
-def gated(activation: str, gate_BTF, up_BTF):
-    """act(gate) * up; only these two are kept: what lies between is cheaper computed again."""
-    return ACTIVATIONS[activation](gate_BTF) * up_BTF
-
-
 class GatedMlp(nn.Module):
     """down(act(gate(x)) * up(x))."""
 
@@ -129,7 +123,7 @@ class GatedMlp(nn.Module):
         c = self.config
         gate = Projection(c.d_ff, ("embed", "mlp"), self.lora, name="gate_proj")
         up = Projection(c.d_ff, ("embed", "mlp"), self.lora, name="up_proj")
-        h_BTF = gated(c.activation, gate(x_BTD, adapter_B), up(x_BTD, adapter_B))
+        h_BTF = ACTIVATIONS[c.activation](gate(x_BTD, adapter_B)) * up(x_BTD, adapter_B)
         h_BTF = nn.with_logical_constraint(h_BTF, ("batch", None, "mlp"))
         down = Projection(c.d_model, ("mlp", "embed"), self.lora, name="down_proj")
         return down(h_BTF, adapter_B)
@@ -201,7 +195,7 @@ class Decoder(nn.Module):
         sliding = c.sliding or (False,) * c.n_layers
         if cache is None:
             layers = nn.scan(
-                nn.remat(Layer, prevent_cse=False) if self.remat else Layer,
+                nn.remat(Layer, prevent_cse=False, policy=None if self.remat else KEEP_PRODUCTS),
                 variable_axes={"params": 0, "lora": 0},
                 split_rngs={"params": True, "lora": True, "dropout": True},
                 in_axes=(nn.broadcast, 0),

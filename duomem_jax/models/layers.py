@@ -6,9 +6,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.ad_checkpoint import checkpoint_name
 
 from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.quantize import as_kernel
+
+# Kept from the forward pass for the backward one: each layer's input, and what `keep` names. All
+# between (norms, rotations, activations) costs less computed again than written and read.
+KEEP_PRODUCTS = jax.checkpoint_policies.save_only_these_names("product")
+
+
+def keep(x):
+    """`x`, costly to make, is kept for the backward pass if that needs it."""
+    return checkpoint_name(x, "product")
+
+
+def on_one_cpu() -> bool:
+    """Whether this is compiled for a single CPU device, where small blocks in loops are fastest."""
+    return jax.default_backend() == "cpu" and jax.sharding.get_abstract_mesh().size <= 1
 
 
 class RMSNorm(nn.Module):
@@ -56,8 +71,8 @@ def low_rank(x_BTD, a, b, adapter_B=None):
         adapter_B: int32, which of the E each row uses; None where there is one.
     """
     if adapter_B is None:
-        return matmul(matmul(x_BTD, a), b)
-    h_BTR = jnp.einsum("btd,bdr->btr", x_BTD, a[adapter_B])
+        return matmul(keep(matmul(x_BTD, a)), b)
+    h_BTR = keep(jnp.einsum("btd,bdr->btr", x_BTD, a[adapter_B]))
     return jnp.einsum("btr,brf->btf", h_BTR, b[adapter_B])
 
 
@@ -89,8 +104,8 @@ class Projection(nn.Module):
             a, b = (x.astype(dtype) for x in self._adapter(D, self.lora.rank))
             keep_all = not self.has_rng("dropout")
             x_BTD = nn.Dropout(self.lora.dropout, deterministic=keep_all)(x_BTD)
-            y_BTF += self.lora.scale * low_rank(x_BTD, a, b, adapter_B)
-        return y_BTF
+            y_BTF += low_rank(x_BTD, a, self.lora.scale * b, adapter_B)
+        return keep(y_BTF)
 
     def _adapter(self, D: int, R: int) -> tuple[jax.Array, jax.Array]:
         """a_DR takes the kernel's input axis and b_RF its output axis, so both shard alike."""

@@ -79,7 +79,8 @@ def load_pretrained(
         (path, leaf), (source, _) = leaves[i], wanted[i]
         shape = jax.ShapeDtypeStruct(leaf.shape, DTYPES[dtype], sharding=places[i])
         kind = quantize if path[-1].key == "kernel" else ""
-        params[i] = _quantized(stored, source, shape, kind) if kind else _read(stored, source, shape)
+        read = functools.partial(_quantized, kind=kind) if kind else _read
+        params[i] = read(stored, source, shape)
     return config, jax.tree.unflatten(tree, params)
 
 
@@ -165,9 +166,7 @@ def _aligned(shape: list[int], dtype: Any) -> np.ndarray:
     return room[start : start + size].view(dtype).reshape(shape)
 
 
-def _fill(
-    out: np.ndarray, stored: Stored, name: str, spans: list[range], transpose: bool
-) -> None:
+def _fill(out: np.ndarray, stored: Stored, name: str, spans: list[range], transpose: bool) -> None:
     """Copy a tensor's slice to `out`; the file, which is mapped, is closed after each piece."""
     from safetensors import safe_open
 
@@ -189,9 +188,7 @@ def _quantized(stored: Stored, source: Source, shape: jax.ShapeDtypeStruct, kind
     """A kernel that is quantised layer by layer, so that it is never whole in full precision."""
     if not source.stacked:
         return _quantize(_read(stored, source, shape), kind=kind)
-    one = jax.ShapeDtypeStruct(
-        shape.shape[1:], shape.dtype, sharding=_of_one_layer(shape.sharding)
-    )
+    one = jax.ShapeDtypeStruct(shape.shape[1:], shape.dtype, sharding=_of_one_layer(shape.sharding))
     layers = [
         _quantize(_read(stored, Source((name,), source.transpose, False), one), kind=kind)
         for name in source.names

@@ -11,6 +11,7 @@ from flax import linen as nn
 from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.config import DTYPES, ModelConfig
 from duomem_jax.models.decoder import Decoder, unstack
+from duomem_jax.models.head import vocab_logits
 from duomem_jax.models.layers import soft_cap
 
 
@@ -40,7 +41,7 @@ class Model:
 
     def init_lora(self, key: jax.Array) -> dict:
         """A fresh float32 adapter whose product is zero; needs `lora`."""
-        return nn.unbox(self._boxed(key))["lora"]
+        return jax.jit(lambda key: nn.unbox(self._boxed(key))["lora"])(key)  # and no base
 
     def logical_axes(self) -> dict:
         """{"params": ..., "lora": ...}: per leaf a PartitionSpec of logical axis names."""
@@ -81,11 +82,12 @@ class Model:
 
     def head(self, base) -> Callable[[jax.Array], jax.Array]:
         """The function from x_...D after the final norm to logits_...V, float32."""
-        kernel_DV = base["embedding"].T if self.config.tied else base["head"]
+        c = self.config
+        kernel, axis = (base["embedding"], 0) if c.tied else (base["head"], 1)
 
         def logits(x: jax.Array) -> jax.Array:
-            y = jnp.dot(x, kernel_DV.astype(x.dtype), preferred_element_type=jnp.float32)
-            return soft_cap(y, self.config.logit_softcap)
+            y_MV = vocab_logits(x.reshape(-1, c.d_model), kernel.astype(x.dtype), axis)
+            return soft_cap(y_MV.reshape(*x.shape[:-1], -1), c.logit_softcap)
 
         return logits
 

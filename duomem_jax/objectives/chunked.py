@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 LOGITS = 2**25  # most float32 logits alive at once, unless MIN_CHUNK needs more
-MIN_CHUNK, MAX_CHUNK = 16, 128  # tokens of each row
+MIN_CHUNK, MAX_CHUNK = 16, 256  # tokens of each row
 
 Head = Callable[[jax.Array], jax.Array]  # x_...D -> logits_...V float32
 

@@ -18,7 +18,9 @@ def next_tokens(batch: dict) -> tuple[jax.Array, jax.Array]:
 
 
 def _cross_entropy(logits_BCV: jax.Array, targets_BC: jax.Array) -> jax.Array:
-    picked_BC = jnp.take_along_axis(logits_BCV, targets_BC[..., None], axis=-1)[..., 0]
+    # A comparison instead of an index: its gradient is then no scatter into zeros of [B,C,V].
+    ours_BCV = jnp.arange(logits_BCV.shape[-1]) == targets_BC[..., None]
+    picked_BC = jnp.sum(jnp.where(ours_BCV, logits_BCV, 0.0), axis=-1)
     return jax.nn.logsumexp(logits_BCV, axis=-1) - picked_BC
 
 

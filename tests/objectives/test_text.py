@@ -47,16 +47,16 @@ def test_equals_full_logits_with_gradients(inputs, chunk, monkeypatch):
 
 def test_never_holds_all_logits():
     big_v = 4096
-    x = jax.ShapeDtypeStruct((4, 512, 8), jnp.float32)
+    x = jax.ShapeDtypeStruct((4, 2048, 8), jnp.float32)
     head = jax.ShapeDtypeStruct((8, big_v), jnp.float32)
-    ids = jax.ShapeDtypeStruct((4, 512), jnp.int32)
+    ids = jax.ShapeDtypeStruct((4, 2048), jnp.int32)
 
     def loss(x, head, targets, mask):
         return text_loss(x, lambda y: y @ head, targets, mask)[0]
 
     compiled = jax.jit(jax.grad(loss, argnums=(0, 1))).lower(x, head, ids, ids).compile()
-    all_logits = 4 * 512 * big_v * 4
-    assert compiled.memory_analysis().temp_size_in_bytes < all_logits
+    all_logits = 4 * 2048 * big_v * 4
+    assert compiled.memory_analysis().temp_size_in_bytes < all_logits / 2
 
 
 def test_keeps_no_copies_of_the_head():
@@ -74,10 +74,10 @@ def test_keeps_no_copies_of_the_head():
 
 
 def test_chunks_stay_useful_for_large_vocabularies_and_batches():
-    assert chunked.chunk_length(1, 512, 151_936) == 128
+    assert chunked.chunk_length(1, 512, 151_936) == 171
     assert chunked.chunk_length(64, 2048, 151_936) == chunked.MIN_CHUNK
     assert chunked.chunk_length(16, 1024, 800) == chunked.MAX_CHUNK
-    assert chunked.chunk_length(1, 130, 800) == 65
+    assert chunked.chunk_length(1, 260, 800) == 130
     assert chunked.chunk_length(2, 8, 800) == 8
 
 
