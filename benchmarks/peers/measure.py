@@ -81,11 +81,15 @@ def play(turn: Callable[[np.ndarray], np.ndarray], vocab: int, episode: Episode)
 def report_episode(
     turn: Callable[[np.ndarray], np.ndarray], vocab: int, episode: Episode, warm: int
 ) -> None:
-    """Play `warm` turns, then time the episode and print one line of JSON."""
+    """Play `warm` turns, then time the episode and print one line of JSON.
+
+    Its tokens are the first of the first reply: later ones follow other conversations, as ours
+    always ends a reply with the end token.
+    """
     play(turn, vocab, episode._replace(turns=warm))  # compiles, allocates
     tokens, cpu, wall = timed(lambda: play(turn, vocab, episode))
-    last = tokens[0, -episode.reply :][:8].tolist()
-    row = {"wall s": wall, "cpu s": cpu, "peak MiB": peak(), "tokens": last}
+    first = tokens[0, episode.prompt :][:8].tolist()
+    row = {"wall s": wall, "cpu s": cpu, "peak MiB": peak(), "tokens": first}
     print(json.dumps(row), flush=True)
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from duomem_jax.decode.steps import compile_part
 from duomem_jax.models.config import DTYPES
-from duomem_jax.models.decoder import unstack
+from duomem_jax.models.decoder import for_decoding
 from duomem_jax.models.model import Model
 
 # (rows, tokens) of one call. On a CPU few rows keep their keys in a core's cache and short chunks
@@ -72,7 +72,7 @@ class Generator:
         self.slots, self.max_len, self.max_new = slots, max_len, max_new
         self.compile_seconds = 0.0
         self._model, self._eos = model, eos_id
-        trees = unstack(base), lora and unstack(lora)
+        trees = for_decoding(base), lora and for_decoding(lora)
         self._weights = jax.tree.map(jnp.asarray, trees)  # once, not at every call
         self._temperature = temperature
         call = CPU_CALL if jax.default_backend() == "cpu" else ACCELERATOR_CALL

@@ -65,7 +65,7 @@ def load_policy(arm: Arm, *, slots: int) -> Policy:
     if arm.max_new < 2:
         raise UserError(f"arm {arm.name}: max_new is {arm.max_new}; a reply needs at least 2")
     tokenizer = load_tokenizer(arm.model)
-    config, base = load_pretrained(arm.model, arm.dtype, quantize=arm.quantize, apart=True)
+    config, base = load_pretrained(arm.model, arm.dtype, quantize=arm.quantize, decoding=True)
     model, lora = Model(config), None
     if arm.adapter:
         lora, lora_config = load_adapter(arm.adapter, model, fingerprint(arm.model))

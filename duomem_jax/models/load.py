@@ -18,7 +18,7 @@ from jax.sharding import NamedSharding, PartitionSpec, Sharding, SingleDeviceSha
 
 from duomem_jax.errors import UserError
 from duomem_jax.models.config import DTYPES, ModelConfig
-from duomem_jax.models.decoder import unstack
+from duomem_jax.models.decoder import for_decoding
 from duomem_jax.models.families import FAMILIES
 from duomem_jax.models.hf import load_config
 from duomem_jax.models.model import Model
@@ -44,7 +44,7 @@ def load_pretrained(
     shardings: Any = None,
     quantize: str = "",
     *,
-    apart: bool = False,
+    decoding: bool = False,
 ) -> tuple[ModelConfig, dict[str, Any]]:
     """Read a Hugging Face folder.
 
@@ -54,7 +54,7 @@ def load_pretrained(
         shardings: a tree like the parameters (`train.sharding.model_shardings`), or None for
             the default device.
         quantize: a name in `quantize.KINDS`: the layers' kernels become QArrays as they come in.
-        apart: as `Model.extend` wants them (`decoder.unstack`), not as training does.
+        decoding: as `Model.extend` wants them (`decoder.for_decoding`), not as training does.
 
     Returns:
         (config, params): arrays in `dtype`, the layers stacked on the first axis, or apart.
@@ -64,12 +64,14 @@ def load_pretrained(
     """
     folder, config = Path(folder), load_config(folder, dtype)
     shapes = Model(config).shapes()["params"]
-    if apart:
-        shapes = jax.eval_shape(unstack, shapes)
+    if decoding:
+        shapes = jax.eval_shape(for_decoding, shapes)
     if shardings is None:
         here = SingleDeviceSharding(jax.devices()[0])
         shardings = jax.tree.map(lambda _: here, shapes)
-    sources, stored = dict(_sources(config, apart)), _stored(folder)
+    sources, stored = dict(_sources(config, decoding)), _stored(folder)
+    if "embedding" not in shapes:  # it lies as the head
+        sources["head",] = sources["embedding",]._replace(transpose=True)
     leaves, tree = jax.tree_util.tree_flatten_with_path(shapes)
     wanted = [(sources[tuple(key.key for key in path)], leaf.shape) for path, leaf in leaves]
     _check(folder, stored, wanted)
@@ -84,14 +86,14 @@ def load_pretrained(
     return config, jax.tree.unflatten(tree, params)
 
 
-def _sources(config: ModelConfig, apart: bool) -> Iterator[tuple[tuple[str, ...], Source]]:
+def _sources(config: ModelConfig, decoding: bool) -> Iterator[tuple[tuple[str, ...], Source]]:
     """Path of each parameter -> where it comes from."""
     for weight in FAMILIES[config.family].weights(config):
         if "{l}" not in weight.hf:
             yield weight.path, Source((weight.hf,), weight.transpose, False)
             continue
         names = tuple(weight.hf.format(l=i) for i in range(config.n_layers))
-        if not apart:
+        if not decoding:
             yield weight.path, Source(names, weight.transpose, True)
             continue
         for i, name in enumerate(names):
@@ -122,7 +124,7 @@ def _stored(folder: Path) -> Stored:
 
 def _check(folder: Path, stored: Stored, wanted: list[tuple[Source, tuple[int, ...]]]) -> None:
     """Refuse a folder that is not the model its config describes, before anything is read."""
-    shapes = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for source, whole in wanted:
         shape = whole[1:] if source.stacked else whole
         shapes |= dict.fromkeys(source.names, shape[::-1] if source.transpose else shape)
@@ -145,7 +147,7 @@ def _check(folder: Path, stored: Stored, wanted: list[tuple[Source, tuple[int, .
 def _read(stored: Stored, source: Source, shape: jax.ShapeDtypeStruct) -> jax.Array:
     """A parameter, read slice by slice to where its shards lie."""
 
-    def shard(index: tuple[slice, ...]) -> np.ndarray:
+    def shard(index: Any) -> np.ndarray:
         spans = [range(*s.indices(n)) for s, n in zip(index, shape.shape, strict=True)]
         out = _aligned([len(span) for span in spans], shape.dtype)
         if not source.stacked:

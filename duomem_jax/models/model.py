@@ -10,7 +10,7 @@ from flax import linen as nn
 
 from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.config import DTYPES, ModelConfig
-from duomem_jax.models.decoder import Decoder, unstack
+from duomem_jax.models.decoder import Decoder, for_decoding
 from duomem_jax.models.head import vocab_logits
 from duomem_jax.models.layers import soft_cap
 
@@ -83,7 +83,7 @@ class Model:
     def head(self, base) -> Callable[[jax.Array], jax.Array]:
         """The function from x_...D after the final norm to logits_...V, float32."""
         c = self.config
-        kernel, axis = (base["embedding"], 0) if c.tied else (base["head"], 1)
+        kernel, axis = (base["head"], 1) if "head" in base else (base["embedding"], 0)
 
         def logits(x: jax.Array) -> jax.Array:
             y_MV = vocab_logits(x.reshape(-1, c.d_model), kernel.astype(x.dtype), axis)
@@ -114,7 +114,7 @@ class Model:
         """Append tokens to each row of the cache, at the row's own position.
 
         Args:
-            base: parameters, best with their layers apart (`decoder.unstack`).
+            base: parameters, best with their layers apart (`decoder.for_decoding`).
             cache: from `init_cache` or an earlier call; a row restarts when its length is 0.
             tokens_BT: int32, right padded.
             n_new_B: int32, how many of the T tokens of each row count; 0 leaves a row alone.
@@ -129,7 +129,7 @@ class Model:
         steps_1T = jnp.arange(T)[None]
         positions_BT = cache["length"][:, None] + steps_1T
         write_BT = jnp.where(steps_1T < n_new_B[:, None], positions_BT, S)
-        base, lora = unstack(base), lora and unstack(lora)
+        base, lora = for_decoding(base), lora and for_decoding(lora)
         args = tokens_BT, positions_BT, None, cache["layers"], write_BT, adapter_B
         x_BTD, layers = self._apply(base, lora, *args)
         return x_BTD, {"layers": layers, "length": cache["length"] + n_new_B}

@@ -15,7 +15,7 @@ from duomem_jax.config import MeshConfig, Quantize
 from duomem_jax.errors import UserError
 from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.config import ModelConfig
-from duomem_jax.models.decoder import unstack
+from duomem_jax.models.decoder import for_decoding
 from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
@@ -56,9 +56,9 @@ def test_shards_hold_what_a_whole_load_gives(folder):
 @pytest.mark.parametrize("kind", ["", "nf4"])
 def test_layers_apart_are_the_slices_of_the_stacks(folder, kind):
     _, stacked = load_pretrained(folder, quantize=kind)
-    _, apart = load_pretrained(folder, quantize=kind, apart=True)
-    jax.tree.map(np.testing.assert_array_equal, apart, unstack(stacked))
-    assert unstack(apart) is apart
+    _, apart = load_pretrained(folder, quantize=kind, decoding=True)
+    jax.tree.map(np.testing.assert_array_equal, apart, for_decoding(stacked))
+    assert for_decoding(apart) is apart
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
