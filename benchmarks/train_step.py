@@ -1,106 +1,94 @@
 """A LoRA text step at Qwen2.5-0.5B's shape: ours beside what else is used, in one run.
 
-    python benchmarks/train_step.py --peers PYTHON
+    python benchmarks/train_step.py --peers PYTHON --tunix PYTHON
 
-Random weights, float32, rank 8 on all linear layers, one row, AdamW, two threads. Each way runs in
-its own process, by turns, on the same weights and tokens; PYTHON is an interpreter that has the
-peers (`pip install torch transformers peft trl`). The first losses must agree: the same function
-is computed. Times are processor seconds a step.
+Random weights, rank 8 on all linear layers, one row, AdamW, two threads. Each way runs in its own
+process, by turns, on the same weights and tokens. The first losses must agree: the same function
+is computed. The machine's peak is that of a 2048-cubed product; the step's FLOPs are those of its
+matrix products, each counted once (a causal score counts, a masked one does not).
 """
 
-import dataclasses
-import json
-import os
-import subprocess
 import sys
 import tempfile
-from pathlib import Path
+from typing import Literal
 
-import jax
-import numpy as np
 import tyro
-from memory import SHAPES
+from beside import OURS, Way, matmul_peak, measure, random_model, table
 
-from duomem_jax.models.hf import save_pretrained
-from duomem_jax.models.model import Model
+from duomem_jax.models.config import ModelConfig
 
-HERE = Path(__file__).parent / "peers"
-WAYS = {
-    "duomem_jax": "ours.py",
-    "transformers + PEFT": "transformers_peft.py",
-    "TRL SFTTrainer": "trl_sft.py",
-}
+RANK = 8
 
 
-def random_model(folder: str, layers: int) -> None:
-    """A model of Qwen2.5-0.5B's shape."""
-    config = dataclasses.replace(SHAPES["qwen2.5-0.5b"], n_layers=layers, max_len=32_768)
-    rng = np.random.default_rng(0)
-    shapes = Model(config).shapes()["params"]
-
-    def draw(path: tuple, x: object) -> np.ndarray:
-        noise = 0.02 * rng.standard_normal(x.shape, np.float32)
-        return noise + 1 if path[-1].key == "scale" else noise
-
-    save_pretrained(folder, config, jax.tree_util.tree_map_with_path(draw, shapes))
-
-
-def run(python: str, script: str, *args: object) -> dict[str, float]:
-    """What one way measured, in a process of its own."""
-    command = [python, str(HERE / script), *map(str, args)]
-    env = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": str(Path.cwd())}
-    out = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(out.stdout.splitlines()[-1])
+def flops(c: ModelConfig, length: int, share: float) -> float:
+    """Of one step: forward, and backward by activations and adapters; the base has no gradient."""
+    q, kv = c.n_heads * c.head_dim, c.n_kv_heads * c.head_dim
+    kernels = [(c.d_model, q), (c.d_model, kv), (c.d_model, kv), (q, c.d_model)]
+    kernels += [(c.d_model, c.d_ff), (c.d_model, c.d_ff), (c.d_ff, c.d_model)]
+    frozen = 4 * sum(i * o for i, o in kernels)
+    adapters = 6 * RANK * sum(i + o for i, o in kernels)
+    attention = 2 * 7 * q * length / 2  # two products forward, five backward
+    head = 4 * c.d_model * c.vocab_size * share
+    return length * (c.n_layers * (frozen + adapters + attention) + head)
 
 
 def main(
-    peers: str = sys.executable,
+    peers: str = "",
+    tunix: str = "",
     length: int = 512,
     steps: int = 3,
     share: float = 1.0,
     layers: int = 24,
     rounds: int = 2,
-    only: tuple[str, ...] = (),
+    dtype: Literal["float32", "bfloat16"] = "float32",
 ) -> None:
     """Print a table.
 
     Args:
-        peers: the interpreter that has the peers.
+        peers: an interpreter that has torch, transformers, peft, trl and datasets.
+        tunix: an interpreter that has google-tunix.
         length: tokens of the row.
         steps: timed steps of each process.
         share: share of the tokens that carry loss.
         layers: fewer than 24 for a quick look.
         rounds: processes of each way; the fastest counts.
-        only: names of the ways; all if none is given.
+        dtype: of weights and activations; in bfloat16 only ours and transformers + PEFT run.
     """
-    found: dict[str, dict[str, float]] = {}
+    ways = [
+        Way(OURS, sys.executable, "ours.py"),
+        Way("transformers + PEFT", peers, "transformers_peft.py"),
+    ]
+    if dtype == "float32":
+        ways += [Way("TRL SFTTrainer", peers, "trl_sft.py"), Way("Tunix", tunix, "tunix_sft.py")]
     with tempfile.TemporaryDirectory() as folder:
-        random_model(folder, layers)
-        for _ in range(rounds):
-            for name in only or WAYS:
-                python = sys.executable if name == "duomem_jax" else peers
-                command = [
-                    python,
-                    str(HERE / WAYS[name]),
-                    folder,
-                    *map(str, (length, steps, share)),
-                ]
-                env = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": str(Path.cwd())}
-                out = subprocess.run(
-                    command, env=env, stdout=subprocess.PIPE, text=True, check=True
-                )
-                row = json.loads(out.stdout.splitlines()[-1])
-                print(name, row, file=sys.stderr, flush=True)
-                if name not in found or row["cpu s"] < found[name]["cpu s"]:
-                    found[name] = row
-    ours = found.get("duomem_jax", next(iter(found.values())))
-    print("| way | CPU s a step | times ours | tokens / wall s | peak MiB | first loss |")
-    print("|---|---|---|---|---|---|")
-    for name, row in found.items():
-        print(
-            f"| {name} | {row['cpu s']:.2f} | {row['cpu s'] / ours['cpu s']:.2f} | "
-            f"{length / row['wall s']:.1f} | {row['peak MiB']:,.0f} | {row['first loss']:.4f} |"
+        config = random_model(folder, layers)
+        found = measure(ways, rounds, folder, length, steps, share, dtype)
+    ours, work = found[OURS], flops(config, length, share)
+    print(
+        f"{work / 1e9:.0f} GFLOP a step; matrix products: {matmul_peak(dtype) / 1e9:.0f} GFLOP/s\n"
+    )
+    head = (
+        "way",
+        "CPU s a step",
+        "times ours",
+        "tokens / wall s",
+        "GFLOP/s",
+        "peak MiB",
+        "first loss",
+    )
+    rows = [
+        (
+            name,
+            f"{row['cpu s']:.2f}",
+            f"{row['cpu s'] / ours['cpu s']:.2f}",
+            f"{length / row['wall s']:.0f}",
+            f"{work / row['wall s'] / 1e9:.0f}",
+            f"{row['peak MiB']:,.0f}",
+            f"{row['first loss']:.4f}",
         )
+        for name, row in found.items()
+    ]
+    print(table(head, rows))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,19 @@
 """What every way of a benchmark measures: processor and wall seconds, peak memory."""
 
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 
-def arguments() -> tuple[str, int, int, float]:
-    """(model folder, tokens, steps, share of the tokens that carry loss) from the command line."""
-    folder, length, steps, share = sys.argv[1:5]
-    return folder, int(length), int(steps), float(share)
+def arguments() -> tuple[str, int, int, float, str]:
+    """(model folder, tokens, steps, share of the tokens that carry loss, dtype) as given."""
+    folder, length, steps, share, dtype = sys.argv[1:6]
+    return folder, int(length), int(steps), float(share), dtype
 
 
 def sequence(length: int, share: float, vocab: int) -> tuple[np.ndarray, np.ndarray]:
@@ -104,8 +104,9 @@ def report(step: Callable[[], float], steps: int) -> None:
 
 
 def peak() -> float:
-    """The most memory this process held, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """The most memory this process held, in MiB; getrusage's figure starts at the parent's."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def print_row(cpu: float, wall: float, first: float, last: float) -> None:

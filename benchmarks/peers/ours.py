@@ -16,12 +16,12 @@ from duomem_jax.train.sharding import make_mesh, model_shardings, put_batch, use
 from duomem_jax.train.state import init_state, state_shardings
 from duomem_jax.train.step import jit_step
 
-folder, length, steps, share = arguments()
+folder, length, steps, share, dtype = arguments()
 mesh = make_mesh(MeshConfig(data=1), 1)
 with use_mesh(mesh):
-    model = Model(load_config(folder), LoraConfig(rank=8, alpha=16.0))
+    model = Model(load_config(folder, dtype), LoraConfig(rank=8, alpha=16.0))
     shardings = model_shardings(model, mesh)
-    config, base = load_pretrained(folder, shardings=shardings["params"])
+    config, base = load_pretrained(folder, dtype, shardings=shardings["params"])
     tx = make_optimizer(OptimizerConfig(learning_rate=1e-4), 100)
     lora = init_lora(model, jax.random.key(0))
     placed = state_shardings(tx, lora, shardings["lora"], mesh)

@@ -5,9 +5,9 @@ import torch
 from measure import arguments, report, sequence
 from transformers import AutoModelForCausalLM
 
-folder, length, steps, share = arguments()
+folder, length, steps, share, dtype = arguments()
 torch.set_num_threads(2)
-model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype))
 lora = peft.LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
 model = peft.get_peft_model(model, lora).train()
 optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=1e-4)

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-folder, length, steps, share = arguments()
+folder, length, steps, share, _ = arguments()
 torch.set_num_threads(2)
 model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 tokens, learnt = sequence(length, share, model.config.vocab_size)

@@ -12,7 +12,7 @@ from tunix_qwen2 import load
 
 LINEAR = ".*(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 
-folder, length, steps, share = arguments()
+folder, length, steps, share, _ = arguments()
 model = load(folder)
 lora = qwix.LoraProvider(module_path=LINEAR, rank=8, alpha=16.0)
 model = qwix.apply_lora_to_model(model, lora, **model.get_model_input(), rngs=nnx.Rngs(0))

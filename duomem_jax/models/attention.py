@@ -9,40 +9,23 @@ is needed (Dao et al., FlashAttention, arXiv 2205.14135, in loops that every bac
 import functools
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.lax import dynamic_slice_in_dim as take
 from jax.lax import dynamic_update_slice_in_dim as put
 
-from duomem_jax.models.layers import keep, on_one_cpu, soft_cap
+from duomem_jax.models.layers import keep
+from duomem_jax.models.platform import on_one_cpu, platform
+from duomem_jax.models.scores import Scores
+from duomem_jax.models.splash import splash_attention
 
 CPU_BLOCK, ACCELERATOR_BLOCK = 64, 512  # tokens; on a CPU a block's scores stay in the cache
 WIDE = 512  # N*H from which on a CPU's blocks are twice as long: two threads share their products
 MASKED = -1e30  # finite, so that a block with every key masked stays finite
 
 _einsum = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
-
-
-class Scores(NamedTuple):
-    """How scores are made of queries and keys; static."""
-
-    scale: float  # of the queries
-    softcap: float = 0.0  # c: scores s become c * tanh(s / c); 0: they stay
-    window: int = 0  # a query sees so many tokens, itself included; 0: all earlier ones
-
-    def cap(self, s: jax.Array) -> jax.Array:
-        """Scores as the softmax meets them."""
-        return soft_cap(s, self.softcap)
-
-    def slope(self, capped: jax.Array) -> jax.Array | float:
-        """Derivative of `cap` where it gave `capped`."""
-        return 1 - (capped / self.softcap) ** 2 if self.softcap else 1.0
-
-    def sees(self, back: jax.Array) -> jax.Array:
-        """Whether a query sees the key that lies `back` tokens before it."""
-        return (back >= 0) & (back < self.window) if self.window else back >= 0
 
 
 def group_queries(q_BTNH: jax.Array, n_kv_heads: int, scale: float) -> jax.Array:
@@ -145,7 +128,7 @@ def _add(x_BKTH: jax.Array, more: jax.Array, start: Any) -> jax.Array:
 
 def _block(width: int) -> int:
     """Tokens of a block, for N*H = `width`."""
-    if jax.default_backend() != "cpu":
+    if platform() != "cpu":
         return ACCELERATOR_BLOCK
     return CPU_BLOCK * (2 if width >= WIDE else 1)
 
@@ -200,6 +183,8 @@ def packed_attention(
     Returns:
         o_BTNH in the dtype of `v_BTKH`.
     """
+    if platform() == "tpu":
+        return splash_attention(how, q_BTNH, k_BTKH, v_BTKH, segment_ids_BT)
     T, block = segment_ids_BT.shape[1], _block(math.prod(q_BTNH.shape[2:]))
     pad = -T % block if block < T else 0
 

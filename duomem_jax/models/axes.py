@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from flax import linen as nn
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 
 Rules = Sequence[tuple[str, Any]]  # logical name -> mesh axis, axes or None
 
@@ -18,3 +18,8 @@ def axis_rules(rules: Rules) -> AbstractContextManager:
 def mesh_shardings(logical_axes: Any, mesh: Mesh, rules: Rules) -> Any:
     """A tree of NamedSharding for a tree of logical PartitionSpecs."""
     return nn.logical_to_mesh_sharding(logical_axes, mesh, rules)
+
+
+def mesh_axes(*logical: str | None) -> PartitionSpec:
+    """Where an array with these logical axes lies, by the current rules."""
+    return nn.logical_to_mesh_axes(logical)

@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from duomem_jax.models.attention import MASKED, Scores, group_queries, ungroup
+from duomem_jax.models.attention import MASKED, group_queries, ungroup
+from duomem_jax.models.scores import Scores
 
 BLOCK = 256  # queries a block; scores never exceed [B, N, BLOCK, S]
 

@@ -20,11 +20,12 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from duomem_jax.lora.config import LoraConfig
-from duomem_jax.models.attention import Scores, packed_attention
+from duomem_jax.models.attention import packed_attention
 from duomem_jax.models.cached import cached_attention
 from duomem_jax.models.config import ACTIVATIONS, DTYPES, ModelConfig
 from duomem_jax.models.layers import KEEP_PRODUCTS, Projection, RMSNorm
 from duomem_jax.models.rope import rope_tables, rotate
+from duomem_jax.models.scores import Scores
 
 ACTIVATION = ("batch", None, None)  # logical axes of x_BTD
 

@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from duomem_jax.models.layers import on_one_cpu
+from duomem_jax.models.platform import on_one_cpu
 
 BLOCK = 2048  # words
 

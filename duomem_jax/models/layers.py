@@ -13,17 +13,13 @@ from duomem_jax.models.quantize import as_kernel
 
 # Kept from the forward pass for the backward one: each layer's input, and what `keep` names. All
 # between (norms, rotations, activations) costs less computed again than written and read.
-KEEP_PRODUCTS = jax.checkpoint_policies.save_only_these_names("product")
+KEPT = "product"
+KEEP_PRODUCTS = jax.checkpoint_policies.save_only_these_names(KEPT)
 
 
 def keep(x):
     """`x`, costly to make, is kept for the backward pass if that needs it."""
-    return checkpoint_name(x, "product")
-
-
-def on_one_cpu() -> bool:
-    """Whether this is compiled for a single CPU device, where small blocks in loops are fastest."""
-    return jax.default_backend() == "cpu" and jax.sharding.get_abstract_mesh().size <= 1
+    return checkpoint_name(x, KEPT)
 
 
 class RMSNorm(nn.Module):

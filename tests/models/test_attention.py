@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from duomem_jax.models import attention
+from duomem_jax.models.scores import Scores
 
 B, N, K, H = 3, 4, 2, 8
 
 
-PLAIN = attention.Scores(H**-0.5)
-GEMMA = attention.Scores(0.5, softcap=2.0, window=70)
+PLAIN = Scores(H**-0.5)
+GEMMA = Scores(0.5, softcap=2.0, window=70)
 
 
 def dense(how, q, k, v, segments):

@@ -1,0 +1,110 @@
+"""What the benchmarks beside peers share: a random model, a process for each way, this machine."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from memory import SHAPES
+
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.hf import save_pretrained
+from duomem_jax.models.model import Model
+
+HERE = Path(__file__).parent / "peers"
+OURS = "duomem_jax"
+
+
+class Way(NamedTuple):
+    """One way to do what is measured."""
+
+    name: str
+    python: str  # an interpreter that has what the script imports; empty: the way is left out
+    script: str  # in `peers`
+    options: tuple[str, ...] = ()
+
+
+def random_model(folder: str, layers: int) -> ModelConfig:
+    """Write a model of Qwen2.5-0.5B's shape."""
+    config = dataclasses.replace(SHAPES["qwen2.5-0.5b"], n_layers=layers, max_len=32_768)
+    rng = np.random.default_rng(0)
+    shapes = Model(config).shapes()["params"]
+
+    def draw(path: tuple, x: Any) -> np.ndarray:
+        noise = 0.02 * rng.standard_normal(x.shape, np.float32)
+        return noise + 1 if path[-1].key == "scale" else noise
+
+    save_pretrained(folder, config, jax.tree_util.tree_map_with_path(draw, shapes))
+    return config
+
+
+def measure(ways: Iterable[Way], rounds: int, *args: object) -> dict[str, dict[str, Any]]:
+    """The fastest of some processes of each way, which take turns.
+
+    Args:
+        ways: those without an interpreter are left out.
+        rounds: processes of each way.
+        args: of every script.
+
+    Returns:
+        Of each way what its script printed.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for _ in range(rounds):
+        for way in ways:
+            if not way.python:
+                continue
+            row = _run(way.python, way.script, *args, *way.options)
+            print(way.name, row, file=sys.stderr, flush=True)
+            speed = next(key for key in row if key.startswith("cpu s"))
+            if way.name not in found or row[speed] < found[way.name][speed]:
+                found[way.name] = row
+    return found
+
+
+def _run(python: str, script: str, *args: object) -> dict[str, Any]:
+    command = [python, str(HERE / script), *map(str, args)]
+    root = str(Path(__file__).parent.parent)
+    env = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": root, "JAX_PLATFORMS": "cpu"}
+    out = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
+    return next(json.loads(x) for x in reversed(out.stdout.splitlines()) if x.startswith('{"'))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def _best(call: Callable[[], jax.Array]) -> float:
+    """Seconds of the fastest of ten calls."""
+    call().block_until_ready()
+    seconds = []
+    for _ in range(10):
+        start = time.perf_counter()
+        call().block_until_ready()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
+
+
+def matmul_peak(dtype: str = "float32") -> float:
+    """FLOPs a second of a large matrix product, as this machine's limit."""
+    n = 2048
+    x_NN = jnp.ones((n, n), dtype)
+    product = jax.jit(jnp.matmul)
+    return 2 * n**3 / _best(lambda: product(x_NN, x_NN))
+
+
+def bandwidth() -> float:
+    """Bytes a second of a matrix of half a gigabyte times a vector, as this machine's limit."""
+    w_FD, x_D = jnp.ones((150_000, 896)), jnp.ones(896)
+    product = jax.jit(jnp.matmul)
+    return w_FD.nbytes / _best(lambda: product(w_FD, x_D))

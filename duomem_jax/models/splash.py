@@ -1,0 +1,86 @@
+"""Packed attention on TPU: JAX's own Pallas kernel, on each device's rows and heads.
+
+`jax.experimental.pallas.ops.tpu.splash_attention`: no scores in memory, blocks that a causal or a
+sliding mask rules out are skipped, its own backward kernels.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernels
+from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
+
+from duomem_jax.models.axes import mesh_axes
+from duomem_jax.models.layers import KEPT
+from duomem_jax.models.scores import Scores
+
+LANES, BLOCK = 128, 512  # tokens: blocks are multiples of the first, at most the second
+
+
+def splash_attention(
+    how: Scores,
+    q_BTNH: jax.Array,
+    k_BTKH: jax.Array,
+    v_BTKH: jax.Array,
+    segment_ids_BT: jax.Array,
+    *,
+    interpret: bool = False,
+) -> jax.Array:
+    """As `attention.packed_attention`.
+
+    Args:
+        how: scale, soft cap and window of the scores.
+        q_BTNH: queries.
+        k_BTKH: keys.
+        v_BTKH: values.
+        segment_ids_BT: tokens with different ids do not see each other.
+        interpret: run the kernel on any device, slowly; for tests.
+    """
+    T, mesh = q_BTNH.shape[1], jax.sharding.get_abstract_mesh()
+    block = min(BLOCK, -(-T // LANES) * LANES)
+    pad = -T % block
+
+    def heads_first(x_BTNH):
+        return jnp.pad(x_BTNH, ((0, 0), (0, pad), (0, 0), (0, 0))).transpose(0, 2, 1, 3)
+
+    q_BNTH, k_BKTH, v_BKTH = map(heads_first, (q_BTNH * how.scale, k_BTKH, v_BTKH))
+    ids_BT = jnp.pad(segment_ids_BT.astype(jnp.int32), ((0, 0), (0, pad)), constant_values=-1)
+
+    def local(q_BNTH, k_BKTH, v_BKTH, ids_BT):
+        kernel = _kernel(how, q_BNTH.shape[1], T + pad, block, interpret)
+        return jax.vmap(kernel)(q_BNTH, k_BKTH, v_BKTH, kernels.SegmentIds(ids_BT, ids_BT))
+
+    if mesh.size > 1:
+        by_heads, by_rows = mesh_axes("batch", "heads", None, None), mesh_axes("batch", None)
+        shares = math.prod(mesh.shape[axis] for axis in _names(by_heads[1]))
+        copies = shares // math.gcd(shares, k_BKTH.shape[1])  # a device needs a key head of its own
+        k_BKTH, v_BKTH = (jnp.repeat(x, copies, axis=1) for x in (k_BKTH, v_BKTH))
+        local = jax.shard_map(
+            local, in_specs=(by_heads,) * 3 + (by_rows,), out_specs=by_heads, check_vma=False
+        )
+    return local(q_BNTH, k_BKTH, v_BKTH, ids_BT).transpose(0, 2, 1, 3)[:, :T]
+
+
+def _names(axis: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (axis,) if isinstance(axis, str) else axis or ()
+
+
+def _kernel(how: Scores, n_heads: int, T: int, block: int, interpret: bool):
+    mask = (
+        masks.LocalMask((T, T), (how.window - 1, 0), 0) if how.window else masks.CausalMask((T, T))
+    )
+    sizes = kernels.BlockSizes(
+        **dict.fromkeys(("block_q", "block_kv", "block_kv_compute"), block),
+        **dict.fromkeys(("block_q_dkv", "block_kv_dkv", "block_kv_dkv_compute"), block),
+        **dict.fromkeys(("block_q_dq", "block_kv_dq"), block),
+    )
+    return kernels.make_splash_mha(
+        masks.MultiHeadMask([mask] * n_heads),
+        block_sizes=sizes,
+        attn_logits_soft_cap=how.softcap or None,
+        residual_checkpoint_name=KEPT,
+        head_shards=1,
+        q_seq_shards=1,
+        interpret=interpret,
+    )

@@ -1,0 +1,43 @@
+"""The TPU kernel, interpreted, against the blocks that every backend compiles."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from duomem_jax.config import MeshConfig
+from duomem_jax.models.attention import packed_attention
+from duomem_jax.models.scores import Scores
+from duomem_jax.models.splash import splash_attention
+from duomem_jax.train.sharding import make_mesh, use_mesh
+
+B, T, N, K, H = 2, 200, 4, 2, 16  # T is no multiple of the kernel's blocks
+
+
+def inputs():
+    rng = np.random.default_rng(0)
+    q, k, v, weight = (rng.normal(size=(B, T, n, H)).astype(np.float32) for n in (N, K, K, N))
+    segments = np.stack([np.searchsorted([90, 170], np.arange(T)) + 1, np.ones(T)])
+    return (q, k, v), segments.astype(np.int32), weight
+
+
+def value_and_grads(attention, how):
+    args, segments, weight = inputs()
+
+    def loss(*qkv):
+        out = attention(how, *qkv, segments)
+        return (out * weight).sum(), out
+
+    (_, out), grads = jax.jit(jax.value_and_grad(loss, (0, 1, 2), has_aux=True))(*args)
+    return out, *grads
+
+
+@pytest.mark.parametrize("how", [Scores(0.25), Scores(0.5, softcap=2.0, window=70)])
+@pytest.mark.parametrize("mesh", [MeshConfig(data=1), MeshConfig(data=1, fsdp=2, tensor=4)])
+def test_equals_the_blocks_with_gradients(how, mesh):
+    want = value_and_grads(packed_attention, how)
+    with use_mesh(make_mesh(mesh, B)):  # four devices share two key heads
+        got = value_and_grads(functools.partial(splash_attention, interpret=True), how)
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-5)
