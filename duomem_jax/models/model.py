@@ -33,7 +33,8 @@ class Model:
     def _boxed(self, key: jax.Array):
         tokens_BT = jnp.zeros((1, 1), jnp.int32)
         rngs = {"params": key, "lora": key}
-        return self._decoder.init(rngs, tokens_BT, tokens_BT, tokens_BT)
+        with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ())):
+            return self._decoder.init(rngs, tokens_BT, tokens_BT, tokens_BT)
 
     def init(self, key: jax.Array) -> dict:
         """Fresh float32 base parameters."""
@@ -45,11 +46,11 @@ class Model:
 
     def logical_axes(self) -> dict:
         """{"params": ..., "lora": ...}: per leaf a PartitionSpec of logical axis names."""
-        return nn.get_partition_spec(jax.eval_shape(self._boxed, jax.random.key(0)))
+        return nn.get_partition_spec(jax.eval_shape(lambda: self._boxed(jax.random.key(0))))
 
     def shapes(self) -> dict:
         """{"params": ..., "lora": ...} trees of ShapeDtypeStruct, unboxed."""
-        return jax.eval_shape(lambda key: nn.unbox(self._boxed(key)), jax.random.key(0))
+        return jax.eval_shape(lambda: nn.unbox(self._boxed(jax.random.key(0))))
 
     def with_lora(self, lora: LoraConfig | None) -> "Model":
         """The same model prepared for adapters of another shape."""
