@@ -22,4 +22,4 @@ def mesh_shardings(logical_axes: Any, mesh: Mesh, rules: Rules) -> Any:
 
 def mesh_axes(*logical: str | None) -> PartitionSpec:
     """Where an array with these logical axes lies, by the current rules."""
-    return nn.logical_to_mesh_axes(logical)
+    return nn.logical_to_mesh_axes(logical) or PartitionSpec()

@@ -5,6 +5,7 @@ sliding mask rules out are skipped, its own backward kernels.
 """
 
 import math
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -70,14 +71,15 @@ def _kernel(how: Scores, n_heads: int, T: int, block: int, interpret: bool):
     mask = (
         masks.LocalMask((T, T), (how.window - 1, 0), 0) if how.window else masks.CausalMask((T, T))
     )
-    sizes = kernels.BlockSizes(
-        **dict.fromkeys(("block_q", "block_kv", "block_kv_compute"), block),
-        **dict.fromkeys(("block_q_dkv", "block_kv_dkv", "block_kv_dkv_compute"), block),
-        **dict.fromkeys(("block_q_dq", "block_kv_dq"), block),
-    )
+    names = [
+        *("block_q", "block_kv", "block_kv_compute"),
+        *("block_q_dkv", "block_kv_dkv", "block_kv_dkv_compute"),
+        *("block_q_dq", "block_kv_dq"),
+    ]
+    sizes: dict[str, Any] = dict.fromkeys(names, block)
     return kernels.make_splash_mha(
         masks.MultiHeadMask([mask] * n_heads),
-        block_sizes=sizes,
+        block_sizes=kernels.BlockSizes(**sizes),
         attn_logits_soft_cap=how.softcap or None,
         residual_checkpoint_name=KEPT,
         head_shards=1,
