@@ -168,7 +168,8 @@ def _check_base(folder: Path, base_fingerprint: str) -> None:
     notes = folder / NOTES
     if not notes.exists():
         return
-    wanted = json.loads(notes.read_text()).get("base_fingerprint")
+    again = "export the adapter again"
+    wanted = read_json(notes, missing=again, damaged=again).get("base_fingerprint")
     if wanted != base_fingerprint:
         raise UserError(
             f"{notes}: base_fingerprint {str(wanted)[:12]} is not that of the given base "

@@ -1,0 +1,37 @@
+"""What a step needs beside its weights, by XLA's own analysis."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from duomem_jax.config import OptimizerConfig
+from duomem_jax.lora.config import LoraConfig
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.model import Model
+from duomem_jax.train.optimizer import make_optimizer
+from duomem_jax.train.state import TrainState
+from duomem_jax.train.step import FIELDS, train_step
+
+
+def temporaries(length):
+    """Bytes, for one row of `length` tokens."""
+    model = Model(ModelConfig("qwen3", 512, 64, 2, 4, 2, 16, 128), LoraConfig(rank=4, alpha=8.0))
+    shapes, tx = model.shapes(), make_optimizer(OptimizerConfig(), 10)
+    state = TrainState(
+        jax.ShapeDtypeStruct((), jnp.int32),
+        shapes["lora"],
+        jax.eval_shape(tx.init, shapes["lora"]),
+        jax.ShapeDtypeStruct((2,), jnp.uint32),
+    )
+    batch = dict.fromkeys(FIELDS, jax.ShapeDtypeStruct((1, length), jnp.int32))
+    step = jax.jit(functools.partial(train_step, model, tx), donate_argnums=0)
+    compiled = step.lower(state, shapes["params"], batch).compile()
+    return compiled.memory_analysis().temp_size_in_bytes
+
+
+def test_memory_grows_with_the_length_of_a_row_not_with_its_square():
+    short, middle, long = map(temporaries, (1024, 4096, 16_384))
+    assert 3.5 < long / middle < 4.2
+    assert 3 < middle / short < 4.2
+    assert long < 4 * 16_384**2  # no head's float32 scores
