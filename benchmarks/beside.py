@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,12 +76,6 @@ def _run(python: str, script: str, *args: object) -> dict[str, Any]:
     env = {**os.environ, "OMP_NUM_THREADS": "2", "PYTHONPATH": root, "JAX_PLATFORMS": "cpu"}
     out = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
     return next(json.loads(x) for x in reversed(out.stdout.splitlines()) if x.startswith('{"'))
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
 def _best(call: Callable[[], jax.Array]) -> float:

@@ -11,10 +11,11 @@ import sys
 import tempfile
 
 import tyro
-from beside import OURS, Way, bandwidth, measure, random_model, table
+from beside import OURS, Way, bandwidth, measure, random_model
 
 from duomem_jax.lora.tree import count
 from duomem_jax.models.model import Model
+from duomem_jax.report.table import markdown_table
 
 TURNS, PROMPT, OBSERVATION, REPLY = 10, 512, 64, 24
 
@@ -57,11 +58,11 @@ def main(peers: str = "", tunix: str = "", layers: int = 24, rounds: int = 2) ->
                     f"{weights / batch / row['wall s a token'] / 1e9:.1f}",
                     f"{weights / batch / row['wall s a token'] / limit:.0%}",
                     f"{row['peak MiB']:,.0f}",
-                    row["tokens"][:3],
+                    str(row["tokens"][:3]),
                 )
                 for name, row in found.items()
             ]
-            print(table(head, rows), flush=True)
+            print(markdown_table(head, rows), flush=True)
         found = measure(episodes, rounds, folder, 1, TURNS, PROMPT, OBSERVATION, REPLY)
     print(f"\n{TURNS} turns: a prompt of {PROMPT} tokens, observations of {OBSERVATION}, ", end="")
     print(f"replies of {REPLY}\n")
@@ -76,7 +77,7 @@ def main(peers: str = "", tunix: str = "", layers: int = 24, rounds: int = 2) ->
         )
         for name, row in found.items()
     ]
-    print(table(("way", "wall s", "CPU s", "times ours", "peak MiB"), rows))
+    print(markdown_table(("way", "wall s", "CPU s", "times ours", "peak MiB"), rows))
 
 
 if __name__ == "__main__":

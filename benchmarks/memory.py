@@ -21,7 +21,7 @@ from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
 from duomem_jax.train.optimizer import make_optimizer
 from duomem_jax.train.sharding import make_mesh, use_mesh
-from duomem_jax.train.state import TrainState
+from duomem_jax.train.state import new_state
 from duomem_jax.train.step import FIELDS, train_step
 
 QWEN2 = functools.partial(ModelConfig, "qwen2", 151_936, qk_norm=False, attn_bias=True)
@@ -39,12 +39,7 @@ def analyse(shape: ModelConfig, length: int, remat: bool, dtype: str) -> dict[st
     kind = jnp.dtype(dtype)
     base = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, kind), shapes["params"])
     tx = make_optimizer(OptimizerConfig(), 100)
-    state = TrainState(
-        jax.ShapeDtypeStruct((), jnp.int32),
-        shapes["lora"],
-        jax.eval_shape(tx.init, shapes["lora"]),
-        jax.ShapeDtypeStruct((2,), jnp.uint32),
-    )
+    state = jax.eval_shape(functools.partial(new_state, tx), shapes["lora"])
     batch = dict.fromkeys(FIELDS, jax.ShapeDtypeStruct((1, length), jnp.int32))
     step = jax.jit(functools.partial(train_step, model, tx), donate_argnums=0)
     found = step.lower(state, base, batch).compile().memory_analysis()

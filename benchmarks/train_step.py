@@ -13,9 +13,10 @@ import tempfile
 from typing import Literal
 
 import tyro
-from beside import OURS, Way, matmul_peak, measure, random_model, table
+from beside import OURS, Way, matmul_peak, measure, random_model
 
 from duomem_jax.models.config import ModelConfig
+from duomem_jax.report.table import markdown_table
 
 RANK = 8
 
@@ -88,7 +89,7 @@ def main(
         )
         for name, row in found.items()
     ]
-    print(table(head, rows))
+    print(markdown_table(head, rows))
 
 
 if __name__ == "__main__":

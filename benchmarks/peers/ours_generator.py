@@ -7,6 +7,7 @@ import numpy as np
 
 from duomem_jax.decode.generator import Generator
 from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 
 
@@ -43,7 +44,5 @@ def turns(
 
 def load(folder: str) -> tuple[ModelConfig, dict]:
     """Configuration and parameters, each layer apart."""
-    from duomem_jax.models.load import load_pretrained
-
     config, base = load_pretrained(folder, decoding=True)
     return config, jax.block_until_ready(base)

@@ -21,6 +21,7 @@ from duomem_jax.decode.steps import compile_part
 from duomem_jax.models.config import DTYPES
 from duomem_jax.models.decoder import for_decoding
 from duomem_jax.models.model import Model
+from duomem_jax.models.platform import platform
 
 # (rows, tokens) of one call. On a CPU few rows keep their keys in a core's cache and short chunks
 # waste little on padding; an accelerator wants its matrices full.
@@ -75,7 +76,7 @@ class Generator:
         trees = for_decoding(base), lora and for_decoding(lora)
         self._weights = jax.tree.map(jnp.asarray, trees)  # once, not at every call
         self._temperature = temperature
-        call = CPU_CALL if jax.default_backend() == "cpu" else ACCELERATOR_CALL
+        call = CPU_CALL if platform() == "cpu" else ACCELERATOR_CALL
         self._group, self._chunk = min(group or call[0], slots), chunk or call[1]
         self._cache = model.init_cache(slots, max_len)["layers"]  # lengths are kept on the host
         self._length = np.zeros(slots, np.int32)

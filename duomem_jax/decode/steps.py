@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from duomem_jax.models.model import Model
+from duomem_jax.models.platform import platform
 
 # Written tokens are a few rows. Those XLA multiplies with a kernel at least as fast by itself as in
 # its library YNNPACK (twice as fast on AVX2), which it takes on a CPU unless told otherwise.
@@ -137,7 +138,7 @@ def compile_part(name: str, fixed: tuple, args: tuple) -> Any:
 def _compile(name: str, fixed: tuple, tree: Any, shapes: tuple) -> Any:
     part, donated = (read, (1, 2)) if name == "read" else (write, (1,))
     jitted = jax.jit(functools.partial(part, *fixed), donate_argnums=donated)
-    options = WRITE_ON_CPU if name == "write" and jax.default_backend() == "cpu" else None
+    options = WRITE_ON_CPU if name == "write" and platform() == "cpu" else None
     return jitted.lower(*jax.tree.unflatten(tree, shapes)).compile(options)
 
 

@@ -24,6 +24,7 @@ from duomem_jax.models.attention import packed_attention
 from duomem_jax.models.cached import cached_attention
 from duomem_jax.models.config import ACTIVATIONS, DTYPES, ModelConfig
 from duomem_jax.models.layers import KEEP_PRODUCTS, Projection, RMSNorm
+from duomem_jax.models.platform import platform
 from duomem_jax.models.rope import rope_tables, rotate
 from duomem_jax.models.scores import Scores
 
@@ -50,7 +51,7 @@ def for_decoding(tree: Any) -> Any:
     if "layers" not in tree:
         return tree
     rest = {name: child for name, child in tree.items() if name != "layers"}
-    if jax.default_backend() == "cpu" and "embedding" in rest and "head" not in rest:
+    if platform() == "cpu" and "embedding" in rest and "head" not in rest:
         rest["head"] = rest.pop("embedding").T
     stacks = tree["layers"]
     n_layers = len(jax.tree.leaves(stacks)[0])

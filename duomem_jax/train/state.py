@@ -1,5 +1,6 @@
 """What changes during a run, and where each piece of it lies on the mesh."""
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,13 +47,15 @@ def state_shardings(
     return TrainState(replicated, shardings, opt_state, replicated)
 
 
+def new_state(tx: optax.GradientTransformation, params: Any, seed: int = 0) -> TrainState:
+    """State at step 0 around `params`."""
+    rng = jax.random.key_data(jax.random.key(seed))
+    return TrainState(jnp.int32(0), params, tx.init(params), rng)
+
+
 def init_state(
     tx: optax.GradientTransformation, params: Any, shardings: TrainState, seed: int
 ) -> TrainState:
-    """State at step 0 around `params`, already in place on the mesh."""
-
-    def make(params: Any) -> TrainState:
-        rng = jax.random.key_data(jax.random.key(seed))
-        return TrainState(jnp.int32(0), params, tx.init(params), rng)
-
+    """`new_state`, already in place on the mesh."""
+    make = functools.partial(new_state, tx, seed=seed)
     return jax.jit(make, out_shardings=shardings)(params)

@@ -10,7 +10,7 @@ from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
 from duomem_jax.train.optimizer import make_optimizer
-from duomem_jax.train.state import TrainState
+from duomem_jax.train.state import new_state
 from duomem_jax.train.step import FIELDS, train_step
 
 
@@ -18,12 +18,7 @@ def temporaries(length):
     """Bytes, for one row of `length` tokens."""
     model = Model(ModelConfig("qwen3", 512, 64, 2, 4, 2, 16, 128), LoraConfig(rank=4, alpha=8.0))
     shapes, tx = model.shapes(), make_optimizer(OptimizerConfig(), 10)
-    state = TrainState(
-        jax.ShapeDtypeStruct((), jnp.int32),
-        shapes["lora"],
-        jax.eval_shape(tx.init, shapes["lora"]),
-        jax.ShapeDtypeStruct((2,), jnp.uint32),
-    )
+    state = jax.eval_shape(functools.partial(new_state, tx), shapes["lora"])
     batch = dict.fromkeys(FIELDS, jax.ShapeDtypeStruct((1, length), jnp.int32))
     step = jax.jit(functools.partial(train_step, model, tx), donate_argnums=0)
     compiled = step.lower(state, shapes["params"], batch).compile()
