@@ -22,7 +22,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.train.optimizer import make_optimizer
 from duomem_jax.train.sharding import make_mesh, use_mesh
 from duomem_jax.train.state import new_state
-from duomem_jax.train.step import FIELDS, train_step
+from duomem_jax.train.step import FIELDS, Frozen, Task, train_step
 
 QWEN2 = functools.partial(ModelConfig, "qwen2", 151_936, qk_norm=False, attn_bias=True)
 QWEN3 = functools.partial(ModelConfig, "qwen3", 151_936)
@@ -41,8 +41,8 @@ def analyse(shape: ModelConfig, length: int, remat: bool, dtype: str) -> dict[st
     tx = make_optimizer(OptimizerConfig(), 100)
     state = jax.eval_shape(functools.partial(new_state, tx), shapes["lora"])
     batch = dict.fromkeys(FIELDS, jax.ShapeDtypeStruct((1, length), jnp.int32))
-    step = jax.jit(functools.partial(train_step, model, tx), donate_argnums=0)
-    found = step.lower(state, base, batch).compile().memory_analysis()
+    step = jax.jit(functools.partial(train_step, Task(model, tx)), donate_argnums=0)
+    found = step.lower(state, Frozen(base), batch).compile().memory_analysis()
     return {
         "weights": round(sum(x.size * kind.itemsize for x in jax.tree.leaves(base)) / 2**20),
         "temporaries": round(found.temp_size_in_bytes / 2**20, 1),

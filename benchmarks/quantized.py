@@ -13,7 +13,8 @@ from duomem_jax.locate import model_path
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import KINDS
-from duomem_jax.objectives.text import next_tokens, text_loss
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.objectives.loss import loss_of
 
 
 def main(data: str, model: str = "tiny-teacher", rows: int = 32) -> None:
@@ -33,7 +34,8 @@ def main(data: str, model: str = "tiny-teacher", rows: int = 32) -> None:
         @jax.jit
         def loss(params, batch, net=net):
             inputs = batch["tokens"], batch["positions"], batch["segment_ids"]
-            return text_loss(net.hidden(params, *inputs), net.head(params), *next_tokens(batch))
+            x_BTD = net.hidden(params, *inputs)
+            return loss_of(ObjectiveConfig(), x_BTD, net.head(params), batch)
 
         total = weight = 0.0
         read = batches(data, "train", global_batch=4, seed=0)

@@ -10,7 +10,7 @@ import tyro
 from duomem_jax import stages
 from duomem_jax.errors import UserError
 from duomem_jax.evals.arms import Arm
-from duomem_jax.stages import Examples, Games, Play
+from duomem_jax.stages import Examples, Games, Label, Play
 
 Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
 Config = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
@@ -77,6 +77,7 @@ def examples(
     episodes: str,
     tokenizer: str,
     memory: str = "",
+    teacher_memory: str = "",
     how: Examples = Examples(),
     shard: str = "0/1",
 ) -> None:
@@ -87,11 +88,36 @@ def examples(
         episodes: folder of episodes.
         tokenizer: Hugging Face folder of the student.
         memory: bank whose memories some episodes show; empty: none do.
+        teacher_memory: bank whose memories a teacher sees before every episode while the student
+            does not (context distillation); empty: it reads what the student reads.
         how: row length, share of episodes with memories.
         shard: write part i/n.
     """
     shard_of = stages.parse_shard(shard)
-    print(stages.prepare(episodes, tokenizer, out, memory, how, shard_of).message)
+    report = stages.prepare(
+        episodes, tokenizer, out, memory, how, shard_of, teacher_memory=teacher_memory
+    )
+    print(report.message)
+
+
+def label(
+    out: Folder,
+    /,
+    examples: str,
+    teacher: str,
+    how: Label = Label(),
+    shard: str = "0/1",
+) -> None:
+    """Store a teacher's distributions over the replies of packed rows, for `train.py`.
+
+    Args:
+        out: folder to write.
+        examples: packed rows, from `duomem examples`.
+        teacher: Hugging Face folder or hub id with the vocabulary of the rows.
+        how: candidates, temperature.
+        shard: write part i/n.
+    """
+    print(stages.label(examples, teacher, out, how, stages.parse_shard(shard)).message)
 
 
 def evaluate(
@@ -170,6 +196,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "memories": memories,
     "maintain": maintain,
     "examples": examples,
+    "label": label,
     "evaluate": evaluate,
     "export": export,
     "compare": compare,

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 
 from duomem_jax.errors import UserError
 from duomem_jax.lora.config import LoraConfig
+from duomem_jax.objectives.config import ObjectiveConfig
 
 T = TypeVar("T")
 Quantize = Literal["", "int8", "nf4"]  # names of models/quantize.KINDS, which this need not import
@@ -55,6 +56,8 @@ class TrainConfig:
     trainable: Literal["lora", "all"] = "lora"
     adapter: str = ""  # PEFT folder to start from; empty: a fresh adapter
     lora: LoraConfig = field(default_factory=LoraConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    teacher: str = ""  # in the loop: folder or hub id; empty: targets come with the data
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
     steps: int = 1000

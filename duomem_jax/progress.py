@@ -1,4 +1,4 @@
-"""How far a run of games is: a bar on a terminal, a line now and then elsewhere."""
+"""How far long work is: a bar on a terminal, a line now and then elsewhere."""
 
 import sys
 import time
@@ -8,22 +8,30 @@ EVERY = 30.0  # seconds between lines where there is no terminal
 
 
 class Progress:
-    """Counts games; use as a context manager and call `add` for each finished game.
+    """Counts games or other units; a context manager, `add` is called for each finished one.
 
     Attributes:
-        total: games there will be; may be corrected on the way.
+        total: units there will be; may be corrected on the way.
     """
 
-    def __init__(self, total: int, label: str, stream: TextIO | None = None, good: str = "won"):
-        """Report on `total` games as `label`.
+    def __init__(
+        self,
+        total: int,
+        label: str,
+        stream: TextIO | None = None,
+        good: str = "won",
+        unit: str = "game",
+    ):
+        """Report on `total` units as `label`.
 
         Args:
-            total: how many games.
+            total: how many.
             label: what is being done.
             stream: standard error by default.
-            good: what is said of games that went well.
+            good: what is said of units that went well; "" where all do.
+            unit: what is counted.
         """
-        self.total, self._label, self._good = total, label, good
+        self.total, self._label, self._good, self._unit = total, label, good, unit
         self._stream = stream or sys.stderr
         self._done = self._won = 0
         self._bar: Any = None
@@ -33,7 +41,7 @@ class Progress:
         if self._stream.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=self.total, desc=self._label, unit="game", file=self._stream)
+            self._bar = tqdm(total=self.total, desc=self._label, unit=self._unit, file=self._stream)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -42,13 +50,14 @@ class Progress:
         elif self._done:
             self._print()
 
-    def add(self, won: bool) -> None:
-        """One more game is over."""
+    def add(self, won: bool = True) -> None:
+        """One more unit is over."""
         self._done += 1
         self._won += won
         if self._bar is not None:
             self._bar.total = self.total
-            self._bar.set_postfix_str(f"{self._won} {self._good}", refresh=False)
+            if self._good:
+                self._bar.set_postfix_str(f"{self._won} {self._good}", refresh=False)
             self._bar.update()
         elif time.monotonic() - self._last >= EVERY and self._done < self.total:
             self._print()
@@ -57,9 +66,10 @@ class Progress:
         self._last = now = time.monotonic()
         rate = self._done / max(now - self._start, 1e-9)
         left = (self.total - self._done) / rate
+        well = f" {self._won} {self._good}," if self._good else ""
         print(
-            f"{self._label}: {self._done}/{self.total} games, {self._won} {self._good}, "
-            f"{60 * rate:.1f} games/min, {left:.0f} s left",
+            f"{self._label}: {self._done}/{self.total} {self._unit}s,{well} "
+            f"{60 * rate:.1f} {self._unit}s/min, {left:.0f} s left",
             file=self._stream,
             flush=True,
         )

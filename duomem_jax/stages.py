@@ -6,12 +6,15 @@ games -> episodes -> memories -> examples -> adapter -> results -> report
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.data.episodes import Episode
-from duomem_jax.data.examples import build_examples
+from duomem_jax.data.examples import View, build_examples
 from duomem_jax.data.play import Wanted, write_episodes
 from duomem_jax.data.store import WriteReport
+from duomem_jax.data.targets import Kind
+from duomem_jax.data.tokens import load_tokenizer
 from duomem_jax.envs.base import Game
 from duomem_jax.envs.generate import generate_games, write_games
 from duomem_jax.envs.load import load_games
@@ -181,6 +184,7 @@ class Examples:
     k: int = 2  # memories shown
     embedder: str = "hashing"
     seed: int = 0  # of which episodes show memories
+    teacher_length: int = 2048  # tokens a row of the teacher's view
 
 
 def prepare(
@@ -190,22 +194,68 @@ def prepare(
     memory: str = "",
     how: Examples = Examples(),
     shard: tuple[int, int] = (0, 1),
+    *,
+    teacher_memory: str = "",
 ) -> WriteReport:
     """Tokenise, mask and pack won episodes, some of them with memories before them.
+
+    Args:
+        episodes, tokenizer, out, memory, how, shard: as `duomem examples` explains them.
+        teacher_memory: bank that a teacher sees before every episode, in a view of its own.
 
     Raises:
         UserError: bad input, or an output folder of another config.
     """
-    guidelines = None
-    if memory:
-        bank = MemoryBank.load(memory, make_embedder(how.embedder))
-        guidelines = RetrievedGuidelines(bank, k=how.k, share=how.memory_share, seed=how.seed)
-    return build_examples(
-        episodes,
-        model_path(tokenizer),
-        out,
-        length=how.length,
-        system=how.system,
-        guidelines=guidelines,
-        shard=shard,
+    loaded = load_tokenizer(model_path(tokenizer))
+
+    def shown(bank: str, share: float) -> RetrievedGuidelines | None:
+        if not bank:
+            return None
+        memories = MemoryBank.load(bank, make_embedder(how.embedder))
+        return RetrievedGuidelines(memories, k=how.k, share=share, seed=how.seed)
+
+    student = View(loaded, how.length, how.system, shown(memory, how.memory_share))
+    teacher = None
+    if teacher_memory:
+        teacher = View(loaded, how.teacher_length, how.system, shown(teacher_memory, 1.0))
+    return build_examples(episodes, out, student, teacher, shard=shard)
+
+
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """What is stored of a teacher's distributions."""
+
+    kind: Kind = "topk"  # the likeliest tokens and a rest, or samples
+    k: int = 64  # candidates a token
+    temperature: float = 1.0  # of the distributions; training must use the same
+    seed: int = 0  # of samples
+    rows: int = 8  # read at once, on each device
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+def label(
+    examples: str,
+    teacher: str,
+    out: str,
+    how: Label = Label(),
+    shard: tuple[int, int] = (0, 1),
+) -> WriteReport:
+    """Store what a teacher says of every reply token of packed rows.
+
+    Raises:
+        UserError: bad input, a teacher with another vocabulary, or an output folder of another
+            config.
+    """
+    from duomem_jax.teachers.label import label_examples
+    from duomem_jax.teachers.scorer import ModelScorer
+
+    scorer = ModelScorer(
+        model_path(teacher),
+        kind=how.kind,
+        k=how.k,
+        temperature=how.temperature,
+        seed=how.seed,
+        rows=how.rows,
+        dtype=how.dtype,
     )
+    return label_examples(examples, scorer, out, shard=shard)

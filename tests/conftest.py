@@ -21,3 +21,37 @@ def real_games_dir() -> Path:
     if not (folder / "train.jsonl.xz").exists():
         pytest.skip(f"no real ALFWorld games at {folder}; set DUOMEM_REAL_GAMES to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory) -> Path:
+    """Games won by the expert, as `episodes`, `memories`, `rows` and `paired` rows.
+
+    The rows are the tiny models'; in the paired ones a teacher sees memories.
+    """
+    from duomem_jax import stages
+    from duomem_jax.evals.arms import Arm
+    from duomem_jax.stages import Examples, Games, Play
+    from duomem_jax.tiny import model_folder
+
+    root = tmp_path_factory.mktemp("played")
+    episodes, memories = str(root / "episodes"), str(root / "memories")
+    stages.make_games(str(root / "games"), 12, 3)
+    stages.play(Games(str(root / "games")), Arm("expert", "expert"), episodes, Play(slots=4))
+    stages.remember(episodes, memories)
+    how, student = Examples(length=512, teacher_length=640), str(model_folder("tiny-student"))
+    stages.prepare(episodes, student, str(root / "rows"), how=how)
+    stages.prepare(episodes, student, str(root / "paired"), how=how, teacher_memory=memories)
+    return root
+
+
+@pytest.fixture(scope="session")
+def labelled(played) -> Path:
+    """`rows` with the eight likeliest candidates of the tiny teacher."""
+    from duomem_jax import stages
+    from duomem_jax.stages import Label
+    from duomem_jax.tiny import model_folder
+
+    teacher = str(model_folder("tiny-teacher"))
+    stages.label(str(played / "rows"), teacher, str(played / "labelled"), Label(k=8, rows=1))
+    return played / "labelled"

@@ -14,7 +14,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.train.optimizer import make_optimizer
 from duomem_jax.train.sharding import make_mesh, model_shardings, put_batch, use_mesh
 from duomem_jax.train.state import init_state, state_shardings
-from duomem_jax.train.step import jit_step
+from duomem_jax.train.step import Frozen, Task, jit_step
 
 folder, length, steps, share, dtype = arguments()
 mesh = make_mesh(MeshConfig(data=1), 1)
@@ -34,12 +34,12 @@ with use_mesh(mesh):
         "loss_mask": learnt.astype(np.int32),
     }
     batch = put_batch(batch, mesh)
-    jitted = jit_step(model, tx, placed, shardings["params"], mesh)
+    jitted = jit_step(Task(model, tx), placed, Frozen(shardings["params"]), mesh)
 
     def step() -> float:
         """One update."""
         global state
-        state, metrics = jitted(state, base, batch)
+        state, metrics = jitted(state, Frozen(base), batch)
         total, weight = metrics["loss"]
         return float(jnp.asarray(total) / weight)
 

@@ -2,15 +2,21 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from duomem_jax.data.chat import episode_messages
 from duomem_jax.data.episodes import Episode
 from duomem_jax.data.manifest import content_hash
-from duomem_jax.data.pack import Rows, pack_examples, row_layout
+from duomem_jax.data.pack import Conversation, Example, Rows, pack_examples, row_layout
 from duomem_jax.data.play import read_episodes
 from duomem_jax.data.store import DatasetSpec, WriteReport, write_dataset
-from duomem_jax.data.tokens import chat_tokens, load_tokenizer, tokenizer_fingerprint
+from duomem_jax.data.tokens import (
+    chat_tokens,
+    tokenizer_fingerprint,
+    vocabulary_fingerprint,
+)
+from duomem_jax.errors import UserError
 
 # Episodes tokenised and packed together. A killed writer repeats at most this many (seconds);
 # smaller blocks would leave more rows half empty.
@@ -28,45 +34,71 @@ class Guidelines(Protocol):
         """One text per episode, "" for none; must not depend on the grouping of episodes."""
 
 
+@dataclass(frozen=True)
+class View:
+    """How one model reads the episodes."""
+
+    tokenizer: Any  # from `load_tokenizer`
+    length: int  # tokens a row
+    system: str = ""  # content of the system message
+    guidelines: Guidelines | None = None  # memories before the first observation
+
+    def config(self) -> dict[str, Any]:
+        """JSON identity, part of the dataset's config."""
+        return {
+            "length": self.length,
+            "system": self.system,
+            "tokenizer": tokenizer_fingerprint(self.tokenizer),
+            "vocabulary": vocabulary_fingerprint(self.tokenizer),
+            "guidelines": self.guidelines.config if self.guidelines else None,
+        }
+
+    def read(self, episodes: list[Episode]) -> list[Example]:
+        """The episodes as its model reads them."""
+        texts = self.guidelines(episodes) if self.guidelines else [""] * len(episodes)
+        chats = [
+            episode_messages(e, system=self.system, guidelines=g)
+            for e, g in zip(episodes, texts, strict=True)
+        ]
+        return chat_tokens(self.tokenizer).conversations(chats)
+
+
 def build_examples(
     episodes_folder: str | os.PathLike,
-    tokenizer_folder: str | os.PathLike,
     out: str | os.PathLike,
+    student: View,
+    teacher: View | None = None,
     *,
-    length: int,
     split: str = "train",
-    system: str = "",
-    guidelines: Guidelines | None = None,
     shard: tuple[int, int] = (0, 1),
 ) -> WriteReport:
-    """Tokenise, mask and pack the successful episodes of a split into rows of `length` tokens.
+    """Tokenise, mask and pack the successful episodes of a split into rows of fixed length.
 
     The loss covers thoughts, actions and the end of turn, nothing that the student only reads.
     Resumes where it stopped; finished, it does nothing. Longer episodes are cut after their
     last whole turn that fits and counted.
 
     Args:
-        guidelines: memories to train with; None for none.
+        student: how the student reads them.
+        teacher: how the teacher does, where it is shown more than the student; its distributions
+            over the same replies are then what the student learns (context distillation).
         shard: (i, n): write part i of n, in parallel with others.
 
     Raises:
-        UserError: bad input, or an output folder of another config.
+        UserError: bad input, an output folder of another config, or a teacher that spells
+            replies with other ids.
     """
     episodes = read_episodes(episodes_folder, split)
-    tokenizer = load_tokenizer(tokenizer_folder)
+    views = [student, *([teacher] if teacher else [])]
+    config = student.config() | ({"teacher": teacher.config()} if teacher else {})
+    lengths = [view.length for view in views]
     spec = DatasetSpec(
         name="examples",
-        layout=row_layout(length),
+        layout=row_layout(lengths),
         split=split,
         source={"episodes": content_hash(episodes_folder)},
-        config={
-            "length": length,
-            "system": system,
-            "tokenizer": tokenizer_fingerprint(tokenizer),
-            "guidelines": guidelines.config if guidelines else None,
-        },
+        config=config,
     )
-
     blocks = -(-len(episodes) // BLOCK)
 
     def make(keys: list[str]) -> Iterator[tuple[str, Rows, dict[str, int]]]:
@@ -74,12 +106,22 @@ def build_examples(
             # Strided, since episodes lie in the order of their kinds and a mixture packs better.
             block = episodes[int(key) :: blocks]
             won = [e for e in block if e.success and e.turns]
-            texts = guidelines(won) if guidelines else [""] * len(won)
-            chats = [
-                episode_messages(e, system=system, guidelines=g)
-                for e, g in zip(won, texts, strict=True)
-            ]
-            rows, counts = pack_examples(chat_tokens(tokenizer).conversations(chats), length)
+            conversations = list(zip(*(view.read(won) for view in views), strict=True))
+            for episode, conversation in zip(won, conversations, strict=True):
+                _check_replies(episode, conversation)
+            rows, counts = pack_examples(conversations, lengths)
             yield key, rows, {"episodes": len(block), "failed": len(block) - len(won)} | counts
 
     return write_dataset(out, [f"{b:08d}" for b in range(blocks)], make, spec, shard)
+
+
+def _check_replies(episode: Episode, conversation: Conversation) -> None:
+    """Raise UserError where the views do not spell the replies with the same ids."""
+    first, *others = (
+        [t for t, m in zip(e.tokens, e.loss_mask, strict=True) if m] for e in conversation
+    )
+    if any(other != first for other in others):
+        raise UserError(
+            f"episode {episode.game_id}: teacher and student spell its replies with different "
+            "tokens; give a teacher with the student's tokenizer"
+        )

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from duomem_jax.data.pack import positions_in_segments
+from duomem_jax.data.pack import VIEWS, positions_in_segments
 from duomem_jax.data.reader import read_dataset
+from duomem_jax.data.targets import unpack_ids
 from duomem_jax.errors import UserError
 
 # Measured on two cores: more threads only contend; zero would read in the step's way.
@@ -36,8 +37,9 @@ def batches(
 
     Returns:
         Iterator (close it with `.close()`) of host batches, B = global_batch / process_count:
-        {"tokens", "segment_ids", "positions"} int32[B, T], "loss_mask" float32[B, T], and any
-        further field of the rows as stored.
+        {"tokens", "segment_ids", "positions"} int32[B, T], "loss_mask" float32[B, T], the same
+        with the prefix "teacher_" where rows have a teacher's view, and its stored targets
+        (`data.targets`).
 
     Raises:
         UserError: the split is missing, damaged or empty, or the batch cannot be shared out.
@@ -67,9 +69,13 @@ def batches(
 
 
 def _finish(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return batch | {
-        "tokens": batch["tokens"].astype(np.int32, copy=False),
-        "segment_ids": batch["segment_ids"].astype(np.int32),
-        "positions": positions_in_segments(batch["segment_ids"]),
-        "loss_mask": batch["loss_mask"].astype(np.float32),
-    }
+    for view in VIEWS:
+        if view + "tokens" in batch:
+            segments = batch[view + "segment_ids"]
+            batch |= {
+                view + "tokens": batch[view + "tokens"].astype(np.int32, copy=False),
+                view + "segment_ids": segments.astype(np.int32),
+                view + "positions": positions_in_segments(segments),
+                view + "loss_mask": batch[view + "loss_mask"].astype(np.float32),
+            }
+    return unpack_ids(batch) if "target_ids" in batch else batch

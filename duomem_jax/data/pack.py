@@ -1,7 +1,13 @@
-"""Lay tokenised conversations into rows of fixed length, offline and deterministically."""
+"""Lay tokenised conversations into rows of fixed length, offline and deterministically.
 
-from collections.abc import Iterable, Iterator
+A conversation may have two views: what the student reads and what its teacher reads, who sees
+memories, or has a tokenizer of its own. Both lie in one row under the same segment number, each
+in fields of its own; the i-th reply of a segment is the same reply in both.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -9,102 +15,134 @@ from duomem_jax.data.features import Layout
 
 # Segment ids are stored as uint8 and 0 means padding.
 MAX_SEGMENTS = 255
+VIEWS = ("", "teacher_")  # prefixes of a row's fields: the student's, the teacher's
 
-Example = tuple[list[int], list[int]]  # token ids, loss mask
+
+class Example(NamedTuple):
+    """One view of a conversation."""
+
+    tokens: list[int]
+    loss_mask: list[int]  # 1 on replies
+
+
+Conversation = tuple[Example, ...]  # its views, in the order of VIEWS
 Rows = list[dict[str, np.ndarray]]
 
 
-def row_layout(length: int) -> Layout:
-    """Record layout of packed rows of T = `length` tokens."""
+def row_layout(lengths: Sequence[int]) -> Layout:
+    """Record layout of packed rows, with the number of tokens of each view."""
     return {
-        "tokens": ("int32", (length,)),
-        "segment_ids": ("uint8", (length,)),
-        "loss_mask": ("uint8", (length,)),
+        view + name: (dtype, (length,))
+        for view, length in zip(VIEWS, lengths, strict=False)
+        for name, dtype in (("tokens", "int32"), ("segment_ids", "uint8"), ("loss_mask", "uint8"))
     }
 
 
-def fit_to_length(example: Example, length: int) -> Example | None:
-    """Cut an example that is longer than `length` after its last whole reply; None if none fits.
+def fit_to_length(conversation: Conversation, lengths: Sequence[int]) -> Conversation | None:
+    """Cut a conversation after the last reply with which every view fits; None if none does.
 
     A reply ends where the loss mask falls from 1 to 0, so a turn is never cut in two.
     """
-    tokens, mask = example
-    if len(tokens) <= length:
-        return example
-    for end in range(length, 0, -1):
-        if mask[end - 1] and not mask[end]:
-            return tokens[:end], mask[:end]
-    return None
+    if all(len(e.tokens) <= n for e, n in zip(conversation, lengths, strict=True)):
+        return conversation
+    ends = [_reply_ends(e.loss_mask) for e in conversation]
+    replies = min(sum(end <= n for end in of) for of, n in zip(ends, lengths, strict=True))
+    if not replies:
+        return None
+    return tuple(
+        Example(*(values[: of[replies - 1]] for values in e))
+        for e, of in zip(conversation, ends, strict=True)
+    )
+
+
+def _reply_ends(mask: list[int]) -> list[int]:
+    return [i for i in range(1, len(mask) + 1) if mask[i - 1] and not (i < len(mask) and mask[i])]
 
 
 @dataclass
 class _Row:
-    examples: list[Example] = field(default_factory=list)
-    used: int = 0
+    lengths: Sequence[int]
+    conversations: list[Conversation] = field(default_factory=list)
+    used: list[int] = field(default_factory=lambda: [0] * len(VIEWS))
 
-    def takes(self, n: int, length: int) -> bool:
-        return self.used + n <= length and len(self.examples) < MAX_SEGMENTS
+    def takes(self, conversation: Conversation) -> bool:
+        ends = (u + len(e.tokens) for u, e in zip(self.used, conversation, strict=False))
+        fits = all(end <= n for end, n in zip(ends, self.lengths, strict=True))
+        return fits and len(self.conversations) < MAX_SEGMENTS
 
-    def add(self, example: Example) -> None:
-        self.examples.append(example)
-        self.used += len(example[0])
+    def add(self, conversation: Conversation) -> None:
+        self.conversations.append(conversation)
+        for i, e in enumerate(conversation):
+            self.used[i] += len(e.tokens)
 
 
-def pack(examples: Iterable[Example], length: int) -> Iterator[dict[str, np.ndarray]]:
-    """First-fit decreasing packing of one block of examples.
+def pack(
+    conversations: Iterable[Conversation], lengths: Sequence[int]
+) -> Iterator[dict[str, np.ndarray]]:
+    """First-fit decreasing packing of one block of conversations.
 
     Neighbouring episodes are of one kind and length, which first-fit alone packs badly: of
     ALFWorld's training games it fills 82 % of rows of 2,048 tokens, longest first 94 %. Time
     grows with the square of the block, so give some thousands at once.
 
     Args:
-        examples: (token ids, loss mask) pairs, each at most `length` tokens.
+        conversations: each view at most as long as its rows.
+        lengths: tokens of a row, for each view.
 
     Yields:
-        {"tokens" int32[T], "segment_ids" uint8[T] (1, 2, ...; 0 pads), "loss_mask" uint8[T]}.
+        {"tokens" int32[T], "segment_ids" uint8[T] (1, 2, ...; 0 pads), "loss_mask" uint8[T]},
+        and the same with "teacher_" where there is such a view.
     """
     rows: list[_Row] = []
-    for example in sorted(examples, key=lambda e: -len(e[0])):
-        n = len(example[0])
-        if n > length:
-            raise ValueError(f"an example of {n} tokens cannot go into rows of {length}")
-        row = next((r for r in rows if r.takes(n, length)), None)
+    for conversation in sorted(conversations, key=lambda c: -len(c[0].tokens)):
+        row = next((r for r in rows if r.takes(conversation)), None)
         if row is None:
-            row = _Row()
+            row = _Row(lengths)
+            if not row.takes(conversation):
+                longest = [len(e.tokens) for e in conversation]
+                raise ValueError(f"{longest} tokens cannot go into rows of {lengths}")
             rows.append(row)
-        row.add(example)
+        row.add(conversation)
     for row in rows:
-        yield _emit(row, length)
+        yield _emit(row)
 
 
-def pack_examples(examples: list[Example], length: int) -> tuple[Rows, dict[str, int]]:
-    """Cut one block of examples to `length`, pack it; the rows and what became of the examples."""
-    fitted = [fit_to_length(example, length) for example in examples]
+def pack_examples(
+    conversations: list[Conversation], lengths: Sequence[int]
+) -> tuple[Rows, dict[str, int]]:
+    """Cut one block to `lengths`, pack it; the rows and what became of the conversations."""
+    fitted = [fit_to_length(c, lengths) for c in conversations]
     kept = [f for f in fitted if f is not None]
-    cut = sum(f is not None and f is not e for f, e in zip(fitted, examples, strict=True))
-    rows = list(pack(kept, length))
+    cut = sum(f is not None and f is not c for f, c in zip(fitted, conversations, strict=True))
+    rows = list(pack(kept, lengths))
     return rows, {
         "examples": len(kept),
         "cut_to_fit": cut,
         "dropped_too_long": len(fitted) - len(kept),
-        "tokens": sum(len(tokens) for tokens, _ in kept),
+        "tokens": sum(len(c[0].tokens) for c in kept),
         "loss_tokens": sum(int(row["loss_mask"].sum()) for row in rows),
-        "row_tokens": len(rows) * length,
+        "row_tokens": len(rows) * lengths[0],
     }
 
 
-def _emit(row: _Row, length: int) -> dict[str, np.ndarray]:
-    tokens = np.zeros(length, np.int32)
-    segment_ids = np.zeros(length, np.uint8)
-    loss_mask = np.zeros(length, np.uint8)
-    at = 0
-    for segment, (ids, mask) in enumerate(row.examples, start=1):
-        here = slice(at, at + len(ids))
-        tokens[here], segment_ids[here], loss_mask[here] = ids, segment, mask
-        # Nothing inside its segment predicts a first token.
-        loss_mask[at] = 0
-        at += len(ids)
-    return {"tokens": tokens, "segment_ids": segment_ids, "loss_mask": loss_mask}
+def _emit(row: _Row) -> dict[str, np.ndarray]:
+    out: dict[str, np.ndarray] = {}
+    views = zip(*row.conversations, strict=True)
+    for view, length, examples in zip(VIEWS, row.lengths, views, strict=False):
+        tokens = np.zeros(length, np.int32)
+        segment_ids = np.zeros(length, np.uint8)
+        loss_mask = np.zeros(length, np.uint8)
+        at = 0
+        for segment, example in enumerate(examples, start=1):
+            here = slice(at, at + len(example.tokens))
+            tokens[here], loss_mask[here] = example.tokens, example.loss_mask
+            segment_ids[here] = segment
+            # Nothing inside its segment predicts a first token.
+            loss_mask[at] = 0
+            at = here.stop
+        out[view + "tokens"], out[view + "segment_ids"] = tokens, segment_ids
+        out[view + "loss_mask"] = loss_mask
+    return out
 
 
 def positions_in_segments(segment_ids: np.ndarray) -> np.ndarray:

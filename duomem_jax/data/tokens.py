@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from duomem_jax.data.pack import Example
 from duomem_jax.data.template import Message, TurnTemplate
 from duomem_jax.errors import UserError
 
@@ -37,6 +38,11 @@ def load_tokenizer(folder: str | os.PathLike) -> Any:
     if not tokenizer.chat_template:
         raise UserError(f"{folder}: the tokenizer has no chat_template; use a chat model's")
     return tokenizer
+
+
+def vocabulary_fingerprint(tokenizer: Any) -> str:
+    """SHA-256 of vocabulary and rules; equal ones spell every text with the same ids."""
+    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:
@@ -76,8 +82,8 @@ class ChatTokens:
         text = self._headed_reply(content)
         return self._without_header(text, self._ids([text])[0])
 
-    def conversations(self, chats: Sequence[list[Message]]) -> list[tuple[list[int], list[int]]]:
-        """(token ids, loss mask) of each conversation; the mask is 1 on reply and end of turn.
+    def conversations(self, chats: Sequence[list[Message]]) -> list[Example]:
+        """Token ids and loss mask of each conversation; the mask is 1 on reply and end of turn.
 
         New pieces of all conversations are tokenised in one batch.
 
@@ -96,7 +102,7 @@ class ChatTokens:
                 ids = self._without_header(text, ids) if k % 2 else ids
                 tokens += ids
                 mask += [k % 2] * len(ids)
-            result.append((tokens, mask))
+            result.append(Example(tokens, mask))
         return result
 
     def _texts(self, chat: list[Message]) -> list[str]:
@@ -161,6 +167,6 @@ def chat_tokens(tokenizer: Any) -> ChatTokens:
     return ChatTokens(tokenizer)
 
 
-def encode_chat(tokenizer: Any, messages: list[Message]) -> tuple[list[int], list[int]]:
-    """(token ids, loss mask) of one conversation; see `ChatTokens.conversations`."""
+def encode_chat(tokenizer: Any, messages: list[Message]) -> Example:
+    """Token ids and loss mask of one conversation; see `ChatTokens.conversations`."""
     return chat_tokens(tokenizer).conversations([messages])[0]

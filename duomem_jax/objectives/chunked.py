@@ -25,44 +25,41 @@ def chunk_length(B: int, T: int, V: int) -> int:
 
 def sum_over_tokens(
     token_loss: Callable[..., jax.Array],
-    x_BTD: jax.Array,
+    x_BMD: jax.Array,
     head: Head,
-    mask_BT: jax.Array,
+    live_BM: jax.Array,
     targets: Any,
+    *,
+    other_vocab: int = 0,
 ) -> tuple[jax.Array, jax.Array]:
-    """Sum a per-token loss over the tokens with mask 1; others never meet the head.
-
-    Tokens with loss are gathered to the front of their row, then go through head and loss chunk
-    by chunk; a chunk without any is skipped.
+    """Sum a per-token loss over the live tokens; a chunk without any never meets the head.
 
     Args:
         token_loss: (logits_BCV float32, targets of those tokens) -> loss_BC float32.
-        x_BTD: final hidden states.
+        x_BMD: final hidden states, live tokens first (`front`).
         head: from x_BCD to logits_BCV; what it captures may be differentiated.
-        mask_BT: 0 or 1.
-        targets: a tree of arrays [B,T,...], taken as constants.
+        live_BM: which tokens count.
+        targets: a tree of arrays [B,M,...], taken as constants.
+        other_vocab: logits a token that `token_loss` makes itself, such as a teacher's.
 
     Returns:
-        (loss_sum, weight): float32 scalars; weight counts the masked tokens.
+        (loss_sum, weight): float32 scalars; weight counts the live tokens.
     """
-    B, T, _ = x_BTD.shape
-    C = chunk_length(B, T, jax.eval_shape(head, x_BTD[:, :1]).shape[-1])
-    mask_BT = mask_BT > 0
-    order_BT = jnp.argsort(~mask_BT, axis=1, stable=True)
+    B, M, _ = x_BMD.shape
+    V = jax.eval_shape(head, x_BMD[:, :1]).shape[-1]
+    C = chunk_length(B, M, V + other_vocab)
 
-    def chunks(y_BT):  # -> [T/C, B, C, ...], tokens with loss first
-        index = order_BT.reshape(order_BT.shape + (1,) * (y_BT.ndim - 2))
-        y_BT = jnp.take_along_axis(y_BT, index, axis=1)
-        y_BT = jnp.pad(y_BT, [(0, 0), (0, -T % C)] + [(0, 0)] * (y_BT.ndim - 2))
-        return jnp.moveaxis(y_BT.reshape(B, -1, C, *y_BT.shape[2:]), 1, 0)
+    def chunks(y_BM):  # -> [M/C, B, C, ...]
+        y_BM = jnp.pad(y_BM, [(0, 0), (0, -M % C)] + [(0, 0)] * (y_BM.ndim - 2))
+        return jnp.moveaxis(y_BM.reshape(B, -1, C, *y_BM.shape[2:]), 1, 0)
 
-    def chunk_sum(x_BCD, mask_BC, targets):
-        return jnp.sum(jnp.where(mask_BC, token_loss(head(x_BCD), targets), 0.0))
+    def chunk_sum(x_BCD, live_BC, targets):
+        return jnp.sum(jnp.where(live_BC, token_loss(head(x_BCD), targets), 0.0))
 
-    xs = chunks(x_BTD), chunks(mask_BT), jax.tree.map(chunks, targets)
+    xs = chunks(x_BMD), chunks(live_BM), jax.tree.map(chunks, targets)
     first = jax.tree.map(lambda y: y[0], xs)
     chunk_sum, captured = jax.closure_convert(chunk_sum, *first)
-    return _sum(chunk_sum, *xs, captured), jnp.sum(mask_BT, dtype=jnp.float32)
+    return _sum(chunk_sum, *xs, captured), jnp.sum(live_BM, dtype=jnp.float32)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -46,12 +46,12 @@ def messages(transcript: Transcript) -> list[dict[str, str]]:
 
 def _without_slips(example: Example, slips: frozenset[int]) -> Example:
     """Take the replies that are mistakes out of the loss."""
-    tokens, replies = example
+    tokens, replies = example.tokens, example.loss_mask
     mask, turn = [], -1
     for before, inside in itertools.pairwise([0, *replies]):
         turn += inside > before
         mask.append(int(inside and turn not in slips))
-    return tokens, mask
+    return Example(tokens, mask)
 
 
 def write_rows(
@@ -65,7 +65,7 @@ def write_rows(
     tokenizer = load_tokenizer(tokenizer_folder)
     spec = DatasetSpec(
         name="examples",
-        layout=row_layout(LENGTH),
+        layout=row_layout([LENGTH]),
         config={
             "corpus": name,
             "games": GAMES[name],
@@ -80,7 +80,7 @@ def write_rows(
             block = list(transcripts(name, int(key)))
             encoded = chat_tokens(tokenizer).conversations([messages(t) for t in block])
             learnt = [_without_slips(e, t.slips) for e, t in zip(encoded, block, strict=True)]
-            yield key, *pack_examples(learnt, LENGTH)
+            yield key, *pack_examples([(e,) for e in learnt], [LENGTH])
 
     keys = [f"{b:06d}" for b in range(GAMES[name] // BLOCK)]
     return write_dataset(out, keys, make, spec)

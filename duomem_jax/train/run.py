@@ -27,7 +27,8 @@ from duomem_jax.train.optimizer import make_optimizer, make_schedule
 from duomem_jax.train.output import check_output, claim, copy_tokenizer, describe
 from duomem_jax.train.sharding import make_mesh, model_shardings, put_batch, use_mesh
 from duomem_jax.train.state import TrainState, init_state, state_shardings
-from duomem_jax.train.step import FIELDS, jit_step
+from duomem_jax.train.step import Frozen, Task, jit_step
+from duomem_jax.train.teacher import find_teacher, load_teacher
 
 
 def find_base(config: TrainConfig) -> str:
@@ -76,8 +77,10 @@ def host_batches(config: TrainConfig, start_step: int) -> Generator[dict[str, np
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
+    stored = config.objective.name != "text" and not config.teacher
+    unread = tuple(["target_"] * (not stored) + ["teacher_"] * (not config.teacher))
     for batch in rows:
-        yield {name: batch[name] for name in FIELDS}
+        yield {name: x for name, x in batch.items() if not name.startswith(unread)}
 
 
 def check_data(config: TrainConfig, model: Model) -> None:
@@ -113,7 +116,12 @@ def export(config: TrainConfig, model: Model, params: Any, base: str, base_id: s
 
 
 def loop(
-    config: TrainConfig, state: TrainState, base: Any, step_fn: Any, mesh: Mesh, saver: Checkpoints
+    config: TrainConfig,
+    state: TrainState,
+    frozen: Frozen,
+    step_fn: Any,
+    mesh: Mesh,
+    saver: Checkpoints,
 ) -> TrainState:
     """Run the remaining steps; metrics of a step are read once the next one is under way."""
     start = int(state.step)
@@ -127,7 +135,7 @@ def loop(
     rows, before = host_batches(config, start), None
     try:
         for step in range(start + 1, config.steps + 1):
-            state, metrics = step_fn(state, base, put_batch(next(rows), mesh))
+            state, metrics = step_fn(state, frozen, put_batch(next(rows), mesh))
             if before is not None:
                 log.add(step - 1, before)
             before = metrics
@@ -151,6 +159,7 @@ def run(config: TrainConfig) -> Path:
     part = "lora" if config.trainable == "lora" else "params"
     check_output(config)
     check_data(config, model)
+    teacher_folder = find_teacher(config)
     with use_mesh(mesh):
         params, base = load_trees(config, model, base_folder, base_id, shardings)
         output = claim(config)  # only now: a refused run leaves nothing behind
@@ -158,13 +167,18 @@ def run(config: TrainConfig) -> Path:
         state_sh = state_shardings(tx, params, shardings[part], mesh)
         state = init_state(tx, params, state_sh, config.seed)
         print(f"{count(params):,} trained parameters, mesh {dict(mesh.shape)}", flush=True)
-        base_sh = None if base is None else jax.tree.map(lambda x: x.sharding, base)
-        step_fn = jit_step(model, tx, state_sh, base_sh, mesh)
+        teacher, frozen = None, Frozen(base)
+        if teacher_folder:
+            known = {} if base is None or config.quantize else {base_folder: base}
+            teacher, taught = load_teacher(config, teacher_folder, mesh, known)
+            frozen = Frozen(base, taught)
+        task = Task(model, tx, config.objective, teacher)
+        step_fn = jit_step(task, state_sh, jax.tree.map(lambda x: x.sharding, frozen), mesh)
         folder, failed = output / "checkpoints", True
         saver = Checkpoints(folder, part, config.checkpoint_every, describe(config, base_id))
         try:
             state = saver.restore(state, state_sh) or state
-            state = loop(config, state, base, step_fn, mesh, saver)
+            state = loop(config, state, frozen, step_fn, mesh, saver)
             failed = False
         finally:
             saver.close(failed=failed)

@@ -2,7 +2,8 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,33 +12,61 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from duomem_jax.models.model import Model
-from duomem_jax.objectives.text import next_tokens, text_loss
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.objectives.loss import Teacher, loss_of
+from duomem_jax.objectives.replies import next_tokens
 from duomem_jax.train.sharding import BATCH
 from duomem_jax.train.state import TrainState
 
-FIELDS = ("tokens", "segment_ids", "positions", "loss_mask")  # of a batch, each [B,T]
+FIELDS = ("tokens", "segment_ids", "positions", "loss_mask")  # of each view of a batch, [B,T]
 Metrics = dict[str, tuple[jax.Array, jax.Array]]  # name -> (sum, weight)
 
 
-def train_step(
-    model: Model,
-    tx: optax.GradientTransformation,
-    state: TrainState,
-    base: Any,
-    batch: dict[str, jax.Array],
-) -> tuple[TrainState, Metrics]:
-    """One gradient step on the mean next-token loss of the batch.
+class Frozen(NamedTuple):
+    """Parameters that a step reads and leaves as they are."""
 
-    Args:
+    base: Any = None  # the student's, None where all of them are trained
+    teacher: Any = None  # a teacher's in the loop, or None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is fixed about a step.
+
+    Attributes:
         model: with a LoraConfig when an adapter is trained.
         tx: the optimizer.
-        state: its `params` is the adapter, or all parameters when `base` is None.
-        base: frozen parameters, or None.
-        batch: `FIELDS`.
+        objective: what the student is to do.
+        teacher: a teacher in the loop, or None.
+    """
+
+    model: Model
+    tx: optax.GradientTransformation
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    teacher: Model | None = None
+
+
+def train_step(
+    task: Task, state: TrainState, frozen: Frozen, batch: dict[str, jax.Array]
+) -> tuple[TrainState, Metrics]:
+    """One gradient step on the mean loss per reply token of the batch.
+
+    Args:
+        task: models, optimizer, objective.
+        state: its `params` is the adapter, or all parameters when there is no frozen base.
+        frozen: the rest.
+        batch: `FIELDS` of the student's view, of the teacher's where it has its own
+            ("teacher_tokens", ...), and stored targets (`objectives.loss.loss_of`).
 
     Returns:
         (next state, metrics as (sum, weight) pairs).
     """
+    model, base = task.model, frozen.base
+    teacher = None
+    if task.teacher is not None:
+        view = "teacher_" if "teacher_tokens" in batch else ""
+        x_BTE = task.teacher.hidden(frozen.teacher, *_inputs(batch, view))
+        teacher = Teacher(x_BTE, task.teacher.head(frozen.teacher), view)
 
     key = None
     if base is not None and model.lora is not None and model.lora.dropout:
@@ -45,35 +74,37 @@ def train_step(
 
     def loss_fn(params: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
         weights, lora = (params, None) if base is None else (base, params)
-        inputs = batch["tokens"], batch["positions"], batch["segment_ids"]
-        x_BTD = model.hidden(weights, *inputs, lora, dropout_key=key)
-        loss_sum, weight = text_loss(x_BTD, model.head(weights), *next_tokens(batch))
+        x_BTD = model.hidden(weights, *_inputs(batch), lora, dropout_key=key)
+        head = model.head(weights)
+        loss_sum, weight = loss_of(task.objective, x_BTD, head, batch, teacher)
         return loss_sum / jnp.maximum(weight, 1), (loss_sum, weight)
 
     (_, loss), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    updates, opt_state = task.tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     one = jnp.float32(1)
+    replies = jnp.sum(next_tokens(batch)[1], dtype=jnp.float32)
     metrics = {
         "loss": loss,
         "grad_norm": (optax.global_norm(grads), one),
         "loss_tokens": (loss[1], one),
+        "missing_targets": (replies - loss[1], one),
         "tokens": (jnp.sum(batch["segment_ids"] > 0, dtype=jnp.float32), one),
     }
     return TrainState(state.step + 1, params, opt_state, state.rng), metrics
 
 
+def _inputs(batch: dict[str, jax.Array], view: str = "") -> tuple[jax.Array, jax.Array, jax.Array]:
+    return batch[view + "tokens"], batch[view + "positions"], batch[view + "segment_ids"]
+
+
 def jit_step(
-    model: Model,
-    tx: optax.GradientTransformation,
-    state_shardings: TrainState,
-    base_shardings: Any,
-    mesh: Mesh,
-) -> Callable[[TrainState, Any, dict[str, jax.Array]], tuple[TrainState, Metrics]]:
-    """`train_step(state, base, batch)` with explicit shardings; the state is donated."""
+    task: Task, state_shardings: TrainState, frozen_shardings: Frozen, mesh: Mesh
+) -> Callable[[TrainState, Frozen, dict[str, jax.Array]], tuple[TrainState, Metrics]]:
+    """`train_step(state, frozen, batch)` with explicit shardings; the state is donated."""
     return jax.jit(
-        functools.partial(train_step, model, tx),
+        functools.partial(train_step, task),
         donate_argnums=0,
-        in_shardings=(state_shardings, base_shardings, NamedSharding(mesh, BATCH)),
+        in_shardings=(state_shardings, frozen_shardings, NamedSharding(mesh, BATCH)),
         out_shardings=(state_shardings, NamedSharding(mesh, P())),
     )

@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
             }
             yield key, [row], {}
 
-    layout = row_layout(T) | {"teacher_ids": ("int32", (T, 2))}
+    layout = row_layout([T]) | {"teacher_ids": ("int32", (T, 2))}
     for i in range(3):
         write_dataset(
             folder, [f"{i:02d}" for i in range(ROWS)], make, DatasetSpec("examples", layout), (i, 3)
@@ -99,6 +99,6 @@ def test_batch_that_hosts_cannot_share_is_refused(folder):
 
 
 def test_empty_split_is_refused(tmp_path):
-    write_dataset(tmp_path, [], lambda keys: (), DatasetSpec("examples", row_layout(T)))
+    write_dataset(tmp_path, [], lambda keys: (), DatasetSpec("examples", row_layout([T])))
     with pytest.raises(UserError, match="no rows"):
         batches(tmp_path, "train", global_batch=1, seed=0)

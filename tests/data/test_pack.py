@@ -5,7 +5,14 @@ import random
 import numpy as np
 import pytest
 
-from duomem_jax.data.pack import MAX_SEGMENTS, fit_to_length, pack, positions_in_segments
+from duomem_jax.data.pack import (
+    MAX_SEGMENTS,
+    Example,
+    fit_to_length,
+    pack,
+    pack_examples,
+    positions_in_segments,
+)
 
 T = 64
 
@@ -15,24 +22,23 @@ def make_examples(n, longest=T, seed=0):
     out = []
     for i in range(n):
         length = rng.randrange(2, longest + 1)
-        out.append(
-            ([1000 * i + j for j in range(length)], [rng.randrange(2) for _ in range(length)])
-        )
+        mask = [rng.randrange(2) for _ in range(length)]
+        out.append((Example([1000 * i + j for j in range(length)], mask),))
     return out
 
 
-def unpack(rows):
+def unpack(rows, view=""):
     for row in rows:
         for segment in range(1, row["segment_ids"].max() + 1):
-            (at,) = np.nonzero(row["segment_ids"] == segment)
+            (at,) = np.nonzero(row[view + "segment_ids"] == segment)
             assert (np.diff(at) == 1).all()
-            yield row["tokens"][at].tolist(), row["loss_mask"][at].tolist()
+            yield row[view + "tokens"][at].tolist(), row[view + "loss_mask"][at].tolist()
 
 
 def test_every_example_lies_whole_in_one_segment():
     examples = make_examples(300)
-    rows = list(pack(examples, T))
-    expected = [(tokens, [0, *mask[1:]]) for tokens, mask in examples]
+    rows = list(pack(examples, [T]))
+    expected = [(tokens, [0, *mask[1:]]) for ((tokens, mask),) in examples]
     assert sorted(unpack(rows)) == sorted(expected)
     for row in rows:
         assert {k: v.dtype.name for k, v in row.items()} == {
@@ -47,8 +53,8 @@ def test_every_example_lies_whole_in_one_segment():
 
 def test_rows_are_full():
     examples = make_examples(2000)
-    tokens = sum(len(e[0]) for e in examples)
-    rows = list(pack(examples, T))
+    tokens = sum(len(e.tokens) for (e,) in examples)
+    rows = list(pack(examples, [T]))
     # Lengths uniform over 2..T: the known asymptotic waste of first-fit decreasing is nil.
     assert tokens / (T * len(rows)) > 0.98
     # No two rows could have been one.
@@ -58,29 +64,70 @@ def test_rows_are_full():
 
 def test_packing_is_deterministic():
     examples = make_examples(500)
-    a, b = (list(pack(iter(examples), T)) for _ in range(2))
+    a, b = (list(pack(iter(examples), [T])) for _ in range(2))
     for x, y in zip(a, b, strict=True):
         np.testing.assert_array_equal(x["tokens"], y["tokens"])
 
 
 def test_segment_ids_stay_within_a_byte():
-    rows = list(pack([([1], [1])] * 600, 1024))
+    rows = list(pack([(Example([1], [1]),)] * 600, [1024]))
     assert [int(r["segment_ids"].max()) for r in rows] == [MAX_SEGMENTS, MAX_SEGMENTS, 90]
 
 
 def test_too_long_an_example_is_an_error():
-    with pytest.raises(ValueError, match="65 tokens"):
-        list(pack([([0] * 65, [1] * 65)], T))
+    with pytest.raises(ValueError, match=r"\[65\] tokens"):
+        list(pack([(Example([0] * 65, [1] * 65),)], [T]))
 
 
 @pytest.mark.parametrize(
     ("length", "expected"), [(9, 9), (8, 7), (7, 7), (6, 4), (4, 4), (3, None), (1, None)]
 )
 def test_examples_are_cut_after_a_whole_reply(length, expected):
-    example = (list(range(9)), [0, 0, 1, 1, 0, 1, 1, 0, 1])
-    fitted = fit_to_length(example, length)
-    assert (fitted and len(fitted[0])) == expected
-    assert not fitted or fitted == (example[0][:expected], example[1][:expected])
+    example = Example(list(range(9)), [0, 0, 1, 1, 0, 1, 1, 0, 1])
+    fitted = fit_to_length((example,), [length])
+    assert (fitted and len(fitted[0].tokens)) == expected
+    assert not fitted or fitted == ((example.tokens[:expected], example.loss_mask[:expected]),)
+
+
+def two_views(n, seed=1):
+    """Conversations whose second view has a longer prompt; replies are marked by their ids."""
+    rng, out = random.Random(seed), []
+    for i in range(n):
+        short, long = Example([], []), Example([], [])
+        for turn in range(rng.randrange(1, 5)):
+            heard, said = rng.randrange(1, 6), rng.randrange(1, 4)
+            more = rng.randrange(20) if turn == 0 else 0
+            for view, prompt in ((short, heard), (long, heard + more)):
+                view.tokens.extend([0] * prompt + [1000 * i + 10 * turn + j for j in range(said)])
+                view.loss_mask.extend([0] * prompt + [1] * said)
+        out.append((short, long))
+    return out
+
+
+def replies(tokens, mask):
+    return [t for t, m in zip(tokens, mask, strict=True) if m]
+
+
+def test_both_views_of_a_conversation_lie_in_one_segment_of_one_row():
+    rows, counts = pack_examples(two_views(200), [T, T])
+    assert counts["dropped_too_long"] == 0
+    student, teacher = list(unpack(rows)), list(unpack(rows, "teacher_"))
+    assert len(student) == 200
+    for mine, theirs in zip(student, teacher, strict=True):
+        assert replies(*mine) == replies(*theirs)
+        assert len(theirs[0]) >= len(mine[0])
+
+
+def test_every_view_is_cut_after_the_same_reply():
+    conversations = two_views(200)
+    rows, counts = pack_examples(conversations, [30, 24])
+    assert counts["cut_to_fit"] > 0
+    assert counts["dropped_too_long"] > 0
+    whole = {tuple(replies(*c[0])) for c in conversations}
+    for mine, theirs in zip(unpack(rows), unpack(rows, "teacher_"), strict=True):
+        said = tuple(replies(*mine))
+        assert said == tuple(replies(*theirs))
+        assert any(said == w[: len(said)] for w in whole)
 
 
 def test_positions_restart_in_each_segment():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from duomem_jax.data.chat import encode_chat, episode_messages
-from duomem_jax.data.examples import build_examples
+from duomem_jax.data.examples import View, build_examples
 from duomem_jax.data.loader import batches
 from duomem_jax.data.play import read_episodes, write_episodes
 from duomem_jax.data.reader import read_dataset
@@ -14,6 +14,7 @@ from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.guidelines import RetrievedGuidelines, guidelines_text
+from duomem_jax.tiny import model_folder
 
 LENGTH = 256
 
@@ -44,9 +45,9 @@ def test_episodes_come_back(folders, episodes):
 
 
 def test_rows_hold_the_winning_conversations(folders, episodes):
-    stage = folders / "episodes", folders / "tokenizer", folders / "examples"
-    report = build_examples(*stage, length=LENGTH)
     tokenizer = load_tokenizer(folders / "tokenizer")
+    stage = folders / "episodes", folders / "examples", View(tokenizer, LENGTH)
+    report = build_examples(*stage)
     expected = {}
     for e in episodes:
         if e.success:
@@ -54,7 +55,7 @@ def test_rows_hold_the_winning_conversations(folders, episodes):
             expected[tuple(ids)] = mask
     whole = {ids: m for ids, m in expected.items() if len(ids) <= LENGTH}
     found = {}
-    for row in read_dataset(stage[-1], "train"):
+    for row in read_dataset(folders / "examples", "train"):
         for segment in range(1, row["segment_ids"].max() + 1):
             at = row["segment_ids"] == segment
             found[tuple(row["tokens"][at].tolist())] = row["loss_mask"][at].tolist()
@@ -63,13 +64,14 @@ def test_rows_hold_the_winning_conversations(folders, episodes):
     assert len(found) == report.counts["examples"] == len(expected)
     assert report.counts["cut_to_fit"] == len(expected) - len(whole)
     assert report.counts["failed"] == sum(not e.success for e in episodes)
-    again = build_examples(*stage, length=LENGTH)
+    again = build_examples(*stage)
     assert again.status == "already complete"
 
 
 def test_batches_have_their_types_and_positions(folders):
     out = folders / "examples-loader"
-    build_examples(folders / "episodes", folders / "tokenizer", out, length=LENGTH)
+    view = View(load_tokenizer(folders / "tokenizer"), LENGTH)
+    build_examples(folders / "episodes", out, view)
     it = batches(out, "train", global_batch=4, seed=1)
     batch = next(it)
     it.close()
@@ -90,10 +92,11 @@ def test_examples_are_made_with_memories_of_other_games(folders, episodes, tmp_p
     write = {"write": lambda e: f"solve it as in {e.game_id}", "writer": "test"}
     build_memories(folders / "episodes", tmp_path / "bank", embedder, **write)
     bank = MemoryBank.load(tmp_path / "bank", embedder)
-    source = (folders / "episodes", folders / "tokenizer", tmp_path / "examples")
+    stage = folders / "episodes", tmp_path / "examples"
+    tokenizer = load_tokenizer(folders / "tokenizer")
     guidelines = RetrievedGuidelines(bank, k=1, share=1.0, seed=0)
-    report = build_examples(*source, length=1024, guidelines=guidelines)
-    decode = load_tokenizer(folders / "tokenizer").decode
+    report = build_examples(*stage, View(tokenizer, 1024, guidelines=guidelines))
+    decode = tokenizer.decode
     text = "".join(decode(row["tokens"]) for row in read_dataset(tmp_path / "examples", "train"))
     won = [e for e in episodes if e.success]
     assert report.counts["examples"] == len(won)
@@ -103,4 +106,33 @@ def test_examples_are_made_with_memories_of_other_games(folders, episodes, tmp_p
         assert e.game_id not in shown
     other = RetrievedGuidelines(bank, k=2, share=1.0, seed=0)
     with pytest.raises(UserError, match=r"config\.guidelines\.k=1, not 2"):
-        build_examples(*source, length=1024, guidelines=other)
+        build_examples(*stage, View(tokenizer, 1024, guidelines=other))
+
+
+def test_a_teacher_may_be_shown_more_than_the_student(folders, episodes, tmp_path):
+    """Its view differs by the guidelines alone, and holds the same replies in the same order."""
+    embedder = make_embedder()
+    write = {"write": lambda e: f"solve it as in {e.game_id}", "writer": "test"}
+    build_memories(folders / "episodes", tmp_path / "bank", embedder, **write)
+    bank = MemoryBank.load(tmp_path / "bank", embedder)
+    tokenizer = load_tokenizer(folders / "tokenizer")
+    guidelines = RetrievedGuidelines(bank, k=1, share=1.0, seed=0)
+    teacher = View(tokenizer, 1024, guidelines=guidelines)
+    build_examples(folders / "episodes", tmp_path / "out", View(tokenizer, 512), teacher)
+    for row in read_dataset(tmp_path / "out", "train"):
+        said = row["tokens"][row["loss_mask"] > 0]
+        np.testing.assert_array_equal(said, row["teacher_tokens"][row["teacher_loss_mask"] > 0])
+        for segment in range(1, row["segment_ids"].max() + 1):
+            mine = tokenizer.decode(row["tokens"][row["segment_ids"] == segment])
+            theirs = tokenizer.decode(row["teacher_tokens"][row["teacher_segment_ids"] == segment])
+            assert "solve it as in" not in mine
+            assert "solve it as in" in theirs
+            assert theirs.endswith(mine[mine.index("You are in room") :])
+
+
+def test_views_must_spell_replies_alike(folders, tmp_path):
+    tokenizer = load_tokenizer(folders / "tokenizer")
+    other = load_tokenizer(model_folder("tiny-student"))
+    stage = folders / "episodes", tmp_path / "out", View(tokenizer, 512)
+    with pytest.raises(UserError, match="different tokens"):
+        build_examples(*stage, View(other, 512))

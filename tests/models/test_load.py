@@ -20,7 +20,8 @@ from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import KINDS, as_kernel
-from duomem_jax.objectives.text import text_loss
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.objectives.loss import loss_of
 from duomem_jax.train.sharding import make_mesh, model_shardings
 
 CONFIG = ModelConfig("qwen2", 64, 64, 3, 4, 2, 16, 128, tied=False, qk_norm=False, attn_bias=True)
@@ -96,7 +97,8 @@ def test_adapters_train_on_quantised_kernels_as_on_what_these_stand_for(folder):
     @jax.value_and_grad
     def loss(lora, base):
         x_BTD = model.hidden(base, tokens, np.tile(np.arange(32), (2, 1)), ones, lora)
-        return text_loss(x_BTD, model.head(base), np.roll(tokens, -1, 1), ones)[0]
+        batch = {"tokens": tokens, "segment_ids": ones, "loss_mask": ones}
+        return loss_of(ObjectiveConfig(), x_BTD, model.head(base), batch)[0]
 
     assert isinstance(whole["layers"]["mlp"]["up_proj"]["kernel"], jax.Array)
     (got, grads), (want, expected) = loss(lora, small), loss(lora, whole)

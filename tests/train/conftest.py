@@ -82,7 +82,7 @@ def base_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def data_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "examples"
-    spec = DatasetSpec(name="examples", layout=row_layout(T), split="train", source={}, config={})
+    spec = DatasetSpec(name="examples", layout=row_layout([T]), split="train", source={}, config={})
     with ShardWriter(folder, spec) as writer:
         writer.add("0", list(make_rows(64)))
         writer.finish()

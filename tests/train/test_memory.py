@@ -11,7 +11,7 @@ from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
 from duomem_jax.train.optimizer import make_optimizer
 from duomem_jax.train.state import new_state
-from duomem_jax.train.step import FIELDS, train_step
+from duomem_jax.train.step import FIELDS, Frozen, Task, train_step
 
 
 def temporaries(length):
@@ -20,8 +20,8 @@ def temporaries(length):
     shapes, tx = model.shapes(), make_optimizer(OptimizerConfig(), 10)
     state = jax.eval_shape(functools.partial(new_state, tx), shapes["lora"])
     batch = dict.fromkeys(FIELDS, jax.ShapeDtypeStruct((1, length), jnp.int32))
-    step = jax.jit(functools.partial(train_step, model, tx), donate_argnums=0)
-    compiled = step.lower(state, shapes["params"], batch).compile()
+    step = jax.jit(functools.partial(train_step, Task(model, tx)), donate_argnums=0)
+    compiled = step.lower(state, Frozen(shapes["params"]), batch).compile()
     return compiled.memory_analysis().temp_size_in_bytes
 
 

@@ -14,7 +14,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.train.optimizer import make_optimizer
 from duomem_jax.train.sharding import make_mesh, model_shardings, put_batch, use_mesh
 from duomem_jax.train.state import init_state, state_shardings
-from duomem_jax.train.step import jit_step
+from duomem_jax.train.step import Frozen, Task, jit_step
 
 MODEL = Model(ModelConfig("qwen3", 64, 32, 2, 4, 2, 8, 48), LoraConfig(rank=2, alpha=4.0))
 EIGHT = MeshConfig(data=2, fsdp=2, tensor=2)
@@ -32,7 +32,7 @@ def make_batch():
 
 
 def prepare(mesh_config, optimizer="adamw"):
-    """(step function, state, base, batch) inside the mesh that the caller has entered."""
+    """(step function, state, frozen, batch) inside the mesh that the caller has entered."""
     mesh = make_mesh(mesh_config, 8)
     shardings = model_shardings(MODEL, mesh)
     tx = make_optimizer(OptimizerConfig(optimizer, 1e-2), 10)
@@ -42,8 +42,8 @@ def prepare(mesh_config, optimizer="adamw"):
         lora = jax.device_put(jax.jit(MODEL.init_lora)(key), shardings["lora"])
         state_sh = state_shardings(tx, lora, shardings["lora"], mesh)
         state = init_state(tx, lora, state_sh, 0)
-        step = jit_step(MODEL, tx, state_sh, shardings["params"], mesh)
-        return mesh, step, state, base, put_batch(make_batch(), mesh)
+        step = jit_step(Task(MODEL, tx), state_sh, Frozen(shardings["params"]), mesh)
+        return mesh, step, state, Frozen(base), put_batch(make_batch(), mesh)
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +51,12 @@ def eight():
     return prepare(EIGHT)
 
 
-def run(mesh, step, state, base, batch, n=3):
+def run(mesh, step, state, frozen, batch, n=3):
     losses = []
     state = jax.tree.map(jnp.copy, state)  # the step donates its state
     with use_mesh(mesh):
         for _ in range(n):
-            state, metrics = step(state, base, batch)
+            state, metrics = step(state, frozen, batch)
             losses.append(float(metrics["loss"][0]) / float(metrics["loss"][1]))
     return state, losses
 
@@ -74,9 +74,9 @@ def test_one_and_eight_devices_agree(eight):
 
 
 def test_constraints_reach_the_lowered_text(eight):
-    mesh, step, state, base, batch = eight
+    mesh, step, state, frozen, batch = eight
     with use_mesh(mesh):
-        text = step.lower(state, base, batch).as_text()
+        text = step.lower(state, frozen, batch).as_text()
     # the embedding's table and output; in the layer two residual sums and the gated activation,
     # in the forward and in the backward pass, which computes the first sum and the gate again
     constraints = [line for line in text.splitlines() if "sdy.sharding_constraint" in line]
@@ -86,8 +86,8 @@ def test_constraints_reach_the_lowered_text(eight):
 
 
 def test_parameters_and_moments_are_split(eight):
-    _, _, state, base, batch = eight
-    layers = base["layers"]
+    _, _, state, frozen, batch = eight
+    layers = frozen.base["layers"]
     assert layers["self_attn"]["q_proj"]["kernel"].sharding.spec == P(None, "fsdp", "tensor")
     assert layers["mlp"]["down_proj"]["kernel"].sharding.spec == P(None, "tensor", "fsdp")
     q = state.params["layers"]["self_attn"]["q_proj"]

@@ -1,0 +1,40 @@
+"""A student's view of a few of the teacher's candidates instead of the whole vocabulary."""
+
+import jax
+import jax.numpy as jnp
+
+SMALLEST = 1e-6  # probability left for the rest: below it float32 knows only that it is small
+
+
+@jax.custom_vjp
+def log_probs_of(logits_V: jax.Array, ids_C: jax.Array) -> jax.Array:
+    """log_p_C of C tokens; an id may occur several times.
+
+    Args:
+        logits_V: float32, leading axes free.
+        ids_C: int32, the same leading axes.
+    """
+    return _forward(logits_V, ids_C)[0]
+
+
+def _forward(logits_V, ids_C):
+    lse = jax.nn.logsumexp(logits_V, axis=-1, keepdims=True)
+    return jnp.take_along_axis(logits_V, ids_C, axis=-1) - lse, (logits_V, ids_C, lse)
+
+
+def _backward(residuals, g_C):
+    # The softmax is written once and the candidates are added in place; left to itself, the
+    # gradient of the index is a second array as large as the logits.
+    logits_V, ids_C, lse = residuals
+    d_V = -jnp.exp(logits_V - lse) * jnp.sum(g_C, axis=-1, keepdims=True)
+    rows = [i[..., None] for i in jnp.indices(ids_C.shape[:-1], sparse=True)]
+    return d_V.at[(*rows, ids_C)].add(g_C), None
+
+
+log_probs_of.defvjp(_forward, _backward)
+
+
+def with_rest(log_p_C: jax.Array) -> jax.Array:
+    """log_p_N with N = C + 1: all other tokens together are the last outcome."""
+    rest = 1 - jnp.sum(jnp.exp(log_p_C), axis=-1, keepdims=True)
+    return jnp.concatenate([log_p_C, jnp.log(jnp.maximum(rest, SMALLEST))], axis=-1)

@@ -1,0 +1,28 @@
+"""What a student is trained to do."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from duomem_jax.errors import UserError
+
+Divergence = Literal["forward_kl", "reverse_kl", "jsd", "skew_forward_kl", "skew_reverse_kl"]
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """The loss per token of a reply: (1 - ce_weight) temperature^2 divergence + ce_weight CE."""
+
+    name: Literal["text"] | Divergence = "text"  # text: the cross-entropy alone
+    temperature: float = 1.0  # both distributions are softened by it
+    ce_weight: float = 0.0  # share of the cross-entropy of the written tokens
+    beta: float = 0.5  # of jsd: 0 is the forward KL, 1 the reverse one
+    skew: float = 0.1  # of the skew divergences
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise UserError(f"objective.temperature is {self.temperature}; give more than 0")
+        for field, low, high in (("ce_weight", 0, 1), ("beta", 0, 1)):
+            if not low <= getattr(self, field) <= high:
+                raise UserError(f"objective.{field} is {getattr(self, field)}; give 0 to 1")
+        if not 0 < self.skew < 1:
+            raise UserError(f"objective.skew is {self.skew}; give a number between 0 and 1")

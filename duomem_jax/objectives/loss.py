@@ -1,0 +1,128 @@
+"""From a config to the loss of a batch, whatever the targets are."""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from duomem_jax.objectives.candidates import log_probs_of, with_rest
+from duomem_jax.objectives.chunked import Head, sum_over_tokens
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.objectives.forward_kl import forward_kl
+from duomem_jax.objectives.jsd import jsd
+from duomem_jax.objectives.replies import front, next_tokens
+from duomem_jax.objectives.reverse_kl import reverse_kl
+from duomem_jax.objectives.skew import skew_forward_kl, skew_reverse_kl
+from duomem_jax.objectives.text import cross_entropy
+
+# From both sides' log-probabilities over N outcomes to nats; N is the vocabulary, or candidates.
+DIVERGENCES: dict[str, Callable[..., jax.Array]] = {
+    "forward_kl": forward_kl,
+    "reverse_kl": reverse_kl,
+    "jsd": jsd,
+    "skew_forward_kl": skew_forward_kl,
+    "skew_reverse_kl": skew_reverse_kl,
+}
+
+
+class Teacher(NamedTuple):
+    """A teacher in the loop, after its forward pass."""
+
+    x_BTE: jax.Array  # final hidden states over its view of the batch
+    head: Head
+    view: str  # prefix of the fields of its view, "" where it reads what the student reads
+
+
+def loss_of(
+    config: ObjectiveConfig,
+    x_BTD: jax.Array,
+    head: Head,
+    batch: dict[str, jax.Array],
+    teacher: Teacher | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Sum of the objective over the tokens of the replies, and their number.
+
+    The targets are the teacher's distributions, or what the batch holds of them, or the tokens:
+
+    target_ids       int32 [B,M,C], candidates of the i-th reply token of a row
+    target_log_probs [B,M,C], the teacher's; or the log-weights of samples
+    target_rest      [B,M], log-probability of all others; absent: candidates are samples
+    target_mask      [B,M], 1 where there are targets; a token without is left out
+
+    Args:
+        config: the objective.
+        x_BTD: the student's final hidden states.
+        head: the student's.
+        batch: packed rows.
+        teacher: in the loop, or None.
+
+    Returns:
+        (loss_sum in nats, weight), float32 scalars.
+    """
+    tokens_BT, mask_BT = next_tokens(batch)
+    length = x_BTD.shape[1]
+    if config.name == "text":
+        live_BM, (x_BMD, tokens_BM) = front(mask_BT, (x_BTD, tokens_BT), length)
+        return sum_over_tokens(cross_entropy, x_BMD, head, live_BM, tokens_BM)
+    mixed = functools.partial(_mixed, config)
+    if teacher is not None:
+        mask_BU = next_tokens(batch, teacher.view)[1]
+        length = min(length, teacher.x_BTE.shape[1])
+        live_BM, (x_BMD, tokens_BM) = front(mask_BT, (x_BTD, tokens_BT), length)
+        seen_BM, y_BME = front(mask_BU, jax.lax.stop_gradient(teacher.x_BTE), length)
+
+        def dense(logits_BCV, targets):
+            tokens_BC, y_BCE = targets
+            return mixed(logits_BCV, tokens_BC, _dense(config, logits_BCV, teacher.head(y_BCE)))
+
+        vocab = jax.eval_shape(teacher.head, y_BME[:, :1]).shape[-1]
+        targets = tokens_BM, y_BME
+        return sum_over_tokens(dense, x_BMD, head, live_BM & seen_BM, targets, other_vocab=vocab)
+    stored = {name: x for name, x in batch.items() if name.startswith("target_")}
+    length = stored["target_ids"].shape[1]
+    live_BM, (x_BMD, tokens_BM) = front(mask_BT, (x_BTD, tokens_BT), length)
+    live_BM &= stored.pop("target_mask") > 0
+
+    def sparse(logits_BCV, targets):
+        tokens_BC, stored = targets
+        return mixed(logits_BCV, tokens_BC, _sparse(config, logits_BCV, **stored))
+
+    return sum_over_tokens(sparse, x_BMD, head, live_BM, (tokens_BM, stored))
+
+
+def _mixed(config: ObjectiveConfig, logits_BCV, tokens_BC, divergence_BC) -> jax.Array:
+    loss_BC = (1 - config.ce_weight) * config.temperature**2 * divergence_BC
+    if config.ce_weight:
+        loss_BC += config.ce_weight * cross_entropy(logits_BCV, tokens_BC)
+    return loss_BC
+
+
+def _divergence(config: ObjectiveConfig) -> Callable[..., jax.Array]:
+    divergence = DIVERGENCES[config.name]
+    if config.name == "jsd":
+        return functools.partial(divergence, beta=config.beta)
+    if config.name.startswith("skew"):
+        return functools.partial(divergence, skew=config.skew)
+    return divergence
+
+
+def _dense(config: ObjectiveConfig, logits_BCV, teacher_BCV) -> jax.Array:
+    # Models of one tokenizer may pad their heads differently: only what both have is compared.
+    shared = min(logits_BCV.shape[-1], teacher_BCV.shape[-1])
+    log_s, log_t = (
+        jax.nn.log_softmax(y[..., :shared] / config.temperature) for y in (logits_BCV, teacher_BCV)
+    )
+    return _divergence(config)(log_s, log_t)
+
+
+def _sparse(
+    config: ObjectiveConfig, logits_BCV, target_ids, target_log_probs, target_rest=None
+) -> jax.Array:
+    log_s = log_probs_of(logits_BCV / config.temperature, target_ids)
+    log_t = target_log_probs.astype(jnp.float32)
+    if target_rest is None:  # samples: an estimate of the cross-entropy without bias
+        return -jnp.sum(jnp.exp(log_t) * log_s, axis=-1)
+    log_t = jnp.concatenate([log_t, target_rest.astype(jnp.float32)[..., None]], axis=-1)
+    return _divergence(config)(with_rest(log_s), log_t)

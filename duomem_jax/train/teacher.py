@@ -1,0 +1,87 @@
+"""What a run learns from: a teacher in the loop, stored targets, or the tokens alone."""
+
+from pathlib import Path
+from typing import Any
+
+from jax.sharding import Mesh
+
+from duomem_jax.config import TrainConfig
+from duomem_jax.data.manifest import split_facts
+from duomem_jax.data.tokens import load_tokenizer, vocabulary_fingerprint
+from duomem_jax.errors import UserError
+from duomem_jax.locate import model_path
+from duomem_jax.models.hf import load_config
+from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.model import Model
+from duomem_jax.train.sharding import model_shardings
+
+
+def find_teacher(config: TrainConfig) -> str:
+    """The folder of the teacher in the loop, "" for none.
+
+    Raises:
+        UserError: objective, teacher and data do not go together.
+    """
+    name, facts = config.objective.name, split_facts(Path(config.data), config.split)
+    if name == "text":
+        if config.teacher:
+            raise UserError("config: objective.name is text, which needs no teacher; leave it away")
+        return ""
+    if not config.teacher:
+        _check_stored(config, facts)
+        return ""
+    try:
+        folder = model_path(config.teacher)
+    except UserError as e:
+        raise UserError(f"config: field teacher is {e}") from None
+    made = facts["config"]
+    wanted = made.get("teacher", made).get("vocabulary", "")
+    found = vocabulary_fingerprint(load_tokenizer(folder))
+    if wanted != found:
+        raise UserError(
+            f"config: {config.data} holds tokens of the vocabulary {wanted[:12]}, field teacher "
+            f"has {found[:12]}; give a teacher with the tokenizer of the rows"
+        )
+    return folder
+
+
+def _check_stored(config: TrainConfig, facts: dict[str, Any]) -> None:
+    """Raise UserError unless the rows hold targets for the objective."""
+    objective, targets = config.objective, facts["config"].get("targets")
+    if targets is None:
+        raise UserError(
+            f"config: objective.name {objective.name} needs a teacher, and {config.data} holds no "
+            "targets; set field teacher, or field data to what `duomem label` wrote"
+        )
+    if targets["temperature"] != objective.temperature:
+        raise UserError(
+            f"config: objective.temperature is {objective.temperature:g}, the targets of "
+            f"{config.data} were stored at {targets['temperature']:g}; set it to that"
+        )
+    if targets["kind"] == "samples" and objective.name != "forward_kl":
+        raise UserError(
+            f"config: objective.name is {objective.name}, but {config.data} holds samples, which "
+            "serve forward_kl only; label with --how.kind topk"
+        )
+    missing = facts["counts"].get("rows_missing_targets", 0)
+    if missing:
+        tokens = facts["counts"]["tokens_missing_targets"]
+        print(f"{config.data}: {missing} rows lack {tokens} targets; left out", flush=True)
+
+
+def load_teacher(
+    config: TrainConfig, folder: str, mesh: Mesh, known: dict[str, Any]
+) -> tuple[Model, Any]:
+    """(model, parameters in place on the mesh) of a teacher.
+
+    Args:
+        config: of the run.
+        folder: from `find_teacher`.
+        mesh: current.
+        known: parameters already loaded, by folder: a model that teaches itself is held once.
+    """
+    model = Model(load_config(folder, config.dtype))
+    if folder in known:
+        return model, known[folder]
+    shardings = model_shardings(model, mesh)["params"]
+    return model, load_pretrained(folder, config.dtype, shardings)[1]

@@ -1,0 +1,298 @@
+"""Every objective, on live and on stored teachers, against numpy on full logits."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from duomem_jax.objectives import chunked
+from duomem_jax.objectives.candidates import log_probs_of, with_rest
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.objectives.loss import DIVERGENCES, Teacher, loss_of
+from duomem_jax.objectives.replies import front, next_tokens
+
+DIVERGENT = [
+    ObjectiveConfig("forward_kl"),
+    ObjectiveConfig("forward_kl", temperature=2.0, ce_weight=0.3),
+    ObjectiveConfig("reverse_kl", temperature=0.7),
+    ObjectiveConfig("jsd", beta=0.1),
+    ObjectiveConfig("jsd", beta=0.0),
+    ObjectiveConfig("jsd", beta=1.0, ce_weight=0.5),
+    ObjectiveConfig("skew_forward_kl"),
+    ObjectiveConfig("skew_reverse_kl", skew=0.2),
+]
+NAMED = functools.partial(pytest.mark.parametrize, "config", ids=str)
+
+
+def log_softmax(x):
+    x = np.asarray(x, np.float64)
+    x = x - x.max(-1, keepdims=True)
+    return x - np.log(np.exp(x).sum(-1, keepdims=True))
+
+
+def kl(log_p, log_q):
+    return (np.exp(log_p) * (log_p - log_q)).sum(-1)
+
+
+def divergence(c, log_s, log_t):
+    """The papers' formulas, in float64."""
+    mixture = lambda share: np.log(share * np.exp(log_t) + (1 - share) * np.exp(log_s))  # noqa: E731
+    if c.name == "forward_kl" or (c.name, c.beta) == ("jsd", 0):
+        return kl(log_t, log_s)
+    if c.name == "reverse_kl" or (c.name, c.beta) == ("jsd", 1):
+        return kl(log_s, log_t)
+    if c.name == "jsd":
+        m = mixture(c.beta)
+        return c.beta * kl(log_t, m) + (1 - c.beta) * kl(log_s, m)
+    if c.name == "skew_forward_kl":
+        return kl(log_t, mixture(c.skew))
+    return kl(log_s, mixture(1 - c.skew))
+
+
+def expected(c, student, rows, log_t=None, coarse=lambda log_p, place: log_p):
+    """Sum over reply tokens; `log_t` and `coarse` are by (row, position)."""
+    x, head = student
+    total = 0.0
+    for b, t in replies(rows):
+        logits = x[b, t].astype(np.float64) @ head
+        ce = -log_softmax(logits)[rows["tokens"][b, t + 1]]
+        if c.name == "text":
+            total += ce
+            continue
+        log_s = coarse(log_softmax(logits / c.temperature), (b, t))
+        d = divergence(c, log_s, log_t[b, t])
+        total += (1 - c.ce_weight) * c.temperature**2 * d + c.ce_weight * ce
+    return total
+
+
+def replies(rows):
+    """(row, position before it) of each token with loss."""
+    return [(b, t - 1) for b, t in zip(*np.nonzero(rows["loss_mask"]), strict=True)]
+
+
+def linear(kernel):
+    return lambda x: x @ kernel
+
+
+def value_and_grads(c, student, rows, teacher=None):
+    def loss(x, head):
+        return loss_of(c, x, linear(head), rows, teacher)
+
+    return jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(*student)
+
+
+def stored(log_t, rows, k):
+    """(targets of a row, coarse view of a distribution): written token, likeliest others, rest."""
+    most = rows["loss_mask"].sum(1).max()
+    shape = (len(rows["tokens"]), most)
+    ids, log_p = np.zeros((*shape, k), np.int32), np.zeros((*shape, k), np.float32)
+    rest, mask = np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
+    place, seen = {}, dict.fromkeys(range(shape[0]), 0)
+    for b, t in replies(rows):
+        i = seen[b]
+        seen[b] += 1
+        written = rows["tokens"][b, t + 1]
+        order = [v for v in np.argsort(-log_t[b, t]) if v != written]
+        ids[b, i] = [written, *order[: k - 1]]
+        log_p[b, i] = log_t[b, t][ids[b, i]]
+        rest[b, i] = np.log1p(-np.exp(log_p[b, i].astype(np.float64)).sum())
+        mask[b, i] = 1
+        place[b, t] = ids[b, i]
+
+    def coarse(log_p, where):
+        few = log_p[place[where]]
+        return np.append(few, np.log1p(-np.exp(few).sum()))
+
+    targets = {"ids": ids, "log_probs": log_p, "rest": rest, "mask": mask}
+    return {f"target_{name}": x for name, x in targets.items()}, coarse
+
+
+@pytest.fixture
+def small_chunks(monkeypatch):
+    monkeypatch.setattr(chunked, "MIN_CHUNK", 7)
+    monkeypatch.setattr(chunked, "MAX_CHUNK", 7)
+
+
+@NAMED([ObjectiveConfig(), *DIVERGENT])
+def test_equals_numpy_on_full_logits(config, student, teacher, rows, small_chunks):
+    live = None
+    if config.name != "text":
+        live = Teacher(teacher[0], linear(teacher[1]), "")
+    (loss, weight), _ = value_and_grads(config, student, rows, live)
+    log_t = log_softmax(teacher[0] @ teacher[1] / config.temperature)
+    assert weight == rows["loss_mask"].sum()
+    np.testing.assert_allclose(loss, expected(config, student, rows, log_t), rtol=1e-5)
+
+
+@NAMED(DIVERGENT)
+def test_stored_candidates_are_a_coarser_distribution(config, student, teacher, rows, small_chunks):
+    log_t = log_softmax(teacher[0] @ teacher[1] / config.temperature)
+    targets, coarse = stored(log_t, rows, 5)
+    (loss, weight), _ = value_and_grads(config, student, rows | targets)
+    coarse_t = {(b, t): coarse(log_t[b, t], (b, t)) for b, t in replies(rows)}
+    want = expected(config, student, rows, coarse_t, coarse)
+    assert weight == rows["loss_mask"].sum()
+    np.testing.assert_allclose(loss, want, rtol=1e-5)
+
+
+@NAMED([ObjectiveConfig(), *DIVERGENT])
+def test_gradients_are_those_of_the_loss(config, student, teacher, rows):
+    log_t = log_softmax(teacher[0] @ teacher[1] / config.temperature)
+    live = None if config.name == "text" else Teacher(teacher[0], linear(teacher[1]), "")
+
+    def loss(x, head, batch, teacher):
+        return loss_of(config, x, linear(head), batch, teacher)[0]
+
+    check = functools.partial(check_grads, order=1, modes=["rev"], atol=2e-2, rtol=2e-2, eps=1e-2)
+    check(jax.jit(lambda x, head: loss(x, head, rows, live)), student)
+    if live:
+        targets, _ = stored(log_t, rows, 5)
+        check(jax.jit(lambda x, head: loss(x, head, rows | targets, None)), student)
+
+
+@pytest.mark.parametrize("name", sorted(DIVERGENCES))
+def test_nothing_to_learn_from_oneself(name, student, rows):
+    (loss, _), grads = value_and_grads(
+        ObjectiveConfig(name), student, rows, Teacher(student[0], linear(student[1]), "")
+    )
+    np.testing.assert_allclose(loss, 0, atol=1e-4)
+    for g in grads:
+        np.testing.assert_allclose(g, 0, atol=1e-4)
+
+
+def test_both_ends_of_beta_are_the_two_divergences(student, teacher, rows):
+    near = student[0] / 5, student[1]
+    live = Teacher(teacher[0] / 5, linear(teacher[1]), "")
+
+    def loss(name, beta=0.5):
+        config = ObjectiveConfig(name, beta=beta)
+        return float(value_and_grads(config, near, rows, live)[0][0])
+
+    tiny = 1e-3
+    assert loss("jsd", tiny) / tiny == pytest.approx(loss("forward_kl"), rel=0.02)
+    assert loss("jsd", 1 - tiny) / tiny == pytest.approx(loss("reverse_kl"), rel=0.02)
+    assert loss("jsd", 0.0) == loss("forward_kl")
+    assert loss("jsd", 1.0) == loss("reverse_kl")
+
+
+def test_samples_have_no_bias(student, teacher, rows):
+    """The mean gradient of many draws is that of the whole distribution."""
+    rng = np.random.default_rng(0)
+    p = np.exp(log_softmax(teacher[0] @ teacher[1]))
+    targets, _ = stored(np.log(p), rows, 5)
+    places = replies(rows)
+    k = 4000
+    ids = np.zeros((*targets["target_ids"].shape[:2], k), np.int32)
+    seen = dict.fromkeys(range(len(ids)), 0)
+    for b, t in places:
+        ids[b, seen[b]] = rng.choice(p.shape[-1], k, p=p[b, t])
+        seen[b] += 1
+    batch = rows | {
+        "target_ids": ids,
+        "target_log_probs": np.full(ids.shape, -np.log(k), np.float32),
+        "target_mask": targets["target_mask"],
+    }
+    config = ObjectiveConfig("forward_kl")
+    (loss, _), (dx, _) = value_and_grads(config, student, batch)
+    live = Teacher(teacher[0], linear(teacher[1]), "")
+    (whole, _), (want, _) = value_and_grads(config, student, rows, live)
+    entropy = sum(-(p[b, t] * np.log(p[b, t])).sum() for b, t in places)
+    np.testing.assert_allclose(loss - entropy, whole, rtol=0.05)
+    assert np.linalg.norm(dx - want) < 0.05 * np.linalg.norm(want)
+
+
+def test_a_token_without_targets_is_left_out(student, teacher, rows):
+    """It is neither distilled nor learnt as text."""
+    config = ObjectiveConfig("forward_kl", ce_weight=0.5)
+    targets, _ = stored(log_softmax(teacher[0] @ teacher[1]), rows, 5)
+    targets["target_mask"][0, 2:] = 0
+    (_, weight), (dx, _) = value_and_grads(config, student, rows | targets)
+    kept = [(b, t) for i, (b, t) in enumerate(replies(rows)) if b or i < 2]
+    assert weight == len(kept)
+    moved = set(zip(*np.nonzero(np.abs(dx).sum(-1)), strict=True))
+    assert moved == set(kept)
+
+
+def test_a_teacher_reads_its_own_view(student, teacher, rows):
+    """Its row is longer and its replies lie elsewhere; the i-th is still the i-th."""
+    shift = 13
+    wide = {
+        "teacher_" + name: np.pad(rows[name], [(0, 0), (shift, 4)], mode="edge")
+        for name in ("tokens", "segment_ids", "loss_mask")
+    }
+    wide["teacher_loss_mask"][:, :shift] = wide["teacher_loss_mask"][:, -4:] = 0
+    x_teacher = np.pad(teacher[0], [(0, 0), (shift, 4), (0, 0)])
+    config = ObjectiveConfig("reverse_kl")
+    plain = value_and_grads(config, student, rows, Teacher(teacher[0], linear(teacher[1]), ""))
+    own = value_and_grads(
+        config, student, rows | wide, Teacher(x_teacher, linear(teacher[1]), "teacher_")
+    )
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5), own, plain)
+
+
+def test_heads_of_one_tokenizer_may_be_padded_differently(student, teacher, rows):
+    x, head = teacher
+    padded = np.pad(head, [(0, 0), (0, 5)], constant_values=3.0)
+    config = ObjectiveConfig("forward_kl")
+    plain = value_and_grads(config, student, rows, Teacher(x, linear(head), ""))
+    wide = value_and_grads(config, student, rows, Teacher(x, linear(padded), ""))
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), wide, plain)
+
+
+def test_log_probs_of_repeated_candidates():
+    logits = np.random.default_rng(0).normal(size=(2, 3, 11)).astype(np.float32)
+    ids = np.array([[[1, 1, 4]] * 3, [[0, 10, 0]] * 3])
+    want = np.take_along_axis(log_softmax(logits), ids, -1)
+    np.testing.assert_allclose(log_probs_of(logits, ids), want, rtol=1e-5)
+    check_grads(lambda y: log_probs_of(y, ids), (logits,), order=1, modes=["rev"], eps=1e-2)
+
+
+def test_the_rest_stays_finite_when_nothing_is_left():
+    log_p = jnp.log(jnp.array([0.75, 0.25]))
+    value, slope = jax.value_and_grad(lambda y: with_rest(y)[-1])(log_p)
+    assert np.isfinite(value)
+    assert np.isfinite(slope).all()
+
+
+def test_chunks_stay_useful_for_large_vocabularies_and_batches():
+    assert chunked.chunk_length(1, 512, 151_936) == 171
+    assert chunked.chunk_length(64, 2048, 151_936) == chunked.MIN_CHUNK
+    assert chunked.chunk_length(16, 1024, 800) == chunked.MAX_CHUNK
+    assert chunked.chunk_length(1, 260, 800) == 130
+    assert chunked.chunk_length(2, 8, 800) == 8
+
+
+def test_bfloat16_sums_in_float32():
+    x = jnp.ones((1, 4096, 8), jnp.bfloat16)
+    ones = np.ones((1, 4096), np.int32)
+    batch = {"tokens": ones, "segment_ids": ones, "loss_mask": ones}
+
+    def head(x):
+        return (x @ jnp.zeros((8, 16), x.dtype)).astype(jnp.float32)
+
+    loss, weight = loss_of(ObjectiveConfig(), x, head, batch)
+    assert loss.dtype == jnp.float32
+    assert weight == 4095
+    np.testing.assert_allclose(loss, 4095 * np.log(16), rtol=1e-6)
+
+
+def test_the_front_keeps_the_order():
+    mask = jnp.array([[0, 1, 0, 1, 1], [0, 0, 0, 0, 0]])
+    live, (moved,) = front(mask, (jnp.arange(10).reshape(2, 5),), 4)
+    np.testing.assert_array_equal(live, [[True, True, True, False], [False] * 4])
+    np.testing.assert_array_equal(moved[0, :3], [1, 3, 4])
+
+
+def test_targets_stay_inside_their_segment():
+    batch = {
+        "tokens": jnp.array([[5, 6, 7, 8, 9, 0]]),
+        "segment_ids": jnp.array([[1, 1, 1, 2, 2, 0]]),
+        "loss_mask": jnp.array([[1.0, 1, 1, 1, 1, 0]]),
+    }
+    targets, mask = next_tokens(batch)
+    np.testing.assert_array_equal(targets[0, :5], [6, 7, 8, 9, 0])
+    # token 8 starts a segment, so nothing predicts it; nothing follows 9
+    np.testing.assert_array_equal(mask[0], [True, True, False, True, False, False])
