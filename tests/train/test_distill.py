@@ -1,0 +1,119 @@
+"""Runs that learn from a teacher: in the loop, or from what was stored of it."""
+
+import dataclasses
+import functools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from duomem_jax import stages
+from duomem_jax.config import MeshConfig, OptimizerConfig, TrainConfig
+from duomem_jax.errors import UserError
+from duomem_jax.lora.config import LoraConfig
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.stages import Label
+from duomem_jax.tiny import model_folder
+from duomem_jax.train.run import run
+
+TEACHER, STUDENT = (str(model_folder(f"tiny-{who}")) for who in ("teacher", "student"))
+
+
+@pytest.fixture
+def config(played, tmp_path):
+    return TrainConfig(
+        base=STUDENT,
+        data=str(played / "rows"),
+        output=str(tmp_path / "out"),
+        lora=LoraConfig(rank=4, alpha=8.0),
+        optimizer=OptimizerConfig(learning_rate=1e-2),
+        mesh=MeshConfig(data=1),
+        steps=4,
+        global_batch=2,
+        log_every=1,
+    )
+
+
+def losses(config):
+    run(config)
+    return [json.loads(x) for x in (Path(config.output) / "metrics.jsonl").read_text().splitlines()]
+
+
+def changed(config, **changes):
+    return dataclasses.replace(config, **changes)
+
+
+def test_stored_candidates_nearly_give_the_teachers_own_loss(config, labelled, tmp_path):
+    objective = ObjectiveConfig("forward_kl")
+    live = losses(changed(config, objective=objective, teacher=TEACHER))
+    stored = losses(
+        changed(config, objective=objective, data=str(labelled), output=str(tmp_path / "stored"))
+    )
+    for a, b in zip(live, stored, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=0.03)
+    assert live[-1]["loss"] < 0.8 * live[0]["loss"]
+    assert live[0]["missing_targets"] == 0
+
+
+def test_a_model_has_nothing_to_learn_from_itself(config):
+    first = losses(changed(config, objective=ObjectiveConfig("reverse_kl"), teacher=STUDENT))[0]
+    assert first["loss"] == pytest.approx(0, abs=1e-5)
+
+
+def test_memories_that_only_the_teacher_sees_can_be_learnt(config, played):
+    """Context distillation: the same weights, with memories, are the teacher."""
+    rows = losses(
+        changed(
+            config,
+            objective=ObjectiveConfig("forward_kl"),
+            teacher=STUDENT,
+            data=str(played / "paired"),
+            steps=8,
+        )
+    )
+    assert rows[0]["loss"] > 0.01
+    assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
+
+
+def test_one_and_eight_devices_learn_the_same(config, tmp_path):
+    objective = ObjectiveConfig("jsd", ce_weight=0.2)
+    config = changed(config, objective=objective, teacher=TEACHER, global_batch=8, steps=2)
+    one = run(config)
+    many = run(
+        changed(config, output=str(tmp_path / "many"), mesh=MeshConfig(data=2, fsdp=2, tensor=2))
+    )
+    a, b = (load_file(folder / "adapter_model.safetensors") for folder in (one, many))
+    for name, value in a.items():
+        np.testing.assert_allclose(value, b[name], atol=2e-4, err_msg=name)
+
+
+def test_samples_train_too(config, played, tmp_path):
+    out = str(tmp_path / "sampled")
+    stages.label(str(played / "rows"), TEACHER, out, Label("samples", k=16, rows=1))
+    rows = losses(changed(config, objective=ObjectiveConfig("forward_kl"), data=out))
+    assert rows[-1]["loss"] < rows[0]["loss"]
+
+
+def test_mistakes_are_named(config, played, labelled, tmp_path):
+    kl, refused = ObjectiveConfig("forward_kl"), functools.partial(pytest.raises, UserError)
+    with refused(match="needs a teacher, and .*rows holds no targets"):
+        run(changed(config, objective=kl))
+    with refused(match="text, which needs no teacher"):
+        run(changed(config, teacher=TEACHER))
+    with refused(match="temperature is 2, the targets of .* were stored at 1"):
+        warm = ObjectiveConfig("forward_kl", temperature=2.0)
+        run(changed(config, objective=warm, data=str(labelled)))
+    with refused(match="field teacher is"):
+        run(changed(config, objective=kl, teacher=str(tmp_path / "nowhere")))
+    with refused(match="ce_weight is 2"):
+        ObjectiveConfig(ce_weight=2.0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_samples_serve_one_objective_only(config, played, tmp_path):
+    out = str(tmp_path / "sampled")
+    stages.label(str(played / "rows"), TEACHER, out, Label("samples", k=2, rows=1))
+    with pytest.raises(UserError, match="samples, which serve forward_kl only"):
+        run(changed(config, objective=ObjectiveConfig("reverse_kl"), data=out))
