@@ -1,7 +1,7 @@
 """The whole of DuoMem as one resumable run: teacher and student in, table and picture out.
 
-    games -> teacher's and student's episodes -> their memories -> examples -> one adapter a seed
-    -> every arm on the same test games -> report
+    games -> teacher's and student's episodes -> their memories -> examples -> an adapter for
+    each recipe and seed -> every arm on the same test games -> report
 
 Everything lies under `output`; a stage whose folder is complete is reused.
 """
@@ -12,15 +12,22 @@ from pathlib import Path
 
 from duomem_jax.config import TrainConfig, from_file
 from duomem_jax.data.store import WriteReport
+from duomem_jax.errors import UserError
 from duomem_jax.evals.arms import Arm
+from duomem_jax.evals.fidelity import Fidelity
 from duomem_jax.evals.results import collect_results
+from duomem_jax.nearness import cost, nearness
+from duomem_jax.parallel import run_all
+from duomem_jax.recipe import Recipe
+from duomem_jax.report.recipes import HOW_TO_READ, Cost, recipes_table
 from duomem_jax.report.write import write_report
-from duomem_jax.stages import Examples, Games, Play, evaluate, play, prepare, remember
+from duomem_jax.stages import Examples, Games, Play, evaluate, label, play, prepare, remember
 from duomem_jax.train.output import check_output
 from duomem_jax.train.run import run as train
 
 ARMS = ("no memory", "self memory", "teacher memory", "LoRA", "both", "teacher")
-"""Rows of the table: what the student has; the last is the teacher itself."""
+"""Rows of the table: what the student has; the last is the teacher itself. A comparison of
+objectives has two for each recipe in place of "LoRA" and "both"."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,8 @@ class Experiment:
     train_games: Games  # played by the teacher, to be remembered and learnt
     self_games: Games  # played by the student itself, for its own memories
     test_games: Games  # played by every arm
-    train: TrainConfig  # of the adapter; base, data, output and seed are filled in
+    train: TrainConfig  # of the adapters; base, data, output, seed and objective are filled in
+    recipes: tuple[Recipe, ...] = (Recipe(),)  # the first is what the others are compared with
     seeds: tuple[int, ...] = (0, 1, 2)  # of training; one adapter each
     play: Play = field(default_factory=Play)
     examples: Examples = field(default_factory=Examples)
@@ -42,6 +50,12 @@ class Experiment:
     temperature: float = 0.0
     # Of the student that plays for its own memories: without luck it would win nothing.
     self_temperature: float = 1.0
+    workers: int = 1  # adapters trained, and arms evaluated, side by side
+
+    def __post_init__(self) -> None:
+        names = [recipe.slug for recipe in self.recipes]
+        if not names or len(set(names)) < len(names):
+            raise UserError(f"recipes are {names}; give at least one, each with its own name")
 
     def arm(self, name: str, *, adapter: str = "", memory: str = "") -> Arm:
         """A row of the table."""
@@ -56,6 +70,12 @@ class Experiment:
             max_new=self.max_new,
             temperature=self.temperature,
         )
+
+    @property
+    def arms(self) -> list[str]:
+        """Rows of the table, in their order."""
+        own = [name for r in self.recipes for name in (r.name, r.with_memory)]
+        return [*ARMS[:3], *own, ARMS[-1]]
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -76,32 +96,42 @@ def run_experiment(experiment: Experiment) -> Path:
     e, root = experiment, Path(experiment.output)
     teacher_memory, _ = _memories(e, "teacher", e.train_games)
     self_memory, won = _memories(e, "student", e.self_games)
-    _say(
-        prepare(
-            str(root / "teacher-episodes"),
-            e.student,
-            str(root / "examples"),
-            teacher_memory,
-            e.examples,
-        )
-    )
-    adapters = {seed: _adapter(e, seed) for seed in e.seeds}
-    arms = [
+    configs = [
+        train_config(e, recipe, seed, _data(e, recipe, teacher_memory))
+        for recipe in e.recipes
+        for seed in e.seeds
+    ]
+    adapters = run_all(train_adapter, [(config,) for config in configs], e.workers)
+    plan = [
         (e.arm("teacher"), 0),
         (e.arm("no memory"), 0),
         (e.arm("self memory", memory=self_memory), 0),
         (e.arm("teacher memory", memory=teacher_memory), 0),
     ]
-    for seed, adapter in adapters.items():
-        arms += [
-            (e.arm("LoRA", adapter=adapter), seed),
-            (e.arm("both", adapter=adapter, memory=teacher_memory), seed),
+    trained = [(recipe, seed) for recipe in e.recipes for seed in e.seeds]
+    for (recipe, seed), adapter in zip(trained, adapters, strict=True):
+        plan += [
+            (e.arm(recipe.name, adapter=adapter), seed),
+            (e.arm(recipe.with_memory, adapter=adapter, memory=teacher_memory), seed),
         ]
-    for arm, seed in arms:
-        how = dataclasses.replace(e.play, seed=seed)
-        evaluate(e.test_games, arm, str(root / "results"), how)
-    rows = collect_results([root / "results"])
-    return write_report(root, rows, title=e.title, note=_note(e, won), order=ARMS)
+    results = root / "results"
+    jobs = [
+        (e.test_games, arm, str(results), dataclasses.replace(e.play, seed=seed))
+        for arm, seed in plan
+    ]
+    run_all(evaluate, jobs, e.workers)
+    sections = []
+    if len(e.recipes) > 1:
+        sections = [recipes_section(e, dict(zip(trained, adapters, strict=True)))]
+    return write_report(
+        root,
+        collect_results([results]),
+        title=e.title,
+        note=_note(e, won),
+        order=e.arms,
+        compared=_compared(e),
+        sections=sections,
+    )
 
 
 def _memories(e: Experiment, who: str, games: Games) -> tuple[str, int]:
@@ -118,21 +148,68 @@ def _memories(e: Experiment, who: str, games: Games) -> tuple[str, int]:
     return (bank if won else ""), won
 
 
-def _adapter(e: Experiment, seed: int) -> str:
-    output = Path(e.output) / "adapters" / f"seed{seed}"
-    config = dataclasses.replace(
+def _data(e: Experiment, recipe: Recipe, memory: str) -> str:
+    """The folder of rows that a recipe trains on."""
+    root = Path(e.output)
+    out = str(root / ("examples-told" if recipe.told else "examples"))
+    episodes = str(root / "teacher-episodes")
+    shown = memory if recipe.told else ""
+    _say(prepare(episodes, e.student, out, memory, e.examples, teacher_memory=shown))
+    if recipe.label is None:
+        return out
+    labelled = str(root / "targets" / recipe.slug)
+    _say(label(out, e.teacher, labelled, recipe.label))
+    return labelled
+
+
+def train_config(e: Experiment, recipe: Recipe, seed: int, data: str) -> TrainConfig:
+    """The run of one adapter."""
+    in_loop = recipe.objective.name != "text" and recipe.label is None
+    return dataclasses.replace(
         e.train,
         base=e.student,
-        data=str(Path(e.output) / "examples"),
-        output=str(output),
+        data=data,
+        output=str(Path(e.output) / "adapters" / recipe.slug / f"seed{seed}"),
+        objective=recipe.objective,
+        teacher=e.teacher if in_loop else "",
         seed=seed,
     )
-    adapter = output / "adapter"
+
+
+def train_adapter(config: TrainConfig) -> str:
+    """Train, unless that is done; the folder of the adapter."""
+    adapter = Path(config.output) / "adapter"
     if adapter.exists():
         check_output(config)
         print(f"{adapter}: already there, reused", flush=True)
         return str(adapter)
     return str(train(config))
+
+
+def recipes_section(e: Experiment, adapters: dict[tuple[Recipe, int], str]) -> str:
+    """The part of the report on training: cost and distance to the teacher."""
+    root = Path(e.output)
+    episodes, probe = str(root / "probe-episodes"), str(root / "probe")
+    _say(play(e.test_games, e.arm("teacher"), episodes, e.play))
+    _say(prepare(episodes, e.student, probe, how=e.examples))
+    jobs = [(e.student, e.teacher, probe, adapter) for adapter in ("", *adapters.values())]
+    untrained, *near = run_all(nearness, jobs, e.workers)
+    by_adapter = dict(zip(adapters, near, strict=True))
+    rows: list[tuple[str, list[Cost], list[Fidelity]]] = [("no adapter", [], [untrained])]
+    for recipe in e.recipes:
+        costs = [cost(Path(adapters[recipe, seed]).parent) for seed in e.seeds]
+        rows.append((recipe.name, costs, [by_adapter[recipe, seed] for seed in e.seeds]))
+    return "\n".join(["## Training\n", recipes_table(rows), HOW_TO_READ])
+
+
+def _compared(e: Experiment) -> list[tuple[str, str]] | None:
+    """Every pair of the usual arms; of several recipes, each with the first, and its two rows."""
+    if len(e.recipes) == 1:
+        return None
+    first, *others = e.recipes
+    plain = [(first.name, r.name) for r in others]
+    shown = [(first.with_memory, r.with_memory) for r in others]
+    return plain + shown + [(r.name, r.with_memory) for r in e.recipes]
 
 
 def _note(e: Experiment, self_won: int) -> str:

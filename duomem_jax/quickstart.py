@@ -40,7 +40,7 @@ def quickstart_training(out: str) -> TrainConfig:
     return TrainConfig(
         base=str(model_folder("tiny-student")),
         data=str(Path(out) / "examples"),
-        output=str(Path(out) / "adapters" / "seed0"),
+        output=str(Path(out) / "adapters" / "lora" / "seed0"),
         lora=LoraConfig(rank=16, alpha=32.0),
         optimizer=OptimizerConfig(
             name="muon", learning_rate=1e-2, schedule="linear", warmup_steps=10

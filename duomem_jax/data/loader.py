@@ -5,7 +5,7 @@ slice size from the step number alone.
 """
 
 import os
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from duomem_jax.data.pack import VIEWS, positions_in_segments
 from duomem_jax.data.reader import read_dataset
 from duomem_jax.data.targets import unpack_ids
 from duomem_jax.errors import UserError
+
+if TYPE_CHECKING:
+    import grain
 
 # Measured on two cores: more threads only contend; zero would read in the step's way.
 NUM_THREADS = 2
@@ -28,7 +31,7 @@ def batches(
     start_step: int = 0,
     process_index: int = 0,
     process_count: int = 1,
-) -> Iterator[dict[str, np.ndarray]]:
+) -> "grain.DatasetIterator[dict[str, np.ndarray]]":
     """Endless shuffled batches from step `start_step` on; a new order in each epoch.
 
     Args:

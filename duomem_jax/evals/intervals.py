@@ -1,8 +1,9 @@
 """Intervals and paired tests for success on a fixed set of games.
 
 A game is the unit that is drawn: several seeds on one game are not independent, so the
-bootstraps resample games and keep all seeds of a game together. The seeds themselves are
-treated as given.
+bootstraps resample games and keep all seeds of a game together. One arm's own interval takes its
+training seeds as given; a difference between arms draws them too, since the next training run
+would have others.
 """
 
 import dataclasses
@@ -75,6 +76,50 @@ def paired_bootstrap(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -
     if len(a) != len(b):
         raise ValueError(f"{len(a)} values against {len(b)}")
     return cluster_bootstrap([[y - x] for x, y in zip(a, b, strict=True)], seed=seed)
+
+
+def crossed_bootstrap(
+    a_GS: np.ndarray, b_GS: np.ndarray, *, seed: int = 0
+) -> tuple[Interval, float]:
+    """mean(b) - mean(a) where games (rows) are shared and seeds (columns) are each arm's own.
+
+    Every resample draws games for both arms and seeds for each (Owen's pigeonhole bootstrap,
+    arXiv 0712.1111, whose variance is at least the true one).
+
+    Returns:
+        (percentile interval, two-sided p-value: twice the smaller share of resamples on the
+        other side of 0, at least 1 / `RESAMPLES`).
+
+    Raises:
+        ValueError: no game or seed, or not the same games.
+    """
+    if len(a_GS) != len(b_GS) or not (a_GS.size and b_GS.size):
+        raise ValueError(f"games and seeds {a_GS.shape} against {b_GS.shape}")
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(RESAMPLES // BLOCK):
+        games = rng.multinomial(len(a_GS), np.full(len(a_GS), 1 / len(a_GS)), BLOCK)
+        ends = []
+        for x_GS in (a_GS, b_GS):
+            S = x_GS.shape[1]
+            seeds = rng.multinomial(S, np.full(S, 1 / S), BLOCK)
+            ends.append(np.einsum("rg,gs,rs->r", games, x_GS, seeds, optimize=True) / x_GS.size)
+        found.append(ends[1] - ends[0])
+    differences = np.concatenate(found)
+    low, high = np.quantile(differences, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    tail = min(float(np.mean(differences <= 0)), float(np.mean(differences >= 0)))
+    mean = float(b_GS.mean() - a_GS.mean())
+    return Interval(mean, float(low), float(high)), min(1.0, max(2 * tail, 1 / RESAMPLES))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values corrected for being several (Holm 1979): the family-wise error rate holds."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    corrected, highest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        highest = max(highest, min(1.0, p_values[i] * (len(p_values) - rank)))
+        corrected[i] = highest
+    return corrected
 
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:

@@ -5,9 +5,13 @@ import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from duomem_jax.evals.intervals import (
     Interval,
     cluster_bootstrap,
+    crossed_bootstrap,
+    holm,
     mcnemar_exact,
     paired_bootstrap,
     wilson,
@@ -52,7 +56,8 @@ class PairedDifference:
     Attributes:
         only_base: games that only `base` won (one seed each), else None.
         only_other: games that only `other` won (one seed each), else None.
-        p_value: exact McNemar test (one seed each), else None.
+        p_value: exact McNemar test (one seed each), else by the bootstrap over games and seeds.
+        corrected: the p-value after Holm's correction for all differences of a report.
     """
 
     base: str
@@ -61,7 +66,8 @@ class PairedDifference:
     difference: Interval
     only_base: int | None
     only_other: int | None
-    p_value: float | None
+    p_value: float
+    corrected: float = 1.0
 
 
 def summarize(rows: Iterable[Result]) -> list[ArmSummary]:
@@ -72,24 +78,31 @@ def summarize(rows: Iterable[Result]) -> list[ArmSummary]:
 def compare_arms(rows: Iterable[Result], base: str, other: str) -> PairedDifference | None:
     """Paired difference between two arms; None when they share no game.
 
-    Each game counts once, with its mean over the arm's seeds: with the same seeds in both arms
-    that is the mean over (game, seed) pairs, and an arm without seeds (greedy, untrained) can
-    stand against one with several.
+    Only games that both arms played with all their seeds count. An arm without seeds (greedy,
+    untrained) can stand against one with several.
     """
     arms = _by_arm(rows)
     a, b = _successes(arms[base]), _successes(arms[other])
-    shared = sorted(a.keys() & b.keys())
+    full_a, full_b = (max(map(len, x.values())) for x in (a, b))
+    shared = sorted(g for g in a.keys() & b.keys() if (len(a[g]), len(b[g])) == (full_a, full_b))
     if not shared:
         return None
-    mean_a = [statistics.fmean(a[g]) for g in shared]
-    mean_b = [statistics.fmean(b[g]) for g in shared]
-    difference = paired_bootstrap(mean_a, mean_b)
-    if any(len(x[g]) > 1 for x in (a, b) for g in shared):
-        return PairedDifference(base, other, len(shared), difference, None, None, None)
-    only_a = sum(x > y for x, y in zip(mean_a, mean_b, strict=True))
-    only_b = sum(x < y for x, y in zip(mean_a, mean_b, strict=True))
+    a_GS, b_GS = (np.array([x[g] for g in shared]) for x in (a, b))
+    if full_a > 1 or full_b > 1:
+        difference, p = crossed_bootstrap(a_GS, b_GS)
+        return PairedDifference(base, other, len(shared), difference, None, None, p)
+    difference = paired_bootstrap(a_GS[:, 0].tolist(), b_GS[:, 0].tolist())
+    only_a, only_b = int((a_GS > b_GS).sum()), int((a_GS < b_GS).sum())
     p = mcnemar_exact(only_a, only_b)
     return PairedDifference(base, other, len(shared), difference, only_a, only_b, p)
+
+
+def correct(pairs: Sequence[PairedDifference]) -> list[PairedDifference]:
+    """The differences with p-values that hold for all of them together."""
+    corrected = holm([pair.p_value for pair in pairs])
+    return [
+        dataclasses.replace(pair, corrected=p) for pair, p in zip(pairs, corrected, strict=True)
+    ]
 
 
 def _summarize_arm(arm: str, rows: Sequence[Result]) -> ArmSummary:

@@ -23,6 +23,18 @@ def chunk_length(B: int, T: int, V: int) -> int:
     return -(-T // -(-T // most))  # as few chunks as that allows, of equal length
 
 
+def in_chunks(tree: Any, vocab: int) -> Any:
+    """Arrays [B,M,...] as [n,B,C,...], M filled up with zeros; C is `chunk_length`."""
+    B, M = jax.tree.leaves(tree)[0].shape[:2]
+    C = chunk_length(B, M, vocab)
+
+    def chunks(y_BM: jax.Array) -> jax.Array:
+        y_BM = jnp.pad(y_BM, [(0, 0), (0, -M % C)] + [(0, 0)] * (y_BM.ndim - 2))
+        return jnp.moveaxis(y_BM.reshape(B, -1, C, *y_BM.shape[2:]), 1, 0)
+
+    return jax.tree.map(chunks, tree)
+
+
 def sum_over_tokens(
     token_loss: Callable[..., jax.Array],
     x_BMD: jax.Array,
@@ -45,18 +57,12 @@ def sum_over_tokens(
     Returns:
         (loss_sum, weight): float32 scalars; weight counts the live tokens.
     """
-    B, M, _ = x_BMD.shape
     V = jax.eval_shape(head, x_BMD[:, :1]).shape[-1]
-    C = chunk_length(B, M, V + other_vocab)
-
-    def chunks(y_BM):  # -> [M/C, B, C, ...]
-        y_BM = jnp.pad(y_BM, [(0, 0), (0, -M % C)] + [(0, 0)] * (y_BM.ndim - 2))
-        return jnp.moveaxis(y_BM.reshape(B, -1, C, *y_BM.shape[2:]), 1, 0)
 
     def chunk_sum(x_BCD, live_BC, targets):
         return jnp.sum(jnp.where(live_BC, token_loss(head(x_BCD), targets), 0.0))
 
-    xs = chunks(x_BMD), chunks(live_BM), jax.tree.map(chunks, targets)
+    xs = in_chunks((x_BMD, live_BM, targets), V + other_vocab)
     first = jax.tree.map(lambda y: y[0], xs)
     chunk_sum, captured = jax.closure_convert(chunk_sum, *first)
     return _sum(chunk_sum, *xs, captured), jnp.sum(live_BM, dtype=jnp.float32)

@@ -70,19 +70,20 @@ def types_table(arms: Sequence[ArmSummary]) -> str:
 
 
 def differences_table(pairs: Sequence[PairedDifference]) -> str:
-    """Paired differences in percentage points; wins and p-value only with one seed each."""
+    """Paired differences in percentage points; who won alone only with one seed each."""
     rows = []
     for pair in pairs:
         low, high = 100 * pair.difference.low, 100 * pair.difference.high
-        single = pair.p_value is not None
+        single = pair.only_other is not None
         rows.append(
             [
                 f"{pair.other} - {pair.base}",
                 f"{pair.games}",
                 f"{100 * pair.difference.mean:+.1f} [{low:+.1f}, {high:+.1f}]",
                 f"{pair.only_other} / {pair.only_base}" if single else "-",
-                f"{pair.p_value:.3g}" if single else "-",
+                f"{pair.p_value:.2g}",
+                f"{pair.corrected:.2g}",
             ]
         )
-    header = ["arms", "games", "difference, points [95 % CI]", "won only by", "McNemar p"]
+    header = ["arms", "games", "difference, points [95 % CI]", "won only by", "p", "p, Holm"]
     return markdown_table(header, rows)

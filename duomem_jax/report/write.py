@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from duomem_jax.evals.results import Result
-from duomem_jax.evals.summary import ArmSummary, PairedDifference, compare_arms, summarize
+from duomem_jax.evals.summary import (
+    ArmSummary,
+    PairedDifference,
+    compare_arms,
+    correct,
+    summarize,
+)
 from duomem_jax.io import atomic_write_text
 from duomem_jax.report.picture import draw_success
 from duomem_jax.report.table import arms_table, differences_table, types_table
@@ -19,9 +25,10 @@ over games (all seeds of a game drawn together). **Steps**: commands sent, lost 
 **Tokens read**: instructions, guidelines and observations, each counted once because the cache
 keeps the conversation; **written**: by the player. **s / game**: wall time of each batched step
 shared evenly among the games then playing, so that the games add up to the wall time of the run;
-compilation is left out. **Differences** are paired by game (mean over seeds); *won only by* counts
-games that one arm won and the other lost, in the order of the names, and *McNemar p* is exact and
-two-sided.
+compilation is left out. **Differences** are paired by game; with one seed *won only by* counts
+games that one arm won and the other lost, in the order of the names, and *p* is McNemar's exact
+two-sided one; with several seeds, interval and *p* come from a bootstrap that draws games and each
+arm's training seeds (at least 0.0001). *p, Holm* is corrected for all rows of the table.
 """
 
 
@@ -32,8 +39,10 @@ def write_report(
     title: str,
     note: str = "",
     order: Sequence[str] = (),
+    compared: Sequence[tuple[str, str]] | None = None,
+    sections: Sequence[str] = (),
 ) -> Path:
-    """Compare every pair of arms in `rows`.
+    """Compare arms.
 
     Args:
         folder: created if missing; its report.md, report.json and success.png are replaced.
@@ -41,6 +50,8 @@ def write_report(
         title: first heading and title of the picture.
         note: protocol to state under the title: split, step limit, models.
         order: names of arms that come first; the others follow as they occur.
+        compared: pairs (base, other) of the table of differences; None: every pair.
+        sections: more parts of the report, in Markdown.
 
     Returns:
         The path of report.md.
@@ -49,18 +60,23 @@ def write_report(
     rank = {name: i for i, name in enumerate(order)}
     arms = sorted(summarize(rows), key=lambda a: rank.get(a.arm, len(rank)))
     names = [a.arm for a in arms]
-    compared = [compare_arms(rows, a, b) for a, b in itertools.combinations(names, 2)]
-    pairs = [p for p in compared if p is not None]
+    wanted = itertools.combinations(names, 2) if compared is None else compared
+    found = [compare_arms(rows, a, b) for a, b in wanted if {a, b} <= {*names}]
+    pairs = correct([p for p in found if p is not None])
     draw_success(folder / "success.png", arms, title=title, subtitle=_counts(arms))
     report = {"title": title, "note": note, "arms": arms, "differences": pairs}
     text = json.dumps(report, indent=2, default=dataclasses.asdict)
     atomic_write_text(folder / "report.json", text + "\n")
-    atomic_write_text(folder / "report.md", _markdown(title, note, arms, pairs))
+    atomic_write_text(folder / "report.md", _markdown(title, note, arms, pairs, sections))
     return folder / "report.md"
 
 
 def _markdown(
-    title: str, note: str, arms: Sequence[ArmSummary], pairs: Sequence[PairedDifference]
+    title: str,
+    note: str,
+    arms: Sequence[ArmSummary],
+    pairs: Sequence[PairedDifference],
+    sections: Sequence[str],
 ) -> str:
     parts = [f"# {title}\n"]
     if note:
@@ -74,7 +90,7 @@ def _markdown(
     parts += ["## Success per task type, %\n", types_table(arms)]
     if pairs:
         parts += ["## Paired differences\n", differences_table(pairs)]
-    return "\n".join([*parts, "## How to read this\n", HOW_TO_READ])
+    return "\n".join([*parts, *sections, "## How to read this\n", HOW_TO_READ])
 
 
 def _counts(arms: Sequence[ArmSummary]) -> str:

@@ -108,4 +108,7 @@ def _counts(rows: Rows, view: str) -> dict[str, int]:
         "loss_tokens": sum(replies),
         "tokens_missing_targets": sum(replies) - sum(there),
         "rows_missing_targets": sum(t < r for t, r in zip(there, replies, strict=True)),
+        "target_bytes": sum(
+            x.nbytes for row in rows for name, x in row.items() if name.startswith("target_")
+        ),
     }

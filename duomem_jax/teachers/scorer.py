@@ -18,7 +18,7 @@ from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.platform import platform
 from duomem_jax.objectives.candidates import SMALLEST
-from duomem_jax.objectives.chunked import chunk_length
+from duomem_jax.objectives.chunked import in_chunks
 from duomem_jax.objectives.replies import front, next_tokens
 from duomem_jax.train.sharding import make_mesh, model_shardings, put_batch, use_mesh
 
@@ -112,11 +112,6 @@ class ModelScorer:
         next_BT, mask_BT = next_tokens(batch)
         live_BM, (x_BMD, next_BM) = front(mask_BT, (x_BTD, next_BT), tokens)
         head = self._model.head(params)
-        C = chunk_length(len(x_BMD), tokens, self.vocab)
-
-        def chunks(y_BM):  # -> [M/C, B, C, ...]
-            y_BM = jnp.pad(y_BM, [(0, 0), (0, -tokens % C)] + [(0, 0)] * (y_BM.ndim - 2))
-            return jnp.moveaxis(y_BM.reshape(len(y_BM), -1, C, *y_BM.shape[2:]), 1, 0)
 
         def one(chunk):
             x_BCD, extra = chunk
@@ -128,7 +123,7 @@ class ModelScorer:
         extra = next_BM
         if self.kind == "samples":
             extra = _uniforms(batch["number"], tokens, self.candidates, self._seed)
-        found = jax.lax.map(one, (chunks(x_BMD), chunks(extra)))
+        found = jax.lax.map(one, in_chunks((x_BMD, extra), self.vocab))
         joined = {
             name: jnp.moveaxis(y, 0, 1).reshape(len(x_BMD), -1, *y.shape[3:])[:, :tokens]
             for name, y in found.items()

@@ -57,7 +57,8 @@ class MetricsLog:
         now = time.perf_counter()
         record = {name: s / max(w, 1e-9) for name, (s, w) in self._sums.items()}
         record["learning_rate"] = float(self._rate(step - 1))
-        record["tokens_per_s"] = self._sums["tokens"][0] / (now - self._window)
+        record["seconds"] = now - self._window
+        record["tokens_per_s"] = self._sums["tokens"][0] / record["seconds"]
         rounded = {name: float(f"{value:.6g}") for name, value in record.items()}
         with explain_full_disk(self._path), open(self._path, "a") as f:
             f.write(json.dumps({"step": step} | rounded) + "\n")

@@ -4,6 +4,8 @@ from scipy import stats
 
 from duomem_jax.evals.intervals import (
     cluster_bootstrap,
+    crossed_bootstrap,
+    holm,
     mcnemar_exact,
     paired_bootstrap,
     wilson,
@@ -72,3 +74,50 @@ def test_bootstrap_refuses_nothing_and_unequal_lengths():
 def test_mcnemar_is_the_binomial_test(b, c):
     expected = stats.binomtest(b, b + c).pvalue if b + c else 1.0
     assert mcnemar_exact(b, c) == pytest.approx(expected, rel=1e-9)
+
+
+def test_seeds_that_differ_widen_a_difference():
+    """With games alone resampled, a lucky training run would look like a better method."""
+    rng = np.random.default_rng(4)
+    skill = rng.normal(0, 0.2, 5)
+    a_GS = (rng.random((140, 5)) < 0.5).astype(float)
+    b_GS = (rng.random((140, 5)) < 0.5 + skill).astype(float)
+    both, p = crossed_bootstrap(a_GS, b_GS)
+    games = paired_bootstrap(a_GS.mean(1), b_GS.mean(1))
+    assert both.mean == pytest.approx(games.mean)
+    assert both.high - both.low > 1.5 * (games.high - games.low)
+    assert p > 0.01
+
+
+def test_the_crossed_interval_covers_the_truth():
+    """Two equal methods: 0 lies within a 95 % interval in about 95 of 100 cases, or more."""
+    rng, covered = np.random.default_rng(5), 0
+    for case in range(100):
+        hardness = rng.normal(size=(60, 1))
+        a, b = (
+            (rng.random((60, 5)) < 1 / (1 + np.exp(-hardness - rng.normal(0, 0.3, 5)))).astype(
+                float
+            )
+            for _ in range(2)
+        )
+        interval, p = crossed_bootstrap(a, b, seed=case)
+        covered += interval.low <= 0 <= interval.high
+        assert (p < 0.05) == (not interval.low <= 0 <= interval.high) or abs(p - 0.05) < 0.02
+    assert covered >= 90
+
+
+def test_with_one_seed_games_alone_are_drawn():
+    rng = np.random.default_rng(6)
+    a, b = rng.random((80, 1)), rng.random((80, 1)) + 0.1
+    crossed, _ = crossed_bootstrap(a, b)
+    games = paired_bootstrap(a[:, 0], b[:, 0])
+    assert (crossed.low, crossed.high) == pytest.approx((games.low, games.high), abs=0.01)
+    with pytest.raises(ValueError, match="games"):
+        crossed_bootstrap(a, b[:3])
+
+
+def test_holm_against_a_worked_example():
+    # 4 * 0.005, 3 * 0.01, 2 * 0.03, then not below the one before it.
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+    assert holm([]) == []

@@ -46,13 +46,14 @@ def test_single_seed_pairs_get_mcnemar():
     assert pair.p_value == pytest.approx(stats.binomtest(1, 5).pvalue)
 
 
-def test_several_seeds_pair_by_game_mean():
+def test_several_seeds_pair_by_game():
     rows = [row("a", f"g{i}", False) for i in range(6)]
     rows += [row("b", f"g{i}", s < 2, seed=s) for i in range(4) for s in range(3)]
     pair = compare_arms(rows, "a", "b")
     assert pair.games == 4
     assert pair.difference.mean == pytest.approx(2 / 3)
-    assert pair.p_value is None
+    assert pair.only_base is None
+    assert pair.p_value == pytest.approx(2 / 27, abs=0.01)  # three times the losing seed
 
 
 def test_arms_without_a_common_game_are_not_compared():

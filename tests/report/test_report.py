@@ -32,7 +32,7 @@ def test_report_folder(tmp_path, rows):
     assert "| Both      |    20 |     2 |" in text
     assert text.index("| mine") < text.index("| no memory") < text.index("| Both")
     assert "no memory: in 1 of its lost games the conversation outgrew" in text
-    assert "-90.0 [-100.0, -75.0] |      0 / 18 |  7.63e-06 |" in text
+    assert "-90.0 [-100.0, -75.0] |      0 / 18 | 7.6e-06 | 2.3e-05 |" in text
     report = json.loads((tmp_path / "report.json").read_text())
     assert [a["arm"] for a in report["arms"]] == ["mine", "no memory", "Both"]
     assert report["arms"][2]["success"]["mean"] == pytest.approx(0.7)

@@ -1,0 +1,46 @@
+"""Jobs side by side, each in a process with its own share of the machine."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+# What a process of one accelerator may see; set before JAX starts.
+VISIBLE = ("CUDA_VISIBLE_DEVICES", "TPU_VISIBLE_CHIPS")
+
+
+def run_all(function: Callable[..., Any], jobs: Sequence[tuple], workers: int) -> list[Any]:
+    """`function(*job)` of every job, in their order.
+
+    Args:
+        function: importable by name, like its arguments.
+        jobs: arguments.
+        workers: processes; 1 runs everything here. On a CPU each gets an equal share of the
+            cores, on accelerators worker i gets device i.
+
+    Raises:
+        The first error of a job; those under way are finished first.
+    """
+    if workers == 1 or len(jobs) < 2:
+        return [function(*job) for job in jobs]
+    context = multiprocessing.get_context("spawn")  # a fork would inherit JAX's threads
+    numbers = context.Queue()
+    for i in range(workers):
+        numbers.put(i)
+    with ProcessPoolExecutor(workers, context, _take_share, (numbers, workers)) as pool:
+        futures = [pool.submit(function, *job) for job in jobs]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _take_share(numbers: Any, workers: int) -> None:
+    number = numbers.get()
+    for name in VISIBLE:
+        os.environ.setdefault(name, str(number))
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[number::workers] or cores)

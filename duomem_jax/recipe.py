@@ -1,0 +1,30 @@
+"""One way to train a student's adapter in a comparison."""
+
+import dataclasses
+import re
+
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.stages import Label
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What sets one adapter apart from the others; everything else they share.
+
+    Text needs no teacher. Otherwise the teacher is in the loop, unless its targets are stored.
+    """
+
+    name: str = "LoRA"  # row of the table
+    objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
+    label: Label | None = None  # targets are stored first, so
+    told: bool = False  # the teacher sees memories, the student does not (context distillation)
+
+    @property
+    def slug(self) -> str:
+        """Its name as a folder's."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+    @property
+    def with_memory(self) -> str:
+        """Row of the table where memories are shown, too."""
+        return "both" if self.name == "LoRA" else f"{self.name} + memory"

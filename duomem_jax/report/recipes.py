@@ -1,0 +1,58 @@
+"""A table of recipes: what each adapter cost, and how near it came to the teacher."""
+
+import dataclasses
+import statistics
+from collections.abc import Sequence
+
+from duomem_jax.evals.fidelity import Fidelity
+from duomem_jax.report.table import markdown_table
+
+HOW_TO_READ = """\
+Means over the training seeds, with the smallest and the largest where they differ. **Steps**,
+**tokens** (of replies, with loss) and **s** (wall time, first compilation included) are those of
+training; **targets** are the bytes of stored teacher targets. The rest is measured on replies that
+the teacher wrote in the test games, which no adapter was trained on: **KL(T,S)** and **KL(S,T)** to
+the teacher and the cross-entropy **CE** of what it wrote, in nats a token; **same** is how often
+both would write the same token, **ECE** the expected calibration error of the student's confidence
+in its likeliest token (15 bins).
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What training one adapter took."""
+
+    steps: int
+    tokens: float  # of replies
+    seconds: float
+    target_bytes: int
+
+
+def recipes_table(rows: Sequence[tuple[str, Sequence[Cost], Sequence[Fidelity]]]) -> str:
+    """One row per recipe: its name, costs and fidelities over seeds."""
+    header = ["adapter", "steps", "tokens", "s", "targets, MB"]
+    header += ["KL(T,S)", "KL(S,T)", "CE", "same %", "ECE %"]
+    body = []
+    for name, costs, near in rows:
+        cells = [name]
+        if costs:
+            cells += [f"{costs[0].steps}", _spread([c.tokens for c in costs], "{:,.0f}")]
+            cells += [_spread([c.seconds for c in costs], "{:,.0f}")]
+            cells += [f"{costs[0].target_bytes / 1e6:,.1f}"]
+        else:
+            cells += ["-"] * 4
+        for field, scale, form in (
+            ("forward_kl", 1, "{:.3f}"),
+            ("reverse_kl", 1, "{:.3f}"),
+            ("cross_entropy", 1, "{:.3f}"),
+            ("agreement", 100, "{:.1f}"),
+            ("calibration_error", 100, "{:.1f}"),
+        ):
+            cells.append(_spread([scale * getattr(f, field) for f in near], form))
+        body.append(cells)
+    return markdown_table(header, body)
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    mean, low, high = (form.format(f(values)) for f in (statistics.fmean, min, max))
+    return mean if low == high else f"{mean} [{low}, {high}]"
