@@ -1,0 +1,65 @@
+"""Text against logits: every objective at one budget, on real ALFWorld games.
+
+    duomem compare configs/objectives.py
+
+The games come from `$ALFWORLD_DATA/json_2.1.1` (`alfworld-download` puts them there) or from the
+folder that DUOMEM_REAL_GAMES names. Each recipe trains five adapters on the same rows in the same
+number of steps; the result is in docs/results.md.
+"""
+
+import os
+from pathlib import Path
+
+from duomem_jax.config import MeshConfig, OptimizerConfig, TrainConfig
+from duomem_jax.experiment import Experiment
+from duomem_jax.lora.config import LoraConfig
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.recipe import Recipe
+from duomem_jax.stages import Examples, Games, Label, Play
+from duomem_jax.tiny import model_folder
+
+RECIPES = (
+    Recipe("text"),
+    Recipe("forward KL", ObjectiveConfig("forward_kl")),
+    Recipe("reverse KL", ObjectiveConfig("reverse_kl")),
+    Recipe("JSD", ObjectiveConfig("jsd")),
+    Recipe("skew forward KL", ObjectiveConfig("skew_forward_kl")),
+    Recipe("skew reverse KL", ObjectiveConfig("skew_reverse_kl")),
+    Recipe("forward KL, half text", ObjectiveConfig("forward_kl", ce_weight=0.5)),
+    Recipe("top-16", ObjectiveConfig("forward_kl"), Label(k=16)),
+    Recipe("16 samples", ObjectiveConfig("forward_kl"), Label("samples", k=16)),
+    Recipe("told teacher", ObjectiveConfig("forward_kl"), told=True),
+)
+
+
+def get_experiment() -> Experiment:
+    """Tiny teacher, tiny student, five training seeds."""
+    downloaded = Path(os.environ.get("ALFWORLD_DATA", "~/.cache/alfworld")).expanduser()
+    games = os.environ.get("DUOMEM_REAL_GAMES", str(downloaded / "json_2.1.1"))
+    return Experiment(
+        title="Text against logits: ALFWorld valid_seen",
+        output="runs/objectives",
+        teacher=str(model_folder("tiny-teacher")),
+        student=str(model_folder("tiny-student")),
+        train_games=Games(games, "train", limit=600),
+        self_games=Games(games, "train", limit=140),
+        test_games=Games(games, "valid_seen"),
+        train=TrainConfig(
+            base="",
+            data="",
+            output="",
+            lora=LoraConfig(rank=16, alpha=32.0),
+            optimizer=OptimizerConfig(
+                name="muon", learning_rate=1e-2, schedule="linear", warmup_steps=20
+            ),
+            mesh=MeshConfig(data=1),
+            steps=200,
+            global_batch=4,
+            checkpoint_every=100,
+        ),
+        recipes=RECIPES,
+        seeds=(0, 1, 2, 3, 4),
+        play=Play(slots=32, max_steps=50),
+        examples=Examples(length=1024, k=2),
+        workers=2,
+    )
