@@ -46,11 +46,46 @@ class MeshConfig:
 
 
 @dataclass(frozen=True)
+class OnPolicyConfig:
+    """Rows that the student plays itself while it learns, instead of stored ones."""
+
+    games: str = ""  # where the games are; empty: the rows of `data` are read
+    split: str = ""  # of the games; empty: all
+    limit: int = 0  # so many games, evenly spread over the task types; 0: all
+    batch: int = 16  # games a step
+    length: int = 1024  # tokens a row
+    temperature: float = 1.0  # of the student's play
+    max_new: int = 64  # tokens a reply may have
+    max_steps: int = 50  # commands after which a game is over
+    # TCOD, arXiv 2604.24005: the student plays the first turns of a game, or the last ones after
+    # those of a won game are replayed; one turn more every `growth` steps.
+    curriculum: Literal["", "forward", "backward"] = ""
+    growth: int = 2
+    episodes: str = ""  # won games to replay, from `duomem play`; for the backward curriculum
+    # Guided-OPD, arXiv 2606.15912: share of turns that the teacher takes at first, learnt as text;
+    # it falls to 0, as a cosine, over the first 80 % of the steps.
+    guidance: float = 0.0
+    memory: str = ""  # bank that the teacher sees and the student does not (OPCD)
+    k: int = 2  # memories it sees
+    embedder: str = "hashing"
+    teacher_length: int = 2048  # tokens a row of its view, where it sees memories
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "growth", "max_steps"):
+            if getattr(self, name) < 1:
+                raise UserError(f"on_policy.{name} is {getattr(self, name)}; give 1 or more")
+        if not 0 <= self.guidance <= 1:
+            raise UserError(f"on_policy.guidance is {self.guidance}; give 0 to 1")
+        if self.temperature <= 0:
+            raise UserError(f"on_policy.temperature is {self.temperature}; give more than 0")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run; the resolved form is written beside everything it makes."""
 
     base: str  # Hugging Face folder or hub id: weights and tokenizer
-    data: str  # folder of packed examples
+    data: str  # folder of packed examples; empty where the student plays (on_policy.games)
     output: str  # checkpoints, metrics and the exported result
     split: str = "train"
     trainable: Literal["lora", "all"] = "lora"
@@ -58,6 +93,7 @@ class TrainConfig:
     lora: LoraConfig = field(default_factory=LoraConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     teacher: str = ""  # in the loop: folder or hub id; empty: targets come with the data
+    on_policy: OnPolicyConfig = field(default_factory=OnPolicyConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
     steps: int = 1000

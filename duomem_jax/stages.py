@@ -17,7 +17,7 @@ from duomem_jax.data.targets import Kind
 from duomem_jax.data.tokens import load_tokenizer
 from duomem_jax.envs.base import Game
 from duomem_jax.envs.generate import generate_games, write_games
-from duomem_jax.envs.load import load_games
+from duomem_jax.envs.load import load_games, spread
 from duomem_jax.errors import UserError
 from duomem_jax.evals.arms import Arm, identity, load_policy, located
 from duomem_jax.evals.evaluate import evaluate as run_arm
@@ -46,11 +46,7 @@ class Games:
         Raises:
             UserError: none there, or a broken one when it is read.
         """
-        games = load_games(self.path, split=self.split or None)
-        if not 0 < self.limit < len(games):
-            return games
-        # Games are sorted by task type, so the first few would all be of one type.
-        return [games[i * len(games) // self.limit] for i in range(self.limit)]
+        return spread(load_games(self.path, split=self.split or None), self.limit)
 
 
 @dataclasses.dataclass(frozen=True)

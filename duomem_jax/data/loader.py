@@ -63,7 +63,7 @@ def batches(
         .shuffle()
         .repeat()[process_index::process_count]
         .batch(global_batch // process_count, drop_remainder=True)
-        .map(_finish)
+        .map(finish)
     )
     options = grain.ReadOptions(num_threads=NUM_THREADS, prefetch_buffer_size=PREFETCH_BATCHES)
     iterator = iter(dataset.to_iter_dataset(options))
@@ -71,7 +71,8 @@ def batches(
     return iterator
 
 
-def _finish(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def finish(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Stacked rows as a training step wants them: types, positions, ids."""
     for view in VIEWS:
         if view + "tokens" in batch:
             segments = batch[view + "segment_ids"]

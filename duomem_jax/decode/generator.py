@@ -98,6 +98,10 @@ class Generator:
             self._adapter[slot] = adapter
         self._length[slot], self._open[slot], self._noise_S2[slot] = 0, False, (seed, 0)
 
+    def use(self, lora: Any) -> None:
+        """Go on with another adapter of the same shape; rows must be reset before they are used."""
+        self._weights = self._weights[0], jax.tree.map(jnp.asarray, for_decoding(lora))
+
     def fits(self, slot: int, n_new: int) -> bool:
         """Whether a row has room for `n_new` more tokens and the longest reply."""
         after = int(self._length[slot]) + int(self._open[slot]) + n_new + self.max_new

@@ -55,6 +55,13 @@ class GameSet(Sequence[Game]):
                 yield game
 
 
+def spread(games: Sequence[Game], n: int) -> Sequence[Game]:
+    """`n` of the games, evenly spread over their order, which is by task type; 0: all."""
+    if not 0 < n < len(games):
+        return games
+    return [games[i * len(games) // n] for i in range(n)]
+
+
 def load_games(
     path: str | Path,
     *,

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -51,6 +51,8 @@ def loss_of(
     target_rest      [B,M], log-probability of all others; absent: candidates are samples
     target_mask      [B,M], 1 where there are targets; a token without is left out
 
+    and tokens marked in `as_text` [B,T], where there is one, are learnt by their cross-entropy.
+
     Args:
         config: the objective.
         x_BTD: the student's final hidden states.
@@ -62,41 +64,47 @@ def loss_of(
         (loss_sum in nats, weight), float32 scalars.
     """
     tokens_BT, mask_BT = next_tokens(batch)
+    written = {"tokens": tokens_BT}
+    if "as_text" in batch:
+        written["as_text"] = jnp.roll(batch["as_text"], -1, axis=1)
     length = x_BTD.shape[1]
+    if teacher is not None:
+        length = min(length, teacher.x_BTE.shape[1])
+    elif config.name != "text":
+        length = batch["target_ids"].shape[1]
+    live_BM, (x_BMD, written) = front(mask_BT, (x_BTD, written), length)
+
     if config.name == "text":
-        live_BM, (x_BMD, tokens_BM) = front(mask_BT, (x_BTD, tokens_BT), length)
-        return sum_over_tokens(cross_entropy, x_BMD, head, live_BM, tokens_BM)
-    mixed = functools.partial(_mixed, config)
+        return sum_over_tokens(cross_entropy, x_BMD, head, live_BM, written["tokens"])
     if teacher is not None:
         mask_BU = next_tokens(batch, teacher.view)[1]
-        length = min(length, teacher.x_BTE.shape[1])
-        live_BM, (x_BMD, tokens_BM) = front(mask_BT, (x_BTD, tokens_BT), length)
         seen_BM, y_BME = front(mask_BU, jax.lax.stop_gradient(teacher.x_BTE), length)
 
         def dense(logits_BCV, targets):
-            tokens_BC, y_BCE = targets
-            return mixed(logits_BCV, tokens_BC, _dense(config, logits_BCV, teacher.head(y_BCE)))
+            written, y_BCE = targets
+            divergence_BC = _dense(config, logits_BCV, teacher.head(y_BCE))
+            return _mixed(config, logits_BCV, divergence_BC, **written)
 
-        vocab = jax.eval_shape(teacher.head, y_BME[:, :1]).shape[-1]
-        targets = tokens_BM, y_BME
-        return sum_over_tokens(dense, x_BMD, head, live_BM & seen_BM, targets, other_vocab=vocab)
+        vocab, live_BM = jax.eval_shape(teacher.head, y_BME[:, :1]).shape[-1], live_BM & seen_BM
+        return sum_over_tokens(dense, x_BMD, head, live_BM, (written, y_BME), other_vocab=vocab)
     stored = {name: x for name, x in batch.items() if name.startswith("target_")}
-    length = stored["target_ids"].shape[1]
-    live_BM, (x_BMD, tokens_BM) = front(mask_BT, (x_BTD, tokens_BT), length)
     live_BM &= stored.pop("target_mask") > 0
 
     def sparse(logits_BCV, targets):
-        tokens_BC, stored = targets
-        return mixed(logits_BCV, tokens_BC, _sparse(config, logits_BCV, **stored))
+        written, stored = targets
+        return _mixed(config, logits_BCV, _sparse(config, logits_BCV, **stored), **written)
 
-    return sum_over_tokens(sparse, x_BMD, head, live_BM, (tokens_BM, stored))
+    return sum_over_tokens(sparse, x_BMD, head, live_BM, (written, stored))
 
 
-def _mixed(config: ObjectiveConfig, logits_BCV, tokens_BC, divergence_BC) -> jax.Array:
-    loss_BC = (1 - config.ce_weight) * config.temperature**2 * divergence_BC
-    if config.ce_weight:
-        loss_BC += config.ce_weight * cross_entropy(logits_BCV, tokens_BC)
-    return loss_BC
+def _mixed(
+    config: ObjectiveConfig, logits_BCV, divergence_BC, tokens: jax.Array, as_text: Any = None
+) -> jax.Array:
+    loss_BC = config.temperature**2 * divergence_BC
+    if as_text is None and not config.ce_weight:
+        return loss_BC
+    share = config.ce_weight if as_text is None else jnp.where(as_text > 0, 1.0, config.ce_weight)
+    return (1 - share) * loss_BC + share * cross_entropy(logits_BCV, tokens)
 
 
 def _divergence(config: ObjectiveConfig) -> Callable[..., jax.Array]:

@@ -1,8 +1,9 @@
 """One training run: mesh, data, state, loop, export."""
 
+import contextlib
 import shlex
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.train.checkpoint import Checkpoints
 from duomem_jax.train.disk import explain_full_disk
 from duomem_jax.train.metrics import MetricsLog
+from duomem_jax.train.on_policy import Rollouts
 from duomem_jax.train.optimizer import make_optimizer, make_schedule
 from duomem_jax.train.output import check_output, claim, copy_tokenizer, describe
 from duomem_jax.train.sharding import make_mesh, model_shardings, put_batch, use_mesh
@@ -83,8 +85,24 @@ def host_batches(config: TrainConfig, start_step: int) -> Generator[dict[str, np
         yield {name: x for name, x in batch.items() if not name.startswith(unread)}
 
 
+Source = Callable[[int, Any], tuple[dict[str, np.ndarray], dict[str, Any]]]
+"""From steps done and trained tree to (this host's next rows, metrics of how they were made)."""
+
+
+@contextlib.contextmanager
+def stored_rows(config: TrainConfig, start_step: int) -> Iterator[Source]:
+    """The rows of `config.data`, which do not depend on what was learnt."""
+    rows = host_batches(config, start_step)
+    try:
+        yield lambda step, params: (next(rows), {})
+    finally:
+        rows.close()
+
+
 def check_data(config: TrainConfig, model: Model) -> None:
     """Raise UserError when the data cannot be read or was made for another vocabulary."""
+    if config.on_policy.games:
+        return
     rows = host_batches(config, 0)
     largest = int(next(rows)["tokens"].max())
     rows.close()
@@ -122,6 +140,7 @@ def loop(
     step_fn: Any,
     mesh: Mesh,
     saver: Checkpoints,
+    source: Source,
 ) -> TrainState:
     """Run the remaining steps; metrics of a step are read once the next one is under way."""
     start = int(state.step)
@@ -132,20 +151,20 @@ def loop(
         every=config.log_every,
         rate=make_schedule(config.optimizer, config.steps),
     )
-    rows, before = host_batches(config, start), None
+    before = None
     try:
         for step in range(start + 1, config.steps + 1):
-            state, metrics = step_fn(state, frozen, put_batch(next(rows), mesh))
+            batch, made = source(step - 1, state.params)
+            state, metrics = step_fn(state, frozen, put_batch(batch, mesh))
             if before is not None:
                 log.add(step - 1, before)
-            before = metrics
+            before = metrics | made
             saver.save(step, state, force=step == config.steps)
         if before is not None:
             log.add(config.steps, before)
         saver.wait()
     finally:
         log.close()
-        rows.close()
     return state
 
 
@@ -159,7 +178,7 @@ def run(config: TrainConfig) -> Path:
     part = "lora" if config.trainable == "lora" else "params"
     check_output(config)
     check_data(config, model)
-    teacher_folder = find_teacher(config)
+    teacher_folder = find_teacher(config, base_folder)
     with use_mesh(mesh):
         params, base = load_trees(config, model, base_folder, base_id, shardings)
         output = claim(config)  # only now: a refused run leaves nothing behind
@@ -170,15 +189,23 @@ def run(config: TrainConfig) -> Path:
         teacher, frozen = None, Frozen(base)
         if teacher_folder:
             known = {} if base is None or config.quantize else {base_folder: base}
-            teacher, taught = load_teacher(config, teacher_folder, mesh, known)
-            frozen = Frozen(base, taught)
+            teacher, weights = load_teacher(config, teacher_folder, mesh, known)
+            frozen = Frozen(base, weights)
         task = Task(model, tx, config.objective, teacher)
         step_fn = jit_step(task, state_sh, jax.tree.map(lambda x: x.sharding, frozen), mesh)
         folder, failed = output / "checkpoints", True
         saver = Checkpoints(folder, part, config.checkpoint_every, describe(config, base_id))
         try:
             state = saver.restore(state, state_sh) or state
-            state = loop(config, state, frozen, step_fn, mesh, saver)
+            with contextlib.ExitStack() as stack:
+                if config.on_policy.games:
+                    assert teacher is not None
+                    student = model, base, state.params
+                    taught = teacher, frozen.teacher
+                    source: Source = Rollouts(config, base_folder, student, taught).batch
+                else:
+                    source = stack.enter_context(stored_rows(config, int(state.step)))
+                state = loop(config, state, frozen, step_fn, mesh, saver, source)
             failed = False
         finally:
             saver.close(failed=failed)

@@ -16,13 +16,25 @@ from duomem_jax.models.model import Model
 from duomem_jax.train.sharding import model_shardings
 
 
-def find_teacher(config: TrainConfig) -> str:
+def find_teacher(config: TrainConfig, student: str) -> str:
     """The folder of the teacher in the loop, "" for none.
+
+    Args:
+        config: of the run.
+        student: folder of the student.
 
     Raises:
         UserError: objective, teacher and data do not go together.
     """
-    name, facts = config.objective.name, split_facts(Path(config.data), config.split)
+    name, plays = config.objective.name, bool(config.on_policy.games)
+    if plays and (config.data or not config.teacher or name == "text"):
+        raise UserError(
+            "config: with on_policy.games the student plays its own rows, and a teacher scores "
+            "them; leave data empty, set teacher and an objective other than text"
+        )
+    if plays and config.trainable == "all":
+        raise UserError("config: on_policy.games needs an adapter; set trainable to lora")
+    facts = {} if plays else split_facts(Path(config.data), config.split)
     if name == "text":
         if config.teacher:
             raise UserError("config: objective.name is text, which needs no teacher; leave it away")
@@ -34,13 +46,16 @@ def find_teacher(config: TrainConfig) -> str:
         folder = model_path(config.teacher)
     except UserError as e:
         raise UserError(f"config: field teacher is {e}") from None
-    made = facts["config"]
-    wanted = made.get("teacher", made).get("vocabulary", "")
+    if plays:
+        wanted = vocabulary_fingerprint(load_tokenizer(student))
+    else:
+        made = facts["config"]
+        wanted = made.get("teacher", made).get("vocabulary", "")
     found = vocabulary_fingerprint(load_tokenizer(folder))
     if wanted != found:
         raise UserError(
-            f"config: {config.data} holds tokens of the vocabulary {wanted[:12]}, field teacher "
-            f"has {found[:12]}; give a teacher with the tokenizer of the rows"
+            f"config: {config.data or student} has the vocabulary {wanted[:12]}, field teacher "
+            f"{found[:12]}; give a teacher with the student's tokenizer"
         )
     return folder
 

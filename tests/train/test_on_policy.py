@@ -1,0 +1,217 @@
+"""The student plays its own rows; who spoke, what is scored, and how a run goes on."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import train
+from duomem_jax.agents.guided import Author
+from duomem_jax.config import MeshConfig, OnPolicyConfig, OptimizerConfig, TrainConfig
+from duomem_jax.data.play import read_episodes
+from duomem_jax.data.tokens import chat_tokens, load_tokenizer
+from duomem_jax.errors import UserError
+from duomem_jax.lora.config import LoraConfig
+from duomem_jax.lora.tree import init_lora
+from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.model import Model
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.tiny import model_folder
+from duomem_jax.train.on_policy import Rollouts, draw, guidance
+from duomem_jax.train.run import run
+
+TEACHER, STUDENT = (str(model_folder(f"tiny-{who}")) for who in ("teacher", "student"))
+
+
+@pytest.fixture
+def config(played, tmp_path):
+    return TrainConfig(
+        base=STUDENT,
+        data="",
+        output=str(tmp_path / "out"),
+        teacher=TEACHER,
+        objective=ObjectiveConfig("reverse_kl"),
+        on_policy=OnPolicyConfig(
+            str(played / "games"), batch=4, length=512, max_new=40, max_steps=4
+        ),
+        lora=LoraConfig(rank=4, alpha=8.0),
+        optimizer=OptimizerConfig(learning_rate=1e-2),
+        mesh=MeshConfig(data=1),
+        steps=4,
+        global_batch=4,
+        log_every=1,
+        checkpoint_every=1,
+    )
+
+
+def played_with(config, **changes):
+    return dataclasses.replace(config, on_policy=dataclasses.replace(config.on_policy, **changes))
+
+
+@pytest.fixture(scope="module")
+def models():
+    """(student model, base, adapter), (teacher model, parameters)."""
+    student_config, base = load_pretrained(STUDENT)
+    model = Model(student_config, LoraConfig(rank=4, alpha=8.0))
+    teacher_config, taught = load_pretrained(TEACHER)
+    lora = init_lora(model, jax.random.key(0))
+    return (model, base, lora), (Model(teacher_config), taught)
+
+
+def batch_of(config, models, step=0):
+    student, teacher = models
+    return Rollouts(config, STUDENT, student, teacher).batch(step, student[2])
+
+
+def replies(batch, row, view=""):
+    """Text of each run of loss tokens of a row."""
+    tokens, mask = batch[view + "tokens"][row], batch[view + "loss_mask"][row] > 0
+    cuts = np.nonzero(np.diff(mask.astype(int), prepend=0, append=0))[0].reshape(-1, 2)
+    decode = load_tokenizer(STUDENT).decode
+    return [decode(tokens[a:b], skip_special_tokens=True) for a, b in cuts]
+
+
+def test_what_the_student_wrote_carries_the_loss(config, models):
+    batch, metrics = batch_of(config, models)
+    said = [text for row in range(4) for text in replies(batch, row)]
+    assert len(said) == metrics["turns"][0] == 16
+    end = chat_tokens(load_tokenizer(STUDENT)).end_id
+    ends = (batch["tokens"] == end) & (batch["loss_mask"] > 0)
+    assert ends.sum() == 16
+    assert batch["tokens"].shape == (4, 512)
+    assert "as_text" not in batch
+
+
+def test_depth_grows_from_the_front(config, models):
+    config = played_with(config, curriculum="forward", growth=2)
+    turns = [batch_of(config, models, step)[1]["turns"] for step in (0, 1, 2, 9)]
+    assert [n / games for n, games in turns] == [1, 1, 2, 4]
+
+
+def test_won_games_are_replayed_up_to_the_last_turns(config, models, played):
+    """Nothing replayed is learnt, and the student comes on at the end."""
+    config = played_with(
+        config, curriculum="backward", episodes=str(played / "episodes"), max_steps=30
+    )
+    batch, _ = batch_of(config, models, step=0)
+    text = load_tokenizer(STUDENT).decode(batch["tokens"].ravel())
+    games = draw(Rollouts(config, STUDENT, *models)._games, 4, 0, 0)
+    won = {e.game_id: e for e in read_episodes(played / "episodes", "train")}
+    for game in games:
+        for turn in won[game.id].turns[:-1]:
+            assert f"Action: {turn.action}" in text
+    assert sum(len(replies(batch, row)) for row in range(4)) == 4
+    later, _ = batch_of(config, models, step=2)
+    assert 4 < sum(len(replies(later, row)) for row in range(4)) <= 8
+
+
+def test_the_teacher_speaks_less_and_less(config, models):
+    assert [guidance(0.5, x) for x in (0, 0.4, 0.8, 1)] == pytest.approx([0.5, 0.25, 0, 0])
+    whole, _ = batch_of(played_with(config, guidance=1.0), models, step=0)
+    assert (whole["as_text"] == whole["loss_mask"]).all()
+    assert whole["as_text"].sum() > 50
+    part, _ = batch_of(played_with(config, guidance=0.9), models, step=2)
+    share = part["as_text"].sum() / part["loss_mask"].sum()
+    assert 0 < share < 1
+    late, _ = batch_of(played_with(config, guidance=1.0), models, step=4)
+    assert not late["as_text"].any()
+
+
+def test_both_players_share_one_conversation(config, models):
+    """What the teacher wrote is what it writes alone, though it came in between."""
+    guided = played_with(config, guidance=1.0, temperature=1e-3)
+    batch, _ = batch_of(guided, models)
+    (_, _, lora), (model, taught) = models
+    alone = Rollouts(
+        played_with(config, temperature=1e-3), STUDENT, (model, taught, None), (model, taught)
+    )
+    alone._student.use = lambda lora: None
+    same, _ = alone.batch(0, lora)
+    for row in range(4):
+        np.testing.assert_array_equal(batch["tokens"][row], same["tokens"][row])
+
+
+def test_memories_are_for_the_teacher_alone(config, models, played):
+    config = played_with(config, memory=str(played / "memories"), teacher_length=768)
+    batch, _ = batch_of(config, models)
+    decode = load_tokenizer(STUDENT).decode
+    for row in range(4):
+        assert replies(batch, row) == replies(batch, row, "teacher_")
+    assert (batch["teacher_segment_ids"] > 0).sum() > (batch["segment_ids"] > 0).sum()
+    assert "1. find" in decode(batch["teacher_tokens"].ravel())
+    assert "1. find" not in decode(batch["tokens"].ravel())
+
+
+def test_every_game_comes_once_in_an_epoch():
+    games = list(range(10))
+    epoch = [g for step in range(5) for g in draw(games, 2, seed=0, step=step)]
+    assert sorted(epoch) == games
+    assert draw(games, 2, 0, 5) == draw(games, 2, 0, 5)
+    later = [g for step in range(5, 10) for g in draw(games, 2, 0, step)]
+    assert sorted(later) == games
+    assert later != epoch
+
+
+def test_it_learns_and_reports_its_games(config):
+    run(config)
+    rows = [json.loads(x) for x in (Path(config.output) / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert {"won", "turns", "rows_left_out"} < rows[0].keys()
+
+
+def test_killed_and_restarted_it_ends_with_the_same_adapter(config, tmp_path):
+    whole = load_file(run(config) / "adapter_model.safetensors")
+    out = tmp_path / "again"
+    again = dataclasses.replace(config, output=str(out))
+    file = tmp_path / "config.py"
+    names = "MeshConfig, OnPolicyConfig, OptimizerConfig, TrainConfig"
+    file.write_text(
+        f"from duomem_jax.config import {names}\n"
+        "from duomem_jax.lora.config import LoraConfig\n"
+        "from duomem_jax.objectives.config import ObjectiveConfig\n"
+        f"def get_config():\n    return {again!r}\n"
+    )
+    command = [sys.executable, train.__file__, "--config", str(file)]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": os.getcwd()})
+    deadline = time.monotonic() + 120
+    while not (out / "checkpoints" / "2").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    resumed = load_file(run(again) / "adapter_model.safetensors")
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, resumed[name], err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data": "x"}, "leave data empty"),
+        ({"teacher": ""}, "set teacher"),
+        ({"objective": ObjectiveConfig()}, "other than text"),
+        ({"trainable": "all"}, "set trainable to lora"),
+    ],
+)
+def test_mistakes_are_named(config, changes, message):
+    with pytest.raises(UserError, match=message):
+        run(dataclasses.replace(config, **changes))
+    assert not Path(config.output).exists()
+
+
+def test_mistakes_in_play_are_named(config, models):
+    with pytest.raises(UserError, match=r"on_policy\.episodes"):
+        batch_of(played_with(config, curriculum="backward"), models)
+    with pytest.raises(UserError, match="growth is 0"):
+        OnPolicyConfig(growth=0)
+    assert Author.WORLD == 0
