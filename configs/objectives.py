@@ -10,7 +10,7 @@ number of steps; the result is in docs/results.md.
 import os
 from pathlib import Path
 
-from duomem_jax.config import MeshConfig, OptimizerConfig, TrainConfig
+from duomem_jax.config import MeshConfig, OnPolicyConfig, OptimizerConfig, TrainConfig
 from duomem_jax.experiment import Experiment
 from duomem_jax.lora.config import LoraConfig
 from duomem_jax.objectives.config import ObjectiveConfig
@@ -29,6 +29,11 @@ RECIPES = (
     Recipe("top-16", ObjectiveConfig("forward_kl"), Label(k=16)),
     Recipe("16 samples", ObjectiveConfig("forward_kl"), Label("samples", k=16)),
     Recipe("told teacher", ObjectiveConfig("forward_kl"), told=True),
+    Recipe(
+        "on-policy",
+        ObjectiveConfig("reverse_kl"),
+        on_policy=OnPolicyConfig(batch=4, curriculum="forward", growth=4, guidance=0.9),
+    ),
 )
 
 

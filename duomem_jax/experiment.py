@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from duomem_jax.config import TrainConfig, from_file
+from duomem_jax.config import OnPolicyConfig, TrainConfig, from_file
 from duomem_jax.data.store import WriteReport
 from duomem_jax.errors import UserError
 from duomem_jax.evals.arms import Arm
@@ -97,7 +97,7 @@ def run_experiment(experiment: Experiment) -> Path:
     teacher_memory, _ = _memories(e, "teacher", e.train_games)
     self_memory, won = _memories(e, "student", e.self_games)
     configs = [
-        train_config(e, recipe, seed, _data(e, recipe, teacher_memory))
+        train_config(e, recipe, seed, _data(e, recipe, teacher_memory), teacher_memory)
         for recipe in e.recipes
         for seed in e.seeds
     ]
@@ -151,6 +151,8 @@ def _memories(e: Experiment, who: str, games: Games) -> tuple[str, int]:
 def _data(e: Experiment, recipe: Recipe, memory: str) -> str:
     """The folder of rows that a recipe trains on."""
     root = Path(e.output)
+    if recipe.on_policy is not None:
+        return ""  # it makes them itself
     out = str(root / ("examples-told" if recipe.told else "examples"))
     episodes = str(root / "teacher-episodes")
     shown = memory if recipe.told else ""
@@ -162,9 +164,23 @@ def _data(e: Experiment, recipe: Recipe, memory: str) -> str:
     return labelled
 
 
-def train_config(e: Experiment, recipe: Recipe, seed: int, data: str) -> TrainConfig:
-    """The run of one adapter."""
+def train_config(e: Experiment, recipe: Recipe, seed: int, data: str, memory: str) -> TrainConfig:
+    """The run of one adapter, on rows in `data`, with the teacher's memories."""
     in_loop = recipe.objective.name != "text" and recipe.label is None
+    on_policy = OnPolicyConfig()
+    if recipe.on_policy is not None:
+        games = e.train_games
+        on_policy = dataclasses.replace(
+            recipe.on_policy,
+            games=games.path,
+            split=games.split,
+            limit=games.limit,
+            max_new=e.max_new,
+            max_steps=e.play.max_steps,
+            memory=memory if recipe.told else "",
+            k=e.examples.k,
+            embedder=e.examples.embedder,
+        )
     return dataclasses.replace(
         e.train,
         base=e.student,
@@ -172,6 +188,7 @@ def train_config(e: Experiment, recipe: Recipe, seed: int, data: str) -> TrainCo
         output=str(Path(e.output) / "adapters" / recipe.slug / f"seed{seed}"),
         objective=recipe.objective,
         teacher=e.teacher if in_loop else "",
+        on_policy=on_policy,
         seed=seed,
     )
 

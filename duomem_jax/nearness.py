@@ -35,7 +35,8 @@ def cost(run: str | Path) -> Cost:
     rows = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]
     ends = [row["step"] for row in rows]
     spans = [end - start for start, end in zip([0, *ends], ends, strict=False)]
-    counts = split_facts(Path(config["data"]), config["split"])["counts"]
+    data = config["data"]  # none where the student played its rows
+    counts = split_facts(Path(data), config["split"])["counts"] if data else {}
     return Cost(
         steps=config["steps"],
         tokens=sum(n * row["loss_tokens"] for n, row in zip(spans, rows, strict=True)),

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+from duomem_jax.config import OnPolicyConfig
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.stages import Label
 
@@ -18,6 +19,7 @@ class Recipe:
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
     label: Label | None = None  # targets are stored first, so
     told: bool = False  # the teacher sees memories, the student does not (context distillation)
+    on_policy: OnPolicyConfig | None = None  # the student plays its rows; games are filled in
 
     @property
     def slug(self) -> str:

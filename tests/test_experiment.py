@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from duomem_jax import quickstart
-from duomem_jax.config import MeshConfig, load_config
+from duomem_jax.config import MeshConfig, OnPolicyConfig, load_config
 from duomem_jax.errors import UserError
 from duomem_jax.evals.results import collect_results
 from duomem_jax.experiment import ARMS, load_experiment, run_experiment
-from duomem_jax.stages import Games, Play, make_games
+from duomem_jax.nearness import cost
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.recipe import Recipe
+from duomem_jax.stages import Games, Label, Play, make_games
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -45,6 +48,33 @@ def test_every_arm_plays_every_game_and_a_second_run_plays_none(experiment, caps
     said = capsys.readouterr().out
     assert said.count("already complete") >= 4
     assert said.count("already there, reused") == 2
+
+
+@pytest.mark.slow
+def test_recipes_are_compared_with_the_first(experiment, tmp_path, capsys):
+    """Text, a teacher in the loop, stored targets and the student's own play, side by side."""
+    recipes = (
+        Recipe("text"),
+        Recipe("top-8", ObjectiveConfig("forward_kl"), Label(k=8, rows=1)),
+        Recipe("told", ObjectiveConfig("jsd"), told=True),
+        Recipe(
+            "own play", ObjectiveConfig("reverse_kl"), told=True, on_policy=OnPolicyConfig(batch=2)
+        ),
+    )
+    several = dataclasses.replace(experiment, recipes=recipes, seeds=(0,), workers=2)
+    text = run_experiment(several).read_text()
+    rows = collect_results([Path(several.output) / "results"])
+    names = [name for r in recipes for name in (r.name, r.with_memory)]
+    assert {r.arm for r in rows} >= {*names, "teacher", "no memory"}
+    assert all(f"{r.name} - text " in text for r in recipes[1:])
+    table = text[text.index("## Training") :]
+    costs = {r.name: cost(Path(several.output) / "adapters" / r.slug / "seed0") for r in recipes}
+    assert costs["top-8"].target_bytes > 0 == costs["told"].target_bytes
+    assert all(c.steps == 2 and c.seconds > 0 for c in costs.values())
+    assert all(f"| {r.name} " in table for r in recipes)
+
+    capsys.readouterr()
+    assert run_experiment(several).read_text() == text
 
 
 def test_another_step_count_is_refused(experiment):

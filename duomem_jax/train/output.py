@@ -23,7 +23,9 @@ def check_output(config: TrainConfig) -> None:
             theirs = json.loads(path.read_text())
         except ValueError:
             raise UserError(f"{path}: not valid JSON; delete {folder} or choose another") from None
-        changed = [key for key in mine if key not in FREE and mine[key] != theirs.get(key)]
+        # A field that an older version did not know had what is now its default.
+        theirs = json.loads(json.dumps(to_dict(TrainConfig("", "", "")))) | theirs
+        changed = [key for key in mine if key not in FREE and mine[key] != theirs[key]]
         if changed:
             raise UserError(
                 f"{path}: the folder belongs to a run with another {', '.join(changed)}; "

@@ -15,7 +15,6 @@ import pytest
 from safetensors.numpy import load_file
 
 import train
-from duomem_jax.agents.guided import Author
 from duomem_jax.config import MeshConfig, OnPolicyConfig, OptimizerConfig, TrainConfig
 from duomem_jax.data.play import read_episodes
 from duomem_jax.data.tokens import chat_tokens, load_tokenizer
@@ -214,4 +213,3 @@ def test_mistakes_in_play_are_named(config, models):
         batch_of(played_with(config, curriculum="backward"), models)
     with pytest.raises(UserError, match="growth is 0"):
         OnPolicyConfig(growth=0)
-    assert Author.WORLD == 0

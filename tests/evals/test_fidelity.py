@@ -1,0 +1,50 @@
+"""Distances to a teacher against numpy on full logits."""
+
+import jax
+import numpy as np
+import pytest
+
+from duomem_jax.data.pack import positions_in_segments
+from duomem_jax.data.reader import read_dataset
+from duomem_jax.evals.fidelity import BINS, measure_fidelity
+from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.model import Model
+from duomem_jax.tiny import model_folder
+
+TEACHER, STUDENT = (str(model_folder(f"tiny-{who}")) for who in ("teacher", "student"))
+
+
+def log_probs(folder, row):
+    config, params = load_pretrained(folder)
+    model = Model(config)
+    tokens, segments = row["tokens"][None], row["segment_ids"][None]
+    x = model.hidden(params, tokens, positions_in_segments(segments), segments)
+    return np.asarray(jax.nn.log_softmax(model.head(params)(x)), np.float64)[0]
+
+
+def test_it_is_what_numpy_says(played):
+    rows = list(read_dataset(played / "rows", "train"))
+    s, t, written = [], [], []
+    for row in rows:
+        places = np.nonzero(row["loss_mask"])[0]
+        s.append(log_probs(STUDENT, row)[places - 1])
+        t.append(log_probs(TEACHER, row)[places - 1])
+        written.append(row["tokens"][places])
+    s, t, written = map(np.concatenate, (s, t, written))
+    found = measure_fidelity(STUDENT, TEACHER, played / "rows")
+    assert found.tokens == len(written)
+    assert found.forward_kl == pytest.approx((np.exp(t) * (t - s)).sum(-1).mean(), rel=1e-3)
+    assert found.reverse_kl == pytest.approx((np.exp(s) * (s - t)).sum(-1).mean(), rel=1e-3)
+    picked = s[np.arange(len(written)), written]
+    assert found.cross_entropy == pytest.approx(-picked.mean(), rel=1e-3)
+    assert found.agreement == pytest.approx((s.argmax(-1) == t.argmax(-1)).mean(), abs=1e-3)
+    sure, right = np.exp(s.max(-1)), s.argmax(-1) == written
+    of_bin = np.minimum((sure * BINS).astype(int), BINS - 1)
+    gaps = [abs(sure[of_bin == b].sum() - right[of_bin == b].sum()) for b in range(BINS)]
+    assert found.calibration_error == pytest.approx(sum(gaps) / len(written), abs=1e-3)
+
+
+def test_nobody_is_away_from_himself(played):
+    found = measure_fidelity(TEACHER, TEACHER, played / "rows", rows=2)
+    assert found.forward_kl == pytest.approx(0, abs=1e-5)
+    assert found.agreement == 1
