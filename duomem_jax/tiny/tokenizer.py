@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from duomem_jax.data.spelling import byte_alphabet
+
 PAD, END = "<|pad|>", "<|end|>"
 ROLES = ("system", "user", "assistant")
 CHAT_TEMPLATE = (
@@ -124,15 +126,6 @@ def vocabulary(texts: Iterable[str], *, min_count: int = 2, numbers: int = 40) -
     return Vocabulary((*sorted({*words, *PHRASES}), *digits), names)
 
 
-def _byte_alphabet() -> dict[int, str]:
-    """The printable stand-ins that byte-level BPE uses for the 256 bytes (GPT-2's table)."""
-    kept = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = (b for b in range(256) if b not in kept)
-    table = {b: chr(b) for b in kept}
-    table.update({b: chr(256 + i) for i, b in enumerate(others)})
-    return table
-
-
 def save_tokenizer(folder: Path, vocab: Vocabulary, *, max_length: int) -> None:
     """Write tokenizer.json, tokenizer_config.json and the chat template as transformers reads them.
 
@@ -143,7 +136,7 @@ def save_tokenizer(folder: Path, vocab: Vocabulary, *, max_length: int) -> None:
     """
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
-    table = _byte_alphabet()
+    table = byte_alphabet()
     spelled = ["".join(table[b] for b in piece.encode()) for piece in vocab.tokens]
     tokens = list(dict.fromkeys([*table.values(), *spelled]))
     ids = {token: i for i, token in enumerate(tokens)}

@@ -1,0 +1,75 @@
+"""Approximate likelihood matching (Minixhofer et al., arXiv 2503.20083): equal odds for each chunk.
+
+A chunk comes or does not come: with p = exp(logp / temperature) against 1 - p. The student's p is
+drawn to the teacher's. The three divergences are those of tokenkit, the authors' code.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from duomem_jax.objectives.aligned import sum_over_chunks
+
+_EPS = 1e-6  # keeps p below 1, where log(1 - p) has no value
+
+
+def alm_loss(
+    student_BN: jax.Array,
+    teacher_BN: jax.Array,
+    live_BN: jax.Array,
+    *,
+    temperature: float = 100.0,
+    divergence: str = "binary_cross_entropy",
+) -> tuple[jax.Array, jax.Array]:
+    """Divergence of the student's chunks from the teacher's, summed over the live chunks.
+
+    Gradients shrink as 1 / temperature, so a weight beside other losses has to grow with it; those
+    of "binary_kl_limit" do not, and it has no temperature.
+
+    Args:
+        student_BN: log-probability of each chunk, see `aligned.chunk_logprobs`.
+        teacher_BN: the teacher's, a constant.
+        live_BN: chunks that both sides have.
+        temperature: of the chunk's probability; tokenkit's default.
+        divergence: a name in `DIVERGENCES`.
+
+    Returns:
+        (loss_sum in nats, weight = number of live chunks), float32 scalars.
+    """
+
+    def chunk_loss(student_BN, teacher_BN):
+        return DIVERGENCES[divergence](student_BN, teacher_BN, temperature)
+
+    return sum_over_chunks(chunk_loss, student_BN, teacher_BN, live_BN)
+
+
+def binary_cross_entropy(
+    student_BN: jax.Array, teacher_BN: jax.Array, temperature: float
+) -> jax.Array:
+    """-(t log s + (1 - t) log(1 - s)) with s, t = exp(logp / temperature)."""
+    s_BN, t_BN = student_BN / temperature - _EPS, teacher_BN / temperature - _EPS
+    return -(jnp.exp(t_BN) * s_BN - jnp.expm1(t_BN) * jax.nn.log1mexp(-s_BN))
+
+
+def reverse_binary_kl(
+    student_BN: jax.Array, teacher_BN: jax.Array, temperature: float
+) -> jax.Array:
+    """s log(s / t) + (1 - s) log((1 - s) / (1 - t)) with s, t = exp(logp / temperature)."""
+    s_BN, t_BN = student_BN / temperature - _EPS, teacher_BN / temperature - _EPS
+    rest_BN = jax.nn.log1mexp(-s_BN) - jax.nn.log1mexp(-t_BN)
+    return jnp.exp(s_BN) * (s_BN - t_BN) - jnp.expm1(s_BN) * rest_BN
+
+
+def binary_kl_limit(student_BN: jax.Array, teacher_BN: jax.Array) -> jax.Array:
+    """a log(a / b) - a + b with a = -logp of the teacher, b = -logp of the student.
+
+    The limit of temperature * KL(t, s) as the temperature grows.
+    """
+    a_BN, b_BN = _EPS - teacher_BN, _EPS - student_BN
+    return a_BN * (jnp.log(a_BN) - jnp.log(b_BN)) - a_BN + b_BN
+
+
+DIVERGENCES = {
+    "binary_cross_entropy": binary_cross_entropy,
+    "reverse_binary_kl": reverse_binary_kl,
+    "binary_kl_limit": lambda student_BN, teacher_BN, _: binary_kl_limit(student_BN, teacher_BN),
+}
