@@ -77,6 +77,7 @@ def examples(
     episodes: str,
     tokenizer: str,
     memory: str = "",
+    teacher: str = "",
     teacher_memory: str = "",
     how: Examples = Examples(),
     shard: str = "0/1",
@@ -88,6 +89,8 @@ def examples(
         episodes: folder of episodes.
         tokenizer: Hugging Face folder of the student.
         memory: bank whose memories some episodes show; empty: none do.
+        teacher: model with another tokenizer, whose tokens rows hold beside the student's, aligned
+            by bytes; empty: it has the student's tokenizer.
         teacher_memory: bank whose memories a teacher sees before every episode while the student
             does not (context distillation); empty: it reads what the student reads.
         how: row length, share of episodes with memories.
@@ -95,7 +98,14 @@ def examples(
     """
     shard_of = stages.parse_shard(shard)
     report = stages.prepare(
-        episodes, tokenizer, out, memory, how, shard_of, teacher_memory=teacher_memory
+        episodes,
+        tokenizer,
+        out,
+        memory,
+        how,
+        shard_of,
+        teacher=teacher,
+        teacher_memory=teacher_memory,
     )
     print(report.message)
 

@@ -191,12 +191,14 @@ def prepare(
     how: Examples = Examples(),
     shard: tuple[int, int] = (0, 1),
     *,
+    teacher: str = "",
     teacher_memory: str = "",
 ) -> WriteReport:
     """Tokenise, mask and pack won episodes, some of them with memories before them.
 
     Args:
         episodes, tokenizer, out, memory, how, shard: as `duomem examples` explains them.
+        teacher: model whose tokenizer a teacher's own view is made with; empty: the student's.
         teacher_memory: bank that a teacher sees before every episode, in a view of its own.
 
     Raises:
@@ -211,10 +213,11 @@ def prepare(
         return RetrievedGuidelines(memories, k=how.k, share=share, seed=how.seed)
 
     student = View(loaded, how.length, how.system, shown(memory, how.memory_share))
-    teacher = None
-    if teacher_memory:
-        teacher = View(loaded, how.teacher_length, how.system, shown(teacher_memory, 1.0))
-    return build_examples(episodes, out, student, teacher, shard=shard)
+    told = None
+    if teacher or teacher_memory:
+        own = load_tokenizer(model_path(teacher)) if teacher else loaded
+        told = View(own, how.teacher_length, how.system, shown(teacher_memory, 1.0))
+    return build_examples(episodes, out, student, told, shard=shard)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from duomem_jax.data.align import Aligner
 from duomem_jax.data.chat import episode_messages
 from duomem_jax.data.episodes import Episode
 from duomem_jax.data.manifest import content_hash
@@ -81,20 +82,23 @@ def build_examples(
     Args:
         student: how the student reads them.
         teacher: how the teacher does, where it is shown more than the student; its distributions
-            over the same replies are then what the student learns (context distillation).
+            over the same replies are then what the student learns (context distillation). With
+            another tokenizer, replies are aligned in chunks of text (`data.align`).
         shard: (i, n): write part i of n, in parallel with others.
 
     Raises:
-        UserError: bad input, an output folder of another config, or a teacher that spells
-            replies with other ids.
+        UserError: bad input, or an output folder of another config.
     """
     episodes = read_episodes(episodes_folder, split)
     views = [student, *([teacher] if teacher else [])]
     config = student.config() | ({"teacher": teacher.config()} if teacher else {})
     lengths = [view.length for view in views]
+    aligner = None
+    if teacher and config["vocabulary"] != config["teacher"]["vocabulary"]:
+        aligner = Aligner(student.tokenizer, teacher.tokenizer)
     spec = DatasetSpec(
         name="examples",
-        layout=row_layout(lengths),
+        layout=row_layout(lengths, chunks=aligner is not None),
         split=split,
         source={"episodes": content_hash(episodes_folder)},
         config=config,
@@ -107,12 +111,25 @@ def build_examples(
             block = episodes[int(key) :: blocks]
             won = [e for e in block if e.success and e.turns]
             conversations = list(zip(*(view.read(won) for view in views), strict=True))
-            for episode, conversation in zip(won, conversations, strict=True):
-                _check_replies(episode, conversation)
-            rows, counts = pack_examples(conversations, lengths)
-            yield key, rows, {"episodes": len(block), "failed": len(block) - len(won)} | counts
+            counts = {"episodes": len(block), "failed": len(block) - len(won)}
+            if aligner:
+                aligned = [_aligned(aligner, *conversation) for conversation in conversations]
+                conversations = [conversation for conversation, _ in aligned]
+                counts["replies_left_out"] = sum(left_out for _, left_out in aligned)
+            else:
+                for episode, conversation in zip(won, conversations, strict=True):
+                    _check_replies(episode, conversation)
+            rows, packed = pack_examples(conversations, lengths)
+            yield key, rows, counts | packed
 
     return write_dataset(out, [f"{b:08d}" for b in range(blocks)], make, spec, shard)
+
+
+def _aligned(aligner: Aligner, student: Example, teacher: Example) -> tuple[Conversation, int]:
+    """The conversation with its chunks, and how many replies have none."""
+    found = aligner.conversation(student, teacher)
+    sides = student._replace(chunks=found.student), teacher._replace(chunks=found.teacher)
+    return sides, len(found.left_out)
 
 
 def _check_replies(episode: Episode, conversation: Conversation) -> None:
@@ -123,5 +140,5 @@ def _check_replies(episode: Episode, conversation: Conversation) -> None:
     if any(other != first for other in others):
         raise UserError(
             f"episode {episode.game_id}: teacher and student spell its replies with different "
-            "tokens; give a teacher with the student's tokenizer"
+            "tokens although they have one vocabulary; give both the same chat template"
         )

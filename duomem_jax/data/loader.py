@@ -82,4 +82,6 @@ def finish(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
                 view + "positions": positions_in_segments(segments),
                 view + "loss_mask": batch[view + "loss_mask"].astype(np.float32),
             }
+        if view + "chunks" in batch:
+            batch[view + "chunks"] = batch[view + "chunks"].astype(np.int32)
     return unpack_ids(batch) if "target_ids" in batch else batch

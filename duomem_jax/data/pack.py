@@ -23,18 +23,32 @@ class Example(NamedTuple):
 
     tokens: list[int]
     loss_mask: list[int]  # 1 on replies
+    chunks: list[int] | None = None  # of the text, where the other view has other tokens
+
+    def upto(self, end: int) -> "Example":
+        """Its first tokens."""
+        chunks = None if self.chunks is None else self.chunks[:end]
+        return Example(self.tokens[:end], self.loss_mask[:end], chunks)
 
 
 Conversation = tuple[Example, ...]  # its views, in the order of VIEWS
 Rows = list[dict[str, np.ndarray]]
 
 
-def row_layout(lengths: Sequence[int]) -> Layout:
-    """Record layout of packed rows, with the number of tokens of each view."""
+def row_layout(lengths: Sequence[int], *, chunks: bool = False) -> Layout:
+    """Record layout of packed rows.
+
+    Args:
+        lengths: tokens of a row, for each view.
+        chunks: whether tokens know their chunk (`data.align`).
+    """
+    fields = {"tokens": "int32", "segment_ids": "uint8", "loss_mask": "uint8"}
+    if chunks:
+        fields["chunks"] = "uint16"
     return {
         view + name: (dtype, (length,))
         for view, length in zip(VIEWS, lengths, strict=False)
-        for name, dtype in (("tokens", "int32"), ("segment_ids", "uint8"), ("loss_mask", "uint8"))
+        for name, dtype in fields.items()
     }
 
 
@@ -49,10 +63,7 @@ def fit_to_length(conversation: Conversation, lengths: Sequence[int]) -> Convers
     replies = min(sum(end <= n for end in of) for of, n in zip(ends, lengths, strict=True))
     if not replies:
         return None
-    return tuple(
-        Example(*(values[: of[replies - 1]] for values in e))
-        for e, of in zip(conversation, ends, strict=True)
-    )
+    return tuple(e.upto(of[replies - 1]) for e, of in zip(conversation, ends, strict=True))
 
 
 def _reply_ends(mask: list[int]) -> list[int]:
@@ -91,7 +102,8 @@ def pack(
 
     Yields:
         {"tokens" int32[T], "segment_ids" uint8[T] (1, 2, ...; 0 pads), "loss_mask" uint8[T]},
-        and the same with "teacher_" where there is such a view.
+        and the same with "teacher_" where there is such a view; "chunks" uint16[T] of both,
+        numbered through the row, where conversations have them.
     """
     rows: list[_Row] = []
     for conversation in sorted(conversations, key=lambda c: -len(c[0].tokens)):
@@ -132,11 +144,16 @@ def _emit(row: _Row) -> dict[str, np.ndarray]:
         tokens = np.zeros(length, np.int32)
         segment_ids = np.zeros(length, np.uint8)
         loss_mask = np.zeros(length, np.uint8)
-        at = 0
+        chunks = np.zeros(length, np.uint16)
+        at = first = 0
         for segment, example in enumerate(examples, start=1):
             here = slice(at, at + len(example.tokens))
             tokens[here], loss_mask[here] = example.tokens, example.loss_mask
             segment_ids[here] = segment
+            if example.chunks is not None:
+                chunks[here] = [c and first + c for c in example.chunks]
+                out[view + "chunks"] = chunks
+                first += max(c for e in row.conversations[segment - 1] for c in e.chunks or [0])
             # Nothing inside its segment predicts a first token.
             loss_mask[at] = 0
             at = here.stop

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from duomem_jax.objectives.chunked import Head
 from duomem_jax.objectives.logprobs import token_logprobs
-from duomem_jax.objectives.text import next_tokens
+from duomem_jax.objectives.replies import next_tokens
 
 ChunkLoss = Callable[[jax.Array, jax.Array], jax.Array]
 

@@ -6,13 +6,18 @@ from typing import Literal
 from duomem_jax.errors import UserError
 
 Divergence = Literal["forward_kl", "reverse_kl", "jsd", "skew_forward_kl", "skew_reverse_kl"]
+# For a teacher with another tokenizer: on chunks of text that both spell (`objectives.chunks`).
+OnChunks = Literal["alm", "alm_reverse_kl", "alm_limit", "reverse_calm", "uld"]
 
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
-    """The loss per token of a reply: (1 - ce_weight) temperature^2 divergence + ce_weight CE."""
+    """The loss per token of a reply: (1 - ce_weight) temperature^2 divergence + ce_weight CE.
 
-    name: Literal["text"] | Divergence = "text"  # text: the cross-entropy alone
+    On chunks of text the factor is the temperature itself, whose inverse their gradients have.
+    """
+
+    name: Literal["text"] | Divergence | OnChunks = "text"  # text: the cross-entropy alone
     temperature: float = 1.0  # both distributions are softened by it
     ce_weight: float = 0.0  # share of the cross-entropy of the written tokens
     beta: float = 0.5  # of jsd: 0 is the forward KL, 1 the reverse one

@@ -10,7 +10,9 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from duomem_jax.objectives.chunked import Head, chunk_length
+from duomem_jax.objectives.chunked import Head, in_chunks
+from duomem_jax.objectives.replies import front
+from duomem_jax.objectives.text import cross_entropy
 
 
 def token_logprobs(
@@ -28,32 +30,19 @@ def token_logprobs(
         logp_BT in nats, float32.
     """
     B, T, _ = x_BTD.shape
-    C = chunk_length(B, T, jax.eval_shape(head, x_BTD[:, :1]).shape[-1])
     mask_BT = mask_BT > 0
-    order_BT = jnp.argsort(~mask_BT, axis=1, stable=True)
-
-    def chunks(y_BT):  # -> [T/C, B, C, ...], tokens with mask 1 first
-        index = order_BT.reshape(order_BT.shape + (1,) * (y_BT.ndim - 2))
-        y_BT = jnp.take_along_axis(y_BT, index, axis=1)
-        y_BT = jnp.pad(y_BT, [(0, 0), (0, -T % C)] + [(0, 0)] * (y_BT.ndim - 2))
-        return jnp.moveaxis(y_BT.reshape(B, -1, C, *y_BT.shape[2:]), 1, 0)
+    live_BM, (x_BMD, targets_BM) = front(mask_BT, (x_BTD, targets_BT), T)
 
     def chunk_logprobs(x_BCD, mask_BC, targets_BC):
-        return jnp.where(mask_BC, _logprob(head(x_BCD), targets_BC), 0.0)
+        return jnp.where(mask_BC, -cross_entropy(head(x_BCD), targets_BC), 0.0)
 
-    xs = chunks(x_BTD), chunks(mask_BT), chunks(targets_BT)
+    vocab = jax.eval_shape(head, x_BTD[:, :1]).shape[-1]
+    xs = in_chunks((x_BMD, live_BM, targets_BM), vocab)
     chunk_logprobs, captured = jax.closure_convert(chunk_logprobs, *(y[0] for y in xs))
     logp_nBC = _logprobs(chunk_logprobs, *xs, captured)
     logp_BT = jnp.moveaxis(logp_nBC, 0, 1).reshape(B, -1)
-    place_BT = jnp.cumsum(mask_BT, axis=1) - 1  # where `order` has put the masked tokens
+    place_BT = jnp.cumsum(mask_BT, axis=1) - 1  # where `front` has put the masked tokens
     return jnp.where(mask_BT, jnp.take_along_axis(logp_BT, place_BT, axis=1), 0.0)
-
-
-def _logprob(logits_BCV: jax.Array, targets_BC: jax.Array) -> jax.Array:
-    # A comparison instead of an index: its gradient is then no scatter into zeros of [B,C,V].
-    ours_BCV = jnp.arange(logits_BCV.shape[-1]) == targets_BC[..., None]
-    picked_BC = jnp.sum(jnp.where(ours_BCV, logits_BCV, 0.0), axis=-1)
-    return picked_BC - jax.nn.logsumexp(logits_BCV, axis=-1)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

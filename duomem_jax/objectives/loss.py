@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from duomem_jax.objectives.candidates import log_probs_of, with_rest
 from duomem_jax.objectives.chunked import Head, sum_over_tokens
+from duomem_jax.objectives.chunks import ON_CHUNKS, chunk_loss_of
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.objectives.forward_kl import forward_kl
 from duomem_jax.objectives.jsd import jsd
@@ -63,6 +64,9 @@ def loss_of(
     Returns:
         (loss_sum in nats, weight), float32 scalars.
     """
+    if config.name in ON_CHUNKS:
+        assert teacher is not None
+        return chunk_loss_of(config, x_BTD, head, batch, teacher.x_BTE, teacher.head)
     tokens_BT, mask_BT = next_tokens(batch)
     written = {"tokens": tokens_BT}
     if "as_text" in batch:

@@ -39,7 +39,10 @@ def uld_loss(
         V = max(s_BCV.shape[-1], t_BCV.shape[-1])
         return jnp.sum(jnp.abs(_padded(s_BCV, V) - _padded(t_BCV, V)), axis=-1)
 
-    return sum_over_tokens(distance, student_x_BND, student_head, live_BN, teacher_x_BND)
+    vocab = jax.eval_shape(teacher_head, teacher_x_BND[:, :1]).shape[-1]
+    return sum_over_tokens(
+        distance, student_x_BND, student_head, live_BN, teacher_x_BND, other_vocab=vocab
+    )
 
 
 def _sorted_probabilities(logits_BCV: jax.Array) -> jax.Array:

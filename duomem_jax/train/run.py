@@ -80,7 +80,7 @@ def host_batches(config: TrainConfig, start_step: int) -> Generator[dict[str, np
         process_count=jax.process_count(),
     )
     stored = config.objective.name != "text" and not config.teacher
-    unread = tuple(["target_"] * (not stored) + ["teacher_"] * (not config.teacher))
+    unread = tuple(["target_"] * (not stored) + ["teacher_", "chunks"] * (not config.teacher))
     for batch in rows:
         yield {name: x for name, x in batch.items() if not name.startswith(unread)}
 

@@ -13,6 +13,7 @@ from duomem_jax.locate import model_path
 from duomem_jax.models.hf import load_config
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
+from duomem_jax.objectives.chunks import ON_CHUNKS
 from duomem_jax.train.sharding import model_shardings
 
 
@@ -31,6 +32,10 @@ def find_teacher(config: TrainConfig, student: str) -> str:
         raise UserError(
             "config: with on_policy.games the student plays its own rows, and a teacher scores "
             "them; leave data empty, set teacher and an objective other than text"
+        )
+    if plays and name in ON_CHUNKS:
+        raise UserError(
+            f"config: objective.name {name} needs stored rows; leave on_policy.games empty"
         )
     if plays and config.trainable == "all":
         raise UserError("config: on_policy.games needs an adapter; set trainable to lora")
@@ -51,6 +56,7 @@ def find_teacher(config: TrainConfig, student: str) -> str:
     else:
         made = facts["config"]
         wanted = made.get("teacher", made).get("vocabulary", "")
+        _check_tokenizers(config, made)
     found = vocabulary_fingerprint(load_tokenizer(folder))
     if wanted != found:
         raise UserError(
@@ -60,9 +66,27 @@ def find_teacher(config: TrainConfig, student: str) -> str:
     return folder
 
 
+def _check_tokenizers(config: TrainConfig, made: dict[str, Any]) -> None:
+    """Raise UserError when the rows are aligned and the objective is not for that, or reversed."""
+    name, own = config.objective.name, made.get("vocabulary")
+    aligned = made.get("teacher", made).get("vocabulary") != own
+    if aligned and name not in ON_CHUNKS:
+        raise UserError(
+            f"config: {config.data} holds a teacher's tokens of another vocabulary, which "
+            f"objective.name {name} cannot compare; choose from {', '.join(ON_CHUNKS)}"
+        )
+    if name in ON_CHUNKS and not aligned:
+        raise UserError(
+            f"config: objective.name {name} needs rows with a teacher's own tokens; make them "
+            "with `duomem examples --teacher`, or choose a divergence over the vocabulary"
+        )
+
+
 def _check_stored(config: TrainConfig, facts: dict[str, Any]) -> None:
     """Raise UserError unless the rows hold targets for the objective."""
     objective, targets = config.objective, facts["config"].get("targets")
+    if objective.name in ON_CHUNKS:
+        raise UserError(f"config: objective.name {objective.name} needs field teacher; set it")
     if targets is None:
         raise UserError(
             f"config: objective.name {objective.name} needs a teacher, and {config.data} holds no "

@@ -76,7 +76,7 @@ def test_the_model_reads_exactly_what_training_shows(games, tokenizer, bank, sys
         assert all(m.game_id != episode.game_id for m in shown)
         text = guidelines_text(shown)
         assert (text == "") == (k == 0)
-        tokens, mask = encode_chat(
+        tokens, mask, _ = encode_chat(
             tokenizer, episode_messages(episode, system=system, guidelines=text)
         )
         assert tuple(tokens) in rows

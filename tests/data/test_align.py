@@ -179,7 +179,7 @@ def test_replies_of_two_templates_are_aligned(chat_kinds, episodes, pair):
         found = aligner.conversation(*both)
         assert found.left_out == []
         texts = []
-        for kind, end, (ids, mask), chunks in zip(
+        for kind, end, (ids, mask, _), chunks in zip(
             pair, ends, both, (found.student, found.teacher), strict=True
         ):
             assert [c > 0 for c in chunks] == [m > 0 for m in mask]
@@ -196,7 +196,7 @@ def test_replies_of_two_templates_are_aligned(chat_kinds, episodes, pair):
         assert texts[0].count("end") == len(episode.turns)
         whole = b"".join(t for t in texts[0] if t != "end").decode()
         assert whole == "".join(f"Thought: {t.thought}\nAction: {t.action}" for t in episode.turns)
-        assert found.count < max(sum(mask) for _, mask in both)
+        assert found.count < max(sum(mask) for _, mask, _ in both)
 
 
 def test_one_tokenizer_gives_a_chunk_per_token(chat_kinds, episodes):
@@ -212,7 +212,7 @@ def test_a_side_that_was_cut_keeps_the_first_replies(chat_kinds, episodes):
     aligner = Aligner(*(chat_kinds[k] for k in pair))
     student, teacher = conversations(chat_kinds, pair, episodes[3])
     whole = aligner.conversation(student, teacher)
-    shorter = fit_to_length(teacher, len(teacher[0]) - 1)
+    (shorter,) = fit_to_length((teacher,), [len(teacher[0]) - 1])
     found = aligner.conversation(student, shorter)
     n = len(shorter[0])
     assert found.teacher == whole.teacher[:n]

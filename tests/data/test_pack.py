@@ -38,7 +38,7 @@ def unpack(rows, view=""):
 def test_every_example_lies_whole_in_one_segment():
     examples = make_examples(300)
     rows = list(pack(examples, [T]))
-    expected = [(tokens, [0, *mask[1:]]) for ((tokens, mask),) in examples]
+    expected = [(tokens, [0, *mask[1:]]) for ((tokens, mask, _),) in examples]
     assert sorted(unpack(rows)) == sorted(expected)
     for row in rows:
         assert {k: v.dtype.name for k, v in row.items()} == {
@@ -86,7 +86,7 @@ def test_examples_are_cut_after_a_whole_reply(length, expected):
     example = Example(list(range(9)), [0, 0, 1, 1, 0, 1, 1, 0, 1])
     fitted = fit_to_length((example,), [length])
     assert (fitted and len(fitted[0].tokens)) == expected
-    assert not fitted or fitted == ((example.tokens[:expected], example.loss_mask[:expected]),)
+    assert not fitted or fitted == (example.upto(expected),)
 
 
 def two_views(n, seed=1):
@@ -118,12 +118,26 @@ def test_both_views_of_a_conversation_lie_in_one_segment_of_one_row():
         assert len(theirs[0]) >= len(mine[0])
 
 
+def test_chunks_are_numbered_through_the_row():
+    """On both sides alike, though one side of a conversation may have been cut."""
+    mine = Example([5, 6, 7, 8], [0, 1, 1, 1], [0, 1, 1, 2])
+    theirs = Example([5, 5, 9, 8], [0, 0, 1, 1], [0, 0, 1, 2])
+    short = Example([5, 9], [0, 1], [0, 1])
+    (row,) = pack([(mine, theirs), (mine, short), (mine, theirs)], [16, 16])
+    numbers = [0, 1, 1, 2, 0, 3, 3, 4, 0, 5, 5, 6]
+    assert row["chunks"][:12].tolist() == numbers
+    by_segment = [
+        row["teacher_chunks"][row["teacher_segment_ids"] == s].tolist() for s in (1, 2, 3)
+    ]
+    assert by_segment == [[0, 0, 1, 2], [0, 3], [0, 0, 5, 6]]
+
+
 def test_every_view_is_cut_after_the_same_reply():
     conversations = two_views(200)
     rows, counts = pack_examples(conversations, [30, 24])
     assert counts["cut_to_fit"] > 0
     assert counts["dropped_too_long"] > 0
-    whole = {tuple(replies(*c[0])) for c in conversations}
+    whole = {tuple(replies(*c[0][:2])) for c in conversations}
     for mine, theirs in zip(unpack(rows), unpack(rows, "teacher_"), strict=True):
         said = tuple(replies(*mine))
         assert said == tuple(replies(*theirs))

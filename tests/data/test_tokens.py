@@ -41,7 +41,7 @@ def test_ids_and_mask_equal_rendered_prefixes(tokenizers, episodes, name, system
     assert chat_tokens(tokenizer).end_id == end_id
     for episode in episodes:
         messages = episode_messages(episode, system=system, guidelines="Guidelines:\n[1]")
-        ids, mask = encode_chat(tokenizer, messages)
+        ids, mask, _ = encode_chat(tokenizer, messages)
         assert (ids, mask) == reference(tokenizer, messages, end_id)
         learnt = tokenizer.decode([i for i, m in zip(ids, mask, strict=True) if m])
         end = tokenizer.convert_ids_to_tokens(end_id)

@@ -5,6 +5,7 @@ import functools
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -13,8 +14,11 @@ from duomem_jax import stages
 from duomem_jax.config import MeshConfig, OptimizerConfig, TrainConfig
 from duomem_jax.errors import UserError
 from duomem_jax.lora.config import LoraConfig
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.hf import save_pretrained
+from duomem_jax.models.model import Model
 from duomem_jax.objectives.config import ObjectiveConfig
-from duomem_jax.stages import Label
+from duomem_jax.stages import Examples, Label
 from duomem_jax.tiny import model_folder
 from duomem_jax.train.run import run
 
@@ -117,3 +121,65 @@ def test_samples_serve_one_objective_only(config, played, tmp_path):
     stages.label(str(played / "rows"), TEACHER, out, Label("samples", k=2, rows=1))
     with pytest.raises(UserError, match="samples, which serve forward_kl only"):
         run(changed(config, objective=ObjectiveConfig("reverse_kl"), data=out))
+
+
+@pytest.fixture(scope="module")
+def other_teacher(tmp_path_factory):
+    """The tiny teacher's shape with a byte-level tokenizer of its own, untrained."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("other")
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer = Tokenizer(models.BPE({c: i for i, c in enumerate(sorted(alphabet))}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<bos>", "<start>", "<end>"])
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
+    fast.chat_template = (
+        "{%- for m in messages %}{{ '<start>' + m['role'] + '\\n' + m['content'] + '<end>' }}"
+        "{%- endfor %}{%- if add_generation_prompt %}{{ '<start>assistant\\n' }}{%- endif %}"
+    )
+    shape = ModelConfig("qwen3", len(fast), 32, 2, 4, 2, 8, 48, max_len=4096)
+    params = jax.jit(Model(shape).init)(jax.random.key(0))
+    save_pretrained(folder, shape, jax.tree.map(lambda x: 3 * x, params))
+    fast.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def aligned(played, other_teacher, tmp_path_factory):
+    """Rows that hold the other teacher's tokens beside the student's."""
+    out = str(tmp_path_factory.mktemp("aligned") / "rows")
+    how = Examples(length=512, teacher_length=2048)
+    stages.prepare(str(played / "episodes"), STUDENT, out, how=how, teacher=other_teacher)
+    return out
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        ObjectiveConfig("alm", temperature=10.0),
+        ObjectiveConfig("alm_limit"),
+        ObjectiveConfig("alm_reverse_kl", temperature=10.0),
+        ObjectiveConfig("uld", ce_weight=0.1),
+        ObjectiveConfig("reverse_calm", temperature=2.0, ce_weight=0.5),
+    ],
+    ids=lambda o: o.name,
+)
+def test_a_teacher_with_another_tokenizer(config, aligned, other_teacher, objective):
+    config = changed(config, objective=objective, teacher=other_teacher, data=aligned)
+    rows = losses(changed(config, global_batch=8))  # nearly all there are, so that losses compare
+    assert rows[-1]["loss"] < rows[0]["loss"]
+
+
+def test_tokenizers_and_objectives_must_go_together(config, aligned, other_teacher, played):
+    kl = ObjectiveConfig("forward_kl")
+    with pytest.raises(UserError, match=r"another vocabulary, which .*forward_kl cannot compare"):
+        run(changed(config, objective=kl, teacher=other_teacher, data=aligned))
+    with pytest.raises(UserError, match="needs rows with a teacher's own tokens"):
+        run(changed(config, objective=ObjectiveConfig("alm"), teacher=TEACHER))
+    with pytest.raises(UserError, match="needs field teacher"):
+        run(changed(config, objective=ObjectiveConfig("alm"), data=aligned))
+    with pytest.raises(UserError, match="field teacher"):
+        run(changed(config, objective=ObjectiveConfig("alm"), teacher=TEACHER, data=aligned))
