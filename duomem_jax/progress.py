@@ -1,4 +1,4 @@
-"""How far a run of games is: a bar on a terminal, a line now and then elsewhere."""
+"""How far a run is: a bar on a terminal, a line now and then elsewhere."""
 
 import sys
 import time
@@ -8,13 +8,20 @@ EVERY = 30.0  # seconds between lines where there is no terminal
 
 
 class Progress:
-    """Counts games; use as a context manager and call `add` for each finished game.
+    """Counts games (or another unit); a context manager whose `add` is called for each one done.
 
     Attributes:
         total: games there will be; may be corrected on the way.
     """
 
-    def __init__(self, total: int, label: str, stream: TextIO | None = None, good: str = "won"):
+    def __init__(
+        self,
+        total: int,
+        label: str,
+        stream: TextIO | None = None,
+        good: str = "won",
+        unit: str = "game",
+    ):
         """Report on `total` games as `label`.
 
         Args:
@@ -22,8 +29,9 @@ class Progress:
             label: what is being done.
             stream: standard error by default.
             good: what is said of games that went well.
+            unit: what is counted, if not games.
         """
-        self.total, self._label, self._good = total, label, good
+        self.total, self._label, self._good, self._unit = total, label, good, unit
         self._stream = stream or sys.stderr
         self._done = self._won = 0
         self._bar: Any = None
@@ -33,7 +41,7 @@ class Progress:
         if self._stream.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=self.total, desc=self._label, unit="game", file=self._stream)
+            self._bar = tqdm(total=self.total, desc=self._label, unit=self._unit, file=self._stream)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -58,8 +66,8 @@ class Progress:
         rate = self._done / max(now - self._start, 1e-9)
         left = (self.total - self._done) / rate
         print(
-            f"{self._label}: {self._done}/{self.total} games, {self._won} {self._good}, "
-            f"{60 * rate:.1f} games/min, {left:.0f} s left",
+            f"{self._label}: {self._done}/{self.total} {self._unit}s, {self._won} {self._good}, "
+            f"{60 * rate:.1f} {self._unit}s/min, {left:.0f} s left",
             file=self._stream,
             flush=True,
         )

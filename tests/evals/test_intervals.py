@@ -4,6 +4,7 @@ from scipy import stats
 
 from duomem_jax.evals.intervals import (
     cluster_bootstrap,
+    difference_bootstrap,
     mcnemar_exact,
     paired_bootstrap,
     wilson,
@@ -72,3 +73,17 @@ def test_bootstrap_refuses_nothing_and_unequal_lengths():
 def test_mcnemar_is_the_binomial_test(b, c):
     expected = stats.binomtest(b, b + c).pvalue if b + c else 1.0
     assert mcnemar_exact(b, c) == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_difference_of_two_groups_matches_the_normal_interval():
+    rng = np.random.default_rng(4)
+    a, b = rng.normal(1.0, 1, 300), rng.normal(0.4, 2, 500)
+    ours = difference_bootstrap([[v] for v in a], [[v] for v in b])
+    half = stats.norm.ppf(0.975) * np.sqrt(a.var() / len(a) + b.var() / len(b))
+    mean = a.mean() - b.mean()
+    assert ours.mean == pytest.approx(mean)
+    assert (ours.low, ours.high) == pytest.approx((mean - half, mean + half), abs=0.03)
+    # Four equal values of a game are one piece of information.
+    assert difference_bootstrap([[v] * 4 for v in a], [[v] for v in b]) == ours
+    with pytest.raises(ValueError, match="cluster"):
+        difference_bootstrap([[1.0]], [])
