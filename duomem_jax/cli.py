@@ -10,6 +10,7 @@ import tyro
 from duomem_jax import stages
 from duomem_jax.errors import UserError
 from duomem_jax.evals.arms import Arm
+from duomem_jax.evals.audit import Audit
 from duomem_jax.stages import Examples, Games, Label, Play
 
 Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
@@ -155,6 +156,37 @@ def evaluate(
     print(report.read_text())
 
 
+def audit(
+    out: Folder,
+    /,
+    student: str,
+    train: str,
+    held_out: str,
+    adapters: tuple[str, ...] = (),
+    teacher: str = "",
+    how: Annotated[Audit, tyro.conf.arg(name="")] = Audit(),
+) -> None:
+    """Memorization audit: which text of episodes models give back from a prefix of it.
+
+    Args:
+        out: folder for scores, report.md and reproduced.png.
+        student: base model of the adapters, which is audited too.
+        train: folder of the episodes that the adapters learnt from.
+        held_out: folder of episodes of games that none of the models learnt from.
+        adapters: name=folder for each adapter; a name given again is another seed of it.
+        teacher: model whose memory may have been inherited; empty: none.
+        how: sizes.
+    """
+    from duomem_jax.report.audit import write_audit
+
+    scores = stages.audit(out, student, adapters, teacher, train, held_out, how)
+    note = (
+        f"Learnt from {train}, held out {held_out}; {how.suffix} tokens after {how.prefix} given, "
+        f"{how.dtype}."
+    )
+    print(write_audit(out, scores, note=note).read_text())
+
+
 def export(
     out: Folder,
     /,
@@ -208,6 +240,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "examples": examples,
     "label": label,
     "evaluate": evaluate,
+    "audit": audit,
     "export": export,
     "compare": compare,
     "quickstart": quickstart,

@@ -45,3 +45,12 @@ def test_nothing_is_said_about_nothing():
     with Progress(0, "x", out):
         pass
     assert out.getvalue() == ""
+
+
+def test_other_things_than_games_can_be_counted():
+    out = io.StringIO()
+    with Progress(2, "base, train", out, good="extractable", unit="window") as bar:
+        bar.add(False)
+        bar.add(True)
+    assert out.getvalue().startswith("base, train: 2/2 windows, 1 extractable, ")
+    assert "windows/min" in out.getvalue()

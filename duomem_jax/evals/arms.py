@@ -95,12 +95,20 @@ def identity(arm: Arm) -> dict[str, Any]:
         return {"name": arm.name, "model": EXPERT}
     content = {"model": fingerprint(arm.model)}
     if arm.adapter:
-        read_adapter_config(arm.adapter)  # a clear sentence if it is none
-        files = sorted(Path(arm.adapter).glob("adapter_*"))
-        content["adapter"] = " ".join(file_sha256(file) for file in files)
+        content["adapter"] = adapter_hash(arm.adapter)
     if arm.memory:
         content["memory"] = content_hash(arm.memory)
     return dataclasses.asdict(arm) | content
+
+
+def adapter_hash(folder: str) -> str:
+    """What is in an adapter's folder.
+
+    Raises:
+        UserError: it is none.
+    """
+    read_adapter_config(folder)  # a clear sentence if it is none
+    return " ".join(file_sha256(file) for file in sorted(Path(folder).glob("adapter_*")))
 
 
 def _max_len(arm: Arm, made_for: int) -> int:

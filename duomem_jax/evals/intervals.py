@@ -53,18 +53,25 @@ def cluster_bootstrap(clusters: Sequence[Sequence[float]], *, seed: int = 0) -> 
     Raises:
         ValueError: no cluster, or an empty one.
     """
-    if not clusters or not all(len(c) for c in clusters):
-        raise ValueError("every cluster needs a value")
-    sums = np.array([math.fsum(c) for c in clusters])
-    counts = np.array([len(c) for c in clusters])
+    sums, counts = _totals(clusters)
+    means = _resampled_means(sums, counts, np.random.default_rng(seed))
+    return _interval(sums.sum() / counts.sum(), means)
+
+
+def difference_bootstrap(
+    a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], *, seed: int = 0
+) -> Interval:
+    """Percentile bootstrap of mean(a) - mean(b), other clusters in each, resampled apart.
+
+    Raises:
+        ValueError: no cluster on a side, or an empty one.
+    """
     rng = np.random.default_rng(seed)
-    means = []
-    for _ in range(RESAMPLES // BLOCK):
-        pick = rng.integers(len(sums), size=(BLOCK, len(sums)))
-        means.append(sums[pick].sum(1) / counts[pick].sum(1))
-    ends = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
-    low, high = np.quantile(np.concatenate(means), ends)
-    return Interval(float(sums.sum() / counts.sum()), float(low), float(high))
+    (sums_a, counts_a), (sums_b, counts_b) = _totals(a), _totals(b)
+    means_a = _resampled_means(sums_a, counts_a, rng)
+    means_b = _resampled_means(sums_b, counts_b, rng)
+    mean = sums_a.sum() / counts_a.sum() - sums_b.sum() / counts_b.sum()
+    return _interval(mean, means_a - means_b)
 
 
 def paired_bootstrap(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -> Interval:
@@ -132,3 +139,24 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
     n, k = only_a + only_b, min(only_a, only_b)
     tail = sum(math.comb(n, i) for i in range(k + 1))
     return min(1.0, float(2 * tail / 2**n))
+
+
+def _totals(clusters: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:
+    """Sum and number of the values of each cluster."""
+    if not clusters or not all(len(c) for c in clusters):
+        raise ValueError("every cluster needs a value")
+    return np.array([math.fsum(c) for c in clusters]), np.array([len(c) for c in clusters])
+
+
+def _resampled_means(sums: np.ndarray, counts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    means = []
+    for _ in range(RESAMPLES // BLOCK):
+        pick = rng.integers(len(sums), size=(BLOCK, len(sums)))
+        means.append(sums[pick].sum(1) / counts[pick].sum(1))
+    return np.concatenate(means)
+
+
+def _interval(mean: float, means: np.ndarray) -> Interval:
+    ends = [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]
+    low, high = np.quantile(means, ends)
+    return Interval(float(mean), float(low), float(high))

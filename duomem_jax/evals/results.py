@@ -1,14 +1,13 @@
-"""One JSON line per played game; a run can stop anywhere and go on where it stopped."""
+"""One JSON line per played game."""
 
 import dataclasses
-import json
 import os
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from duomem_jax.errors import UserError
-from duomem_jax.io import atomic_write_text
+from duomem_jax.evals.log import RowLog, read_rows
 
 ENDINGS = ("won", "steps", "context")
 
@@ -29,6 +28,9 @@ class Result:
         new_tokens: tokens the player wrote.
         seconds: this game's share of the wall time (see `agents.rollout`).
         ended: "won", "steps" (limit reached) or "context" (the conversation no longer fitted).
+
+    Raises:
+        ValueError: `ended` is none of these.
     """
 
     arm: str
@@ -42,55 +44,26 @@ class Result:
     seconds: float
     ended: str
 
+    def __post_init__(self) -> None:
+        if self.ended not in ENDINGS:
+            raise ValueError(f"ended is {self.ended!r}")
 
-class ResultLog:
-    """An append-only file of results that belongs to one configuration.
 
-    `<name>.jsonl` holds the rows, `<name>.config.json` beside it the configuration that made them.
+class ResultLog(RowLog[Result]):
+    """The results of one configuration, in a file; see `RowLog`.
 
     Attributes:
-        path: the JSON Lines file.
         done: (arm, game id, seed) of every finished row.
-
-    Raises:
-        UserError: the file was made by another configuration, or a line is not a result.
     """
 
-    def __init__(self, path: str | os.PathLike, config: dict):
-        self.path = Path(path)
-        self._check_config(json.loads(json.dumps(config)))
-        _repair_tail(self.path)
-        rows = read_results(self.path) if self.path.exists() else []
-        self.done = {(r.arm, r.game_id, r.seed) for r in rows}
+    def __init__(self, path: str | os.PathLike, config: dict[str, Any]):
+        super().__init__(path, config, Result)
+        self.done = {(r.arm, r.game_id, r.seed) for r in self.rows}
 
-    def append(self, row: Result) -> None:
-        """Add one finished game; the line is on disk when this returns."""
-        line = json.dumps(dataclasses.asdict(row)) + "\n"
-        # One write on an O_APPEND descriptor: lines of two writers never interleave.
-        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(fd, line.encode())
-        finally:
-            os.close(fd)
-        self.done.add((row.arm, row.game_id, row.seed))
-
-    def _check_config(self, config: dict) -> None:
-        side = self.path.with_suffix(".config.json")
-        if not (self.path.exists() and self.path.stat().st_size):  # nothing to mix up yet
-            atomic_write_text(side, json.dumps(config, indent=2, sort_keys=True) + "\n")
-            return
-        if not side.exists():
-            raise UserError(
-                f"{self.path}: its {side.name} is missing, so the rows cannot be continued;"
-                " choose another output folder"
-            )
-        old = json.loads(side.read_text())
-        if old != config:
-            keys = sorted(k for k in old.keys() | config.keys() if old.get(k) != config.get(k))
-            raise UserError(
-                f"{self.path}: made by another configuration (different: {', '.join(keys)});"
-                " choose another output folder or delete this file and its .config.json"
-            )
+    def append(self, *rows: Result) -> None:
+        """Add finished games; their lines are on disk when this returns."""
+        super().append(*rows)
+        self.done |= {(r.arm, r.game_id, r.seed) for r in rows}
 
 
 def read_results(path: str | os.PathLike) -> list[Result]:
@@ -102,19 +75,7 @@ def read_results(path: str | os.PathLike) -> list[Result]:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such results file; run `duomem evaluate` first")
-    rows = []
-    lines = path.read_text().split("\n")
-    for number, line in enumerate(lines, 1):
-        if not line:
-            continue
-        try:
-            rows.append(_parse(line))
-        except (ValueError, TypeError) as e:
-            if number == len(lines):  # no newline after it: an interrupted write
-                warnings.warn(f"{path}: last line is cut off and ignored", stacklevel=2)
-                continue
-            raise UserError(f"{path}: line {number} is not a result ({e}); delete that line") from e
-    return rows
+    return read_rows(path, Result)
 
 
 def collect_results(paths: Iterable[str | os.PathLike]) -> list[Result]:
@@ -146,33 +107,3 @@ def _expand(paths: Iterable[str | os.PathLike]) -> Iterator[Path]:
             yield from sorted(path.glob("*.jsonl"))
         else:
             yield path
-
-
-def _parse(line: str) -> Result:
-    row = Result(**json.loads(line))
-    for field in dataclasses.fields(Result):
-        value = getattr(row, field.name)
-        kinds = (int, float) if field.type is float else field.type
-        if not isinstance(value, kinds):  # type: ignore[arg-type]
-            raise ValueError(f"{field.name} is {value!r}")
-    if row.ended not in ENDINGS:
-        raise ValueError(f"ended is {row.ended!r}")
-    return row
-
-
-def _repair_tail(path: Path) -> None:
-    """Cut off a half-written last line, so that the next row starts on its own line."""
-    if not path.exists():
-        return
-    data = path.read_bytes()
-    tail = data[data.rfind(b"\n") + 1 :]
-    if not tail:
-        return
-    try:
-        _parse(tail.decode())
-    except (ValueError, TypeError):
-        warnings.warn(f"{path}: last line is cut off; that game is played again", stacklevel=3)
-        os.truncate(path, len(data) - len(tail))
-    else:
-        with open(path, "ab") as f:
-            f.write(b"\n")

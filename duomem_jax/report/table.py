@@ -36,6 +36,11 @@ def percent(interval: Interval) -> str:
     return f"{100 * interval.mean:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 
+def points(interval: Interval) -> str:
+    """`+12.0 [+4.3, +19.3]`: a difference of rates, in percentage points."""
+    return f"{100 * interval.mean:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+
+
 def arms_table(arms: Sequence[ArmSummary]) -> str:
     """Success with its interval and what it costs, one row per arm."""
     header = ["arm", "games", "seeds", "success % [95 % CI]", "in 30 steps %", "steps"]
@@ -73,13 +78,12 @@ def differences_table(pairs: Sequence[PairedDifference]) -> str:
     """Paired differences in percentage points; who won alone only with one seed each."""
     rows = []
     for pair in pairs:
-        low, high = 100 * pair.difference.low, 100 * pair.difference.high
         single = pair.only_other is not None
         rows.append(
             [
                 f"{pair.other} - {pair.base}",
                 f"{pair.games}",
-                f"{100 * pair.difference.mean:+.1f} [{low:+.1f}, {high:+.1f}]",
+                points(pair.difference),
                 f"{pair.only_other} / {pair.only_base}" if single else "-",
                 f"{pair.p_value:.2g}",
                 f"{pair.corrected:.2g}",

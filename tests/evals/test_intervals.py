@@ -5,6 +5,7 @@ from scipy import stats
 from duomem_jax.evals.intervals import (
     cluster_bootstrap,
     crossed_bootstrap,
+    difference_bootstrap,
     holm,
     mcnemar_exact,
     paired_bootstrap,
@@ -121,3 +122,17 @@ def test_holm_against_a_worked_example():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+def test_a_difference_of_two_groups_matches_the_normal_interval():
+    rng = np.random.default_rng(4)
+    a, b = rng.normal(1.0, 1, 300), rng.normal(0.4, 2, 500)
+    ours = difference_bootstrap([[v] for v in a], [[v] for v in b])
+    half = stats.norm.ppf(0.975) * np.sqrt(a.var() / len(a) + b.var() / len(b))
+    mean = a.mean() - b.mean()
+    assert ours.mean == pytest.approx(mean)
+    assert (ours.low, ours.high) == pytest.approx((mean - half, mean + half), abs=0.03)
+    # Four equal values of a game are one piece of information.
+    assert difference_bootstrap([[v] * 4 for v in a], [[v] for v in b]) == ours
+    with pytest.raises(ValueError, match="cluster"):
+        difference_bootstrap([[1.0]], [])

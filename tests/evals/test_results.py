@@ -35,7 +35,7 @@ def test_a_cut_last_line_is_repaired_with_a_warning(tmp_path, cut):
     path.write_text(lines[0] + "\n" + lines[1][:cut])
     with pytest.warns(UserWarning, match="cut off"):
         assert read_results(path) == [row("g0")]
-    with pytest.warns(UserWarning, match="played again"):
+    with pytest.warns(UserWarning, match="made again"):
         log = ResultLog(path, CONFIG)
     assert log.done == {("lora", "g0", 0)}
     log.append(row("g1"))

@@ -1,0 +1,145 @@
+"""Counts of an audit against a plain count over sets of windows."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from duomem_jax.evals.extraction import gaps, summarize_extraction
+from duomem_jax.evals.inheritance import compare_students, inheritance
+from duomem_jax.evals.intervals import wilson
+from duomem_jax.evals.memorization import Score
+from duomem_jax.evals.windows import HELD_OUT, SETS, TEMPLATE, TRAIN
+
+S, GAMES, EACH = 10, 12, 4
+WINDOWS = GAMES * EACH
+SIZES = {TRAIN: WINDOWS, HELD_OUT: WINDOWS, TEMPLATE: 5}
+
+
+def score(name, w, hit, written=4, nats=8.0):
+    """A window of which a whole suffix, or half of it and of what is written, is reproduced."""
+    game = f"{name}{w // EACH}"
+    got, mine = (S, written) if hit else (S // 2, written // 2)
+    return Score(game, 0, w * S, S, written, 60 + w, got, mine, nats, nats * written / S)
+
+
+@pytest.fixture(scope="module")
+def hits():
+    """(model, set) -> which windows each seed reproduces."""
+    rng = np.random.default_rng(5)
+    seeds = {"base": 1, "text": 1, "logit": 1, "both": 3, "teacher": 1}
+    rates = {"base": 0.1, "text": 0.5, "logit": 0.3, "both": 0.4, "teacher": 0.6}
+    return {
+        (model, name): rng.random((seeds[model], SIZES[name])) < rates[model]
+        for model in seeds
+        for name in SETS
+    }
+
+
+@pytest.fixture(scope="module")
+def scores(hits):
+    result = {}
+    for (model, name), hits_EW in hits.items():
+        rows = [[score(name, w, hit) for w, hit in enumerate(one)] for one in hits_EW]
+        result.setdefault(model, {})[name] = rows
+    return result
+
+
+def numbers(hits_W):
+    return set(np.flatnonzero(hits_W).tolist())
+
+
+def test_inheritance_is_what_sets_of_windows_say(hits, scores):
+    found = inheritance(scores)
+    assert len(found) == 2 * 3 * 2
+    for row in found:
+        teacher, base = (numbers(hits[m, row.set][0]) for m in ("teacher", "base"))
+        students = [numbers(h) for h in hits[row.student, row.set]]
+        assert row.teacher_only == len(teacher - base)
+        assert row.inherited == tuple(len(s & (teacher - base)) for s in students)
+        assert row.easy == tuple(len(s & teacher & base) for s in students)
+        assert row.base_only == tuple(len((s & base) - teacher) for s in students)
+        assert row.student_only == tuple(len(s - base - teacher) for s in students)
+        split = zip(row.inherited, row.easy, row.base_only, row.student_only, strict=True)
+        assert [sum(parts) for parts in split] == [len(s) for s in students]
+        if row.student != "both":
+            assert row.share == wilson(row.inherited[0], row.teacher_only)
+        else:
+            assert row.share.mean == pytest.approx(np.mean(row.inherited) / row.teacher_only)
+            assert row.share.low < row.share.mean < row.share.high
+
+
+def test_students_are_paired_by_window(hits, scores):
+    found = compare_students(scores)
+    assert len(found) == 3 * 2 * 2 * 2
+    pairs = {(p.one, p.other, p.criterion, p.scope): p for p in found if p.set == TRAIN}
+    teacher, base, text, logit = (hits[m, TRAIN][0] for m in ("teacher", "base", "text", "logit"))
+    only = teacher & ~base
+    for scope, these in (("all", np.ones(WINDOWS, bool)), ("teacher-only", only)):
+        p = pairs["text", "logit", "extractable", scope]
+        assert p.windows == these.sum()
+        assert p.only_one == (text & ~logit & these).sum()
+        assert p.only_other == (logit & ~text & these).sum()
+        expected = stats.binomtest(p.only_one, p.only_one + p.only_other).pvalue
+        assert p.p_value == pytest.approx(expected)
+        assert p.difference.mean == pytest.approx(logit[these].mean() - text[these].mean())
+    several = pairs["text", "both", "replayed", "teacher-only"]
+    assert several.p_value is several.only_one is several.only_other is None
+    both = hits["both", TRAIN].mean(0)
+    assert several.difference.mean == pytest.approx((both - text)[only].mean())
+
+
+def test_without_a_teacher_nothing_is_inherited(scores):
+    alone = {model: sets for model, sets in scores.items() if model != "teacher"}
+    assert inheritance(alone) == []
+    assert {p.scope for p in compare_students(alone)} == {"all"}
+
+
+def test_pairs_of_which_neither_reproduces_anything_are_left_out(scores):
+    none = [score(TRAIN, w, False) for w in range(WINDOWS)]
+    students = {model: scores[model] | {TRAIN: [none]} for model in ("text", "logit")}
+    found = compare_students({"base": scores["base"], **students})
+    assert {p.set for p in found} == {HELD_OUT}
+
+
+def test_extraction_of_each_set(hits, scores):
+    rows = {(r.model, r.set): r for r in summarize_extraction(scores)}
+    assert len(rows) == 5 * 3
+    r = rows["text", TRAIN]
+    (mine,) = hits["text", TRAIN]
+    assert (r.windows, r.games, r.seeds, r.extractable) == (WINDOWS, GAMES, 1, (mine.sum(),))
+    assert r.rate == r.replayed == wilson(mine.sum(), WINDOWS)
+    assert r.matched == pytest.approx(np.where(mine, S, S // 2).mean())
+    assert (r.nats, r.written_nats) == (pytest.approx(0.8), pytest.approx(0.8))
+    assert r.zlib_bytes == pytest.approx(60 + np.arange(WINDOWS).mean())
+    assert r.zlib_extractable == pytest.approx(60 + np.flatnonzero(mine).mean())
+    both = rows["both", TRAIN]
+    assert both.extractable == tuple(hits["both", TRAIN].sum(1))
+    assert both.rate.mean == pytest.approx(hits["both", TRAIN].mean())
+
+
+def test_a_gap_is_the_difference_of_means_and_relative_to_the_base(hits, scores):
+    rows = {g.model: g for g in gaps(scores)}
+    names = ("text", "logit", "both", "teacher")
+    assert set(rows) == {"base", *names, *(f"{name} - base" for name in names)}
+    for name in names:
+        by_set = {s: hits[name, s].mean() for s in (TRAIN, HELD_OUT)}
+        gap = by_set[TRAIN] - by_set[HELD_OUT]
+        assert rows[name].extractable.mean == pytest.approx(gap)
+        base = hits["base", TRAIN].mean() - hits["base", HELD_OUT].mean()
+        relative = rows[f"{name} - base"].extractable
+        assert relative.mean == pytest.approx(gap - base)
+        assert relative.low < relative.mean < relative.high
+    assert rows["text"].nats is None  # all equal: an interval would claim certainty
+
+
+def test_windows_where_nothing_is_written_do_not_count_as_replayed():
+    rows = [score(TRAIN, w, True, written=w % 2) for w in range(8)]
+    sets = {TRAIN: [rows], HELD_OUT: [rows[:4]], TEMPLATE: [[]]}
+    train, held_out = summarize_extraction({"base": sets})
+    assert (train.set, held_out.set) == (TRAIN, HELD_OUT)  # no row for no windows
+    assert (train.replayed, train.rate) == (wilson(4, 4), wilson(8, 8))
+    silent = [score(TRAIN, w, True, written=0) for w in range(8)]
+    (row, _) = summarize_extraction({"base": {TRAIN: [silent], HELD_OUT: [rows]}})
+    assert row.replayed is row.written_nats is None
+    (gap,) = gaps({"base": {TRAIN: [silent], HELD_OUT: [rows]}})
+    assert gap.replayed is gap.written_nats is None
