@@ -87,9 +87,13 @@ def test_batches_have_their_types_and_positions(folders):
 
 def test_examples_are_made_with_memories_of_other_games(folders, episodes, tmp_path):
     embedder = make_embedder()
-    write = {"write": lambda e: f"solve it as in {e.game_id}", "writer": "test"}
-    build_memories(folders / "episodes", tmp_path / "bank", embedder, **write)
-    bank = MemoryBank.load(tmp_path / "bank", embedder)
+
+    def write(episodes):
+        return (f"solve it as in {e.game_id}" for e in episodes)
+
+    bank = tmp_path / "bank"
+    build_memories(folders / "episodes", bank, embedder, write=write, writer="test")
+    bank = MemoryBank.load(bank, embedder)
     source = (folders / "episodes", folders / "tokenizer", tmp_path / "examples")
     guidelines = RetrievedGuidelines(bank, k=1, share=1.0, seed=0)
     report = build_examples(*source, length=1024, guidelines=guidelines)
