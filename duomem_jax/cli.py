@@ -11,7 +11,9 @@ from duomem_jax import stages
 from duomem_jax.errors import UserError
 from duomem_jax.evals.arms import Arm
 from duomem_jax.evals.audit import Audit
-from duomem_jax.stages import Examples, Games, Label, Play
+from duomem_jax.memory.write import Writing
+from duomem_jax.served.server import Server
+from duomem_jax.stages import SCRIPT, Examples, Games, Label, Play
 
 Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
 Config = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
@@ -35,6 +37,7 @@ def play(
     player: Arm,
     how: Play = Play(),
     shard: str = "0/1",
+    server: Server = Server(),
 ) -> None:
     """Let a model (or `expert`) play games and store its episodes.
 
@@ -44,11 +47,21 @@ def play(
         player: who plays.
         how: step limit, engine and seed.
         shard: play part i/n; run all parts, in any order.
+        server: where a player openai:NAME is.
     """
-    print(stages.play(games, player, out, how, stages.parse_shard(shard)).message)
+    print(stages.play(games, player, out, how, stages.parse_shard(shard), server).message)
 
 
-def memories(out: Folder, /, episodes: str, embedder: str = "hashing", shard: str = "0/1") -> None:
+def memories(
+    out: Folder,
+    /,
+    episodes: str,
+    embedder: str = "hashing",
+    shard: str = "0/1",
+    writer: str = SCRIPT,
+    how: Writing = Writing(),
+    server: Server = Server(),
+) -> None:
     """Write one procedural memory for each won episode.
 
     Args:
@@ -56,11 +69,24 @@ def memories(out: Folder, /, episodes: str, embedder: str = "hashing", shard: st
         episodes: folder of episodes, from `duomem play`.
         embedder: hashing, sentence-transformers[:model] or openai[:model].
         shard: write part i/n.
+        writer: script, or openai:NAME of a served model.
+        how: prompt and sampling of a served writer.
+        server: where a writer openai:NAME is.
     """
-    print(stages.remember(episodes, out, embedder, stages.parse_shard(shard)).message)
+    shard_of = stages.parse_shard(shard)
+    print(stages.remember(episodes, out, embedder, shard_of, writer, how, server).message)
 
 
-def maintain(out: Folder, /, memories: str, episodes: str, embedder: str = "hashing") -> None:
+def maintain(
+    out: Folder,
+    /,
+    memories: str,
+    episodes: str,
+    embedder: str = "hashing",
+    writer: str = SCRIPT,
+    how: Writing = Writing(),
+    server: Server = Server(),
+) -> None:
     """Write a bank anew after use: drop memories that misled, add what was newly won.
 
     Args:
@@ -68,8 +94,11 @@ def maintain(out: Folder, /, memories: str, episodes: str, embedder: str = "hash
         memories: the bank.
         episodes: what was played with it, from `duomem play`.
         embedder: the one of the bank.
+        writer: script, or openai:NAME of a served model.
+        how: prompt and sampling of a served writer.
+        server: where a writer openai:NAME is.
     """
-    print(stages.maintain(memories, episodes, out, embedder).message)
+    print(stages.maintain(memories, episodes, out, embedder, writer, how, server).message)
 
 
 def examples(
@@ -137,6 +166,7 @@ def evaluate(
     games: Games,
     player: Arm,
     how: Play = Play(),
+    server: Server = Server(),
 ) -> None:
     """Play games with one arm; write results and a report of all arms in the folder.
 
@@ -145,11 +175,12 @@ def evaluate(
         games: what is played.
         player: the arm; its name is the row of the table.
         how: step limit, engine and seed.
+        server: where a player openai:NAME is.
     """
     from duomem_jax.evals.results import collect_results
     from duomem_jax.report.write import write_report
 
-    stages.evaluate(games, player, out, how)
+    stages.evaluate(games, player, out, how, server)
     where = f"{games.path} {games.split}".strip()
     note = f"{where}, at most {how.max_steps} steps, {how.engine} engine."
     report = write_report(out, collect_results([out]), title="Success on games", note=note)

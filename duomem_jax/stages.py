@@ -6,7 +6,7 @@ games -> episodes -> memories -> examples -> adapter -> results -> report
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.data.episodes import Episode
@@ -19,7 +19,7 @@ from duomem_jax.envs.base import Game
 from duomem_jax.envs.generate import generate_games, write_games
 from duomem_jax.envs.load import load_games, spread
 from duomem_jax.errors import UserError
-from duomem_jax.evals.arms import Arm, identity, load_policy, located
+from duomem_jax.evals.arms import Arm, identity, located, open_policy
 from duomem_jax.evals.audit import Audit, Scores, make_subjects
 from duomem_jax.evals.audit import audit as run_audit
 from duomem_jax.evals.evaluate import evaluate as run_arm
@@ -30,8 +30,13 @@ from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.guidelines import RetrievedGuidelines
 from duomem_jax.memory.maintain import update_memories
-from duomem_jax.memory.script import write_script
+from duomem_jax.memory.script import write_scripts
+from duomem_jax.memory.write import Writer, Writing
 from duomem_jax.progress import Progress
+from duomem_jax.prompts import system_text
+from duomem_jax.served.server import PREFIX, Server, served_name
+
+SCRIPT = "script"  # writes memories without a model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +98,19 @@ def make_games(folder: str, count: int, seed: int) -> str:
     return f"{folder}: {written} games written"
 
 
+def _record(out: str, shard: tuple[int, int] = (0, 1)) -> Path:
+    """Where a stage keeps what a served model answered and cost."""
+    index, n = shard
+    return Path(out) / ("served" if n == 1 else f"served-{index:05d}-of-{n:05d}")
+
+
 def play(
-    games: Games, player: Arm, out: str, how: Play = Play(), shard: tuple[int, int] = (0, 1)
+    games: Games,
+    player: Arm,
+    out: str,
+    how: Play = Play(),
+    shard: tuple[int, int] = (0, 1),
+    server: Server = Server(),
 ) -> WriteReport:
     """Let a player play games and store the episodes.
 
@@ -106,8 +122,11 @@ def play(
     wanted = [(game_id, how.seed) for game_id in chosen]
 
     def run(missing: list[Wanted]) -> Iterator[Episode]:
-        policy = load_policy(player, slots=how.slots)
-        with Progress(len(missing), f"{player.name} plays") as progress:
+        record = _record(out, shard)
+        with (
+            open_policy(player, slots=how.slots, server=server, record=record) as policy,
+            Progress(len(missing), f"{player.name} plays") as progress,
+        ):
             for episode in play_games(
                 (chosen[game_id] for game_id, _ in missing),
                 policy,
@@ -131,7 +150,9 @@ def play(
     )
 
 
-def evaluate(games: Games, arm: Arm, out: str, how: Play = Play()) -> Path:
+def evaluate(
+    games: Games, arm: Arm, out: str, how: Play = Play(), server: Server = Server()
+) -> Path:
     """Play the games an arm has no result for yet; the file of its results.
 
     Raises:
@@ -145,31 +166,62 @@ def evaluate(games: Games, arm: Arm, out: str, how: Play = Play()) -> Path:
         max_steps=how.max_steps,
         engine=how.engine,
         seed=how.seed,
+        server=server,
     )
 
 
 def remember(
-    episodes: str, out: str, embedder: str = "hashing", shard: tuple[int, int] = (0, 1)
+    episodes: str,
+    out: str,
+    embedder: str = "hashing",
+    shard: tuple[int, int] = (0, 1),
+    writer: str = SCRIPT,
+    how: Writing = Writing(),
+    server: Server = Server(),
 ) -> WriteReport:
     """Write a memory for each won episode.
 
     Raises:
         UserError: no won episode, or an output folder of another config.
     """
+    write, config = _writer(writer, how, server, _record(out, shard))
     return build_memories(
-        episodes, out, make_embedder(embedder), write=write_script, writer="script", shard=shard
+        episodes, out, make_embedder(embedder), write=write, writer=config, shard=shard
     )
 
 
-def maintain(memories: str, episodes: str, out: str, embedder: str = "hashing") -> WriteReport:
+def maintain(
+    memories: str,
+    episodes: str,
+    out: str,
+    embedder: str = "hashing",
+    writer: str = SCRIPT,
+    how: Writing = Writing(),
+    server: Server = Server(),
+) -> WriteReport:
     """Write a bank anew: credited and pruned by episodes that used it, with what they add.
 
     Raises:
         UserError: bad input, or an output folder of another config.
     """
+    write, config = _writer(writer, how, server, _record(out))
     return update_memories(
-        memories, episodes, out, make_embedder(embedder), write=write_script, writer="script"
+        memories, episodes, out, make_embedder(embedder), write=write, writer=config
     )
+
+
+def _writer(
+    writer: str, how: Writing, server: Server, record: Path
+) -> tuple[Writer, str | dict[str, Any]]:
+    """What writes memories, and its identity."""
+    if name := served_name(writer):
+        from duomem_jax.memory.served import ServedWriter
+
+        served = ServedWriter(name, how, server, record)
+        return served, served.config
+    if writer != SCRIPT:
+        raise UserError(f"writer={writer}: unknown; give {SCRIPT}, or {PREFIX}NAME of a model")
+    return write_scripts, SCRIPT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,7 +229,7 @@ class Examples:
     """How episodes become packed training rows."""
 
     length: int = 1024  # T, tokens a row
-    system: str = ""  # content of the system message
+    system: str = ""  # system message, or @FILE of it
     memory_share: float = 0.5  # share of the episodes that show memories
     k: int = 2  # memories shown
     embedder: str = "hashing"
@@ -214,11 +266,12 @@ def prepare(
         memories = MemoryBank.load(bank, make_embedder(how.embedder))
         return RetrievedGuidelines(memories, k=how.k, share=share, seed=how.seed)
 
-    student = View(loaded, how.length, how.system, shown(memory, how.memory_share))
+    system = system_text(how.system)
+    student = View(loaded, how.length, system, shown(memory, how.memory_share))
     told = None
     if teacher or teacher_memory:
         own = load_tokenizer(model_path(teacher)) if teacher else loaded
-        told = View(own, how.teacher_length, how.system, shown(teacher_memory, 1.0))
+        told = View(own, how.teacher_length, system, shown(teacher_memory, 1.0))
     return build_examples(episodes, out, student, told, shard=shard)
 
 

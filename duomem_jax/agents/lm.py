@@ -1,17 +1,16 @@
 """A language model as a player: chat turns, retrieved guidelines, a cache that keeps both."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from duomem_jax.agents.policy import Move, Usage
-from duomem_jax.data.chat import first_message, next_message, parse_action
+from duomem_jax.agents.opening import Opening
+from duomem_jax.agents.policy import Move, Usage, sampling_seed
+from duomem_jax.data.chat import next_message, parse_action
 from duomem_jax.data.tokens import chat_tokens
 from duomem_jax.decode.generator import Generator
 from duomem_jax.envs.base import Game
 from duomem_jax.memory.bank import MemoryBank
-from duomem_jax.memory.guidelines import guidelines_text
 
 
 @dataclass
@@ -55,7 +54,7 @@ class LMPolicy:
         self.name = name
         self._tokenizer, self._chat = tokenizer, chat_tokens(tokenizer)
         self._generator, self._system = generator, system
-        self._bank, self._k = bank, k
+        self._opening = Opening(bank, k)
         self._talks: dict[int, _Talk] = {}
 
     @property
@@ -65,13 +64,8 @@ class LMPolicy:
 
     def start(self, slot: int, game: Game, first_observation: str, seed: int) -> None:
         """See `Policy`."""
-        memories = []
-        if self._bank is not None:
-            memories = self._bank.retrieve(game.task, self._k, exclude_game_id=game.id)
-        message = first_message(first_observation, guidelines_text(memories))
-        self._talks[slot] = _Talk(
-            self._chat.first(message, self._system), tuple(m.id for m in memories)
-        )
+        message, memory_ids = self._opening(game, first_observation)
+        self._talks[slot] = _Talk(self._chat.first(message, self._system), memory_ids)
         self._generator.reset(slot, seed=sampling_seed(seed, game.id))
 
     def act(self, observations: Mapping[int, str]) -> dict[int, Move | None]:
@@ -95,9 +89,3 @@ class LMPolicy:
         """See `Policy`."""
         talk = self._talks.pop(slot)
         return Usage(talk.prompt_tokens, talk.new_tokens, talk.memory_ids)
-
-
-def sampling_seed(seed: int, game_id: str) -> int:
-    """32 bits of (seed, game), so that slots and neighbours change nothing."""
-    digest = hashlib.blake2b(f"{seed}\0{game_id}".encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "little")

@@ -1,5 +1,6 @@
 """What plays: many games in numbered slots, one move each per call."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -90,3 +91,9 @@ class EachAlone:
         """See `Policy`."""
         del self._players[slot]
         return Usage()
+
+
+def sampling_seed(seed: int, game_id: str) -> int:
+    """32 bits of (seed, game), so that slots and neighbours change nothing."""
+    digest = hashlib.blake2b(f"{seed}\0{game_id}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "little")

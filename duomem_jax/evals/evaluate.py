@@ -9,9 +9,10 @@ from duomem_jax.agents.policy import Policy
 from duomem_jax.agents.rollout import Outcome, play_games
 from duomem_jax.data.episodes import Episode
 from duomem_jax.envs.base import Game
-from duomem_jax.evals.arms import Arm, identity, load_policy
+from duomem_jax.evals.arms import Arm, identity, open_policy
 from duomem_jax.evals.results import Result, ResultLog
 from duomem_jax.progress import Progress
+from duomem_jax.served.server import Server
 
 
 def evaluate(
@@ -23,17 +24,20 @@ def evaluate(
     max_steps: int = 50,
     engine: str = "fast",
     seed: int = 0,
+    server: Server = Server(),
 ) -> Path:
     """Play `games` with an arm; run again, it goes on where it was stopped.
 
     Args:
         arm: who plays.
         games: each is played once.
-        out: folder; gets `<arm>.seed<seed>.jsonl` and the configuration beside it.
+        out: folder; gets `<arm>.seed<seed>.jsonl` and, beside it, the configuration and what a
+            served model answered and cost.
         slots: games played at once.
         max_steps: commands after which a game is lost.
         engine: one of `envs.ENGINES`.
         seed: the arm's training seed, and of its sampling.
+        server: where and how hard a served model is asked.
 
     Returns:
         The file of results.
@@ -45,8 +49,10 @@ def evaluate(
     name = re.sub(r"[^a-z0-9]+", "-", arm.name.lower()).strip("-")
     config = identity(arm) | {"max_steps": max_steps, "engine": engine, "seed": seed}
     log = ResultLog(Path(out) / f"{name}.seed{seed}.jsonl", config)
-    policy = load_policy(arm, slots=slots)
-    score(arm.name, games, policy, log, slots=slots, max_steps=max_steps, engine=engine, seed=seed)
+    with open_policy(arm, slots=slots, server=server, record=log.path.with_suffix("")) as policy:
+        score(
+            arm.name, games, policy, log, slots=slots, max_steps=max_steps, engine=engine, seed=seed
+        )
     return log.path
 
 

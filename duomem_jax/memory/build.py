@@ -1,19 +1,21 @@
 """The stage from won episodes to a bank of memories."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from duomem_jax.data.episodes import Episode
 from duomem_jax.data.manifest import content_hash
 from duomem_jax.data.play import read_episodes
 from duomem_jax.data.reader import read_dataset
-from duomem_jax.data.store import DatasetSpec, WriteReport, write_dataset
+from duomem_jax.data.store import DatasetSpec, ShardWriter, WriteReport, write_dataset
 from duomem_jax.errors import UserError
 from duomem_jax.memory.bank import SPLIT
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.record import MEMORY_LAYOUT, Memory, make_memory, memory_to_record
 from duomem_jax.memory.vectors import write_vectors
+from duomem_jax.memory.write import Writer, written
+from duomem_jax.progress import Progress
 
 NAME = "memories"
 
@@ -23,8 +25,8 @@ def build_memories(
     out: str | os.PathLike,
     embedder: Embedder,
     *,
-    write: Callable[[Episode], str],
-    writer: str,
+    write: Writer,
+    writer: str | dict[str, Any],
     split: str = "train",
     shard: tuple[int, int] = (0, 1),
 ) -> WriteReport:
@@ -34,8 +36,8 @@ def build_memories(
     nothing. Whoever completes the last shard embeds.
 
     Args:
-        write: the script of a won episode; an empty one makes no memory.
-        writer: name of `write`, part of the bank's config.
+        write: the scripts of won episodes; an empty one makes no memory.
+        writer: what `write` is, part of the bank's config.
         split: of the episodes; the bank's own split is "train".
 
     Raises:
@@ -44,20 +46,16 @@ def build_memories(
     episodes = read_episodes(episodes_folder, split)
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
-        for key in keys:
-            episode = episodes[int(key)]
-            text = write(episode).strip() if episode.success and episode.turns else ""
-            records = [memory_to_record(make_memory(episode, text))] if text else []
-            lost = int(not episode.success)
-            yield key, records, {"failed": lost, "no_script": 1 - lost - len(records)}
+        found = written((episodes[int(key)] for key in keys), write)
+        with Progress(len(keys), "memories", good="written") as progress:
+            for key, (episode, text) in zip(keys, found, strict=True):
+                records = [memory_to_record(make_memory(episode, text))] if text else []
+                lost = int(not episode.success)
+                yield key, records, {"failed": lost, "no_script": 1 - lost - len(records)}
+                progress.add(bool(records))
 
-    spec = DatasetSpec(
-        NAME,
-        MEMORY_LAYOUT,
-        SPLIT,
-        source={"episodes": content_hash(episodes_folder), "split": split},
-        config={"writer": writer},
-    )
+    source = {"episodes": content_hash(episodes_folder), "split": split}
+    spec = _spec(source, {"writer": writer})
     report = write_dataset(out, [f"{i:08d}" for i in range(len(episodes))], make, spec, shard)
     return finish_bank(Path(out), embedder, report)
 
@@ -83,7 +81,7 @@ def write_bank(
     embedder: Embedder,
     *,
     source: dict[str, str],
-    config: dict[str, object],
+    config: dict[str, Any],
 ) -> WriteReport:
     """Store memories that exist already, such as a maintained bank.
 
@@ -96,5 +94,19 @@ def write_bank(
         for key in keys:
             yield key, [memory_to_record(by_id[key])], {}
 
-    spec = DatasetSpec(NAME, MEMORY_LAYOUT, SPLIT, source, config)
+    spec = _spec(source, config)
     return finish_bank(Path(out), embedder, write_dataset(out, list(by_id), make, spec))
+
+
+def claim_bank(out: str | os.PathLike, *, source: dict[str, str], config: dict[str, Any]) -> None:
+    """Take a folder for `write_bank`, which may lie full of a writer's answers by then.
+
+    Raises:
+        UserError: it is another bank's, or holds other files.
+    """
+    with ShardWriter(out, _spec(source, config)):
+        pass
+
+
+def _spec(source: dict[str, str], config: dict[str, Any]) -> DatasetSpec:
+    return DatasetSpec(NAME, MEMORY_LAYOUT, SPLIT, source, config)

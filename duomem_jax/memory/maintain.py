@@ -1,17 +1,19 @@
 """Keep a bank good: count uses, drop what misleads, add what was newly won (MemP's update)."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from duomem_jax.data.episodes import Episode
 from duomem_jax.data.manifest import content_hash
 from duomem_jax.data.play import read_episodes
 from duomem_jax.data.store import WriteReport
 from duomem_jax.memory.bank import MemoryBank
-from duomem_jax.memory.build import write_bank
+from duomem_jax.memory.build import claim_bank, write_bank
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.record import Memory, make_memory
+from duomem_jax.memory.write import Writer, written
 
 # MemP (arXiv 2508.06433, zjunlp/MemP): judged after 3 uses, dropped below one win in two.
 MIN_USES = 3
@@ -37,14 +39,11 @@ def prune(memories: Iterable[Memory]) -> list[Memory]:
     return [m for m in memories if m.uses < MIN_USES or m.successes / m.uses >= MIN_RATE]
 
 
-def add(
-    memories: Iterable[Memory], episodes: Iterable[Episode], write: Callable[[Episode], str]
-) -> list[Memory]:
+def add(memories: Iterable[Memory], episodes: Iterable[Episode], write: Writer) -> list[Memory]:
     """Append a memory for each won episode whose script is not in the bank under its task."""
     kept = list(memories)
     known = {(m.key, m.text) for m in kept}
-    for episode in episodes:
-        text = write(episode).strip() if episode.success and episode.turns else ""
+    for episode, text in written(episodes, write):
         if text and (episode.task, text) not in known:
             known.add((episode.task, text))
             kept.append(make_memory(episode, text))
@@ -57,8 +56,8 @@ def update_memories(
     out: str | os.PathLike,
     embedder: Embedder,
     *,
-    write: Callable[[Episode], str],
-    writer: str,
+    write: Writer,
+    writer: str | dict[str, Any],
     split: str = "train",
 ) -> WriteReport:
     """Write a new bank: the old one credited and pruned by new episodes, and their own memories.
@@ -68,10 +67,11 @@ def update_memories(
     """
     bank = MemoryBank.load(bank_folder, embedder)
     episodes = list(read_episodes(episodes_folder, split))
-    memories = add(prune(credit(bank.memories, episodes)), episodes, write)
     source = {
         "memories": content_hash(bank_folder),
         "episodes": content_hash(episodes_folder),
         "split": split,
     }
+    claim_bank(out, source=source, config={"writer": writer})
+    memories = add(prune(credit(bank.memories, episodes)), episodes, write)
     return write_bank(out, memories, embedder, source=source, config={"writer": writer})

@@ -127,7 +127,7 @@ def vocabulary(texts: Iterable[str], *, min_count: int = 2, numbers: int = 40) -
 
 
 def save_tokenizer(folder: Path, vocab: Vocabulary, *, max_length: int) -> None:
-    """Write tokenizer.json, tokenizer_config.json and the chat template as transformers reads them.
+    """Write tokenizer.json, its config with the chat template, and where generation ends.
 
     Args:
         folder: an existing Hugging Face model folder.
@@ -159,5 +159,13 @@ def save_tokenizer(folder: Path, vocab: Vocabulary, *, max_length: int) -> None:
         "additional_special_tokens": special[2:],
         "clean_up_tokenization_spaces": False,
         "chat_template": CHAT_TEMPLATE,
+        # Servers take a Qwen3 model's replies for ChatML unless they are told.
+        "response_template": {
+            "defaults": {"role": "assistant"},
+            "start_anchor": "<|assistant|>",
+            "fields": {"content": {"close": END, "content": "text"}},
+        },
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    generation = {"eos_token_id": tokenizer.token_to_id(END)}
+    (folder / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")

@@ -90,9 +90,13 @@ def test_batches_have_their_types_and_positions(folders):
 
 def test_examples_are_made_with_memories_of_other_games(folders, episodes, tmp_path):
     embedder = make_embedder()
-    write = {"write": lambda e: f"solve it as in {e.game_id}", "writer": "test"}
-    build_memories(folders / "episodes", tmp_path / "bank", embedder, **write)
-    bank = MemoryBank.load(tmp_path / "bank", embedder)
+
+    def write(episodes):
+        return (f"solve it as in {e.game_id}" for e in episodes)
+
+    bank = tmp_path / "bank"
+    build_memories(folders / "episodes", bank, embedder, write=write, writer="test")
+    bank = MemoryBank.load(bank, embedder)
     stage = folders / "episodes", tmp_path / "examples"
     tokenizer = load_tokenizer(folders / "tokenizer")
     guidelines = RetrievedGuidelines(bank, k=1, share=1.0, seed=0)
@@ -113,8 +117,11 @@ def test_examples_are_made_with_memories_of_other_games(folders, episodes, tmp_p
 def test_a_teacher_may_be_shown_more_than_the_student(folders, episodes, tmp_path):
     """Its view differs by the guidelines alone, and holds the same replies in the same order."""
     embedder = make_embedder()
-    write = {"write": lambda e: f"solve it as in {e.game_id}", "writer": "test"}
-    build_memories(folders / "episodes", tmp_path / "bank", embedder, **write)
+
+    def write(episodes):
+        return (f"solve it as in {e.game_id}" for e in episodes)
+
+    build_memories(folders / "episodes", tmp_path / "bank", embedder, write=write, writer="test")
     bank = MemoryBank.load(tmp_path / "bank", embedder)
     tokenizer = load_tokenizer(folders / "tokenizer")
     guidelines = RetrievedGuidelines(bank, k=1, share=1.0, seed=0)

@@ -23,7 +23,7 @@ from duomem_jax.teachers.expert import Expert
 from duomem_jax.teachers.prior import LocationPrior
 from duomem_jax.tiny import NAMES, model_folder
 from duomem_jax.train.state import new_state
-from duomem_jax.train.step import train_step
+from duomem_jax.train.step import Frozen, Task, train_step
 
 P, S, BATCH = 50, 50, 8
 
@@ -146,9 +146,9 @@ def test_a_model_made_to_memorize_is_caught_and_nothing_else_is_claimed(sets, to
     state = new_state(tx, jax.jit(model.init)(jax.random.key(0)))
     before = score_windows(model, state.params, None, learnt, BATCH)
     assert not any(s.extractable or s.matched > 2 for s in before)
-    step = jax.jit(functools.partial(train_step, model, tx))
+    step = jax.jit(functools.partial(train_step, Task(model, tx)))
     for _ in range(150):
-        state, _ = step(state, None, batch)
+        state, _ = step(state, Frozen(), batch)
     known = score_windows(model, state.params, None, learnt, BATCH)
     assert all(s.extractable and s.replayed and s.nats < 0.1 * S for s in known)
     decoded = decode(model, state.params, None, tokens_BT[:, :P].tolist(), S)

@@ -32,6 +32,10 @@ def write_script(episode):
     return f"1. solve it: {episode.task} 2. in {episode.game_id}."
 
 
+def write_scripts(episodes):
+    return map(write_script, episodes)
+
+
 def store(folder, episodes, split="train"):
     by_name = {(e.game_id, e.seed): e for e in episodes}
     write_episodes(

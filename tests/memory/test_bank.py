@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from made_up import TASKS, make_episode, store, write_script
+from made_up import TASKS, make_episode, store, write_script, write_scripts
 
 from duomem_jax.data.play import read_episodes
 from duomem_jax.errors import UserError
@@ -17,7 +17,7 @@ from duomem_jax.memory.record import make_memory
 
 
 def build(episodes_folder, out, embedder=None, **kw):
-    kw = {"write": write_script, "writer": "test"} | kw
+    kw = {"write": write_scripts, "writer": "test"} | kw
     return build_memories(episodes_folder, out, embedder or make_embedder(), **kw)
 
 
@@ -115,7 +115,7 @@ def test_interrupted_and_sharded_builds_give_the_same_bank(episodes_folder, bank
         return write_script(episode)
 
     with pytest.raises(KeyboardInterrupt):
-        build(episodes_folder, tmp_path, write=writes_nine)
+        build(episodes_folder, tmp_path, write=lambda episodes: map(writes_nine, episodes))
     with pytest.raises(UserError, match="went away"):
         build(episodes_folder, tmp_path, Dying())
     with pytest.raises(UserError, match="not finished"):
@@ -218,10 +218,10 @@ def test_bank_is_credited_pruned_and_extended(bank, bank_folder, tmp_path):
     credited = credit(bank.memories, episodes)
     assert [(m.uses, m.successes) for m in credited[:3]] == [(3, 2), (3, 1), (0, 0)]
     assert [m.id for m in prune(credited)] == [m.id for m in bank.memories if m.id != bad.id]
-    longer = add([fresh], [*episodes, *episodes], write_script)
+    longer = add([fresh], [*episodes, *episodes], write_scripts)
     assert len(longer) == 1 + 3
     folder = store(tmp_path / "episodes", episodes)
-    update = {"write": write_script, "writer": "test"}
+    update = {"write": write_scripts, "writer": "test"}
     report = update_memories(bank_folder, folder, tmp_path / "new", make_embedder(), **update)
     new = MemoryBank.load(tmp_path / "new", make_embedder())
     assert report.records == len(new) == 15 - 1 + 3

@@ -1,14 +1,12 @@
 """Embedders: unit rows, the same everywhere; a real local server for the endpoint."""
 
-import json
 import subprocess
 import sys
-import threading
 import types
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from faulty_server import say, serving, status, text
 from made_up import make_episode
 
 from duomem_jax.errors import UserError
@@ -84,44 +82,21 @@ def test_sentence_transformers_missing_or_loaded(monkeypatch):
         make_embedder("sentence-transformers:none")
 
 
-class Server(ThreadingHTTPServer):
-    """Answers from `script` first (status, headers, body), then as it should."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.script, self.requests = [], []
+def embed_answer(body):
+    data = [{"index": i, "embedding": [len(t), 1.0]} for i, t in enumerate(body["input"])]
+    return {"data": data[::-1]}
 
 
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append((self.path, self.headers.get("Authorization"), body))
-        status, headers, reply = 200, {}, None
-        if self.server.script:
-            status, headers, reply = self.server.script.pop(0)
-        if reply is None:
-            data = [{"index": i, "embedding": [len(t), 1.0]} for i, t in enumerate(body["input"])]
-            reply = json.dumps({"data": data[::-1]})
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(reply.encode())
-
-    def log_message(self, *args):
-        pass
+def embeddings(n, width):
+    return say({"data": [{"index": i, "embedding": [1.0] * width} for i in range(n)]})
 
 
 @pytest.fixture
 def server(monkeypatch):
-    server = Server()
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1/")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serving(embed_answer) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        yield server
 
 
 def test_endpoint_embeds_in_batches_and_in_order(server, monkeypatch):
@@ -133,31 +108,25 @@ def test_endpoint_embeds_in_batches_and_in_order(server, monkeypatch):
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(rows, expected, rtol=1e-6)
     assert [len(r[2]["input"]) for r in server.requests] == [BATCH, 3]
-    path, key, body = server.requests[0]
-    assert (path, key, body["model"]) == ("/v1/embeddings", "Bearer sk-test", "tiny")
+    path, headers, body = server.requests[0]
+    assert (path, body["model"]) == ("/v1/embeddings", "tiny")
+    assert headers["Authorization"] == "Bearer sk-test"
     assert embedder.embed([]).shape == (0, 0)
 
 
 def test_endpoint_is_asked_again_after_overload(server):
-    server.script = [(429, {"Retry-After": "0"}, "slow down"), (503, {}, ""), (429, {}, "")]
-    rows = OpenAIEmbedder("tiny", pause=0.001).embed(["abc"])
+    server.faults = [status(429, "slow down", Retry_After="9"), status(503)]
+    pauses = []
+    rows = OpenAIEmbedder("tiny", sleep=pauses.append).embed(["abc"])
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-6)
-    assert len(server.requests) == 4
-    assert server.requests[0][1] is None
+    assert len(server.requests) == 3
+    assert 9 <= pauses[0] <= 10
 
 
-def test_endpoint_that_stays_busy_is_a_sentence(server):
-    server.script = [(429, {}, "busy")] * 20
-    with pytest.raises(UserError, match=r"status 429 \('busy'\)"):
-        OpenAIEmbedder("tiny", pause=0.001).embed(["abc"])
-    assert len(server.requests) == 6
-
-
-def test_refusal_is_not_repeated(server):
-    server.script = [(401, {}, "bad key")]
-    with pytest.raises(UserError, match=r"status 401 .*check the address, the key"):
+def test_text_that_is_too_long_is_a_sentence(server):
+    server.faults = [status(400, "maximum context length is 8192 tokens")]
+    with pytest.raises(UserError, match=r"openai:tiny: one of these texts is too long.*'abc'"):
         OpenAIEmbedder("tiny").embed(["abc"])
-    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -177,22 +146,18 @@ def test_refusal_is_not_repeated(server):
     ],
 )
 def test_malformed_answers_are_a_sentence(server, reply):
-    server.script = [(200, {}, reply)]
-    with pytest.raises(UserError, match="not an embeddings reply"):
-        OpenAIEmbedder("tiny").embed(["a", "b"])
+    server.faults = [text(reply)] * 6
+    with pytest.raises(UserError, match="malformed answer"):
+        OpenAIEmbedder("tiny", sleep=lambda _: None).embed(["a", "b"])
 
 
 def test_vectors_that_change_their_length_are_a_sentence(server):
-    def body(n, width):
-        data = [{"index": i, "embedding": [1.0] * width} for i in range(n)]
-        return 200, {}, json.dumps({"data": data})
-
-    server.script = [body(BATCH, 2), body(1, 3)]
+    server.faults = [embeddings(BATCH, 2), embeddings(1, 3)]
     with pytest.raises(UserError, match="vectors of different lengths"):
         OpenAIEmbedder("tiny").embed(["a"] * (BATCH + 1))
     memories = [make_memory(make_episode(0), "script")]
     bank = MemoryBank(memories, OpenAIEmbedder("tiny"))
-    server.script = [body(1, 3)]
+    server.faults = [embeddings(1, 3)]
     with pytest.raises(UserError, match="now gives 3 dimensions, the bank has 2"):
         bank.retrieve("a", 1)
 
@@ -200,7 +165,7 @@ def test_vectors_that_change_their_length_are_a_sentence(server):
 def test_unreachable_endpoint_is_a_sentence(server, monkeypatch):
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     with pytest.raises(UserError, match="no answer"):
-        OpenAIEmbedder("tiny", pause=0.001).embed(["a"])
+        OpenAIEmbedder("tiny", sleep=lambda _: None).embed(["a"])
 
 
 def test_openai_itself_needs_a_key(monkeypatch):

@@ -1,0 +1,1 @@
+"""Models behind an OpenAI-compatible server: asked patiently, each answer paid once."""
