@@ -83,7 +83,7 @@ class Client:
 
     def __init__(self, server: Server, *, sleep: Sleep | None = None):
         self._server, self._stopped = server, threading.Event()
-        self._sleep = sleep or self._stopped.wait
+        self._sleep = sleep or self._wait
         self._pace = _Pace(server.per_minute, self._sleep)
         self._key = server.key()
         self._http = httpx.Client(
@@ -93,6 +93,9 @@ class Client:
                 max_connections=server.concurrency, max_keepalive_connections=server.concurrency
             ),
         )
+
+    def _wait(self, seconds: float) -> None:
+        self._stopped.wait(seconds)
 
     def post(self, path: str, body: dict[str, Any], read: Callable[[Any], T]) -> Answer[T]:
         """Ask until there is a good answer.
