@@ -147,17 +147,21 @@ def label(
     teacher: str,
     how: Label = Label(),
     shard: str = "0/1",
+    server: Server = Server(),
 ) -> None:
     """Store a teacher's distributions over the replies of packed rows, for `train.py`.
 
     Args:
         out: folder to write.
         examples: packed rows, from `duomem examples`.
-        teacher: Hugging Face folder or hub id with the vocabulary of the rows.
+        teacher: model with the vocabulary of the rows: folder, hub id, or openai:NAME for one that
+            vLLM serves.
         how: candidates, temperature.
         shard: write part i/n.
+        server: where a served teacher is, and how hard to ask.
     """
-    print(stages.label(examples, teacher, out, how, stages.parse_shard(shard)).message)
+    shard_of = stages.parse_shard(shard)
+    print(stages.label(examples, teacher, out, how, shard_of, server).message)
 
 
 def evaluate(

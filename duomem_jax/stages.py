@@ -285,6 +285,7 @@ class Label:
     seed: int = 0  # of samples
     rows: int = 8  # read at once, on each device
     dtype: Literal["float32", "bfloat16"] = "float32"
+    tokenizer: str = ""  # of a served teacher, whose server does not tell: Hugging Face folder
 
 
 def label(
@@ -293,6 +294,7 @@ def label(
     out: str,
     how: Label = Label(),
     shard: tuple[int, int] = (0, 1),
+    server: Server = Server(),
 ) -> WriteReport:
     """Store what a teacher says of every reply token of packed rows.
 
@@ -300,9 +302,20 @@ def label(
         UserError: bad input, a teacher with another vocabulary, or an output folder of another
             config.
     """
-    from duomem_jax.teachers.label import label_examples
+    from duomem_jax.teachers.label import Scorer, label_examples
     from duomem_jax.teachers.scorer import ModelScorer
+    from duomem_jax.teachers.served_scorer import ServedScorer
 
+    scorer: Scorer
+    if name := served_name(teacher):
+        if how.kind != "topk" or how.temperature != 1 or not how.tokenizer:
+            raise UserError(
+                f"teacher {teacher} is served: it gives the likeliest tokens at temperature 1, and "
+                "how.tokenizer must name the folder of its tokenizer"
+            )
+        folder, record = model_path(how.tokenizer), _record(out, shard)
+        scorer = ServedScorer(name, folder, server, record, k=how.k)
+        return label_examples(examples, scorer, out, shard=shard)
     scorer = ModelScorer(
         model_path(teacher),
         kind=how.kind,

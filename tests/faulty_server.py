@@ -6,6 +6,8 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import numpy as np
+
 from duomem_jax.data.chat import reply
 
 
@@ -43,6 +45,26 @@ def completion(content, finish="stop", prompt=0):
     return {
         "choices": [{"message": {"content": content}, "finish_reason": finish}],
         "usage": {"prompt_tokens": prompt, "completion_tokens": len(str(content).split())},
+    }
+
+
+def vllm_answer(logprobs, body):
+    """As vLLM writes it: the realised token first, then the k likeliest, each id once."""
+    ids, k, positions = body["prompt"], body["prompt_logprobs"], [None]
+    for token, row_V in zip(ids[1:], logprobs(ids), strict=True):
+        order = np.argsort(-row_V, kind="stable")
+        entry = {}
+        for i in [token, *order[:k].tolist()]:
+            rank = int(np.flatnonzero(order == i)[0]) + 1
+            entry[str(i)] = {"logprob": float(row_V[i]), "rank": rank, "decoded_token": f"<{i}>"}
+        positions.append(entry)
+    return {
+        "object": "text_completion",
+        "model": body["model"],
+        "choices": [
+            {"index": 0, "text": "x", "finish_reason": "length", "prompt_logprobs": positions}
+        ],
+        "usage": {"prompt_tokens": len(ids), "completion_tokens": 1},
     }
 
 

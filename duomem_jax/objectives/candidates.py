@@ -1,9 +1,12 @@
 """A student's view of a few of the teacher's candidates instead of the whole vocabulary."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
-SMALLEST = 1e-6  # probability left for the rest: below it float32 knows only that it is small
+# Least log-probability of the rest: below it float32 knows only that it is small.
+LOWEST = -13.8
 
 
 @jax.custom_vjp
@@ -37,4 +40,4 @@ log_probs_of.defvjp(_forward, _backward)
 def with_rest(log_p_C: jax.Array) -> jax.Array:
     """log_p_N with N = C + 1: all other tokens together are the last outcome."""
     rest = 1 - jnp.sum(jnp.exp(log_p_C), axis=-1, keepdims=True)
-    return jnp.concatenate([log_p_C, jnp.log(jnp.maximum(rest, SMALLEST))], axis=-1)
+    return jnp.concatenate([log_p_C, jnp.log(jnp.maximum(rest, math.exp(LOWEST)))], axis=-1)

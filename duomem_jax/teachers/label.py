@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,6 +36,10 @@ class Scorer(Protocol):
     vocab: int
     vocabulary: str
     config: dict[str, Any]
+
+    def ready(self) -> AbstractContextManager:
+        """Entered while it is called."""
+        ...
 
     def __call__(self, rows: Rows, first: int, tokens: int) -> Rows:
         """The target fields of some rows, numbered from `first`, for `tokens` reply tokens."""
@@ -81,7 +86,7 @@ def label_examples(
     def make(keys: list[str]) -> Iterator[tuple[str, Rows, dict[str, int]]]:
         label = f"{scorer.name} labels"
         total = sum(min(BLOCK, len(rows) - int(key)) for key in keys)
-        with Progress(total, label, good="", unit="row") as progress:
+        with scorer.ready(), Progress(total, label, good="", unit="row") as progress:
             for key in keys:
                 block = rows[int(key) : int(key) + BLOCK]
                 targets = scorer(block, int(key), tokens)

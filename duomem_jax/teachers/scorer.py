@@ -1,6 +1,8 @@
 """A model of ours as the one who labels."""
 
+import contextlib
 import functools
+import math
 import os
 from typing import Any
 
@@ -17,7 +19,7 @@ from duomem_jax.models.hf import fingerprint, load_config
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.platform import platform
-from duomem_jax.objectives.candidates import SMALLEST
+from duomem_jax.objectives.candidates import LOWEST
 from duomem_jax.objectives.chunked import in_chunks
 from duomem_jax.objectives.replies import front, next_tokens
 from duomem_jax.train.sharding import make_mesh, model_shardings, put_batch, use_mesh
@@ -76,6 +78,10 @@ class ModelScorer:
         with use_mesh(self._mesh):
             shardings = model_shardings(self._model, self._mesh)["params"]
             self._params = load_pretrained(folder, dtype, shardings)[1]
+
+    def ready(self) -> contextlib.AbstractContextManager:
+        """See `label.Scorer`."""
+        return contextlib.nullcontext()
 
     def __call__(self, rows: Rows, first: int, tokens: int) -> Rows:
         """See `label.Scorer`."""
@@ -142,7 +148,7 @@ def _likeliest(logits_BCV, next_BC, k: int) -> dict[str, jax.Array]:
         top, ids = jax.lax.top_k(others_BCV, k - 1)
     written = jnp.take_along_axis(log_p_BCV, next_BC[..., None], axis=-1)
     log_p_BCK = jnp.concatenate([written, top], axis=-1)
-    rest_BC = jnp.maximum(1 - jnp.sum(jnp.exp(log_p_BCK), axis=-1), SMALLEST)
+    rest_BC = jnp.maximum(1 - jnp.sum(jnp.exp(log_p_BCK), axis=-1), math.exp(LOWEST))
     return {
         "target_ids": jnp.concatenate([next_BC[..., None], ids], axis=-1).astype(jnp.int32),
         "target_log_probs": log_p_BCK.astype(jnp.float16),

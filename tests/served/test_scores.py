@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from faulty_server import serving, status
+from faulty_server import serving, status, vllm_answer
 
 from duomem_jax.errors import UserError
 from duomem_jax.models.load import load_pretrained
@@ -44,26 +44,6 @@ def logprobs():
 def sequences():
     rng = np.random.default_rng(0)
     return [rng.integers(1, 1000, n).tolist() for n in LENGTHS]
-
-
-def vllm_answer(logprobs, body):
-    """As vLLM writes it: the realised token first, then the k likeliest, each id once."""
-    ids, k, positions = body["prompt"], body["prompt_logprobs"], [None]
-    for token, row_V in zip(ids[1:], logprobs(ids), strict=True):
-        order = np.argsort(-row_V, kind="stable")
-        entry = {}
-        for i in [token, *order[:k].tolist()]:
-            rank = int(np.flatnonzero(order == i)[0]) + 1
-            entry[str(i)] = {"logprob": float(row_V[i]), "rank": rank, "decoded_token": f"<{i}>"}
-        positions.append(entry)
-    return {
-        "object": "text_completion",
-        "model": body["model"],
-        "choices": [
-            {"index": 0, "text": "x", "finish_reason": "length", "prompt_logprobs": positions}
-        ],
-        "usage": {"prompt_tokens": len(ids), "completion_tokens": 1},
-    }
 
 
 @pytest.fixture
