@@ -87,7 +87,7 @@ def test_replies_are_learnt_but_for_the_slips(tokenizer):
     assert slipped
     for transcript in slipped:
         example = chat_tokens(tokenizer).conversations([messages(transcript)])[0]
-        tokens, mask = _without_slips(example, transcript.slips)
+        tokens, mask, _ = _without_slips(example, transcript.slips)
         learnt = tokenizer.decode([t for t, m in zip(tokens, mask, strict=True) if m])
         expected = "".join(
             f"Thought: {turn.thought}\nAction: {turn.action}<|end|>"
