@@ -220,13 +220,17 @@ def recipes_section(e: Experiment, adapters: dict[tuple[Recipe, int], str]) -> s
 
 
 def _compared(e: Experiment) -> list[tuple[str, str]] | None:
-    """Every pair of the usual arms; of several recipes, each with the first, and its two rows."""
+    """Every pair of the usual arms; of several recipes, each with the first, and its two rows.
+
+    Fewer pairs keep more of their certainty when p-values are corrected for their number.
+    """
     if len(e.recipes) == 1:
         return None
     first, *others = e.recipes
+    usual = [(ARMS[0], ARMS[2]), (ARMS[0], first.name)]
     plain = [(first.name, r.name) for r in others]
     shown = [(first.with_memory, r.with_memory) for r in others]
-    return plain + shown + [(r.name, r.with_memory) for r in e.recipes]
+    return usual + plain + shown + [(r.name, r.with_memory) for r in e.recipes]
 
 
 def _note(e: Experiment, self_won: int) -> str:

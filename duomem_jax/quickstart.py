@@ -6,6 +6,8 @@ from pathlib import Path
 from duomem_jax.config import OptimizerConfig, TrainConfig
 from duomem_jax.experiment import Experiment, run_experiment
 from duomem_jax.lora.config import LoraConfig
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.recipe import Recipe
 from duomem_jax.stages import Examples, Games, Play, make_games
 from duomem_jax.tiny import model_folder
 
@@ -29,6 +31,7 @@ def quickstart_experiment(out: str) -> Experiment:
         self_games=Games(str(root / "games-train"), limit=48),
         test_games=Games(str(root / "games-test")),
         train=quickstart_training(out),
+        recipes=(Recipe(), Recipe("LoRA, logits", ObjectiveConfig("forward_kl"))),
         seeds=(0,),
         play=Play(slots=24, max_steps=40),
         examples=Examples(length=1024, k=2),

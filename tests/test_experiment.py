@@ -30,6 +30,7 @@ def experiment(tmp_path_factory):
         self_games=Games(f"{root}/games-train", limit=2),
         train=dataclasses.replace(whole.train, steps=2, global_batch=1, mesh=MeshConfig(data=1)),
         play=Play(slots=8, max_steps=12),
+        recipes=(Recipe(),),
         seeds=(0, 1),
     )
 
