@@ -32,10 +32,10 @@ class Way(NamedTuple):
     options: tuple[str, ...] = ()
 
 
-def random_model(folder: str, layers: int) -> ModelConfig:
+def random_model(folder: str, layers: int, seed: int = 0) -> ModelConfig:
     """Write a model of Qwen2.5-0.5B's shape."""
     config = dataclasses.replace(SHAPES["qwen2.5-0.5b"], n_layers=layers, max_len=32_768)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     shapes = Model(config).shapes()["params"]
 
     def draw(path: tuple, x: Any) -> np.ndarray:

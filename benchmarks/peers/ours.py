@@ -1,4 +1,10 @@
-"""duomem_jax: one jitted step on packed rows."""
+"""duomem_jax: one jitted step on packed rows.
+
+Options: none for text; `live FOLDER` for the forward KL to a teacher in the loop; `stored FOLDER K`
+for the same to K candidates and a rest, which are made before.
+"""
+
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -11,35 +17,73 @@ from duomem_jax.lora.tree import init_lora
 from duomem_jax.models.hf import load_config
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.teachers.scorer import likeliest
 from duomem_jax.train.optimizer import make_optimizer
 from duomem_jax.train.sharding import make_mesh, model_shardings, put_batch, use_mesh
 from duomem_jax.train.state import init_state, state_shardings
 from duomem_jax.train.step import Frozen, Task, jit_step
 
 folder, length, steps, share, dtype = arguments()
+kind, *options = sys.argv[6:] or ["text"]
+
+
+def stored(batch: dict[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
+    """Targets as a data set holds them, of the teacher of the options, some tokens at a time."""
+    config, weights = load_pretrained(options[0], dtype)
+    teacher = Model(config)
+    replies = int(batch["loss_mask"][0, 1:].sum())
+    written = np.zeros((1, replies), np.int32) + batch["tokens"][:, length - replies :]
+
+    @jax.jit
+    def states(weights):
+        return teacher.hidden(weights, batch["tokens"], batch["positions"], batch["segment_ids"])
+
+    @jax.jit
+    def targets(weights, x_BCD, next_BC):
+        return likeliest(teacher.head(weights)(x_BCD), next_BC, k)
+
+    x_BMD = states(weights)[:, length - replies - 1 : length - 1]
+    parts = [
+        jax.device_get(targets(weights, x_BMD[:, i : i + 64], written[:, i : i + 64]))
+        for i in range(0, replies, 64)
+    ]
+    joined = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+    return joined | {"target_mask": np.ones((1, replies), np.uint8)}
+
+
 mesh = make_mesh(MeshConfig(data=1), 1)
 with use_mesh(mesh):
     model = Model(load_config(folder, dtype), LoraConfig(rank=8, alpha=16.0))
     shardings = model_shardings(model, mesh)
-    config, base = load_pretrained(folder, dtype, shardings=shardings["params"])
-    tx = make_optimizer(OptimizerConfig(learning_rate=1e-4), 100)
-    lora = init_lora(model, jax.random.key(0))
-    placed = state_shardings(tx, lora, shardings["lora"], mesh)
-    state = init_state(tx, lora, placed, 0)
-    tokens, learnt = sequence(length, share, config.vocab_size)
+    tokens, learnt = sequence(length, share, model.config.vocab_size)
     batch = {
         "tokens": tokens.astype(np.int32),
         "segment_ids": np.ones((1, length), np.int32),
         "positions": np.arange(length, dtype=np.int32)[None],
         "loss_mask": learnt.astype(np.int32),
     }
+    if kind == "stored":
+        batch |= stored(batch, int(options[1]))
+    config, base = load_pretrained(folder, dtype, shardings=shardings["params"])
+    frozen, places = Frozen(base), Frozen(shardings["params"])
+    teacher = None
+    if kind == "live":
+        config, weights = load_pretrained(options[0], dtype, shardings=shardings["params"])
+        teacher = Model(config)
+        frozen, places = Frozen(base, weights), Frozen(shardings["params"], shardings["params"])
+    tx = make_optimizer(OptimizerConfig(learning_rate=1e-4), 100)
+    lora = init_lora(model, jax.random.key(0))
+    placed = state_shardings(tx, lora, shardings["lora"], mesh)
+    state = init_state(tx, lora, placed, 0)
+    objective = ObjectiveConfig("text" if kind == "text" else "forward_kl")
+    jitted = jit_step(Task(model, tx, objective, teacher), placed, places, mesh)
     batch = put_batch(batch, mesh)
-    jitted = jit_step(Task(model, tx), placed, Frozen(shardings["params"]), mesh)
 
     def step() -> float:
         """One update."""
         global state
-        state, metrics = jitted(state, Frozen(base), batch)
+        state, metrics = jitted(state, frozen, batch)
         total, weight = metrics["loss"]
         return float(jnp.asarray(total) / weight)
 

@@ -123,7 +123,7 @@ class ModelScorer:
             x_BCD, extra = chunk
             logits_BCV = head(x_BCD) / self._temperature
             if self.kind == "topk":
-                return _likeliest(logits_BCV, extra, self.candidates)
+                return likeliest(logits_BCV, extra, self.candidates)
             return _samples(logits_BCV, extra)
 
         extra = next_BM
@@ -137,7 +137,7 @@ class ModelScorer:
         return joined | {"target_mask": live_BM.astype(jnp.uint8)}
 
 
-def _likeliest(logits_BCV, next_BC, k: int) -> dict[str, jax.Array]:
+def likeliest(logits_BCV, next_BC, k: int) -> dict[str, jax.Array]:
     """The written token, then the k - 1 likeliest others."""
     log_p_BCV = jax.nn.log_softmax(logits_BCV)
     ours_BCV = jnp.arange(logits_BCV.shape[-1]) == next_BC[..., None]
