@@ -9,6 +9,7 @@ Everything lies under `output`; a stage whose folder is complete is reused.
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 from duomem_jax.config import OnPolicyConfig, TrainConfig, from_file
 from duomem_jax.data.store import WriteReport
@@ -16,9 +17,11 @@ from duomem_jax.errors import UserError
 from duomem_jax.evals.arms import Arm
 from duomem_jax.evals.fidelity import Fidelity
 from duomem_jax.evals.results import collect_results
+from duomem_jax.evals.summary import ArmSummary, summarize
 from duomem_jax.nearness import cost, nearness
 from duomem_jax.parallel import run_all
 from duomem_jax.recipe import Recipe
+from duomem_jax.report.picture import draw_distance
 from duomem_jax.report.recipes import HOW_TO_READ, Cost, recipes_table
 from duomem_jax.report.write import write_report
 from duomem_jax.stages import Examples, Games, Play, evaluate, label, play, prepare, remember
@@ -120,12 +123,13 @@ def run_experiment(experiment: Experiment) -> Path:
         for arm, seed in plan
     ]
     run_all(evaluate, jobs, e.workers)
-    sections = []
+    rows, sections = collect_results([results]), []
     if len(e.recipes) > 1:
-        sections = [recipes_section(e, dict(zip(trained, adapters, strict=True)))]
+        by_run = dict(zip(trained, adapters, strict=True))
+        sections = [recipes_section(e, by_run, summarize(rows))]
     return write_report(
         root,
-        collect_results([results]),
+        rows,
         title=e.title,
         note=_note(e, won),
         order=e.arms,
@@ -203,8 +207,10 @@ def train_adapter(config: TrainConfig) -> str:
     return str(train(config))
 
 
-def recipes_section(e: Experiment, adapters: dict[tuple[Recipe, int], str]) -> str:
-    """The part of the report on training: cost and distance to the teacher."""
+def recipes_section(
+    e: Experiment, adapters: dict[tuple[Recipe, int], str], arms: list[ArmSummary]
+) -> str:
+    """The part of the report on training: cost and distance to the teacher, with its picture."""
     root = Path(e.output)
     episodes, probe = str(root / "probe-episodes"), str(root / "probe")
     _say(play(e.test_games, e.arm("teacher"), episodes, e.play))
@@ -216,7 +222,15 @@ def recipes_section(e: Experiment, adapters: dict[tuple[Recipe, int], str]) -> s
     for recipe in e.recipes:
         costs = [cost(Path(adapters[recipe, seed]).parent) for seed in e.seeds]
         rows.append((recipe.name, costs, [by_adapter[recipe, seed] for seed in e.seeds]))
-    return "\n".join(["## Training\n", recipes_table(rows), HOW_TO_READ])
+    success = {arm.arm: arm.success for arm in arms}
+    points = [
+        (name, fmean(f.forward_kl for f in near), success[name])
+        for name, _, near in rows
+        if name in success
+    ]
+    draw_distance(root / "distance.png", points, title=e.title)
+    picture = "![Success against the distance to the teacher](distance.png)\n"
+    return "\n".join(["## Training\n", recipes_table(rows), picture, HOW_TO_READ])
 
 
 def _compared(e: Experiment) -> list[tuple[str, str]] | None:

@@ -1,9 +1,10 @@
-"""One bar per arm with its interval, as a PNG."""
+"""Pictures of a comparison, as PNG: a bar per arm, and success against the distance."""
 
 import io
 import os
 from collections.abc import Sequence
 
+from duomem_jax.evals.intervals import Interval
 from duomem_jax.evals.summary import ArmSummary
 from duomem_jax.io import atomic_write_bytes
 
@@ -57,6 +58,38 @@ def draw_success(
     ax.tick_params(axis="y", length=0)
     ax.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=20)
     ax.text(0, 1.02, subtitle, transform=ax.transAxes, fontsize=9.5, color="#555555")
+    out = io.BytesIO()
+    fig.savefig(out, format="png")
+    atomic_write_bytes(path, out.getvalue())
+
+
+def draw_distance(
+    path: str | os.PathLike, points: Sequence[tuple[str, float, Interval]], *, title: str
+) -> None:
+    """Write success against the distance to the teacher, one point per recipe.
+
+    Args:
+        path: PNG to write.
+        points: (name, KL to the teacher in nats a token, success with its interval).
+        title: above the picture.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    fig = Figure(figsize=(8, 5), dpi=150, layout="constrained")
+    FigureCanvasAgg(fig)
+    ax = fig.add_subplot()
+    for i, (name, distance, success) in enumerate(points):
+        mean, low, high = (100 * v for v in (success.mean, success.low, success.high))
+        colour, mark = PALETTE[i % len(PALETTE)], "os^Dv"[i // len(PALETTE) % 5]
+        error = [[mean - low], [high - mean]]
+        ax.errorbar(distance, mean, error, fmt=mark, color=colour, capsize=3, label=name, zorder=3)
+    ax.set_xlabel("KL(teacher, student) on the teacher's replies in the test games, nats a token")
+    ax.set_ylabel("games won, % (95 % interval)")
+    ax.grid(color="#dddddd", zorder=0)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(fontsize=8.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    ax.set_title(title, loc="left", fontsize=13, fontweight="bold")
     out = io.BytesIO()
     fig.savefig(out, format="png")
     atomic_write_bytes(path, out.getvalue())

@@ -3,9 +3,10 @@ import struct
 
 import pytest
 
+from duomem_jax.evals.intervals import Interval
 from duomem_jax.evals.results import Result
 from duomem_jax.report import write_report
-from duomem_jax.report.picture import ARM_COLOUR, colours
+from duomem_jax.report.picture import ARM_COLOUR, colours, draw_distance
 from duomem_jax.report.table import markdown_table
 
 
@@ -49,6 +50,14 @@ def test_picture_is_a_png_that_grows_with_the_arms(tmp_path, rows):
         sizes.append(struct.unpack(">II", data[16:24]))
     assert sizes[0][0] == sizes[1][0] == 1200
     assert sizes[0][1] > sizes[1][1]
+
+
+def test_success_is_drawn_against_the_distance(tmp_path):
+    points = [(f"recipe {i}", 0.1 * i, Interval(0.5, 0.4, 0.7)) for i in range(12)]
+    draw_distance(tmp_path / "d.png", points, title="t")
+    data = (tmp_path / "d.png").read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", data[16:24]) == (1200, 750)
 
 
 def test_reports_are_reproducible(tmp_path, rows):
