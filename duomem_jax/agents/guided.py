@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from duomem_jax.agents.lm import sampling_seed
-from duomem_jax.agents.policy import Move, Usage
+from duomem_jax.agents.policy import Move, Usage, sampling_seed
 from duomem_jax.data.chat import first_message, next_message, parse_action, reply
 from duomem_jax.data.tokens import chat_tokens
 from duomem_jax.decode.generator import Generator
