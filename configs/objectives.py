@@ -28,7 +28,8 @@ RECIPES = (
     Recipe("forward KL, half text", ObjectiveConfig("forward_kl", ce_weight=0.5)),
     Recipe("top-16", ObjectiveConfig("forward_kl"), Label(k=16)),
     Recipe("16 samples", ObjectiveConfig("forward_kl"), Label("samples", k=16)),
-    Recipe("told teacher", ObjectiveConfig("forward_kl"), told=True),
+    Recipe("told teacher", ObjectiveConfig("forward_kl"), memories="always"),
+    Recipe("untold teacher", ObjectiveConfig("forward_kl"), memories="never"),
     Recipe(
         "on-policy",
         ObjectiveConfig("reverse_kl"),

@@ -157,10 +157,14 @@ def _data(e: Experiment, recipe: Recipe, memory: str) -> str:
     root = Path(e.output)
     if recipe.on_policy is not None:
         return ""  # it makes them itself
-    out = str(root / ("examples-told" if recipe.told else "examples"))
-    episodes = str(root / "teacher-episodes")
-    shown = memory if recipe.told else ""
-    _say(prepare(episodes, e.student, out, memory, e.examples, teacher_memory=shown))
+    folder = {"as student": "examples", "always": "examples-told", "never": "examples-untold"}
+    out = str(root / folder[recipe.memories])
+    own_view: dict[str, str] = {
+        "as student": {},
+        "always": {"teacher_memory": memory},
+        "never": {"teacher": e.student},
+    }[recipe.memories]
+    _say(prepare(str(root / "teacher-episodes"), e.student, out, memory, e.examples, **own_view))
     if recipe.label is None:
         return out
     labelled = str(root / "targets" / recipe.slug)
@@ -181,7 +185,7 @@ def train_config(e: Experiment, recipe: Recipe, seed: int, data: str, memory: st
             limit=games.limit,
             max_new=e.max_new,
             max_steps=e.play.max_steps,
-            memory=memory if recipe.told else "",
+            memory=memory if recipe.memories == "always" else "",
             k=e.examples.k,
             embedder=e.examples.embedder,
         )

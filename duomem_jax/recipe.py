@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from typing import Literal
 
 from duomem_jax.config import OnPolicyConfig
 from duomem_jax.objectives.config import ObjectiveConfig
@@ -18,7 +19,9 @@ class Recipe:
     name: str = "LoRA"  # row of the table
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
     label: Label | None = None  # targets are stored first, so
-    told: bool = False  # the teacher sees memories, the student does not (context distillation)
+    # What the teacher sees before an episode: the memories that the student sees; always some
+    # (context distillation); or never any, for a teacher that has not learnt to read them.
+    memories: Literal["as student", "always", "never"] = "as student"
     on_policy: OnPolicyConfig | None = None  # the student plays its rows; games are filled in
 
     @property

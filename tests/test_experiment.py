@@ -57,9 +57,13 @@ def test_recipes_are_compared_with_the_first(experiment, tmp_path, capsys):
     recipes = (
         Recipe("text"),
         Recipe("top-8", ObjectiveConfig("forward_kl"), Label(k=8, rows=1)),
-        Recipe("told", ObjectiveConfig("jsd"), told=True),
+        Recipe("told", ObjectiveConfig("jsd"), memories="always"),
+        Recipe("untold", ObjectiveConfig("skew_forward_kl"), memories="never"),
         Recipe(
-            "own play", ObjectiveConfig("reverse_kl"), told=True, on_policy=OnPolicyConfig(batch=2)
+            "own play",
+            ObjectiveConfig("reverse_kl"),
+            memories="always",
+            on_policy=OnPolicyConfig(batch=2),
         ),
     )
     several = dataclasses.replace(experiment, recipes=recipes, seeds=(0,), workers=2)
