@@ -159,12 +159,16 @@ def _data(e: Experiment, recipe: Recipe, memory: str) -> str:
         return ""  # it makes them itself
     folder = {"as student": "examples", "always": "examples-told", "never": "examples-untold"}
     out = str(root / folder[recipe.memories])
-    own_view: dict[str, str] = {
-        "as student": {},
-        "always": {"teacher_memory": memory},
-        "never": {"teacher": e.student},
-    }[recipe.memories]
-    _say(prepare(str(root / "teacher-episodes"), e.student, out, memory, e.examples, **own_view))
+    report = prepare(
+        str(root / "teacher-episodes"),
+        e.student,
+        out,
+        memory,
+        e.examples,
+        teacher=e.student if recipe.memories == "never" else "",
+        teacher_memory=memory if recipe.memories == "always" else "",
+    )
+    _say(report)
     if recipe.label is None:
         return out
     labelled = str(root / "targets" / recipe.slug)
