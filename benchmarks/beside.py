@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +35,12 @@ class Way(NamedTuple):
 
 
 def random_model(folder: str, layers: int, seed: int = 0) -> ModelConfig:
-    """Write a model of Qwen2.5-0.5B's shape."""
+    """Write a model of Qwen2.5-0.5B's shape, in a process that gives its memory back."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_write_model, folder, layers, seed).result()
+
+
+def _write_model(folder: str, layers: int, seed: int) -> ModelConfig:
     config = dataclasses.replace(SHAPES["qwen2.5-0.5b"], n_layers=layers, max_len=32_768)
     rng = np.random.default_rng(seed)
     shapes = Model(config).shapes()["params"]
