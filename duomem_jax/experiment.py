@@ -99,11 +99,9 @@ def run_experiment(experiment: Experiment) -> Path:
     e, root = experiment, Path(experiment.output)
     teacher_memory, _ = _memories(e, "teacher", e.train_games)
     self_memory, won = _memories(e, "student", e.self_games)
-    configs = [
-        train_config(e, recipe, seed, _data(e, recipe, teacher_memory), teacher_memory)
-        for recipe in e.recipes
-        for seed in e.seeds
-    ]
+    trained = [(recipe, seed) for recipe in e.recipes for seed in e.seeds]
+    data = {recipe: _data(e, recipe, teacher_memory) for recipe in e.recipes}
+    configs = [train_config(e, r, seed, data[r], teacher_memory) for r, seed in trained]
     adapters = run_all(train_adapter, [(config,) for config in configs], e.workers)
     plan = [
         (e.arm("teacher"), 0),
@@ -111,7 +109,6 @@ def run_experiment(experiment: Experiment) -> Path:
         (e.arm("self memory", memory=self_memory), 0),
         (e.arm("teacher memory", memory=teacher_memory), 0),
     ]
-    trained = [(recipe, seed) for recipe in e.recipes for seed in e.seeds]
     for (recipe, seed), adapter in zip(trained, adapters, strict=True):
         plan += [
             (e.arm(recipe.name, adapter=adapter), seed),

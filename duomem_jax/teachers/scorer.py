@@ -2,8 +2,8 @@
 
 import contextlib
 import functools
-import math
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -19,7 +19,7 @@ from duomem_jax.models.hf import fingerprint, load_config
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.platform import platform
-from duomem_jax.objectives.candidates import LOWEST
+from duomem_jax.objectives.candidates import with_rest
 from duomem_jax.objectives.chunked import in_chunks
 from duomem_jax.objectives.replies import front, next_tokens
 from duomem_jax.train.sharding import make_mesh, model_shardings, put_batch, use_mesh
@@ -75,13 +75,17 @@ class ModelScorer:
         self._model, self._seed, self._temperature = Model(config), seed, temperature
         self._rows = rows * jax.device_count()
         self._mesh = make_mesh(MeshConfig(), self._rows)
+        self._folder = folder
+        self._params: Any = None
+
+    @contextlib.contextmanager
+    def ready(self) -> Iterator[None]:
+        """See `label.Scorer`; the weights are there meanwhile."""
         with use_mesh(self._mesh):
             shardings = model_shardings(self._model, self._mesh)["params"]
-            self._params = load_pretrained(folder, dtype, shardings)[1]
-
-    def ready(self) -> contextlib.AbstractContextManager:
-        """See `label.Scorer`."""
-        return contextlib.nullcontext()
+            self._params = load_pretrained(self._folder, self.config["dtype"], shardings)[1]
+        yield
+        self._params = None
 
     def __call__(self, rows: Rows, first: int, tokens: int) -> Rows:
         """See `label.Scorer`."""
@@ -148,11 +152,10 @@ def likeliest(logits_BCV, next_BC, k: int) -> dict[str, jax.Array]:
         top, ids = jax.lax.top_k(others_BCV, k - 1)
     written = jnp.take_along_axis(log_p_BCV, next_BC[..., None], axis=-1)
     log_p_BCK = jnp.concatenate([written, top], axis=-1)
-    rest_BC = jnp.maximum(1 - jnp.sum(jnp.exp(log_p_BCK), axis=-1), math.exp(LOWEST))
     return {
         "target_ids": jnp.concatenate([next_BC[..., None], ids], axis=-1).astype(jnp.int32),
         "target_log_probs": log_p_BCK.astype(jnp.float16),
-        "target_rest": jnp.log(rest_BC).astype(jnp.float16),
+        "target_rest": with_rest(log_p_BCK)[..., -1].astype(jnp.float16),
     }
 
 

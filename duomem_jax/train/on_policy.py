@@ -59,8 +59,8 @@ class Rollouts:
             raise UserError("config: on_policy.games works on one host; start one process")
         tokenizer = load_tokenizer(folder)
         self._chat = chat_tokens(tokenizer)
-        self._games = _games(c)
         self._records = _records(c) if c.curriculum == "backward" else {}
+        self._games = _games(c, self._records)
         self._bank = MemoryBank.load(c.memory, make_embedder(c.embedder)) if c.memory else None
         self._lengths = [c.length, *([c.teacher_length] if self._bank else [])]
         model, base, lora = student
@@ -159,11 +159,10 @@ def guidance(first: float, done: float) -> float:
     return first * (1 + math.cos(math.pi * min(1.0, done / GUIDED))) / 2
 
 
-def _games(c: OnPolicyConfig) -> Sequence[Game]:
+def _games(c: OnPolicyConfig, won: dict[str, list[Move]]) -> Sequence[Game]:
     games = spread(load_games(c.games, split=c.split or None), c.limit)
     if c.curriculum != "backward":
         return games
-    won = _records(c)
     games = [game for game in games if game.id in won]
     if not games:
         raise UserError(f"config: {c.episodes} has won none of the games in {c.games}; play them")
