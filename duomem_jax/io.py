@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -100,3 +101,8 @@ def read_json(path: Path, *, missing: str, damaged: str) -> dict[str, Any]:
         raise UserError(f"{path}: no such file; {missing}") from None
     except ValueError as e:
         raise UserError(f"{path}: not valid JSON ({e}); {damaged}") from None
+
+
+def slug(name: str) -> str:
+    """A name as part of a file's: lower case, hyphens for all but letters and digits."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -1,10 +1,10 @@
 """One way to train a student's adapter in a comparison."""
 
 import dataclasses
-import re
 from typing import Literal
 
 from duomem_jax.config import OnPolicyConfig
+from duomem_jax.io import slug
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.stages import Label
 
@@ -27,7 +27,7 @@ class Recipe:
     @property
     def slug(self) -> str:
         """Its name as a folder's."""
-        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        return slug(self.name)
 
     @property
     def with_memory(self) -> str:

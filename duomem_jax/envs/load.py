@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, TypeVar, overload
 
 from duomem_jax.envs.base import Game
 from duomem_jax.envs.read import read_game_file, read_row
 from duomem_jax.errors import UserError
 
+T = TypeVar("T")
 Reader = Callable[[], Game]
 
 GAME_FILE = "game.tw-pddl"
@@ -55,11 +56,11 @@ class GameSet(Sequence[Game]):
                 yield game
 
 
-def spread(games: Sequence[Game], n: int) -> Sequence[Game]:
-    """`n` of the games, evenly spread over their order, which is by task type; 0: all."""
-    if not 0 < n < len(games):
-        return games
-    return [games[i * len(games) // n] for i in range(n)]
+def spread(items: Sequence[T], n: int) -> Sequence[T]:
+    """`n` of the items, evenly spread over their order (of games: by task type); 0: all."""
+    if not 0 < n < len(items):
+        return items
+    return [items[i * len(items) // n] for i in range(n)]
 
 
 def load_games(

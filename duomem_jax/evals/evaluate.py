@@ -1,7 +1,6 @@
 """Play the games of one arm that are not in its results yet."""
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from duomem_jax.data.episodes import Episode
 from duomem_jax.envs.base import Game
 from duomem_jax.evals.arms import Arm, identity, open_policy
 from duomem_jax.evals.results import Result, ResultLog
+from duomem_jax.io import slug
 from duomem_jax.progress import Progress
 from duomem_jax.served.server import Server
 
@@ -46,7 +46,7 @@ def evaluate(
         UserError: a folder of the arm or a game cannot be read, or the file is of another
             configuration.
     """
-    name = re.sub(r"[^a-z0-9]+", "-", arm.name.lower()).strip("-")
+    name = slug(arm.name)
     config = identity(arm) | {"max_steps": max_steps, "engine": engine, "seed": seed}
     log = ResultLog(Path(out) / f"{name}.seed{seed}.jsonl", config)
     with open_policy(arm, slots=slots, server=server, record=log.path.with_suffix("")) as policy:

@@ -86,14 +86,9 @@ def measure_fidelity(
     read.close()
     total = sums["tokens"]
     bins = np.abs(sums["confident"] - sums["right"]).sum()
-    means = {name: float(sums[name] / total) for name in ("forward_kl", "reverse_kl")}
-    return Fidelity(
-        tokens=int(total),
-        **means,
-        cross_entropy=float(sums["cross_entropy"] / total),
-        agreement=float(sums["agreement"] / total),
-        calibration_error=float(bins / total),
-    )
+    names = ("forward_kl", "reverse_kl", "cross_entropy", "agreement")
+    means = {name: float(sums[name] / total) for name in names}
+    return Fidelity(tokens=int(total), **means, calibration_error=float(bins / total))
 
 
 def _sums(model: Model, teacher: Model, base: Any, lora: Any, taught: Any, batch: dict) -> dict:

@@ -113,10 +113,9 @@ def crossed_bootstrap(
             ends.append(np.einsum("rg,gs,rs->r", games, x_GS, seeds, optimize=True) / x_GS.size)
         found.append(ends[1] - ends[0])
     differences = np.concatenate(found)
-    low, high = np.quantile(differences, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     tail = min(float(np.mean(differences <= 0)), float(np.mean(differences >= 0)))
-    mean = float(b_GS.mean() - a_GS.mean())
-    return Interval(mean, float(low), float(high)), min(1.0, max(2 * tail, 1 / RESAMPLES))
+    interval = _interval(b_GS.mean() - a_GS.mean(), differences)
+    return interval, min(1.0, max(2 * tail, 1 / RESAMPLES))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -15,6 +15,7 @@ import numpy as np
 from duomem_jax.data.chat import episode_messages
 from duomem_jax.data.episodes import Episode
 from duomem_jax.data.tokens import chat_tokens
+from duomem_jax.envs.load import spread
 
 TRAIN, HELD_OUT, TEMPLATE = SETS = ("train", "held-out", "template")
 BLOCK = 1024  # episodes tokenised together
@@ -101,10 +102,4 @@ def sort_out(
         name, first = group[0]
         games = {window.game_id for _, window in group}
         sets[name if len(games) == 1 else TEMPLATE].append(first)
-    return {name: _spread(windows, limit) for name, windows in sets.items()}
-
-
-def _spread(windows: list[Window], limit: int) -> list[Window]:
-    if not 0 < limit < len(windows):
-        return windows
-    return [windows[i * len(windows) // limit] for i in range(limit)]
+    return {name: list(spread(windows, limit)) for name, windows in sets.items()}
