@@ -11,6 +11,7 @@ from duomem_jax.objectives.candidates import log_probs_of, with_rest
 from duomem_jax.objectives.chunked import Head, sum_over_tokens
 from duomem_jax.objectives.chunks import ON_CHUNKS, chunk_loss_of
 from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.objectives.dense import Divergence, between_logits
 from duomem_jax.objectives.forward_kl import forward_kl
 from duomem_jax.objectives.jsd import jsd
 from duomem_jax.objectives.replies import front, next_tokens
@@ -18,7 +19,7 @@ from duomem_jax.objectives.reverse_kl import reverse_kl
 from duomem_jax.objectives.skew import skew_forward_kl, skew_reverse_kl
 from duomem_jax.objectives.text import cross_entropy
 
-# From both sides' log-probabilities over N outcomes to nats; N is the vocabulary, or candidates.
+# Over the vocabulary, or over candidates and the rest.
 DIVERGENCES: dict[str, Callable[..., jax.Array]] = {
     "forward_kl": forward_kl,
     "reverse_kl": reverse_kl,
@@ -84,34 +85,34 @@ def loss_of(
         mask_BU = next_tokens(batch, teacher.view)[1]
         seen_BM, y_BME = front(mask_BU, jax.lax.stop_gradient(teacher.x_BTE), length)
 
-        def dense(logits_BCV, targets):
-            written, y_BCE = targets
-            divergence_BC = _dense(config, logits_BCV, teacher.head(y_BCE))
-            return _mixed(config, logits_BCV, divergence_BC, **written)
+        def dense(logits_MV, targets):
+            written, y_ME = targets
+            divergence_M = _dense(config, logits_MV, teacher.head(y_ME))
+            return _mixed(config, logits_MV, divergence_M, **written)
 
         vocab, live_BM = jax.eval_shape(teacher.head, y_BME[:, :1]).shape[-1], live_BM & seen_BM
         return sum_over_tokens(dense, x_BMD, head, live_BM, (written, y_BME), other_vocab=vocab)
     stored = {name: x for name, x in batch.items() if name.startswith("target_")}
     live_BM &= stored.pop("target_mask") > 0
 
-    def sparse(logits_BCV, targets):
+    def sparse(logits_MV, targets):
         written, stored = targets
-        return _mixed(config, logits_BCV, _sparse(config, logits_BCV, **stored), **written)
+        return _mixed(config, logits_MV, _sparse(config, logits_MV, **stored), **written)
 
     return sum_over_tokens(sparse, x_BMD, head, live_BM, (written, stored))
 
 
 def _mixed(
-    config: ObjectiveConfig, logits_BCV, divergence_BC, tokens: jax.Array, as_text: Any = None
+    config: ObjectiveConfig, logits_MV, divergence_M, tokens: jax.Array, as_text: Any = None
 ) -> jax.Array:
-    loss_BC = config.temperature**2 * divergence_BC
+    loss_M = config.temperature**2 * divergence_M
     if as_text is None and not config.ce_weight:
-        return loss_BC
+        return loss_M
     share = config.ce_weight if as_text is None else jnp.where(as_text > 0, 1.0, config.ce_weight)
-    return (1 - share) * loss_BC + share * cross_entropy(logits_BCV, tokens)
+    return (1 - share) * loss_M + share * cross_entropy(logits_MV, tokens)
 
 
-def _divergence(config: ObjectiveConfig) -> Callable[..., jax.Array]:
+def _divergence(config: ObjectiveConfig) -> Divergence:
     divergence = DIVERGENCES[config.name]
     if config.name == "jsd":
         return functools.partial(divergence, beta=config.beta)
@@ -120,19 +121,17 @@ def _divergence(config: ObjectiveConfig) -> Callable[..., jax.Array]:
     return divergence
 
 
-def _dense(config: ObjectiveConfig, logits_BCV, teacher_BCV) -> jax.Array:
+def _dense(config: ObjectiveConfig, logits_MV, teacher_MV) -> jax.Array:
     # Models of one tokenizer may pad their heads differently: only what both have is compared.
-    shared = min(logits_BCV.shape[-1], teacher_BCV.shape[-1])
-    log_s, log_t = (
-        jax.nn.log_softmax(y[..., :shared] / config.temperature) for y in (logits_BCV, teacher_BCV)
-    )
-    return _divergence(config)(log_s, log_t)
+    shared = min(logits_MV.shape[-1], teacher_MV.shape[-1])
+    soft = (y[..., :shared] / config.temperature for y in (logits_MV, teacher_MV))
+    return between_logits(_divergence(config), *soft)
 
 
 def _sparse(
-    config: ObjectiveConfig, logits_BCV, target_ids, target_log_probs, target_rest=None
+    config: ObjectiveConfig, logits_MV, target_ids, target_log_probs, target_rest=None
 ) -> jax.Array:
-    log_s = log_probs_of(logits_BCV / config.temperature, target_ids)
+    log_s = log_probs_of(logits_MV / config.temperature, target_ids)
     log_t = target_log_probs.astype(jnp.float32)
     if target_rest is None:  # samples: an estimate of the cross-entropy without bias
         return -jnp.sum(jnp.exp(log_t) * log_s, axis=-1)

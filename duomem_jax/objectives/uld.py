@@ -33,11 +33,11 @@ def uld_loss(
         (loss_sum, weight = number of live chunks), float32 scalars; a chunk adds at most 2.
     """
 
-    def distance(logits_BCV, teacher_x_BCD):
-        s_BCV = _sorted_probabilities(logits_BCV)
-        t_BCV = _sorted_probabilities(jax.lax.stop_gradient(teacher_head(teacher_x_BCD)))
-        V = max(s_BCV.shape[-1], t_BCV.shape[-1])
-        return jnp.sum(jnp.abs(_padded(s_BCV, V) - _padded(t_BCV, V)), axis=-1)
+    def distance(logits_MV, teacher_x_MD):
+        s_MV = _sorted_probabilities(logits_MV)
+        t_MV = _sorted_probabilities(jax.lax.stop_gradient(teacher_head(teacher_x_MD)))
+        V = max(s_MV.shape[-1], t_MV.shape[-1])
+        return jnp.sum(jnp.abs(_padded(s_MV, V) - _padded(t_MV, V)), axis=-1)
 
     vocab = jax.eval_shape(teacher_head, teacher_x_BND[:, :1]).shape[-1]
     return sum_over_tokens(
@@ -45,9 +45,9 @@ def uld_loss(
     )
 
 
-def _sorted_probabilities(logits_BCV: jax.Array) -> jax.Array:
-    return jnp.sort(jax.nn.softmax(logits_BCV, axis=-1), axis=-1, descending=True)
+def _sorted_probabilities(logits_MV: jax.Array) -> jax.Array:
+    return jnp.sort(jax.nn.softmax(logits_MV, axis=-1), axis=-1, descending=True)
 
 
-def _padded(p_BCV: jax.Array, V: int) -> jax.Array:
-    return jnp.pad(p_BCV, ((0, 0), (0, 0), (0, V - p_BCV.shape[-1])))
+def _padded(p_MV: jax.Array, V: int) -> jax.Array:
+    return jnp.pad(p_MV, ((0, 0), (0, V - p_MV.shape[-1])))
