@@ -170,6 +170,7 @@ def evaluate(
     games: Games,
     player: Arm,
     how: Play = Play(),
+    shard: str = "0/1",
     server: Server = Server(),
 ) -> None:
     """Play games with one arm; write results and a report of all arms in the folder.
@@ -179,12 +180,13 @@ def evaluate(
         games: what is played.
         player: the arm; its name is the row of the table.
         how: step limit, engine and seed.
+        shard: play part i/n; the last one to end reports the results of all.
         server: where a player openai:NAME is.
     """
     from duomem_jax.evals.results import collect_results
     from duomem_jax.report.write import write_report
 
-    stages.evaluate(games, player, out, how, server)
+    stages.evaluate(games, player, out, how, server, stages.parse_shard(shard))
     where = f"{games.path} {games.split}".strip()
     note = f"{where}, at most {how.max_steps} steps, {how.engine} engine."
     report = write_report(out, collect_results([out]), title="Success on games", note=note)

@@ -78,8 +78,8 @@ def parse_shard(text: str) -> tuple[int, int]:
         UserError: not of that form.
     """
     index, _, count = text.partition("/")
-    if not (index.isdigit() and count.isdigit()):
-        raise UserError(f"shard {text!r}: give i/n, such as 0/4")
+    if not (index.isdigit() and count.isdigit() and int(index) < int(count)):
+        raise UserError(f"shard {text!r}: give i/n with i from 0 to n - 1, such as 0/4")
     return int(index), int(count)
 
 
@@ -151,7 +151,12 @@ def play(
 
 
 def evaluate(
-    games: Games, arm: Arm, out: str, how: Play = Play(), server: Server = Server()
+    games: Games,
+    arm: Arm,
+    out: str,
+    how: Play = Play(),
+    server: Server = Server(),
+    shard: tuple[int, int] = (0, 1),
 ) -> Path:
     """Play the games an arm has no result for yet; the file of its results.
 
@@ -167,6 +172,7 @@ def evaluate(
         engine=how.engine,
         seed=how.seed,
         server=server,
+        shard=shard,
     )
 
 

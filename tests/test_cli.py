@@ -105,7 +105,7 @@ def test_evaluate_writes_results_and_a_report(root, tmp_path, capsys):
     [
         (("--games.path", "nowhere"), "nowhere"),
         (("--shard", "3"), "shard '3'"),
-        (("--shard", "4/2"), "shard 4/2"),
+        (("--shard", "4/2"), "shard '4/2'"),
         (("--player.model", "no-such-folder"), "no-such-folder"),
         (("--how.max-steps", 0), "max_steps"),
         (("--how.slots", 0), "slots"),

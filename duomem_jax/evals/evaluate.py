@@ -3,13 +3,15 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from duomem_jax.agents.policy import Policy
 from duomem_jax.agents.rollout import Outcome, play_games
 from duomem_jax.data.episodes import Episode
 from duomem_jax.envs.base import Game
 from duomem_jax.evals.arms import Arm, identity, open_policy
-from duomem_jax.evals.results import Result, ResultLog
+from duomem_jax.evals.log import check_config
+from duomem_jax.evals.results import Result, ResultLog, read_results
 from duomem_jax.io import slug
 from duomem_jax.progress import Progress
 from duomem_jax.served.server import Server
@@ -25,19 +27,24 @@ def evaluate(
     engine: str = "fast",
     seed: int = 0,
     server: Server = Server(),
+    shard: tuple[int, int] = (0, 1),
 ) -> Path:
     """Play `games` with an arm; run again, it goes on where it was stopped.
+
+    Several hosts or devices share the games as shards of one folder. A game is played once, also
+    when a run of four shards is finished by two.
 
     Args:
         arm: who plays.
         games: each is played once.
-        out: folder; gets `<arm>.seed<seed>.jsonl` and, beside it, the configuration and what a
-            served model answered and cost.
+        out: folder; gets `<arm>.seed<seed>.jsonl`, or one for each shard, and, beside it, the
+            configuration and what a served model answered and cost.
         slots: games played at once.
         max_steps: commands after which a game is lost.
         engine: one of `envs.ENGINES`.
         seed: the arm's training seed, and of its sampling.
         server: where and how hard a served model is asked.
+        shard: (i, n): play part i of n.
 
     Returns:
         The file of results.
@@ -48,12 +55,27 @@ def evaluate(
     """
     name = slug(arm.name)
     config = identity(arm) | {"max_steps": max_steps, "engine": engine, "seed": seed}
-    log = ResultLog(Path(out) / f"{name}.seed{seed}.jsonl", config)
+    index, n = shard
+    part = "" if n == 1 else f".{index:05d}-of-{n:05d}"
+    log = ResultLog(Path(out) / f"{name}.seed{seed}{part}.jsonl", config)
+    elsewhere = {
+        row.game_id
+        for path in Path(out).glob(f"{name}.seed{seed}.*jsonl")
+        if path != log.path
+        for row in _checked(path, config)
+    }
+    games = [game for game in games[index::n] if game.id not in elsewhere]
     with open_policy(arm, slots=slots, server=server, record=log.path.with_suffix("")) as policy:
         score(
             arm.name, games, policy, log, slots=slots, max_steps=max_steps, engine=engine, seed=seed
         )
     return log.path
+
+
+def _checked(path: Path, config: dict[str, Any]) -> list[Result]:
+    """Results of another shard, which may be at work."""
+    check_config(path, config)
+    return read_results(path)
 
 
 def score(

@@ -35,7 +35,7 @@ class RowLog(Generic[Row]):
             kind: dataclass of a row, with plain fields.
         """
         self.path = Path(path)
-        self._check_config(json.loads(json.dumps(config)))
+        check_config(self.path, config)
         _repair_tail(self.path, kind)
         self.rows = read_rows(self.path, kind) if self.path.exists() else []
 
@@ -50,23 +50,30 @@ class RowLog(Generic[Row]):
             finally:
                 os.close(fd)
 
-    def _check_config(self, config: dict[str, Any]) -> None:
-        side = self.path.with_suffix(".config.json")
-        if not (self.path.exists() and self.path.stat().st_size):  # nothing to mix up yet
-            atomic_write_text(side, json.dumps(config, indent=2, sort_keys=True) + "\n")
-            return
-        if not side.exists():
-            raise UserError(
-                f"{self.path}: its {side.name} is missing, so the rows cannot be continued;"
-                " choose another output folder"
-            )
-        old = json.loads(side.read_text())
-        if old != config:
-            keys = sorted(k for k in old.keys() | config.keys() if old.get(k) != config.get(k))
-            raise UserError(
-                f"{self.path}: made by another configuration (different: {', '.join(keys)});"
-                " choose another output folder or delete this file and its .config.json"
-            )
+
+def check_config(path: Path, config: dict[str, Any]) -> None:
+    """Write the configuration beside a log that has no rows yet, or compare it.
+
+    Raises:
+        UserError: the rows were made by another configuration.
+    """
+    config = json.loads(json.dumps(config))
+    side = path.with_suffix(".config.json")
+    if not (path.exists() and path.stat().st_size):  # nothing to mix up yet
+        atomic_write_text(side, json.dumps(config, indent=2, sort_keys=True) + "\n")
+        return
+    if not side.exists():
+        raise UserError(
+            f"{path}: its {side.name} is missing, so the rows cannot be continued;"
+            " choose another output folder"
+        )
+    old = json.loads(side.read_text())
+    if old != config:
+        keys = sorted(k for k in old.keys() | config.keys() if old.get(k) != config.get(k))
+        raise UserError(
+            f"{path}: made by another configuration (different: {', '.join(keys)});"
+            " choose another output folder or delete this file and its .config.json"
+        )
 
 
 def read_rows(path: Path, kind: type[Row]) -> list[Row]:

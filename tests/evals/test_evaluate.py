@@ -9,7 +9,7 @@ from duomem_jax.envs.world import World
 from duomem_jax.errors import UserError
 from duomem_jax.evals.arms import Arm, identity
 from duomem_jax.evals.evaluate import evaluate
-from duomem_jax.evals.results import read_results
+from duomem_jax.evals.results import collect_results, read_results
 from duomem_jax.evals.summary import summarize
 from duomem_jax.lora.config import LoraConfig
 from duomem_jax.lora.peft import save_adapter
@@ -105,6 +105,26 @@ def test_a_student_with_adapter_and_memory(games, folders, tmp_path):
     assert all(r.prompt_tokens > 50 and 4 <= r.new_tokens <= 16 for r in rows)
     with pytest.raises(UserError, match=r"another configuration.*max_steps"):
         evaluate(arm, games[:3], tmp_path, slots=3, max_steps=3)
+
+
+def test_games_are_shared_out_and_each_is_played_once(games, folders, tmp_path):
+    """One of four shards is all that a run got to; two others finish it."""
+    arm = Arm("student", str(folders / "model"), max_new=4, temperature=1.0)
+    how = {"slots": 2, "max_steps": 2, "seed": 3}
+    whole = read_results(evaluate(arm, games, tmp_path / "whole", **how))
+    out = tmp_path / "shared"
+    first = evaluate(arm, games, out, shard=(1, 4), **how)
+    assert [r.game_id for r in read_results(first)] == [games[1].id, games[5].id]
+    for index in (0, 1):
+        evaluate(arm, games, out, shard=(index, 2), **how)
+    shared = collect_results([out])
+
+    def plays(rows):
+        return sorted((r.game_id, r.steps, r.new_tokens, r.ended) for r in rows)
+
+    assert plays(shared) == plays(whole)
+    with pytest.raises(UserError, match=r"another configuration.*max_steps"):
+        evaluate(arm, games, out, shard=(0, 3), **how | {"max_steps": 3})
 
 
 def test_identity_follows_content_not_paths(folders, tmp_path):
