@@ -51,7 +51,7 @@ def test_saved_runs_are_started_again(sky, jobset):
 def test_all_launchers_train_alike(sky, jobset):
     job = jobset["spec"]["replicatedJobs"][0]["template"]["spec"]
     args = job["template"]["spec"]["containers"][0]["args"]
-    words = shlex.split(sky["run"])
+    words = shlex.split(sky["run"].replace("\\\n", " "))
     assert words[:3] == ["bash", "tpu/host.sh", "train"]
     assert words[3 : words.index("--output")] == args[: args.index("--output")]
 
