@@ -20,7 +20,7 @@ lock() { # [flock options]
 install() {
   PATH=$PATH:$HOME/.local/bin
   command -v uv >/dev/null || PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --user uv
-  uv venv --quiet --allow-existing --python 3.12 .venv
+  uv venv --quiet --allow-existing --python '>=3.11,<3.13' .venv # downloaded where there is none
   uv export --quiet --frozen --offline --no-emit-project --no-annotate --extra tpu \
     --output-file .venv/tpu.txt
   uv pip install --quiet --no-deps --require-hashes -r .venv/tpu.txt
