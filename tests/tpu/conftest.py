@@ -1,0 +1,45 @@
+"""Fake `gcloud`, `uv` and `sleep` first on PATH, and a repository to send."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_cloud import Cloud
+
+HERE = Path(__file__).parent
+UV = """
+[ "$1" = venv ] || exit 0
+mkdir -p .venv/bin
+printf '#!/bin/sh\\nshift\\nexec {python} {trainer} "$@"\\n' > .venv/bin/python
+chmod +x .venv/bin/python
+"""
+
+
+@pytest.fixture
+def cloud(tmp_path):
+    if not shutil.which("flock"):
+        pytest.skip("the scripts for hosts need Linux's flock")
+    world, repository = tmp_path / "world", tmp_path / "repository"
+    commands = {
+        "gcloud": f'exec {sys.executable} -S {HERE / "fake_gcloud.py"} "$@"',
+        "uv": UV.format(python=f"{sys.executable} -S", trainer=HERE / "fake_trainer.py"),
+        "sleep": 'echo "$1" >> "$FAKE_CLOUD/slept"\nexec /bin/sleep 0.1',
+    }
+    for name, text in commands.items():
+        path = world / "bin" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+    (world / "bucket" / "my-bucket" / "inputs" / "examples").mkdir(parents=True)
+    (world / "bucket" / "my-bucket" / "inputs" / "examples" / "rows").write_text("rows")
+    shutil.copytree(HERE.parents[1] / "tpu", repository / "tpu")
+    (repository / ".gitignore").write_text("/runs\n")
+    git = ["git", "-C", str(repository), "-c", "user.name=me", "-c", "user.email=me@example.com"]
+    for args in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"]):
+        subprocess.run(git + args, check=True)
+    made = Cloud(world, repository)
+    made.plan("train")
+    yield made
+    made.slice("delete")  # nothing outlives the test

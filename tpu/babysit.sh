@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# See a run through: get a slice, train, get another one when it is preempted, until the adapter
+# is written. Started again, it goes on with what it finds.
+#
+#   tpu/babysit.sh ENV [--dry-run]
+#
+# It ends with status 0 when the run has finished, 2 for a mistake to correct, 1 when it gives up,
+# and deletes the slice each time. After Ctrl-C or `tpu/slice.sh stop` the slice stays.
+# --dry-run prints the commands of a run that nothing disturbs.
+USAGE="usage: tpu/babysit.sh FILE.env [--dry-run]"
+# shellcheck source=tpu/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+read_env "$@"
+ARGUMENTS=("$@")
+
+slice() { bash "$ROOT/tpu/slice.sh" "$1" "${ARGUMENTS[@]}"; }
+
+finished() { run gcloud storage ls "$OUTPUT/adapter/adapter_model.safetensors" >/dev/null 2>&1; }
+
+judge() { # WORD...: what the words of all hosts come to
+  local word
+  for word in exited:2 new ready running stopped exited:75; do
+    case " $* " in *" $word "*) echo $word && return ;; esac
+  done
+  case " $* " in
+    *' exited:'[1-9]*) echo crashed ;;
+    *' exited:0 '*) echo finished ;;
+  esac
+}
+
+is_there() {
+  local state
+  state=$(slice state) || return 0 # nobody knows: ask again later
+  case $state in ACTIVE*) ;; *) say "$RUN: $state" && return $TEMPFAIL ;; esac
+}
+
+watch() { # until training has ended; TEMPFAIL: the slice is lost
+  local words verdict crashes=0 unanswered=0
+  while :; do
+    words=$(slice status) || words=
+    # shellcheck disable=SC2086 # one word of each host
+    verdict=$(judge $words)
+    [ -z "$verdict" ] || unanswered=0
+    case $verdict in
+      new) slice setup && slice launch || return ;;
+      ready) slice launch || return ;;
+      running) trained=true ;;
+      exited:75) say "ended with its state saved, goes on" && slice launch || return ;;
+      finished) return 0 ;;
+      stopped) say "stopped by hand; $RUN stays, and costs, until it is deleted" && exit 0 ;;
+      exited:2) say "train.py refuses; its sentence is in $LOGS" && return 2 ;;
+      crashed)
+        is_there || return
+        [ $((crashes += 1)) -le "$CRASHES" ] || { say "crashed again; see $LOGS" && return 1; }
+        say "crashed, goes on from its checkpoint"
+        slice launch || return
+        ;;
+      *)
+        is_there || return
+        [ $((unanswered += 1)) -lt "$SSH_TRIES" ] || return $TEMPFAIL
+        ;;
+    esac
+    sleep "$POLL"
+  done
+}
+
+attempt() { # with one slice
+  slice create || return
+  slice wait || return
+  watch
+}
+
+if $DRY; then
+  finished
+  for step in upload create wait status setup launch status delete; do slice $step; done
+  exit
+fi
+
+trap 'say "$RUN goes on by itself, and costs; start again to watch it" && exit 130' INT TERM
+if finished; then
+  say "finished already: $OUTPUT/adapter"
+  slice delete
+  exit
+fi
+slice upload
+failures=0 delay=$BACKOFF
+while :; do
+  trained=false status=0
+  attempt || status=$?
+  slice delete || true # where it is still there, the next attempt finds it
+  case $status in
+    0) say "finished: $OUTPUT/adapter" && exit ;;
+    "$TEMPFAIL") ;;
+    *) exit $status ;;
+  esac
+  if $trained; then
+    say "the slice is lost; the run goes on with another"
+    failures=0 delay=$BACKOFF
+    continue
+  fi
+  if [ $((failures += 1)) -ge "$TRIES" ]; then
+    say "no slice that trains after $failures tries; give it another zone or time"
+    exit 1
+  fi
+  say "again in $delay s"
+  sleep "$delay"
+  delay=$((2 * delay < MAX_BACKOFF ? 2 * delay : MAX_BACKOFF))
+done
