@@ -1,9 +1,11 @@
 """`duomem <stage>`: one sub-command per arrow of the data flow."""
 
+import shlex
 import sys
 from collections.abc import Callable
+from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -244,6 +246,46 @@ def export(
     print(run_export(adapter, out, base=base, merged=merged, results=results))
 
 
+def compile_check(
+    config: Config,
+    /,
+    topology: str,
+    slices: int = 1,
+    model: str = "",
+    options: str = "",
+    length: int = 4096,
+    replies: int = 0,
+    candidates: int = 32,
+    steps: tuple[Literal["train", "decode"], ...] = ("train", "decode"),
+    json: bool = False,
+) -> None:
+    """Compile the train and the decode step for TPUs that are not there: memory, work, least time.
+
+    Args:
+        config: of train.py.
+        topology: chips of a slice, such as v5e:4x4, v5e-16, v5p:2x2x4, v6e-64.
+        slices: so many of them.
+        model: folder or hub id in place of the config's base; its config.json is enough.
+        options: further options of train.py in one string, "--dtype bfloat16 --remat".
+        length: tokens of a row, and of a cache.
+        replies: reply tokens a row has at most; 0: all.
+        candidates: stored targets a reply token, where the objective reads them.
+        steps: what is compiled.
+        json: print one line of JSON instead of tables.
+    """
+    from duomem_jax.aot.check import check
+    from duomem_jax.aot.steps import Rows
+    from duomem_jax.aot.topology import parse_topology
+    from duomem_jax.config import load_config
+    from duomem_jax.report.compiled import compiled_text
+
+    base = ["--base", model] if model else []
+    train_config = load_config(config, [*shlex.split(options), *base])
+    rows = Rows(length, min(replies or length, length), candidates)
+    found = check(train_config, parse_topology(topology, slices), rows, steps)
+    print(dumps(found.to_dict()) if json else compiled_text(found))
+
+
 def compare(config: Config, /) -> None:
     """Run a whole experiment: play, remember, distil with several seeds, evaluate every arm.
 
@@ -277,6 +319,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "audit": audit,
     "export": export,
+    "compile-check": compile_check,
     "compare": compare,
     "quickstart": quickstart,
 }

@@ -1,0 +1,153 @@
+"""`duomem compile-check`: what the steps of a config need and cost on a slice of TPUs."""
+
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from duomem_jax.aot.cost import Cost, cost_of
+from duomem_jax.aot.hlo import parse
+from duomem_jax.aot.roofline import Roofline, model_flops, roofline
+from duomem_jax.aot.steps import Rows, compile_decode, compile_train, plan_mesh
+from duomem_jax.aot.topology import Topology, compile_devices
+from duomem_jax.config import TrainConfig
+from duomem_jax.errors import UserError
+from duomem_jax.locate import model_path
+from duomem_jax.models.hf import load_config
+from duomem_jax.models.model import Model
+from duomem_jax.objectives.chunks import ON_CHUNKS
+from duomem_jax.train.chips import GIB
+from duomem_jax.train.run import make_model
+
+TOO_LARGE = re.compile(r"Used ([\d.]+)([KMG]) of ([\d.]+)([KMG]) hbm")
+UNITS = {"K": 2**10, "M": 2**20, "G": GIB}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One compiled step on one chip; bytes unless said otherwise.
+
+    Attributes:
+        name: train or decode.
+        arguments: weights, state, batch or cache.
+        temporaries: what the step needs beside them.
+        rest: results that do not take the place of arguments, and the program.
+        free: share of the chip's memory that is left.
+        cost: operations and traffic.
+        least: seconds, by what limits them.
+        mfu: share of the peak, at most; None for decoding.
+    """
+
+    name: str
+    arguments: int
+    temporaries: int
+    rest: int
+    free: float
+    cost: Cost
+    least: Roofline
+    mfu: float | None
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was compiled, and what came of it."""
+
+    model: str
+    topology: str
+    mesh: dict[str, int]
+    global_batch: int
+    rows: Rows
+    steps: tuple[Step, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values."""
+        return asdict(replace(self, rows=self.rows._asdict()))  # type: ignore[arg-type]
+
+
+def check(config: TrainConfig, topology: Topology, rows: Rows, names: tuple[str, ...]) -> Check:
+    """Compile the named steps of a config for a slice that need not exist.
+
+    Args:
+        config: of the run; of `base` and `teacher` the config.json alone is read.
+        topology: the chips.
+        rows: what the data would say.
+        names: train, decode or both.
+
+    Raises:
+        UserError: no libtpu, no such model or slice, or a step that does not fit.
+    """
+    devices = compile_devices(topology)
+    model = make_model(config, model_path(config.base, ("config.json",)))
+    teacher = None
+    if config.teacher:
+        folder = model_path(config.teacher, ("config.json",))
+        teacher = Model(load_config(folder, config.dtype))
+    if config.objective.name in ON_CHUNKS:
+        raise UserError(
+            f"config: compile-check makes up rows of one tokenizer, which objective.name "
+            f"{config.objective.name} cannot use; take forward_kl for its memory"
+        )
+    if config.objective.name == "text" or teacher is not None:
+        rows = rows._replace(candidates=0)
+    mesh = plan_mesh(config, model, teacher, devices)
+    compilers: dict[str, Callable[[], jax.stages.Compiled]] = {
+        "train": lambda: compile_train(config, model, teacher, mesh, rows),
+        "decode": lambda: compile_decode(config, model, mesh, rows),
+    }
+    steps = []
+    for name in names:
+        compiled = _compile(compilers[name], name, config, topology, mesh)
+        cost = cost_of(parse(compiled.as_text()), topology.chips)
+        least, mfu = roofline(topology.chip, cost), None
+        if name == "train":
+            needed = model_flops(config, model, rows, teacher) / topology.chips
+            mfu = needed / (least.step * topology.chip.flops)
+        steps.append(_step(name, compiled, topology.chip.hbm, cost, least, mfu))
+    shape = {str(axis): size for axis, size in mesh.shape.items()}
+    return Check(config.base, str(topology), shape, config.global_batch, rows, tuple(steps))
+
+
+def _step(
+    name: str, compiled: Any, hbm: int, cost: Cost, least: Roofline, mfu: float | None
+) -> Step:
+    memory = compiled.memory_analysis()
+    arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
+    rest = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    rest += memory.generated_code_size_in_bytes
+    free = 1 - (arguments + temporaries + rest) / hbm
+    return Step(name, arguments, temporaries, rest, free, cost, least, mfu)
+
+
+def _compile(
+    make: Callable[[], jax.stages.Compiled],
+    name: str,
+    config: TrainConfig,
+    topology: Topology,
+    mesh: Mesh,
+) -> jax.stages.Compiled:
+    try:
+        return make()
+    except jax.errors.JaxRuntimeError as e:
+        found = TOO_LARGE.search(str(e))
+        if not found:
+            raise
+        needs, has = (float(found[i]) * UNITS[found[i + 1]] / GIB for i in (1, 3))
+        raise UserError(
+            f"{config.base} on {topology}: the {name} step does not fit: needs {needs:.1f} GiB a "
+            f"chip, has {has:.1f}; try {_remedy(config, mesh, name)}"
+        ) from None
+
+
+def _remedy(config: TrainConfig, mesh: Mesh, name: str) -> str:
+    """What makes it smaller, the cheapest first."""
+    share, axes = config.global_batch // (mesh.shape["data"] * mesh.shape["fsdp"]), mesh.shape
+    if name == "train" and not config.remat:
+        return "--remat"
+    if share > 1:
+        return f"--global-batch {config.global_batch // share}"
+    if axes["data"] > 1:
+        return f"--mesh.fsdp {2 * axes['fsdp']}"
+    return "a larger slice, or --quantize int8" if not config.quantize else "a larger slice"
