@@ -275,14 +275,15 @@ def compile_check(
     """
     from duomem_jax.aot.check import check
     from duomem_jax.aot.steps import Rows
-    from duomem_jax.aot.topology import parse_topology
+    from duomem_jax.aot.topology import compile_devices, parse_topology
     from duomem_jax.config import load_config
     from duomem_jax.report.compiled import compiled_text
 
     base = ["--base", model] if model else []
     train_config = load_config(config, [*shlex.split(options), *base])
     rows = Rows(length, min(replies or length, length), candidates)
-    found = check(train_config, parse_topology(topology, slices), rows, steps)
+    chips = parse_topology(topology, slices)
+    found = check(train_config, chips, compile_devices(chips), rows, steps)
     print(dumps(found.to_dict()) if json else compiled_text(found))
 
 

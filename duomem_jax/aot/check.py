@@ -1,7 +1,7 @@
 """`duomem compile-check`: what the steps of a config need and cost on a slice of TPUs."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from duomem_jax.aot.cost import Cost, cost_of
 from duomem_jax.aot.hlo import parse
 from duomem_jax.aot.roofline import Roofline, model_flops, roofline
 from duomem_jax.aot.steps import Rows, compile_decode, compile_train, plan_mesh
-from duomem_jax.aot.topology import Topology, compile_devices
+from duomem_jax.aot.topology import Topology
 from duomem_jax.config import TrainConfig
 from duomem_jax.errors import UserError
 from duomem_jax.locate import model_path
@@ -67,19 +67,25 @@ class Check:
         return asdict(replace(self, rows=self.rows._asdict()))  # type: ignore[arg-type]
 
 
-def check(config: TrainConfig, topology: Topology, rows: Rows, names: tuple[str, ...]) -> Check:
+def check(
+    config: TrainConfig,
+    topology: Topology,
+    devices: Sequence[Any],
+    rows: Rows,
+    names: tuple[str, ...],
+) -> Check:
     """Compile the named steps of a config for a slice that need not exist.
 
     Args:
         config: of the run; of `base` and `teacher` the config.json alone is read.
         topology: the chips.
+        devices: of the topology, from `compile_devices`.
         rows: what the data would say.
         names: train, decode or both.
 
     Raises:
-        UserError: no libtpu, no such model or slice, or a step that does not fit.
+        UserError: no such model, a mesh that is impossible, or a step that does not fit.
     """
-    devices = compile_devices(topology)
     model = make_model(config, model_path(config.base, ("config.json",)))
     teacher = None
     if config.teacher:

@@ -32,7 +32,9 @@ def _backward(residuals, g_C):
     d_V = -jnp.exp(logits_V - lse) * jnp.sum(g_C, axis=-1, keepdims=True)
     # Mapped over tokens, not indexed by them: each device then adds to its own tokens, and
     # nothing is gathered from the others.
-    add = jnp.vectorize(lambda d_V, ids_C, g_C: d_V.at[ids_C].add(g_C), signature="(v),(c),(c)->(v)")
+    add = jnp.vectorize(
+        lambda d_V, ids_C, g_C: d_V.at[ids_C].add(g_C), signature="(v),(c),(c)->(v)"
+    )
     return add(d_V, ids_C, g_C), None
 
 
