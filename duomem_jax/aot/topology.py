@@ -85,7 +85,7 @@ def compile_devices(topology: Topology) -> Sequence[Any]:
         )
     except Exception as e:  # of several kinds, by what is missing
         reason = str(e).strip().splitlines()[0]
-        if "libtpu" in reason.lower() or "plugin" in reason.lower():
+        if "not installed" in reason or "libtpu" in reason:
             raise UserError(
                 "compile-check needs libtpu, which compiles for TPUs without having one; "
                 "install duomem-jax[tpu]"
