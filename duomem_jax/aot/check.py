@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import jax
@@ -64,7 +64,7 @@ class Check:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values."""
-        return asdict(replace(self, rows=self.rows._asdict()))  # type: ignore[arg-type]
+        return asdict(self) | {"rows": self.rows._asdict()}
 
 
 def check(
@@ -106,7 +106,7 @@ def check(
     steps = []
     for name in names:
         compiled = _compile(compilers[name], name, config, topology, mesh)
-        cost = cost_of(parse(compiled.as_text()), topology.chips)
+        cost = cost_of(parse(compiled.as_text() or ""), topology.chips)
         least, mfu = roofline(topology.chip, cost), None
         if name == "train":
             needed = model_flops(config, model, rows, teacher) / topology.chips

@@ -124,22 +124,36 @@ def _arrays(kind: str) -> Iterator[Array]:
 def trip_count(program: Program, computation: Computation, loop: Instruction) -> int | None:
     """How often a `while` runs its body, None where the text does not say.
 
-    XLA writes it beside the loop, or the loop counts from a constant up to another one by ones, as
-    `jax.lax.scan` does.
+    XLA writes it beside the loop, or the loop counts between constants, as `jax.lax.scan` does by
+    ones and a product that is computed while its parts arrive by twos.
     """
     known = re.search(r'known_trip_count":\{"n":"(\d+)"', loop.attributes)
     if known:
         return int(known[1])
-    condition = program.computations[loop.called("condition")[0]]
-    test = next(i for i in condition.values() if i.root)
+    condition, body = (program.computations[loop.called(x)[0]] for x in ("condition", "body"))
+    test, result = _root(condition), _root(body)
     if test.opcode != "compare" or "direction=LT" not in test.attributes:
         return None
     counter, end = (condition[name] for name in test.operands)
     index = re.search(r"index=(\d+)", counter.attributes)
     start = computation[loop.operands[0]]
-    if not index or end.opcode != "constant" or start.opcode != "tuple":
+    if not index or start.opcode != "tuple" or result.opcode != "tuple":
         return None
-    first = computation[start.operands[int(index[1])]]
-    while first.opcode in ("copy", "bitcast"):
-        first = computation[first.operands[0]]
-    return int(end.arguments) - int(first.arguments) if first.opcode == "constant" else None
+    place = int(index[1])
+    more = body[result.operands[place]]
+    steps = [_constant(body, name) for name in more.operands] if more.opcode == "add" else []
+    step = next((n for n in steps if n), None)
+    first, last = _constant(computation, start.operands[place]), _constant(condition, end.name)
+    return None if None in (first, last, step) else -((first - last) // step)  # type: ignore
+
+
+def _root(computation: Computation) -> Instruction:
+    return next(i for i in computation.values() if i.root)
+
+
+def _constant(computation: Computation, name: str) -> int | None:
+    """The value of a whole number that the text says, behind copies of it."""
+    i = computation[name]
+    while i.opcode in ("copy", "bitcast"):
+        i = computation[i.operands[0]]
+    return int(i.arguments) if i.opcode == "constant" else None
