@@ -1,6 +1,5 @@
 """`duomem <stage>`: one sub-command per arrow of the data flow."""
 
-import shlex
 import sys
 from collections.abc import Callable
 from json import dumps
@@ -252,7 +251,7 @@ def compile_check(
     topology: str,
     slices: int = 1,
     model: str = "",
-    options: str = "",
+    fields: tuple[str, ...] = (),
     length: int = 4096,
     replies: int = 0,
     candidates: int = 32,
@@ -266,7 +265,7 @@ def compile_check(
         topology: chips of a slice, such as v5e:4x4, v5e-16, v5p:2x2x4, v6e-64.
         slices: so many of them.
         model: folder or hub id in place of the config's base; its config.json is enough.
-        options: further options of train.py in one string, "--dtype bfloat16 --remat".
+        fields: of the config that are set otherwise, such as global-batch=64 mesh.fsdp=4.
         length: tokens of a row, and of a cache.
         replies: reply tokens a row has at most; 0: all.
         candidates: stored targets a reply token, where the objective reads them.
@@ -279,8 +278,8 @@ def compile_check(
     from duomem_jax.config import load_config
     from duomem_jax.report.compiled import compiled_text
 
-    base = ["--base", model] if model else []
-    train_config = load_config(config, [*shlex.split(options), *base])
+    base = [f"--base={model}"] if model else []
+    train_config = load_config(config, [*(f"--{field}" for field in fields), *base])
     rows = Rows(length, min(replies or length, length), candidates)
     chips = parse_topology(topology, slices)
     found = check(train_config, chips, compile_devices(chips), rows, steps)

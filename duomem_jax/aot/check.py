@@ -19,11 +19,11 @@ from duomem_jax.locate import model_path
 from duomem_jax.models.hf import load_config
 from duomem_jax.models.model import Model
 from duomem_jax.objectives.chunks import ON_CHUNKS
-from duomem_jax.train.chips import GIB
 from duomem_jax.train.run import make_model
 
-TOO_LARGE = re.compile(r"Used ([\d.]+)([KMG]) of ([\d.]+)([KMG]) hbm")
-UNITS = {"K": 2**10, "M": 2**20, "G": GIB}
+# Two ways in which libtpu says that a program does not fit: what it needs, what there is.
+SIZE = r"([\d.]+[KMGT])"
+TOO_LARGE = re.compile(rf"Used {SIZE} of {SIZE} hbm|\({SIZE}\) exceeds available HBM \({SIZE}\)")
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,10 @@ def _compile(
         found = TOO_LARGE.search(str(e))
         if not found:
             raise
-        needs, has = (float(found[i]) * UNITS[found[i + 1]] / GIB for i in (1, 3))
+        needs, has = (f"{size[:-1]} {size[-1]}iB" for size in found.groups() if size)
         raise UserError(
-            f"{config.base} on {topology}: the {name} step does not fit: needs {needs:.1f} GiB a "
-            f"chip, has {has:.1f}; try {_remedy(config, mesh, name)}"
+            f"{config.base} on {topology}: the {name} step does not fit: needs {needs} a chip, "
+            f"has {has}; try {_remedy(config, mesh, name)}"
         ) from None
 
 
@@ -151,9 +151,9 @@ def _remedy(config: TrainConfig, mesh: Mesh, name: str) -> str:
     """What makes it smaller, the cheapest first."""
     share, axes = config.global_batch // (mesh.shape["data"] * mesh.shape["fsdp"]), mesh.shape
     if name == "train" and not config.remat:
-        return "--remat"
+        return "remat"
     if share > 1:
-        return f"--global-batch {config.global_batch // share}"
+        return f"global_batch={config.global_batch // share * (share // 2)}"
     if axes["data"] > 1:
-        return f"--mesh.fsdp {2 * axes['fsdp']}"
-    return "a larger slice, or --quantize int8" if not config.quantize else "a larger slice"
+        return f"mesh.fsdp={2 * axes['fsdp']}"
+    return "a larger slice" if config.quantize else "quantize=int8 or a larger slice"

@@ -106,8 +106,8 @@ def test_on_libtpu(folder, monkeypatch, capfd):
     except UserError as e:
         pytest.skip(f"{e}, or set TPU_LIBRARY_PATH to libtpu.so")
     monkeypatch.chdir(Path(__file__).parents[2])
-    options = "--global-batch 8 --mesh.fsdp 2"
-    args = ["--topology", "v5e-4", "--model", folder, "--length", "128", "--options", options]
+    fields = ["--fields", "global-batch=8", "mesh.fsdp=2"]
+    args = ["--topology", "v5e-4", "--model", folder, "--length", "128", *fields]
     cli.main(["compile-check", "configs/tpu.py", *args, "--json"])
     out, err = capfd.readouterr()
     train, decode = json.loads(out)["steps"]
