@@ -106,7 +106,7 @@ def check(
     steps = []
     for name in names:
         compiled = _compile(compilers[name], name, config, topology, mesh)
-        cost = cost_of(parse(compiled.as_text() or ""), topology.chips)
+        cost = cost_of(parse(_text(compiled)), topology.chips)
         least, mfu = roofline(topology.chip, cost), None
         if name == "train":
             needed = model_flops(config, model, rows, teacher) / topology.chips
@@ -125,6 +125,16 @@ def _step(
     rest += memory.generated_code_size_in_bytes
     free = 1 - (arguments + temporaries + rest) / hbm
     return Step(name, arguments, temporaries, rest, free, cost, least, mfu)
+
+
+def _text(compiled: jax.stages.Compiled) -> str:
+    try:
+        return compiled.as_text() or ""
+    except jax.errors.JaxRuntimeError as e:
+        raise UserError(
+            f"libtpu has compiled a program that jaxlib {jax.lib.__version__} cannot read "
+            f"({str(e).splitlines()[0][:60]}...); install the libtpu of duomem-jax[tpu]"
+        ) from None
 
 
 def _compile(
