@@ -25,7 +25,7 @@ def compiled_text(check: Check) -> str:
 def steps_table(steps: tuple[Step, ...]) -> str:
     """Memory, work and the least time of each step."""
     header = ["step", "arguments MiB", "temporaries MiB", "rest MiB", "free %"]
-    header += ["TFLOP", "memory GB", "received MB", "at least s", "bound by", "MFU % at most"]
+    header += ["TFLOP", "memory GB", "received MiB", "at least s", "bound by", "MFU % at most"]
     rows = [
         [
             s.name,
@@ -33,7 +33,7 @@ def steps_table(steps: tuple[Step, ...]) -> str:
             f"{100 * s.free:.0f}",
             f"{s.cost.flops / 1e12:,.3f}",
             f"{s.cost.hbm / GB:,.1f}",
-            f"{s.cost.received / 1e6:,.1f}",
+            f"{s.cost.received / MIB:,.1f}",
             f"{s.least.step:.4f}",
             s.least.bound,
             "-" if s.mfu is None else f"{100 * s.mfu:.0f}",
