@@ -125,6 +125,65 @@ def test_memory_is_read_by_slices():
     assert 2 * 2 * 4 * D <= cost.hbm < rows * 4 * D / 10
 
 
+# A kernel of a stack, read through two fusions, in a loop by twos whose rounds are said nowhere.
+NESTED = """
+HloModule jit_f
+
+%slice (q.0: bf16[9,64,64], q.1: s32[]) -> bf16[64,64] {
+  %q.0 = bf16[9,64,64]{2,1,0} parameter(0)
+  %q.1 = s32[] parameter(1)
+  %zero = s32[] constant(0)
+  %ds = bf16[1,64,64]{2,1,0} dynamic-slice(%q.0, %q.1, %zero, %zero), dynamic_slice_sizes={1,64,64}
+  ROOT %b = bf16[64,64]{1,0} bitcast(%ds)
+}
+
+%product (r.0: bf16[9,64,64], r.1: s32[], r.2: bf16[8,64]) -> bf16[8,64] {
+  %r.0 = bf16[9,64,64]{2,1,0} parameter(0)
+  %r.1 = s32[] parameter(1)
+  %r.2 = bf16[8,64]{1,0} parameter(2)
+  %kernel = bf16[64,64]{1,0} fusion(%r.0, %r.1), kind=kLoop, calls=%slice
+  ROOT %c = bf16[8,64]{1,0} convolution(%r.2, %kernel), dim_labels=bf_io->bf
+}
+
+%body (s: (s32[], bf16[8,64], bf16[9,64,64])) -> (s32[], bf16[8,64], bf16[9,64,64]) {
+  %s = (s32[], bf16[8,64]{1,0}, bf16[9,64,64]{2,1,0}) parameter(0)
+  %i = s32[] get-tuple-element(%s), index=0
+  %x = bf16[8,64]{1,0} get-tuple-element(%s), index=1
+  %stack = bf16[9,64,64]{2,1,0} get-tuple-element(%s), index=2
+  %two = s32[] constant(2)
+  %next = s32[]{:S(6)} add(%i, %two)
+  %y = bf16[8,64]{1,0:T(8,128)(2,1)S(1)} fusion(%stack, %i, %x), kind=kOutput, calls=%product
+  ROOT %t = (s32[], bf16[8,64]{1,0}, bf16[9,64,64]{2,1,0}) tuple(%next, %y, %stack)
+}
+
+%condition (u: (s32[], bf16[8,64], bf16[9,64,64])) -> pred[] {
+  %u = (s32[], bf16[8,64]{1,0}, bf16[9,64,64]{2,1,0}) parameter(0)
+  %j = s32[] get-tuple-element(%u), index=0
+  %end = s32[] constant(9)
+  ROOT %less = pred[]{:S(6)} compare(%j, %end), direction=LT
+}
+
+ENTRY %main (a: bf16[8,64], w: bf16[9,64,64]) -> bf16[8,64] {
+  %a = bf16[8,64]{1,0:S(1)} parameter(0)
+  %w = bf16[9,64,64]{2,1,0} parameter(1)
+  %none = s32[] constant(0)
+  %start = s32[] copy(%none)
+  %init = (s32[], bf16[8,64]{1,0}, bf16[9,64,64]{2,1,0}) tuple(%start, %a, %w)
+  %loop = (s32[], bf16[8,64]{1,0}, bf16[9,64,64]{2,1,0}) while(%init), condition=%condition, body=%body
+  ROOT %out = bf16[8,64]{1,0} get-tuple-element(%loop), index=1
+}
+"""  # noqa: E501
+
+
+def test_a_loop_by_twos_over_a_stack_of_kernels():
+    cost = cost_of(parse(NESTED), 1)
+    rounds, words = 5, 4  # numbers of the loop's counter and of its copies
+    assert cost.flops == rounds * 2 * 8 * 64 * 64
+    kernel, rows = 2 * 64 * 64, 2 * 8 * 64  # y stays in the fast memory, x does not
+    assert cost.hbm == pytest.approx(rounds * (kernel + rows), abs=rounds * 4 * words)
+    assert cost.endless == 0
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [
