@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Callable
+from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -246,6 +247,47 @@ def export(
     print(run_export(adapter, out, base=base, merged=merged, results=results))
 
 
+def compile_check(
+    config: Config,
+    /,
+    topology: str,
+    slices: int = 1,
+    model: str = "",
+    fields: tuple[str, ...] = (),
+    length: int = 4096,
+    replies: int = 0,
+    candidates: int = 32,
+    steps: tuple[Literal["train", "decode"], ...] = ("train", "decode"),
+    json: bool = False,
+) -> None:
+    """Compile the train and the decode step for TPUs that are not there: memory, work, least time.
+
+    Args:
+        config: of train.py.
+        topology: chips of a slice, such as v5e:4x4, v5e-16, v5p:2x2x4, v6e-64.
+        slices: so many of them.
+        model: folder or hub id in place of the config's base; its config.json is enough.
+        fields: of the config that are set otherwise, such as global-batch=64 mesh.fsdp=4.
+        length: tokens of a row, and of a cache.
+        replies: reply tokens a row has at most; 0: all.
+        candidates: stored targets a reply token, where the objective reads them.
+        steps: what is compiled.
+        json: print one line of JSON instead of tables.
+    """
+    from duomem_jax.aot.check import check
+    from duomem_jax.aot.steps import Rows
+    from duomem_jax.aot.topology import compile_devices, parse_topology
+    from duomem_jax.config import load_config
+    from duomem_jax.report.compiled import compiled_text
+
+    base = [f"--base={model}"] if model else []
+    train_config = load_config(config, [*(f"--{field}" for field in fields), *base])
+    rows = Rows(length, min(replies or length, length), candidates)
+    chips = parse_topology(topology, slices)
+    found = check(train_config, chips, compile_devices(chips), rows, steps)
+    print(dumps(found.to_dict()) if json else compiled_text(found))
+
+
 def compare(config: Config, /) -> None:
     """Run a whole experiment: play, remember, distil with several seeds, evaluate every arm.
 
@@ -279,6 +321,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "audit": audit,
     "export": export,
+    "compile-check": compile_check,
     "compare": compare,
     "quickstart": quickstart,
 }

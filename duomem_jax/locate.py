@@ -1,6 +1,7 @@
 """Where a model is: in the package, in a folder, or on the Hugging Face hub."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from duomem_jax.errors import UserError
@@ -10,12 +11,13 @@ HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 FILES = ("*.json", "*.safetensors", "*.jinja", "*.txt")  # nothing that could be executed
 
 
-def model_path(model: str) -> str:
+def model_path(model: str, files: Sequence[str] = FILES) -> str:
     """The folder of a model: config.json, weights and tokenizer.
 
     Args:
         model: `tiny-teacher` or `tiny-student`, a folder, or a hub id such as `Qwen/Qwen3-4B`,
             which is downloaded once. With HF_HUB_OFFLINE=1 only what is there already counts.
+        files: what is downloaded, as patterns.
 
     Raises:
         UserError: none of these.
@@ -34,7 +36,7 @@ def model_path(model: str) -> str:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return snapshot_download(model, allow_patterns=list(FILES))
+        return snapshot_download(model, allow_patterns=list(files))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx.HTTPError) as e:
         reason = str(e).strip().splitlines()[0]
         raise UserError(

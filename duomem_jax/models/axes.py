@@ -1,9 +1,11 @@
 """Logical axis names to a mesh; the one place where the module library meets sharding."""
 
+import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+import jax
 from flax import linen as nn
 from jax.sharding import Mesh, PartitionSpec
 
@@ -23,3 +25,12 @@ def mesh_shardings(logical_axes: Any, mesh: Mesh, rules: Rules) -> Any:
 def mesh_axes(*logical: str | None) -> PartitionSpec:
     """Where an array with these logical axes lies, by the current rules."""
     return nn.logical_to_mesh_axes(logical) or PartitionSpec()
+
+
+def parts(logical: str) -> int:
+    """Into how many parts the current mesh and rules split an axis of that name; 1 without them."""
+    mesh, axes = jax.sharding.get_abstract_mesh(), mesh_axes(logical)
+    named = axes[0] if axes and not mesh.empty else None
+    return math.prod(
+        mesh.shape[axis] for axis in ((named,) if isinstance(named, str) else named or ())
+    )

@@ -85,6 +85,8 @@ class Model:
         """The function from x_...D after the final norm to logits_...V, float32."""
         c = self.config
         kernel, axis = (base["head"], 1) if "head" in base else (base["embedding"], 0)
+        # Whole but for its words, once: a loop over chunks of tokens would gather it in each.
+        kernel = nn.with_logical_constraint(kernel, ("vocab", None)[:: 1 - 2 * axis])
 
         def logits(x: jax.Array) -> jax.Array:
             y_MV = vocab_logits(x.reshape(-1, c.d_model), kernel.astype(x.dtype), axis)

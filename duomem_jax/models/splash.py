@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernels
 from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
 
-from duomem_jax.models.axes import mesh_axes
+from duomem_jax.models.axes import mesh_axes, parts
 from duomem_jax.models.layers import KEPT
 from duomem_jax.models.scores import Scores
 
@@ -54,17 +54,13 @@ def splash_attention(
 
     if mesh.size > 1:
         by_heads, by_rows = mesh_axes("batch", "heads", None, None), mesh_axes("batch", None)
-        shares = math.prod(mesh.shape[axis] for axis in _names(by_heads[1]))
+        shares = parts("heads")
         copies = shares // math.gcd(shares, k_BKTH.shape[1])  # a device needs a key head of its own
         k_BKTH, v_BKTH = (jnp.repeat(x, copies, axis=1) for x in (k_BKTH, v_BKTH))
         local = jax.shard_map(
             local, in_specs=(by_heads,) * 3 + (by_rows,), out_specs=by_heads, check_vma=False
         )
     return local(q_BNTH, k_BKTH, v_BKTH, ids_BT).transpose(0, 2, 1, 3)[:, :T]
-
-
-def _names(axis: str | tuple[str, ...] | None) -> tuple[str, ...]:
-    return (axis,) if isinstance(axis, str) else axis or ()
 
 
 def _kernel(how: Scores, n_heads: int, T: int, block: int, interpret: bool):

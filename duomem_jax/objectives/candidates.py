@@ -30,8 +30,12 @@ def _backward(residuals, g_C):
     # gradient of the index is a second array as large as the logits.
     logits_V, ids_C, lse = residuals
     d_V = -jnp.exp(logits_V - lse) * jnp.sum(g_C, axis=-1, keepdims=True)
-    rows = [i[..., None] for i in jnp.indices(ids_C.shape[:-1], sparse=True)]
-    return d_V.at[(*rows, ids_C)].add(g_C), None
+    # Mapped over tokens, not indexed by them: each device then adds to its own tokens, and
+    # nothing is gathered from the others.
+    add = jnp.vectorize(
+        lambda d_V, ids_C, g_C: d_V.at[ids_C].add(g_C), signature="(v),(c),(c)->(v)"
+    )
+    return add(d_V, ids_C, g_C), None
 
 
 log_probs_of.defvjp(_forward, _backward)

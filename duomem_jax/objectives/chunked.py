@@ -11,14 +11,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-LOGITS = 2**25  # most float32 logits alive at once, unless MIN_CHUNK needs more
+from duomem_jax.models.axes import parts
+
+LOGITS = 2**25  # most float32 logits alive at once on a device, unless MIN_CHUNK needs more
 MIN_CHUNK, MAX_CHUNK = 16, 256  # tokens of each row
 
 Head = Callable[[jax.Array], jax.Array]  # x_...D -> logits_...V float32
 
 
 def chunk_length(B: int, T: int, V: int) -> int:
-    """Tokens of each row whose logits are computed together."""
+    """Tokens of each of a device's B rows whose logits are computed together."""
     most = max(MIN_CHUNK, min(MAX_CHUNK, LOGITS // (B * V)))
     return -(-T // -(-T // most))  # as few chunks as that allows, of equal length
 
@@ -26,7 +28,8 @@ def chunk_length(B: int, T: int, V: int) -> int:
 def in_chunks(tree: Any, vocab: int) -> Any:
     """Arrays [B,M,...] as [n,B,C,...], M filled up with zeros; C is `chunk_length`."""
     B, M = jax.tree.leaves(tree)[0].shape[:2]
-    C = chunk_length(B, M, vocab)
+    # By the rows of one device: a chunk reads the whole head there, whose time few tokens waste.
+    C = chunk_length(max(1, B // parts("batch")), M, vocab)
 
     def chunks(y_BM: jax.Array) -> jax.Array:
         y_BM = jnp.pad(y_BM, [(0, 0), (0, -M % C)] + [(0, 0)] * (y_BM.ndim - 2))

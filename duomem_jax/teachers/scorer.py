@@ -22,6 +22,7 @@ from duomem_jax.models.platform import platform
 from duomem_jax.objectives.candidates import with_rest
 from duomem_jax.objectives.chunked import in_chunks
 from duomem_jax.objectives.replies import front, next_tokens
+from duomem_jax.train.held import tree_bytes, weight_shapes
 from duomem_jax.train.sharding import make_mesh, model_shardings, put_batch, use_mesh
 
 RECALL = 0.98  # of the approximate search on TPU, which takes a hundredth of the exact one's time
@@ -74,7 +75,8 @@ class ModelScorer:
         } | ({"seed": seed} if kind == "samples" else {})
         self._model, self._seed, self._temperature = Model(config), seed, temperature
         self._rows = rows * jax.device_count()
-        self._mesh = make_mesh(MeshConfig(), self._rows)
+        held = tree_bytes(weight_shapes(self._model, dtype))
+        self._mesh = make_mesh(MeshConfig(), self._rows, held)
         self._folder = folder
         self._params: Any = None
 

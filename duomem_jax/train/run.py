@@ -23,6 +23,7 @@ from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.train.checkpoint import Checkpoints
 from duomem_jax.train.disk import explain_full_disk
+from duomem_jax.train.held import held_bytes
 from duomem_jax.train.metrics import MetricsLog
 from duomem_jax.train.on_policy import Rollouts
 from duomem_jax.train.optimizer import make_optimizer, make_schedule
@@ -172,24 +173,31 @@ def run(config: TrainConfig) -> Path:
     """One whole training run; returns the folder of its result."""
     base_folder = find_base(config)
     model = make_model(config, base_folder)
-    mesh = make_mesh(config.mesh, config.global_batch)
-    base_id = fingerprint(base_folder)
-    shardings = model_shardings(model, mesh)
-    part = "lora" if config.trainable == "lora" else "params"
     check_output(config)
     check_data(config, model)
     teacher_folder = find_teacher(config, base_folder)
+    shared = teacher_folder == base_folder and config.trainable == "lora" and not config.quantize
+    teacher = Model(load_model_config(teacher_folder, config.dtype)) if teacher_folder else None
+    held = held_bytes(config, model, None if shared else teacher)
+    mesh = make_mesh(config.mesh, config.global_batch, held)
+    shardings = model_shardings(model, mesh)
+    base_id = fingerprint(base_folder)
+    part = "lora" if config.trainable == "lora" else "params"
     with use_mesh(mesh):
         params, base = load_trees(config, model, base_folder, base_id, shardings)
         output = claim(config)  # only now: a refused run leaves nothing behind
         tx = make_optimizer(config.optimizer, config.steps)
         state_sh = state_shardings(tx, params, shardings[part], mesh)
         state = init_state(tx, params, state_sh, config.seed)
-        print(f"{count(params):,} trained parameters, mesh {dict(mesh.shape)}", flush=True)
-        teacher, frozen = None, Frozen(base)
-        if teacher_folder:
-            known = {} if base is None or config.quantize else {base_folder: base}
-            teacher, weights = load_teacher(config, teacher_folder, mesh, known)
+        share = held / (mesh.size // mesh.shape["data"]) / 2**20
+        print(
+            f"{count(params):,} trained parameters, mesh {dict(mesh.shape)}, {share:,.0f} MiB of "
+            "weights and optimizer on each device",
+            flush=True,
+        )
+        frozen = Frozen(base)
+        if teacher is not None:
+            weights = base if shared else load_teacher(config, teacher, teacher_folder, mesh)
             frozen = Frozen(base, weights)
         task = Task(model, tx, config.objective, teacher)
         step_fn = jit_step(task, state_sh, jax.tree.map(lambda x: x.sharding, frozen), mesh)

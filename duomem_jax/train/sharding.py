@@ -2,10 +2,12 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
+import numpy as np
+from jax.experimental.mesh_utils import create_device_mesh, create_hybrid_device_mesh
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -13,6 +15,7 @@ from duomem_jax.config import MeshConfig
 from duomem_jax.errors import UserError
 from duomem_jax.models.axes import axis_rules, mesh_shardings
 from duomem_jax.models.model import Model
+from duomem_jax.train.chips import CHIPS
 
 AXES = ("data", "fsdp", "tensor")
 RULES = (
@@ -27,32 +30,72 @@ RULES = (
     ("layers", None),
 )
 BATCH = P(("data", "fsdp"))
+SHARE = 0.5  # of a device's memory that what it holds may fill; the rest is for temporaries
 
 
-def make_mesh(config: MeshConfig, global_batch: int) -> Mesh:
+def make_mesh(
+    config: MeshConfig, global_batch: int, held: int = 0, devices: Sequence[Any] | None = None
+) -> Mesh:
     """A mesh with axes `AXES`; `data=-1` takes the devices the other axes leave.
+
+    `fsdp=-1` takes the smallest power of two with which a device's share of `held` fills at most
+    `SHARE` of its memory (1 on a device that `CHIPS` does not know): the fewer, the less is sent
+    between devices, as a frozen base that lies whole on each of them is never gathered.
+
+    Args:
+        config: sizes of the axes.
+        global_batch: rows a step.
+        held: bytes of weights, trained tree and optimizer, over all devices.
+        devices: of the mesh; None: all there are. Slices that only the data-centre network joins
+            are laid along `data`, whose one sum a step is small.
 
     Raises:
         UserError: more devices wanted than there are, or a batch that cannot be shared out.
     """
-    have, fixed = jax.device_count(), config.fsdp * config.tensor
-    data = have // fixed if config.data == -1 else config.data
-    shape = (data, config.fsdp, config.tensor)
-    wanted = math.prod(shape)
+    devices = jax.devices() if devices is None else devices
+    have, slices = len(devices), len({getattr(d, "slice_index", 0) for d in devices})
+    chip = CHIPS.get(devices[0].device_kind)
+    shape = _sizes(config, have // slices, slices, held / (SHARE * chip.hbm) if chip else 0)
+    data, wanted = shape[0], math.prod(shape)
     if not 0 < wanted <= have or min(shape) < 1:
         raise UserError(
             f"config: mesh {dict(zip(AXES, shape, strict=True))} does not fit {have} devices; "
             "change mesh.data, mesh.fsdp or mesh.tensor"
         )
-    if global_batch % (data * config.fsdp):
+    if global_batch % (data * shape[1]):
         raise UserError(
             f"config: global_batch {global_batch} is not a multiple of mesh.data * mesh.fsdp = "
-            f"{data * config.fsdp}; change one of them"
+            f"{data * shape[1]}; change one of them"
         )
-    # Auto mode must be asked for: make_mesh's own default is Explicit.
-    return jax.make_mesh(
-        shape, AXES, devices=jax.devices()[:wanted], axis_types=(AxisType.Auto,) * len(AXES)
-    )
+    if slices > 1 and (wanted < have or data % slices):
+        raise UserError(
+            f"config: mesh.data {data} does not share {have} devices out to {slices} slices; "
+            "set mesh.data to -1 and mesh.fsdp * mesh.tensor to at most a slice"
+        )
+    # Auto mode must be asked for: the default of jax.make_mesh is Explicit.
+    return Mesh(_grid(shape, slices, devices[:wanted]), AXES, axis_types=(AxisType.Auto,) * 3)
+
+
+def _sizes(config: MeshConfig, per_slice: int, slices: int, fullness: float) -> tuple[int, ...]:
+    """Sizes of the axes; `fullness` is `held` in shares of one device's memory."""
+    tensor, fsdp = config.tensor, config.fsdp
+    if fsdp == -1 and tensor > 0:
+        free, fsdp = per_slice // (tensor * max(1, config.data // slices)), 1
+        while fullness > fsdp * tensor and free and free % (2 * fsdp) == 0:
+            fsdp *= 2
+    data = config.data
+    if data == -1 and fsdp * tensor > 0:
+        data = per_slice // (fsdp * tensor) * slices
+    return data, fsdp, tensor
+
+
+def _grid(shape: tuple[int, ...], slices: int, devices: Sequence[Any]) -> np.ndarray:
+    """Devices in the mesh's shape, neighbours in it near each other on the chips' own network."""
+    if slices == 1:
+        return create_device_mesh(shape, devices, allow_split_physical_axes=True)
+    data, *rest = shape
+    within, between = (data // slices, *rest), (slices, 1, 1)
+    return create_hybrid_device_mesh(within, between, devices, allow_split_physical_axes=True)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 """One update as a pure function, and its jitted form."""
 
 import functools
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -100,7 +99,7 @@ def _inputs(batch: dict[str, jax.Array], view: str = "") -> tuple[jax.Array, jax
 
 def jit_step(
     task: Task, state_shardings: TrainState, frozen_shardings: Frozen, mesh: Mesh
-) -> Callable[[TrainState, Frozen, dict[str, jax.Array]], tuple[TrainState, Metrics]]:
+) -> jax.stages.Wrapped:
     """`train_step(state, frozen, batch)` with explicit shardings; the state is donated."""
     return jax.jit(
         functools.partial(train_step, task),

@@ -10,7 +10,6 @@ from duomem_jax.data.manifest import split_facts
 from duomem_jax.data.tokens import load_tokenizer, vocabulary_fingerprint
 from duomem_jax.errors import UserError
 from duomem_jax.locate import model_path
-from duomem_jax.models.hf import load_config
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.objectives.chunks import ON_CHUNKS
@@ -108,19 +107,13 @@ def _check_stored(config: TrainConfig, facts: dict[str, Any]) -> None:
         print(f"{config.data}: {missing} rows lack {tokens} targets; left out", flush=True)
 
 
-def load_teacher(
-    config: TrainConfig, folder: str, mesh: Mesh, known: dict[str, Any]
-) -> tuple[Model, Any]:
-    """(model, parameters in place on the mesh) of a teacher.
+def load_teacher(config: TrainConfig, model: Model, folder: str, mesh: Mesh) -> Any:
+    """Parameters of a teacher, in place on the mesh.
 
     Args:
         config: of the run.
+        model: the teacher.
         folder: from `find_teacher`.
         mesh: current.
-        known: parameters already loaded, by folder: a model that teaches itself is held once.
     """
-    model = Model(load_config(folder, config.dtype))
-    if folder in known:
-        return model, known[folder]
-    shardings = model_shardings(model, mesh)["params"]
-    return model, load_pretrained(folder, config.dtype, shardings)[1]
+    return load_pretrained(folder, config.dtype, model_shardings(model, mesh)["params"])[1]

@@ -6,13 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding
 from jax.test_util import check_grads
 
+from duomem_jax.aot.cost import cost_of
+from duomem_jax.aot.hlo import parse
+from duomem_jax.config import MeshConfig
 from duomem_jax.objectives import chunked
 from duomem_jax.objectives.candidates import log_probs_of, with_rest
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.objectives.loss import DIVERGENCES, Teacher, loss_of
 from duomem_jax.objectives.replies import front, next_tokens
+from duomem_jax.train.sharding import BATCH, make_mesh, use_mesh
 
 DIVERGENT = [
     ObjectiveConfig("forward_kl"),
@@ -263,6 +268,25 @@ def test_chunks_stay_useful_for_large_vocabularies_and_batches():
     assert chunked.chunk_length(16, 1024, 800) == chunked.MAX_CHUNK
     assert chunked.chunk_length(1, 260, 800) == 130
     assert chunked.chunk_length(2, 8, 800) == 8
+
+
+def test_chunks_follow_the_rows_of_a_device():
+    rows = jax.ShapeDtypeStruct((8, 2048), jnp.float32)
+    cut = functools.partial(jax.eval_shape, functools.partial(chunked.in_chunks, vocab=151_936))
+    assert cut(rows).shape == (2048 // 27 + 1, 8, 27)  # 8 rows x 27 tokens are 2**25 logits
+    with use_mesh(make_mesh(MeshConfig(data=4, fsdp=2), 8)):
+        assert cut(rows).shape == (10, 8, 205)
+
+
+def test_candidates_of_split_rows_gather_nothing():
+    mesh = make_mesh(MeshConfig(data=4, fsdp=2), 8)
+    logits, ids = (
+        jax.ShapeDtypeStruct((64, n), kind, sharding=NamedSharding(mesh, BATCH))
+        for n, kind in ((96, jnp.float32), (4, jnp.int32))
+    )
+    slope = jax.grad(lambda y, ids: jnp.sum(log_probs_of(y, ids) ** 2))
+    text = jax.jit(slope).lower(logits, ids).compile().as_text()
+    assert cost_of(parse(text), 8).traffic == {}
 
 
 def test_bfloat16_sums_in_float32():

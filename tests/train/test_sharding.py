@@ -1,5 +1,8 @@
 """Eight fake devices: the same numbers, constraints really emitted, trees really split."""
 
+import itertools
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -77,12 +80,12 @@ def test_constraints_reach_the_lowered_text(eight):
     mesh, step, state, frozen, batch = eight
     with use_mesh(mesh):
         text = step.lower(state, frozen, batch).as_text()
-    # the embedding's table and output; in the layer two residual sums and the gated activation,
-    # in the forward and in the backward pass, which computes the first sum and the gate again
+    # the head, the embedding's table and output; in the layer two residual sums and the gated
+    # activation, forward and backward, where the first sum and the gate are computed again
     constraints = [line for line in text.splitlines() if "sdy.sharding_constraint" in line]
-    assert len(constraints) == 2 + 3 + 3 + 2
+    assert len(constraints) == 1 + 2 + 3 + 3 + 2
     assert sum('[{"data", "fsdp"}, {}, ' in line for line in constraints) == 9
-    assert sum('{"tensor"}' in line for line in constraints) == 3
+    assert sum('{"tensor"}' in line for line in constraints) == 1 + 3
 
 
 def test_parameters_and_moments_are_split(eight):
@@ -125,6 +128,55 @@ def test_masked_moments_are_split_too():
 def test_impossible_meshes_are_one_sentence(mesh, batch, word):
     with pytest.raises(UserError, match=word):
         make_mesh(mesh, batch)
+
+
+class FakeChip(SimpleNamespace):
+    """What a mesh is laid out by."""
+
+    __hash__ = object.__hash__
+
+
+def tpu_chips(rows, columns, slices=1):
+    """Chips of v5e slices."""
+    places = itertools.product(range(slices), range(rows), range(columns))
+    return [
+        FakeChip(
+            id=i,
+            platform="tpu",
+            device_kind="TPU v5 lite",
+            coords=(x, y, 0),
+            core_on_chip=0,
+            process_index=i // 4,
+            slice_index=number,
+        )
+        for i, (number, y, x) in enumerate(places)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gib", "config", "sizes"),
+    [
+        (8, MeshConfig(), (16, 1, 1)),  # half of a chip's 16 GiB
+        (9, MeshConfig(), (8, 2, 1)),
+        (60, MeshConfig(), (2, 8, 1)),
+        (60, MeshConfig(tensor=4), (2, 2, 4)),
+        (60, MeshConfig(data=8), (8, 2, 1)),
+        (9999, MeshConfig(), (1, 16, 1)),
+        (60, MeshConfig(fsdp=4), (4, 4, 1)),
+    ],
+)
+def test_fsdp_by_size_and_memory(gib, config, sizes):
+    mesh = make_mesh(config, 16, gib * 2**30, tpu_chips(4, 4))
+    assert tuple(mesh.shape.values()) == sizes
+
+
+def test_slices_are_joined_along_data():
+    mesh = make_mesh(MeshConfig(), 32, 60 * 2**30, tpu_chips(4, 4, slices=2))
+    assert tuple(mesh.shape.values()) == (4, 8, 1)
+    slices = np.vectorize(lambda d: d.slice_index)(mesh.devices)
+    assert (slices == [[[0]], [[0]], [[1]], [[1]]]).all()
+    with pytest.raises(UserError, match="share 32 devices out to 2 slices"):
+        make_mesh(MeshConfig(data=1, fsdp=32), 32, 0, tpu_chips(4, 4, slices=2))
 
 
 def test_a_model_that_cannot_be_split_is_one_sentence():

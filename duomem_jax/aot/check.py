@@ -1,0 +1,169 @@
+"""`duomem compile-check`: what the steps of a config need and cost on a slice of TPUs."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from duomem_jax.aot.cost import Cost, cost_of
+from duomem_jax.aot.hlo import parse
+from duomem_jax.aot.roofline import Roofline, model_flops, roofline
+from duomem_jax.aot.steps import Rows, compile_decode, compile_train, plan_mesh
+from duomem_jax.aot.topology import Topology
+from duomem_jax.config import TrainConfig
+from duomem_jax.errors import UserError
+from duomem_jax.locate import model_path
+from duomem_jax.models.hf import load_config
+from duomem_jax.models.model import Model
+from duomem_jax.objectives.chunks import ON_CHUNKS
+from duomem_jax.train.run import make_model
+
+# Two ways in which libtpu says that a program does not fit: what it needs, what there is.
+SIZE = r"([\d.]+[KMGT])"
+TOO_LARGE = re.compile(rf"Used {SIZE} of {SIZE} hbm|\({SIZE}\) exceeds available HBM \({SIZE}\)")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One compiled step on one chip; bytes unless said otherwise.
+
+    Attributes:
+        name: train or decode.
+        arguments: weights, state, batch or cache.
+        temporaries: what the step needs beside them.
+        rest: results that do not take the place of arguments, and the program.
+        free: share of the chip's memory that is left.
+        cost: operations and traffic.
+        least: seconds, by what limits them.
+        mfu: share of the peak, at most; None for decoding.
+    """
+
+    name: str
+    arguments: int
+    temporaries: int
+    rest: int
+    free: float
+    cost: Cost
+    least: Roofline
+    mfu: float | None
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was compiled, and what came of it."""
+
+    model: str
+    topology: str
+    mesh: dict[str, int]
+    global_batch: int
+    rows: Rows
+    steps: tuple[Step, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able values."""
+        return asdict(self) | {"rows": self.rows._asdict()}
+
+
+def check(
+    config: TrainConfig,
+    topology: Topology,
+    devices: Sequence[Any],
+    rows: Rows,
+    names: tuple[str, ...],
+) -> Check:
+    """Compile the named steps of a config for a slice that need not exist.
+
+    Args:
+        config: of the run; of `base` and `teacher` the config.json alone is read.
+        topology: the chips.
+        devices: of the topology, from `compile_devices`.
+        rows: what the data would say.
+        names: train, decode or both.
+
+    Raises:
+        UserError: no such model, a mesh that is impossible, or a step that does not fit.
+    """
+    model = make_model(config, model_path(config.base, ("config.json",)))
+    teacher = None
+    if config.teacher:
+        folder = model_path(config.teacher, ("config.json",))
+        teacher = Model(load_config(folder, config.dtype))
+    if config.objective.name in ON_CHUNKS:
+        raise UserError(
+            f"config: compile-check makes up rows of one tokenizer, which objective.name "
+            f"{config.objective.name} cannot use; take forward_kl for its memory"
+        )
+    if config.objective.name == "text" or teacher is not None:
+        rows = rows._replace(candidates=0)
+    mesh = plan_mesh(config, model, teacher, devices)
+    compilers: dict[str, Callable[[], jax.stages.Compiled]] = {
+        "train": lambda: compile_train(config, model, teacher, mesh, rows),
+        "decode": lambda: compile_decode(config, model, mesh, rows),
+    }
+    steps = []
+    for name in names:
+        compiled = _compile(compilers[name], name, config, topology, mesh)
+        cost = cost_of(parse(_text(compiled)), topology.chips)
+        least, mfu = roofline(topology.chip, cost), None
+        if name == "train":
+            needed = model_flops(config, model, rows, teacher) / topology.chips
+            mfu = needed / (least.step * topology.chip.flops)
+        steps.append(_step(name, compiled, topology.chip.hbm, cost, least, mfu))
+    shape = {str(axis): size for axis, size in mesh.shape.items()}
+    return Check(config.base, str(topology), shape, config.global_batch, rows, tuple(steps))
+
+
+def _step(
+    name: str, compiled: Any, hbm: int, cost: Cost, least: Roofline, mfu: float | None
+) -> Step:
+    memory = compiled.memory_analysis()
+    arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
+    rest = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    rest += memory.generated_code_size_in_bytes
+    free = 1 - (arguments + temporaries + rest) / hbm
+    return Step(name, arguments, temporaries, rest, free, cost, least, mfu)
+
+
+def _text(compiled: jax.stages.Compiled) -> str:
+    try:
+        return compiled.as_text() or ""
+    except jax.errors.JaxRuntimeError as e:
+        raise UserError(
+            f"libtpu has compiled a program that jaxlib {jax.lib.__version__} cannot read "
+            f"({str(e).splitlines()[0][:60]}...); install the libtpu of duomem-jax[tpu]"
+        ) from None
+
+
+def _compile(
+    make: Callable[[], jax.stages.Compiled],
+    name: str,
+    config: TrainConfig,
+    topology: Topology,
+    mesh: Mesh,
+) -> jax.stages.Compiled:
+    try:
+        return make()
+    except jax.errors.JaxRuntimeError as e:
+        found = TOO_LARGE.search(str(e))
+        if not found:
+            raise
+        needs, has = (f"{size[:-1]} {size[-1]}iB" for size in found.groups() if size)
+        raise UserError(
+            f"{config.base} on {topology}: the {name} step does not fit: needs {needs} a chip, "
+            f"has {has}; try {_remedy(config, mesh, name)}"
+        ) from None
+
+
+def _remedy(config: TrainConfig, mesh: Mesh, name: str) -> str:
+    """What makes it smaller, the cheapest first."""
+    share, axes = config.global_batch // (mesh.shape["data"] * mesh.shape["fsdp"]), mesh.shape
+    if name == "train" and not config.remat:
+        return "remat"
+    if share > 1:
+        return f"global_batch={config.global_batch // share * (share // 2)}"
+    if axes["data"] > 1:
+        return f"mesh.fsdp={2 * axes['fsdp']}"
+    return "a larger slice" if config.quantize else "quantize=int8 or a larger slice"

@@ -1,0 +1,91 @@
+"""Bytes between chips: what each collective of a compiled program moves."""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from duomem_jax.aot.hlo import ASYNC, Computation, Instruction
+
+# What a chip receives for each byte it gives, in a group of n: the bandwidth-optimal algorithms.
+RECEIVED: dict[str, Callable[[int], float]] = {
+    "all-gather": lambda n: n - 1,
+    "reduce-scatter": lambda n: (n - 1) / n,
+    "all-reduce": lambda n: 2 * (n - 1) / n,
+    "all-to-all": lambda n: (n - 1) / n,
+    "collective-permute": lambda n: 1,
+}
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """Collectives of one kind, seen by one chip.
+
+    Attributes:
+        count: how many.
+        received: bytes, of all of them.
+        largest: bytes of the largest array that one of them makes or sums up.
+    """
+
+    count: float = 0
+    received: float = 0
+    largest: float = 0
+
+    def __add__(self, other: "Traffic") -> "Traffic":
+        received = self.received + other.received
+        return Traffic(self.count + other.count, received, max(self.largest, other.largest))
+
+    def times(self, n: float) -> "Traffic":
+        """Of n rounds."""
+        return Traffic(n * self.count, n * self.received, self.largest)
+
+
+def collective(
+    computation: Computation, i: Instruction, devices: int, fused: bool
+) -> dict[str, Traffic]:
+    """What an instruction moves, by kind; empty if nothing.
+
+    Args:
+        computation: it is part of.
+        i: the instruction.
+        devices: in the program.
+        fused: the computation is a fusion's.
+    """
+    kind = i.opcode.removesuffix("-start")
+    if kind not in RECEIVED or (fused and _under_way(computation)):
+        return {}
+    given = [computation[name].arrays for name in i.operands]
+    if kind == "collective-permute":
+        given = given[:1]  # the others say where it goes
+    sent, n = sum(a.nbytes for arrays in given for a in arrays), group_size(i.attributes, devices)
+    if kind == "all-reduce" and fused and _keeps_a_slice(computation):
+        kind = "reduce-scatter"
+    return {kind: Traffic(1, sent * RECEIVED[kind](n), sent * (n if kind == "all-gather" else 1))}
+
+
+def group_size(attributes: str, devices: int) -> int:
+    """Chips of one group: `{{0,1},{2,3}}`, `[2,4]<=[8]` or `mesh['x'=2,'y'=4] {'y'}`; none: all."""
+    listed = re.search(r"replica_groups=\{\{([\d,]*)\}", attributes)
+    if listed:
+        return len(listed[1].split(","))
+    tiled = re.search(r"replica_groups=\[\d+,(\d+)\]", attributes)
+    if tiled:
+        return int(tiled[1])
+    named = re.search(r"replica_groups=mesh\[([^\]]*)\][^{]*\{([^}]*)\}", attributes)
+    if not named:
+        return devices
+    sizes = dict(re.findall(r"'(\w+)'=(\d+)", named[1]))
+    axes = re.findall(r"'(\w+)'(?::\(\d+\)(\d+))?", named[2])
+    return math.prod(int(part or sizes[axis]) for axis, part in axes)
+
+
+def _under_way(computation: Computation) -> bool:
+    """Whether a fusion starts a collective or computes beside it: it counts where it is done."""
+    marks = [found[1] for i in computation.values() if (found := ASYNC.search(i.attributes))]
+    parameters = [i.arrays for i in computation.values() if i.opcode == "parameter"]
+    flags = any(array.dtype == "u32" for arrays in parameters for array in arrays)
+    return "Done" not in marks and ("Start" in marks or flags)
+
+
+def _keeps_a_slice(computation: Computation) -> bool:
+    return any(i.root and i.opcode == "dynamic-slice" for i in computation.values())

@@ -1,0 +1,159 @@
+"""XLA's text of a compiled program, read into instructions.
+
+Only what `cost` asks for: https://openxla.org/xla/operation_semantics and the text form that
+`jax.stages.Compiled.as_text` gives.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+BYTES = {"pred": 1, "s4": 0.5, "u4": 0.5, "bf16": 2, "c64": 8, "c128": 16}  # the rest: their digits
+ARRAY = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\](\{[^}]*\})?")
+HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\) -> .* \{$")
+LINE = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = (.*)$")
+NAME = re.compile(r"%([\w.\-]+)")
+CLOSING = {"(": ")", "{": "}", "[": "]"}
+# A fusion that starts or ends a transfer which others compute beside.
+ASYNC = re.compile(r'custom_call_target="AsyncCollective(Start|Done)"')
+
+
+class Array(NamedTuple):
+    """One array of a type."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    in_hbm: bool  # a chip's main memory, not one of its small fast ones
+
+    @property
+    def size(self) -> int:
+        """Elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> float:
+        """Bytes, without padding."""
+        digits = re.search(r"\d+", self.dtype)
+        width = BYTES.get(self.dtype) or (int(digits[0]) / 8 if digits else 0)
+        return self.size * width
+
+
+class Instruction(NamedTuple):
+    """One line of a computation."""
+
+    name: str
+    arrays: tuple[Array, ...]  # of its result; a tuple's leaves in their order
+    opcode: str
+    operands: tuple[str, ...]
+    arguments: str  # the operands as they are written: a constant's value
+    attributes: str
+    root: bool
+
+    def called(self, *attributes: str) -> list[str]:
+        """Computations named by these attributes, such as `body`."""
+        found = []
+        for attribute in attributes:
+            match = re.search(rf"\b{attribute}=(\{{[^}}]*\}}|%[\w.\-]+)", self.attributes)
+            found += NAME.findall(match[1]) if match else []
+        return found
+
+
+Computation = dict[str, Instruction]
+
+
+class Program(NamedTuple):
+    """Computations by name, and which of them is run."""
+
+    computations: dict[str, Computation]
+    entry: str
+
+
+def parse(text: str) -> Program:
+    """The computations of a module's text."""
+    computations: dict[str, Computation] = {}
+    entry, current = "", None
+    for line in text.splitlines():
+        header = HEADER.match(line)
+        if header:
+            current = computations.setdefault(header[2], {})
+            entry = header[2] if header[1] else entry
+        elif line == "}":
+            current = None
+        elif current is not None and (found := LINE.match(line)):
+            instruction = _instruction(found[2], found[3], bool(found[1]))
+            current[instruction.name] = instruction
+    return Program(computations, entry)
+
+
+def _instruction(name: str, text: str, root: bool) -> Instruction:
+    kind, _, rest = _split(text, " ")
+    opcode, _, rest = rest.partition("(")
+    arguments, _, attributes = _split(rest, ")")
+    return Instruction(
+        name,
+        tuple(_arrays(kind)),
+        opcode,
+        tuple(NAME.findall(arguments)),
+        arguments,
+        attributes,
+        root,
+    )
+
+
+def _split(text: str, at: str) -> tuple[str, str, str]:
+    """`str.partition` at the first `at` outside of brackets."""
+    open_brackets: list[str] = []
+    for i, character in enumerate(text):
+        if not open_brackets and character == at:
+            return text[:i], at, text[i + 1 :]
+        if character in CLOSING:
+            open_brackets.append(CLOSING[character])
+        elif open_brackets and character == open_brackets[-1]:
+            open_brackets.pop()
+    return text, "", ""
+
+
+def _arrays(kind: str) -> Iterator[Array]:
+    for dtype, shape, layout in ARRAY.findall(kind):
+        space = re.search(r"S\((\d+)\)", layout)
+        sizes = tuple(int(n) for n in shape.split(",") if n)
+        yield Array(dtype, sizes, space is None or space[1] == "0")
+
+
+def trip_count(program: Program, computation: Computation, loop: Instruction) -> int | None:
+    """How often a `while` runs its body, None where the text does not say.
+
+    XLA writes it beside the loop, or the loop counts between constants, as `jax.lax.scan` does by
+    ones and a product that is computed while its parts arrive by twos.
+    """
+    known = re.search(r'known_trip_count":\{"n":"(\d+)"', loop.attributes)
+    if known:
+        return int(known[1])
+    condition, body = (program.computations[loop.called(x)[0]] for x in ("condition", "body"))
+    test, result = _root(condition), _root(body)
+    if test.opcode != "compare" or "direction=LT" not in test.attributes:
+        return None
+    counter, end = (condition[name] for name in test.operands)
+    index = re.search(r"index=(\d+)", counter.attributes)
+    start = computation[loop.operands[0]]
+    if not index or start.opcode != "tuple" or result.opcode != "tuple":
+        return None
+    place = int(index[1])
+    more = body[result.operands[place]]
+    steps = [_constant(body, name) for name in more.operands] if more.opcode == "add" else []
+    step = next((n for n in steps if n), None)
+    first, last = _constant(computation, start.operands[place]), _constant(condition, end.name)
+    return None if None in (first, last, step) else -((first - last) // step)  # type: ignore
+
+
+def _root(computation: Computation) -> Instruction:
+    return next(i for i in computation.values() if i.root)
+
+
+def _constant(computation: Computation, name: str) -> int | None:
+    """The value of a whole number that the text says, behind copies of it."""
+    i = computation[name]
+    while i.opcode in ("copy", "bitcast"):
+        i = computation[i.operands[0]]
+    return int(i.arguments) if i.opcode == "constant" else None

@@ -1,0 +1,102 @@
+"""Slices of TPU chips by name, and the devices that libtpu makes up to compile for them."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from duomem_jax.errors import UserError
+from duomem_jax.train.chips import CHIPS, Chip
+
+SHAPE = re.compile(r"(\d+)(x\d+)+")
+KNOWN = {chip.name: chip for chip in CHIPS.values()}
+
+
+@dataclass(frozen=True)
+class Topology:
+    """One slice, or several alike that only the data-centre network joins."""
+
+    chip: Chip
+    shape: tuple[int, ...]  # chips along each axis of a slice
+    slices: int = 1
+
+    @property
+    def chips(self) -> int:
+        """Of all slices."""
+        return prod(self.shape) * self.slices
+
+    def __str__(self) -> str:
+        name = f"{self.chip.name}:{'x'.join(map(str, self.shape))}"
+        return name if self.slices == 1 else f"{self.slices} slices of {name}"
+
+
+def parse_topology(text: str, slices: int = 1) -> Topology:
+    """A slice by its shape, `v5e:4x4`, or of v5e and v6e by its number of chips, `v5e-16`.
+
+    Raises:
+        UserError: another chip, or a shape that it does not come in.
+    """
+    name, mark, size = text.partition(":") if ":" in text else text.partition("-")
+    chip = KNOWN.get(name)
+    if chip is None:
+        raise UserError(
+            f"topology {text}: no chip {name!r}; give one of {', '.join(KNOWN)} with its shape, "
+            "such as v5e:4x4"
+        )
+    shape: tuple[int, ...] = ()
+    if mark == ":" and SHAPE.fullmatch(size):
+        shape = tuple(map(int, size.split("x")))
+    elif mark == "-" and chip.axes == 2:  # the number of a v5p counts its cores
+        shape = _square(size)
+    if len(shape) != chip.axes or min(shape) < 1:
+        example = f"{name}:{'x'.join(['4'] * chip.axes)}" + f" or {name}-16" * (chip.axes == 2)
+        raise UserError(f"topology {text}: {size!r} is no shape of {name} chips; give {example}")
+    if slices < 1:
+        raise UserError(f"slices is {slices}; give 1 or more")
+    return Topology(chip, shape, slices)
+
+
+def _square(chips: str) -> tuple[int, ...]:
+    """The squarest grid of a power of two of chips, () for other numbers."""
+    n = int(chips) if chips.isdecimal() else 0
+    if n < 1 or n & (n - 1):
+        return ()
+    low = 1 << (n.bit_length() - 1) // 2
+    return low, n // low
+
+
+def compile_devices(topology: Topology) -> Sequence[Any]:
+    """Devices that programs can be compiled for, and nothing else.
+
+    Raises:
+        UserError: no libtpu, or it knows no such slice.
+    """
+    from jax.experimental import topologies
+
+    _without_a_tpu()
+    name = f"{topology.chip.name}:{'x'.join(map(str, topology.shape))}"
+    bounds = (*(min(2, n) for n in topology.shape[:2]), 1)  # chips of a host
+    more = {"num_slices": topology.slices} if topology.slices > 1 else {}
+    try:
+        found = topologies.get_topology_desc(
+            name, platform="tpu", chips_per_host_bounds=bounds, **more
+        )
+    except Exception as e:  # of several kinds, by what is missing
+        reason = str(e).strip().splitlines()[0]
+        if "not installed" in reason:
+            raise UserError(
+                "compile-check needs libtpu, which compiles for TPUs without having one; "
+                "install duomem-jax[tpu]"
+            ) from None
+        raise UserError(f"topology {topology}: {reason}; give a shape that TPUs come in") from None
+    return found.devices
+
+
+def _without_a_tpu() -> None:
+    """Keep libtpu from asking which TPU this machine is part of, and from claiming it."""
+    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
+    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+    os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-1")
+    os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
