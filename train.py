@@ -4,13 +4,16 @@ python train.py --config configs/<name>.py [--field value ...]
 
 Parsed here; `duomem_jax.train.run` does the rest: mesh -> data -> state -> loop -> export. Run the
 same command again after a crash: it goes on from the last checkpoint and ends with the same result
-bit for bit.
+bit for bit. Where a run has several hosts, each runs the same command (`duomem_jax.train.hosts`).
 """
 
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from duomem_jax.config import TrainConfig, load_config
-from duomem_jax.errors import UserError
+from duomem_jax.errors import StoppedError, UserError
+from duomem_jax.train.hosts import joined, say
 from duomem_jax.train.run import run
 
 
@@ -21,15 +24,25 @@ def parse(argv: list[str]) -> TrainConfig:
     return load_config(argv[1], argv[2:])
 
 
-def main(argv: list[str]) -> int:
-    """Command line: a user's mistake is one sentence and status 2."""
+def main(argv: list[str], hosts: Callable[[], AbstractContextManager] = nullcontext) -> int:
+    """Command line: a user's mistake is one sentence and status 2; 75 asks to be started again.
+
+    Args:
+        argv: arguments.
+        hosts: joins those of the run; a notebook or a test is alone.
+    """
     try:
-        print(run(parse(argv)))
+        config = parse(argv)
+        with hosts():
+            say(str(run(config)))
     except UserError as e:
         print(f"train.py: {e}", file=sys.stderr)
         return 2
+    except StoppedError as e:
+        print(f"train.py: {e}", file=sys.stderr)
+        return e.status
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:], joined))

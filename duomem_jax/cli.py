@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from duomem_jax import stages
-from duomem_jax.errors import UserError
+from duomem_jax.errors import StoppedError, UserError
 from duomem_jax.evals.arms import Arm
 from duomem_jax.evals.audit import Audit
 from duomem_jax.memory.write import Writing
@@ -339,6 +339,9 @@ def main(argv: list[str] | None = None) -> None:
         )
     except UserError as e:
         sys.exit(_fail(e))
+    except StoppedError as e:
+        _fail(e)
+        sys.exit(e.status)
     except KeyboardInterrupt:
         sys.exit(_fail("stopped; run the same command again to go on"))
 

@@ -1,4 +1,4 @@
-"""The one exception a user is meant to read."""
+"""The exceptions a user is meant to read."""
 
 
 class UserError(Exception):
@@ -6,3 +6,13 @@ class UserError(Exception):
 
     Commands print it without a traceback and exit with status 2.
     """
+
+
+class StoppedError(Exception):
+    """Work ended early on request, its state saved: the same command goes on with it.
+
+    Commands print it without a traceback and exit with `StoppedError.status`, which tells a
+    launcher to start again (EX_TEMPFAIL of sysexits.h).
+    """
+
+    status = 75

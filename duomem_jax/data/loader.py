@@ -1,11 +1,12 @@
 """Batches of packed rows as a pure function of the step.
 
-The global batch at step k is the same for any number of hosts, so a run resumes on another
-slice size from the step number alone.
+The global batch at step k is the same, row for row, for any number of hosts, so a run resumes on
+another slice size from the step number alone.
 """
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,46 +30,63 @@ def batches(
     global_batch: int,
     seed: int,
     start_step: int = 0,
-    process_index: int = 0,
-    process_count: int = 1,
+    places: Sequence[int] = (0,),
+    of: int = 1,
 ) -> "grain.DatasetIterator[dict[str, np.ndarray]]":
     """Endless shuffled batches from step `start_step` on; a new order in each epoch.
 
     Args:
-        global_batch: rows over all processes.
-        process_index: of `process_count`; this process gets its share of every global batch.
+        global_batch: rows over all hosts.
+        places: the parts of every global batch that are wanted here, out of `of` equal ones.
 
     Returns:
-        Iterator (close it with `.close()`) of host batches, B = global_batch / process_count:
-        {"tokens", "segment_ids", "positions"} int32[B, T], "loss_mask" float32[B, T], the same
-        with the prefix "teacher_" where rows have a teacher's view, and its stored targets
-        (`data.targets`).
+        Iterator (close it with `.close()`) of the wanted rows, in order, B = global_batch *
+        len(places) / of: {"tokens", "segment_ids", "positions"} int32[B, T], "loss_mask"
+        float32[B, T], the same with the prefix "teacher_" where rows have a teacher's view, and
+        its stored targets (`data.targets`).
 
     Raises:
         UserError: the split is missing, damaged or empty, or the batch cannot be shared out.
     """
     import grain
 
-    if global_batch % process_count:
+    if global_batch % of:
         raise UserError(
-            f"global_batch={global_batch} cannot be shared by {process_count} processes; "
+            f"global_batch={global_batch} cannot be shared out to {of} places; "
             "make it a multiple of them"
         )
     rows = read_dataset(folder, split)
     if not len(rows):
         raise UserError(f"{folder}: split {split!r} has no rows; check the stage that wrote it")
+    order = grain.MapDataset.range(len(rows)).seed(seed).shuffle().repeat()
+    size = global_batch // of
+    wanted = [place * size + i for place in places for i in range(size)]
     dataset = (
-        grain.MapDataset.source(rows)
-        .seed(seed)
-        .shuffle()
-        .repeat()[process_index::process_count]
-        .batch(global_batch // process_count, drop_remainder=True)
+        grain.MapDataset.source(_Wanted(rows, order, global_batch, wanted))
+        .batch(len(wanted), drop_remainder=True)
         .map(finish)
     )
     options = grain.ReadOptions(num_threads=NUM_THREADS, prefetch_buffer_size=PREFETCH_BATCHES)
     iterator = iter(dataset.to_iter_dataset(options))
     iterator.set_state({"next_index": start_step})
     return iterator
+
+
+class _Wanted:
+    """The rows of one host as a random-access source: those `wanted` of each global batch."""
+
+    def __init__(
+        self, rows: Sequence[Any], order: Sequence[int], global_batch: int, wanted: list[int]
+    ):
+        self._rows, self._order = rows, order
+        self._global_batch, self._wanted = global_batch, wanted
+
+    def __len__(self) -> int:
+        return len(self._order) // self._global_batch * len(self._wanted)
+
+    def __getitem__(self, index: int) -> Any:
+        step, i = divmod(index, len(self._wanted))
+        return self._rows[self._order[step * self._global_batch + self._wanted[i]]]
 
 
 def finish(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from orbax.checkpoint import v1 as ocp
 
 from duomem_jax.errors import UserError
+from duomem_jax.train.checksum import checksum
 from duomem_jax.train.disk import explain_full_disk
+from duomem_jax.train.hosts import agree, say
 from duomem_jax.train.state import TrainState
 
 KEEP = 2
@@ -26,39 +29,40 @@ class Checkpoints:
         Args:
             folder: created when absent.
             name: what the trained tree is called in the checkpoint: "lora" or "params".
-            every: save after each this many steps, and before a preemption.
+            every: a checkpoint is due after each this many steps.
             metadata: written with each checkpoint; `base_fingerprint` is checked on restore.
         """
         training = ocp.training
-        decisions = training.save_decision_policies
-        self._folder, self._name, self._metadata = folder, name, metadata
+        keep = training.preservation_policies
+        best = keep.BestN(
+            get_metric_fn=_loss, reverse=True, n=1, keep_checkpoints_without_metrics=False
+        )
+        self._folder, self._name, self._every, self._metadata = folder, name, every, metadata
         with explain_full_disk(folder):
             self._checkpointer = training.Checkpointer(
                 folder.absolute(),
-                save_decision_policy=decisions.AnySavePolicy(
-                    [
-                        decisions.FixedIntervalPolicy(every),
-                        decisions.PreemptionCheckpointingPolicy(),
-                    ]
-                ),
-                preservation_policy=training.preservation_policies.LatestN(KEEP),
+                save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
+                preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(KEEP), best]),
                 cleanup_tmp_directories=True,  # what a killed run left half-written
             )
         self._pending: Any = None
 
-    def save(self, step: int, state: TrainState, *, force: bool = False) -> None:
-        """Save in the background if it is time, or in any case with `force`."""
+    def due(self, step: int) -> bool:
+        """Whether it is time for a checkpoint after `step` updates."""
+        return step % self._every == 0
+
+    def save(self, step: int, state: TrainState, loss: float | None = None) -> None:
+        """Save in the background; `loss` is that of held-out rows, of which the least is kept."""
         if any(c.step == step for c in self._checkpointer.checkpoints):
             return
         with explain_full_disk(self._folder):
-            if force or self._checkpointer.should_save(step):
-                self.wait()  # an error of the save before belongs here, not at the end
-                self._pending = self._checkpointer.save_checkpointables_async(
-                    step,
-                    {"state": self._pack(state)},
-                    force=force,
-                    custom_metadata=self._metadata,
-                )
+            self.wait()  # an error of the save before belongs here, not at the end
+            self._pending = self._checkpointer.save_checkpointables_async(
+                step,
+                {"state": self._pack(state) | {"checksum": checksum(state)}},
+                metrics=None if loss is None else {"loss": loss},
+                custom_metadata=self._metadata,
+            )
 
     def wait(self) -> None:
         """Block until the last save is on disk."""
@@ -70,31 +74,64 @@ class Checkpoints:
     def restore(self, like: TrainState, shardings: TrainState) -> TrainState | None:
         """The latest state placed by `shardings`, or None when there is no checkpoint yet.
 
+        A damaged checkpoint is named in a warning and left out; the run makes it anew.
+
         Args:
             like: a state (or its shapes) of the same structure.
             shardings: where each leaf goes; may differ from the mesh that saved it.
 
         Raises:
-            UserError: it was trained on another base.
+            UserError: it was trained on another base, or all checkpoints are damaged.
         """
-        if self._checkpointer.latest is None:
-            return None
-        saved = self._checkpointer.metadata().custom_metadata or {}
-        if saved.get("base_fingerprint") != self._metadata["base_fingerprint"]:
+        damaged: list[int] = []
+        for found in reversed(self._checkpointer.checkpoints):
+            try:
+                state, problem = self._load(found.step, like, shardings), ""
+            except UserError:
+                raise
+            except Exception as e:  # whatever a library meets in a damaged file
+                problem = f"{type(e).__name__}: {e}".splitlines()[0][:200]
+            if agree(not problem):
+                for step in damaged:
+                    self._checkpointer.delete(step)
+                return state
+            say(f"{self._folder / str(found.step)}: damaged, left out ({problem})")
+            damaged.append(found.step)
+        if damaged:
             raise UserError(
-                f"{self._folder}: was trained on another base ({saved.get('base')}) than field "
-                f"base = {self._metadata['base']}; choose another output folder"
+                f"{self._folder}: no checkpoint can be read; delete it to start anew, or choose "
+                "another output folder"
             )
+        return None
+
+    def best(self) -> int | None:
+        """The checkpoint whose loss on held-out rows is least, None where there are no losses."""
+        losses = [(c.metrics["loss"], c.step) for c in self._checkpointer.checkpoints if c.metrics]
+        return min(losses)[1] if losses else None
+
+    def _load(self, step: int, like: TrainState, shardings: TrainState) -> TrainState:
+        folder = self._folder.absolute() / str(step)
         abstract = jax.tree.map(
             lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), like, shardings
         )
-        loaded = self._checkpointer.load_checkpointables(None, {"state": self._pack(abstract)})
-        leaves = loaded["state"]
+        number = jax.ShapeDtypeStruct((), jnp.uint32, sharding=shardings.step)
+        with _alone():
+            saved = ocp.checkpointables_metadata(folder).custom_metadata or {}
+            if saved["base_fingerprint"] != self._metadata["base_fingerprint"]:
+                raise UserError(
+                    f"{self._folder}: was trained on another base ({saved.get('base')}) than field "
+                    f"base = {self._metadata['base']}; choose another output folder"
+                )
+            wanted = {"state": self._pack(abstract) | {"checksum": number}}
+            leaves = ocp.load_checkpointables(folder, wanted)["state"]
         opt_state = jax.tree.unflatten(
             jax.tree.structure(like.opt_state),
             [leaves["opt_state"][key] for key in _flat(like.opt_state)],
         )
-        return TrainState(leaves["step"], leaves[self._name], opt_state, leaves["rng"])
+        state = TrainState(leaves["step"], leaves[self._name], opt_state, leaves["rng"])
+        if int(leaves["checksum"]) != int(checksum(state)):
+            raise ValueError("its values are not those that were saved")
+        return state
 
     def close(self, *, failed: bool = False) -> None:
         """Finish pending work; after a failure also remove what was half-written."""
@@ -113,6 +150,23 @@ class Checkpoints:
             "opt_state": _flat(state.opt_state),
             "rng": state.rng,
         }
+
+
+def _loss(metrics: dict[str, float]) -> float:
+    return metrics["loss"]
+
+
+def _alone() -> ocp.Context:
+    """Read without waiting for other hosts, which may find a file damaged that this one needs not.
+
+    They agree on the outcome afterwards.
+    """
+    here = jax.process_index()
+    return ocp.Context(
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+            primary_host=here, active_processes={here}
+        )
+    )
 
 
 def _flat(tree: Any) -> dict[str, Any]:

@@ -19,12 +19,13 @@ class MetricsLog:
     """
 
     def __init__(
-        self, path: Path, *, start: int, steps: int, every: int, rate: Callable[[int], Any]
+        self, path: Path | None, *, start: int, steps: int, every: int, rate: Callable[[int], Any]
     ):
         """Open the log.
 
         Args:
-            path: JSON Lines file; records after step `start` (of a killed run) are dropped.
+            path: JSON Lines file; records after step `start` (of a killed run) are dropped. None:
+                another host writes and tells.
             start: steps done.
             steps: steps of the whole run.
             every: steps a record.
@@ -34,10 +35,10 @@ class MetricsLog:
         self._keep_until(start)
         self._sums: dict[str, list[float]] = {}
         self._began = self._window = time.perf_counter()
-        self._start, self._bar = start, _bar(start, steps)
+        self._start, self._bar = start, _bar(start, steps) if path else None
 
     def _keep_until(self, start: int) -> None:
-        if self._path.exists():
+        if self._path is not None and self._path.exists():
             whole = self._path.read_text().splitlines(keepends=True)
             lines = [x for x in whole if x.endswith("\n") and json.loads(x)["step"] <= start]
             atomic_write_text(self._path, "".join(lines))
@@ -50,17 +51,17 @@ class MetricsLog:
             total[1] += float(pair[1])
         if self._bar is not None:
             self._bar.update(1)
-        if step % self._every == 0 or step == self._steps:
-            self._report(step)
+        if self._path is not None and (step % self._every == 0 or step == self._steps):
+            self._report(step, self._path)
 
-    def _report(self, step: int) -> None:
+    def _report(self, step: int, path: Path) -> None:
         now = time.perf_counter()
         record = {name: s / max(w, 1e-9) for name, (s, w) in self._sums.items()}
         record["learning_rate"] = float(self._rate(step - 1))
         record["seconds"] = now - self._window
         record["tokens_per_s"] = self._sums["tokens"][0] / record["seconds"]
         rounded = {name: float(f"{value:.6g}") for name, value in record.items()}
-        with explain_full_disk(self._path), open(self._path, "a") as f:
+        with explain_full_disk(path), open(path, "a") as f:
             f.write(json.dumps({"step": step} | rounded) + "\n")
         text = f"loss {record['loss']:.4f}  {record['tokens_per_s']:,.0f} tokens/s"
         if self._bar is not None:

@@ -8,6 +8,7 @@ from typing import Any
 from duomem_jax.config import TrainConfig, to_dict
 from duomem_jax.errors import UserError
 from duomem_jax.io import atomic_write_text
+from duomem_jax.train.hosts import is_first
 
 CONFIG = "config.json"
 # May differ on a restart: they change how a run goes, not what it makes.
@@ -45,7 +46,8 @@ def claim(config: TrainConfig) -> Path:
     """
     check_output(config)
     folder = Path(config.output)
-    atomic_write_text(folder / CONFIG, json.dumps(to_dict(config), indent=2) + "\n")
+    if is_first():
+        atomic_write_text(folder / CONFIG, json.dumps(to_dict(config), indent=2) + "\n")
     return folder
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import shlex
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from duomem_jax.config import TrainConfig
 from duomem_jax.data.loader import batches
-from duomem_jax.errors import UserError
+from duomem_jax.errors import StoppedError, UserError
 from duomem_jax.locate import model_path
 from duomem_jax.lora.peft import load_adapter, save_adapter
 from duomem_jax.lora.tree import count, init_lora
@@ -24,11 +24,13 @@ from duomem_jax.models.model import Model
 from duomem_jax.train.checkpoint import Checkpoints
 from duomem_jax.train.disk import explain_full_disk
 from duomem_jax.train.held import held_bytes
+from duomem_jax.train.hosts import gathered, is_first, meet, say
 from duomem_jax.train.metrics import MetricsLog
 from duomem_jax.train.on_policy import Rollouts
 from duomem_jax.train.optimizer import make_optimizer, make_schedule
 from duomem_jax.train.output import check_output, claim, copy_tokenizer, describe
-from duomem_jax.train.sharding import make_mesh, model_shardings, put_batch, use_mesh
+from duomem_jax.train.preemption import notice
+from duomem_jax.train.sharding import make_mesh, model_shardings, places, put_batch, use_mesh
 from duomem_jax.train.state import TrainState, init_state, state_shardings
 from duomem_jax.train.step import Frozen, Task, jit_step
 from duomem_jax.train.teacher import find_teacher, load_teacher
@@ -69,16 +71,18 @@ def load_trees(
     return jax.device_put(lora, shardings["lora"]), base
 
 
-def host_batches(config: TrainConfig, start_step: int) -> Generator[dict[str, np.ndarray]]:
-    """This host's rows of every global batch from `start_step` on."""
+def stored_batches(
+    config: TrainConfig, start_step: int, places: Sequence[int] = (0,), of: int = 1
+) -> Generator[dict[str, np.ndarray]]:
+    """The rows of `places` (`data.loader`) of every global batch from `start_step` on."""
     rows = batches(
         config.data,
         config.split,
         global_batch=config.global_batch,
         seed=config.seed,
         start_step=start_step,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
+        places=places,
+        of=of,
     )
     stored = config.objective.name != "text" and not config.teacher
     unread = tuple(["target_"] * (not stored) + ["teacher_", "chunks"] * (not config.teacher))
@@ -91,9 +95,9 @@ Source = Callable[[int, Any], tuple[dict[str, np.ndarray], dict[str, Any]]]
 
 
 @contextlib.contextmanager
-def stored_rows(config: TrainConfig, start_step: int) -> Iterator[Source]:
+def stored_rows(config: TrainConfig, start_step: int, mesh: Mesh) -> Iterator[Source]:
     """The rows of `config.data`, which do not depend on what was learnt."""
-    rows = host_batches(config, start_step)
+    rows = stored_batches(config, start_step, *places(mesh))
     try:
         yield lambda step, params: (next(rows), {})
     finally:
@@ -104,7 +108,7 @@ def check_data(config: TrainConfig, model: Model) -> None:
     """Raise UserError when the data cannot be read or was made for another vocabulary."""
     if config.on_policy.games:
         return
-    rows = host_batches(config, 0)
+    rows = stored_batches(config, 0)
     largest = int(next(rows)["tokens"].max())
     rows.close()
     if largest >= model.config.vocab_size:
@@ -116,9 +120,11 @@ def check_data(config: TrainConfig, model: Model) -> None:
 
 def export(config: TrainConfig, model: Model, params: Any, base: str, base_id: str) -> Path:
     """Write the result where others can open it: a PEFT or a Hugging Face folder."""
-    params = jax.device_get(params)
+    params = gathered(params)
+    folder = Path(config.output) / ("adapter" if config.trainable == "lora" else "model")
+    if not is_first():
+        return folder
     if config.trainable == "lora":
-        folder = Path(config.output) / "adapter"
         save_adapter(
             folder,
             params,
@@ -128,7 +134,6 @@ def export(config: TrainConfig, model: Model, params: Any, base: str, base_id: s
             notes=describe(config, base_id) | {"command": shlex.join(sys.argv)},
         )
     else:
-        folder = Path(config.output) / "model"
         save_pretrained(folder, model.config, params, config.dtype)
         copy_tokenizer(base, folder)
     return folder
@@ -143,29 +148,36 @@ def loop(
     saver: Checkpoints,
     source: Source,
 ) -> TrainState:
-    """Run the remaining steps; metrics of a step are read once the next one is under way."""
+    """Run the remaining steps; metrics of a step are read once the next one is under way.
+
+    Raises:
+        StoppedError: the machine is to be taken away; the state is saved.
+    """
     start = int(state.step)
     log = MetricsLog(
-        Path(config.output) / "metrics.jsonl",
+        Path(config.output) / "metrics.jsonl" if is_first() else None,
         start=start,
         steps=config.steps,
         every=config.log_every,
         rate=make_schedule(config.optimizer, config.steps),
     )
     before = None
-    try:
+    with notice() as to_end, contextlib.closing(log):
         for step in range(start + 1, config.steps + 1):
             batch, made = source(step - 1, state.params)
             state, metrics = step_fn(state, frozen, put_batch(batch, mesh))
             if before is not None:
                 log.add(step - 1, before)
             before = metrics | made
-            saver.save(step, state, force=step == config.steps)
+            ends = to_end(step)
+            if ends or saver.due(step) or step == config.steps:
+                saver.save(step, state)
+            if ends and step < config.steps:
+                saver.wait()
+                raise StoppedError(f"told to end; saved at step {step}, run it again to go on")
         if before is not None:
             log.add(config.steps, before)
         saver.wait()
-    finally:
-        log.close()
     return state
 
 
@@ -174,6 +186,7 @@ def run(config: TrainConfig) -> Path:
     base_folder = find_base(config)
     model = make_model(config, base_folder)
     check_output(config)
+    meet("checked")  # before the first host claims the folder
     check_data(config, model)
     teacher_folder = find_teacher(config, base_folder)
     shared = teacher_folder == base_folder and config.trainable == "lora" and not config.quantize
@@ -190,10 +203,9 @@ def run(config: TrainConfig) -> Path:
         state_sh = state_shardings(tx, params, shardings[part], mesh)
         state = init_state(tx, params, state_sh, config.seed)
         share = held / (mesh.size // mesh.shape["data"]) / 2**20
-        print(
+        say(
             f"{count(params):,} trained parameters, mesh {dict(mesh.shape)}, {share:,.0f} MiB of "
-            "weights and optimizer on each device",
-            flush=True,
+            "weights and optimizer on each device"
         )
         frozen = Frozen(base)
         if teacher is not None:
@@ -201,8 +213,10 @@ def run(config: TrainConfig) -> Path:
             frozen = Frozen(base, weights)
         task = Task(model, tx, config.objective, teacher)
         step_fn = jit_step(task, state_sh, jax.tree.map(lambda x: x.sharding, frozen), mesh)
-        folder, failed = output / "checkpoints", True
-        saver = Checkpoints(folder, part, config.checkpoint_every, describe(config, base_id))
+        failed = True
+        saver = Checkpoints(
+            output / "checkpoints", part, config.checkpoint_every, describe(config, base_id)
+        )
         try:
             state = saver.restore(state, state_sh) or state
             with contextlib.ExitStack() as stack:
@@ -212,10 +226,12 @@ def run(config: TrainConfig) -> Path:
                     taught = teacher, frozen.teacher
                     source: Source = Rollouts(config, base_folder, student, taught).batch
                 else:
-                    source = stack.enter_context(stored_rows(config, int(state.step)))
+                    source = stack.enter_context(stored_rows(config, int(state.step), mesh))
                 state = loop(config, state, frozen, step_fn, mesh, saver, source)
             failed = False
         finally:
             saver.close(failed=failed)
     with explain_full_disk(output):
-        return export(config, model, state.params, base_folder, base_id)
+        folder = export(config, model, state.params, base_folder, base_id)
+    meet("exported")  # none leaves before the first host has written the result
+    return folder

@@ -127,7 +127,26 @@ def model_shardings(model: Model, mesh: Mesh) -> dict[str, Any]:
     return shardings
 
 
-def put_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
-    """This host's rows as part of the global batch."""
+def places(mesh: Mesh) -> tuple[list[int], int]:
+    """(the parts of every global batch that this host's devices hold, how many there are)."""
+    of = mesh.shape["data"] * mesh.shape["fsdp"]
+    parts = NamedSharding(mesh, BATCH).addressable_devices_indices_map((of,)).values()
+    return sorted({part[0].indices(of)[0] for part in parts if part}), of
+
+
+def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+    """This host's rows, those of its `places`, as part of the global batch."""
     sharding = NamedSharding(mesh, BATCH)
-    return {k: jax.make_array_from_process_local_data(sharding, v) for k, v in batch.items()}
+    held, of = places(mesh)
+
+    def put(rows: np.ndarray) -> jax.Array:
+        size = len(rows) // len(held)
+        shape = (of * size, *rows.shape[1:])
+
+        def part(index: Any) -> np.ndarray:
+            at = held.index(index[0].indices(shape[0])[0] // size) * size
+            return rows[at : at + size]
+
+        return jax.make_array_from_callback(shape, sharding, part)
+
+    return {name: put(rows) for name, rows in batch.items()}

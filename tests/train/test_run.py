@@ -66,7 +66,7 @@ def test_checkpoints_hold_the_small_state_and_its_description(done, base_folder)
         warnings.simplefilter("ignore")  # that no sharding is asked for
         state = saved.load_checkpointables(None)["state"]
         notes = saved.metadata().custom_metadata
-    assert set(state) == {"step", "lora", "opt_state", "rng"}
+    assert set(state) == {"step", "lora", "opt_state", "rng", "checksum"}
     assert (notes["rank"], notes["alpha"], notes["base"]) == (2, 4.0, str(base_folder))
     assert notes["base_fingerprint"] == fingerprint(base_folder)
     assert notes["config"]["steps"] == 40
