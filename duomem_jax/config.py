@@ -88,6 +88,7 @@ class TrainConfig:
     data: str  # folder of packed examples; empty where the student plays (on_policy.games)
     output: str  # checkpoints, metrics and the exported result
     split: str = "train"
+    validation: str = ""  # held-out rows; the checkpoint with their least loss is exported
     trainable: Literal["lora", "all"] = "lora"
     adapter: str = ""  # PEFT folder to start from; empty: a fresh adapter
     lora: LoraConfig = field(default_factory=LoraConfig)

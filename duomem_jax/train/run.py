@@ -3,7 +3,7 @@
 import contextlib
 import shlex
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ import numpy as np
 from jax.sharding import Mesh
 
 from duomem_jax.config import TrainConfig
-from duomem_jax.data.loader import batches
 from duomem_jax.errors import StoppedError, UserError
 from duomem_jax.locate import model_path
 from duomem_jax.lora.peft import load_adapter, save_adapter
@@ -24,12 +23,14 @@ from duomem_jax.models.model import Model
 from duomem_jax.train.checkpoint import Checkpoints
 from duomem_jax.train.disk import explain_full_disk
 from duomem_jax.train.held import held_bytes
+from duomem_jax.train.held_out import HeldOut
 from duomem_jax.train.hosts import gathered, is_first, meet, say
 from duomem_jax.train.metrics import MetricsLog
 from duomem_jax.train.on_policy import Rollouts
 from duomem_jax.train.optimizer import make_optimizer, make_schedule
 from duomem_jax.train.output import check_output, claim, copy_tokenizer, describe
 from duomem_jax.train.preemption import notice
+from duomem_jax.train.rows import check_rows, stored_batches
 from duomem_jax.train.sharding import make_mesh, model_shardings, places, put_batch, use_mesh
 from duomem_jax.train.state import TrainState, init_state, state_shardings
 from duomem_jax.train.step import Frozen, Task, jit_step
@@ -71,25 +72,6 @@ def load_trees(
     return jax.device_put(lora, shardings["lora"]), base
 
 
-def stored_batches(
-    config: TrainConfig, start_step: int, places: Sequence[int] = (0,), of: int = 1
-) -> Generator[dict[str, np.ndarray]]:
-    """The rows of `places` (`data.loader`) of every global batch from `start_step` on."""
-    rows = batches(
-        config.data,
-        config.split,
-        global_batch=config.global_batch,
-        seed=config.seed,
-        start_step=start_step,
-        places=places,
-        of=of,
-    )
-    stored = config.objective.name != "text" and not config.teacher
-    unread = tuple(["target_"] * (not stored) + ["teacher_", "chunks"] * (not config.teacher))
-    for batch in rows:
-        yield {name: x for name, x in batch.items() if not name.startswith(unread)}
-
-
 Source = Callable[[int, Any], tuple[dict[str, np.ndarray], dict[str, Any]]]
 """From steps done and trained tree to (this host's next rows, metrics of how they were made)."""
 
@@ -97,30 +79,21 @@ Source = Callable[[int, Any], tuple[dict[str, np.ndarray], dict[str, Any]]]
 @contextlib.contextmanager
 def stored_rows(config: TrainConfig, start_step: int, mesh: Mesh) -> Iterator[Source]:
     """The rows of `config.data`, which do not depend on what was learnt."""
-    rows = stored_batches(config, start_step, *places(mesh))
-    try:
+    with contextlib.closing(stored_batches(config, config.data, start_step, *places(mesh))) as rows:
         yield lambda step, params: (next(rows), {})
-    finally:
-        rows.close()
 
 
 def check_data(config: TrainConfig, model: Model) -> None:
-    """Raise UserError when the data cannot be read or was made for another vocabulary."""
-    if config.on_policy.games:
-        return
-    rows = stored_batches(config, 0)
-    largest = int(next(rows)["tokens"].max())
-    rows.close()
-    if largest >= model.config.vocab_size:
-        raise UserError(
-            f"{config.data}: token id {largest} is outside the model's vocabulary of "
-            f"{model.config.vocab_size}; pack the data with the tokenizer of field base"
-        )
+    """Raise UserError when rows cannot be read or were made for another vocabulary."""
+    if config.validation and config.on_policy.games:
+        raise UserError("config: validation works with stored rows; leave on_policy.games empty")
+    for folder in filter(None, (config.data, config.validation)):
+        check_rows(config, folder, model)
 
 
-def export(config: TrainConfig, model: Model, params: Any, base: str, base_id: str) -> Path:
+def export(config: TrainConfig, model: Model, state: TrainState, base: str, base_id: str) -> Path:
     """Write the result where others can open it: a PEFT or a Hugging Face folder."""
-    params = gathered(params)
+    params, step = gathered(state.params), int(state.step)
     folder = Path(config.output) / ("adapter" if config.trainable == "lora" else "model")
     if not is_first():
         return folder
@@ -131,7 +104,7 @@ def export(config: TrainConfig, model: Model, params: Any, base: str, base_id: s
             config.lora,
             base_id,
             base_name=config.base,
-            notes=describe(config, base_id) | {"command": shlex.join(sys.argv)},
+            notes=describe(config, base_id) | {"step": step, "command": shlex.join(sys.argv)},
         )
     else:
         save_pretrained(folder, model.config, params, config.dtype)
@@ -147,6 +120,7 @@ def loop(
     mesh: Mesh,
     saver: Checkpoints,
     source: Source,
+    held_out: HeldOut | None,
 ) -> TrainState:
     """Run the remaining steps; metrics of a step are read once the next one is under way.
 
@@ -168,10 +142,13 @@ def loop(
             state, metrics = step_fn(state, frozen, put_batch(batch, mesh))
             if before is not None:
                 log.add(step - 1, before)
-            before = metrics | made
-            ends = to_end(step)
-            if ends or saver.due(step) or step == config.steps:
-                saver.save(step, state)
+            before, loss = metrics | made, None
+            ends, due = to_end(step), saver.due(step) or step == config.steps
+            if held_out and due:
+                loss = held_out.loss(state.params, frozen)
+                before["validation_loss"] = loss, 1
+            if due or ends:
+                saver.save(step, state, loss)
             if ends and step < config.steps:
                 saver.wait()
                 raise StoppedError(f"told to end; saved at step {step}, run it again to go on")
@@ -227,11 +204,16 @@ def run(config: TrainConfig) -> Path:
                     source: Source = Rollouts(config, base_folder, student, taught).batch
                 else:
                     source = stack.enter_context(stored_rows(config, int(state.step), mesh))
-                state = loop(config, state, frozen, step_fn, mesh, saver, source)
+                held_out = HeldOut(config, task, mesh) if config.validation else None
+                state = loop(config, state, frozen, step_fn, mesh, saver, source, held_out)
+            best = saver.best() if config.validation else None
+            if best is not None and best != int(state.step):
+                say(f"step {best} has the least loss on {config.validation}")
+                state = saver.load(best, state, state_sh)
             failed = False
         finally:
             saver.close(failed=failed)
     with explain_full_disk(output):
-        folder = export(config, model, state.params, base_folder, base_id)
+        folder = export(config, model, state, base_folder, base_id)
     meet("exported")  # none leaves before the first host has written the result
     return folder

@@ -60,22 +60,13 @@ def train_step(
     Returns:
         (next state, metrics as (sum, weight) pairs).
     """
-    model, base = task.model, frozen.base
-    teacher = None
-    if task.teacher is not None:
-        view = "teacher_" if "teacher_tokens" in batch else ""
-        x_BTE = task.teacher.hidden(frozen.teacher, *_inputs(batch, view))
-        teacher = Teacher(x_BTE, task.teacher.head(frozen.teacher), view)
-
-    key = None
-    if base is not None and model.lora is not None and model.lora.dropout:
+    model, key = task.model, None
+    if frozen.base is not None and model.lora is not None and model.lora.dropout:
         key = jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
+    teacher = _teacher(task, frozen, batch)
 
     def loss_fn(params: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        weights, lora = (params, None) if base is None else (base, params)
-        x_BTD = model.hidden(weights, *_inputs(batch), lora, dropout_key=key)
-        head = model.head(weights)
-        loss_sum, weight = loss_of(task.objective, x_BTD, head, batch, teacher)
+        loss_sum, weight = _loss(task, params, frozen, batch, teacher, key)
         return loss_sum / jnp.maximum(weight, 1), (loss_sum, weight)
 
     (_, loss), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
@@ -91,6 +82,34 @@ def train_step(
         "tokens": (jnp.sum(batch["segment_ids"] > 0, dtype=jnp.float32), one),
     }
     return TrainState(state.step + 1, params, opt_state, state.rng), metrics
+
+
+def batch_loss(
+    task: Task, params: Any, frozen: Frozen, batch: dict[str, jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    """(sum of the loss, weight of its tokens) of a batch, without dropout."""
+    return _loss(task, params, frozen, batch, _teacher(task, frozen, batch))
+
+
+def _teacher(task: Task, frozen: Frozen, batch: dict[str, jax.Array]) -> Teacher | None:
+    if task.teacher is None:
+        return None
+    view = "teacher_" if "teacher_tokens" in batch else ""
+    x_BTE = task.teacher.hidden(frozen.teacher, *_inputs(batch, view))
+    return Teacher(x_BTE, task.teacher.head(frozen.teacher), view)
+
+
+def _loss(
+    task: Task,
+    params: Any,
+    frozen: Frozen,
+    batch: dict[str, jax.Array],
+    teacher: Teacher | None,
+    key: jax.Array | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    weights, lora = (params, None) if frozen.base is None else (frozen.base, params)
+    x_BTD = task.model.hidden(weights, *_inputs(batch), lora, dropout_key=key)
+    return loss_of(task.objective, x_BTD, task.model.head(weights), batch, teacher)
 
 
 def _inputs(batch: dict[str, jax.Array], view: str = "") -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -1,6 +1,5 @@
 """What a checkpoint survives: any file of the latest one missing, cut short or changed."""
 
-import json
 import shutil
 
 import jax
@@ -17,7 +16,7 @@ NOTES = {"base": "b", "base_fingerprint": "f"}
 
 def state_at(step):
     rng = np.random.default_rng(step)
-    params = {"a": rng.normal(size=(4, 8)).astype(np.float32), "b": rng.normal(size=3)}
+    params = {"a": rng.normal(size=(64, 64)).astype(np.float32), "b": rng.normal(size=3)}
     state = jax.tree.map(jax.numpy.asarray, new_state(optax.adamw(1e-3), params))
     return jax.tree.map(lambda x: x, type(state)(**(vars(state) | {"step": jax.numpy.int32(step)})))
 

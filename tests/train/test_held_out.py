@@ -1,0 +1,63 @@
+"""The loss on held-out rows: what it is, and what it decides."""
+
+import json
+
+import pytest
+from conftest import T, make_rows
+from safetensors.numpy import load_file
+
+import train
+from duomem_jax.data.pack import row_layout
+from duomem_jax.data.store import DatasetSpec, ShardWriter
+
+
+def run(config_file, *overrides):
+    assert train.main(["--config", str(config_file), *map(str, overrides)]) == 0
+
+
+def records(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("batch", [8, 24])
+def test_it_is_the_mean_over_all_rows_each_once(config_file, data_folder, tmp_path, batch):
+    """Nothing is learnt, so that the loss of an epoch of training is that of the same rows."""
+    still = ["--optimizer.learning-rate", 0.0, "--steps", 8, "--checkpoint-every", 8]
+    run(config_file, *still, "--log-every", 8, "--output", tmp_path / "epoch")
+    run(
+        config_file,
+        *still,
+        *("--validation", data_folder, "--global-batch", batch, "--output", tmp_path / "validated"),
+    )
+    wanted = records(tmp_path / "epoch")[-1]["loss"]
+    assert records(tmp_path / "validated")[-1]["validation_loss"] == pytest.approx(wanted, rel=1e-5)
+
+
+@pytest.fixture(scope="module")
+def other_rows(tmp_path_factory):
+    """Rows like those that are learnt from, but of other numbers in the half that is asked for."""
+    folder = tmp_path_factory.mktemp("other") / "examples"
+    spec = DatasetSpec(name="examples", layout=row_layout([T]), split="train", source={}, config={})
+    with ShardWriter(folder, spec) as writer:
+        rows = [row | {"tokens": row["tokens"][::-1].copy()} for row in make_rows(8)]
+        writer.add("0", rows)
+        writer.finish()
+    return folder
+
+
+def test_the_best_checkpoint_is_exported_and_a_second_run_agrees(config_file, other_rows, tmp_path):
+    """Counting upwards, learnt with a high rate, makes counting downwards ever less likely."""
+    out = tmp_path / "out"
+    run(config_file, "--validation", other_rows)
+    losses = {r["step"]: r["validation_loss"] for r in records(out) if "validation_loss" in r}
+    best = min(losses, key=losses.__getitem__)
+    notes = json.loads((out / "adapter" / "duomem.json").read_text())
+    assert notes["step"] <= best < 40
+    assert str(notes["step"]) in {p.name for p in (out / "checkpoints").iterdir()}
+    kept = load_file(out / "adapter" / "adapter_model.safetensors")
+    run(config_file, "--validation", other_rows)
+    again = load_file(out / "adapter" / "adapter_model.safetensors")
+    assert all((kept[name] == again[name]).all() for name in kept)
+    run(config_file, "--output", tmp_path / "last")
+    last = load_file(tmp_path / "last" / "adapter" / "adapter_model.safetensors")
+    assert any((kept[name] != last[name]).any() for name in kept)

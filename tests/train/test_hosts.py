@@ -1,0 +1,121 @@
+"""Processes of one machine as hosts of one run: same result, and what is lost when one dies."""
+
+import os
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+from hosts import outcome, start_hosts
+from safetensors.numpy import load_file
+
+MESH = ["--mesh.data", 2, "--mesh.fsdp", 2]
+# A host that has lost another one says so itself, or JAX ends it.
+LOST = {75: "has lost another one", -signal.SIGABRT: "another task died"}
+SILENCE = 60  # seconds after which none may still wait for a lost one
+
+
+def adapter(folder):
+    return load_file(folder / "adapter" / "adapter_model.safetensors")
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def finish(hosts):
+    for status, _, error in outcome(hosts):
+        assert status == 0, error
+
+
+def steps_saved(out):
+    return sorted(int(p.name) for p in (out / "checkpoints").glob("*") if p.name.isdigit())
+
+
+def wait_for(path, hosts):
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert time.monotonic() < deadline
+        assert all(host.poll() is None for host in hosts), outcome(hosts)
+        time.sleep(0.002)
+
+
+def test_two_hosts_learn_what_one_learns_and_speak_with_one_voice(config_file, tmp_path, capfd):
+    short = [*MESH, "--steps", 6]
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    finish(start_hosts(1, 4, config_file, *short, "--output", alone))
+    first, second = outcome(start_hosts(2, 4, config_file, *short, "--output", together))
+    assert (first[0], second[0]) == (0, 0), first[2] + second[2]
+    assert "step 6/6" in first[1]
+    assert "step" not in second[1]
+    assert_same(adapter(alone), adapter(together))
+
+
+def test_told_to_end_all_save_the_same_step_and_others_go_on(config_file, tmp_path):
+    """Two hosts, of which one is told; then one process on its own."""
+    out, reference = tmp_path / "out", tmp_path / "reference"
+    run = [*MESH, "--steps", 30, "--checkpoint-every", 30, "--log-every", 1]
+    hosts = start_hosts(2, 4, config_file, *run, "--output", out)
+    wait_for(out / "metrics.jsonl", hosts)
+    hosts[1].send_signal(signal.SIGTERM)
+    ended = outcome(hosts)
+    assert [status for status, _, _ in ended] == [75, 75], ended
+    (step,) = steps_saved(out)
+    assert 0 < step < 30
+    assert all(f"saved at step {step}, run it again to go on" in error for _, _, error in ended)
+    finish(start_hosts(1, 4, config_file, *run, "--output", out))
+    finish(start_hosts(1, 4, config_file, *run, "--output", reference))
+    assert_same(adapter(out), adapter(reference))
+
+
+def test_a_user_mistake_ends_all_hosts_with_one_sentence(config_file, tmp_path):
+    for status, _, error in outcome(start_hosts(2, 4, config_file, "--mesh.data", 3)):
+        assert status == 2
+        assert "train.py: config: global_batch 8 is not a multiple" in error
+        assert "Traceback" not in error
+
+
+def test_a_host_that_does_not_know_its_number_says_so(config_file, monkeypatch):
+    (host,) = start_hosts(1, 1, config_file)
+    host.kill()
+    outcome([host])
+    command, env = host.args, os.environ | {"JAX_COORDINATOR_ADDRESS": "localhost:1"}
+    import subprocess
+
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "environment: JAX_NUM_PROCESSES is not set; give a number" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_a_host_killed_at_any_moment(config_file, tmp_path, seed):
+    """At most the steps since the last checkpoint are lost; the next start agrees bit for bit."""
+    chance = random.Random(seed)
+    count, then = chance.choice([(2, 4), (4, 2), (2, 2), (4, 4), (2, 1)])
+    out, reference = tmp_path / "out", tmp_path / "reference"
+    run = [*MESH, "--steps", 40, "--checkpoint-every", 5, "--log-every", 1]
+    hosts = start_hosts(count, 4, config_file, *run, "--output", out)
+    # Half of them while a checkpoint is written, which takes longer than a step.
+    wait_for(out / "checkpoints" / "5", hosts)
+    if seed % 2:
+        while not any((out / "checkpoints").glob("*tmp*")) and not (out / "adapter").exists():
+            time.sleep(0.001)
+    else:
+        time.sleep(chance.uniform(0, 2))
+    victim = chance.randrange(count)
+    hosts[victim].kill()
+    reached = max(steps_saved(out))
+    killed = time.monotonic()
+    for i, (status, _, error) in enumerate(outcome(hosts)):
+        if i != victim:
+            assert LOST[status] in error
+    assert time.monotonic() - killed < SILENCE
+    assert max(steps_saved(out)) >= reached
+    again = outcome(start_hosts(then, 4, config_file, *run, "--output", out))
+    assert [status for status, _, _ in again] == [0] * then, again
+    finish(start_hosts(1, 4, config_file, *run, "--output", reference))
+    assert_same(adapter(out), adapter(reference))
