@@ -3,12 +3,15 @@
 import os
 import random
 import signal
+import subprocess
 import time
 
 import numpy as np
 import pytest
 from hosts import outcome, start_hosts
 from safetensors.numpy import load_file
+
+import train
 
 MESH = ["--mesh.data", 2, "--mesh.fsdp", 2]
 # A host that has lost another one says so itself, or JAX ends it.
@@ -43,19 +46,23 @@ def wait_for(path, hosts):
         time.sleep(0.002)
 
 
-def test_two_hosts_learn_what_one_learns_and_speak_with_one_voice(config_file, tmp_path, capfd):
+def test_two_hosts_learn_what_one_learns_and_speak_with_one_voice(config_file, tmp_path):
+    """One process sums over its devices in another order than Gloo does, hence not bit for bit."""
     short = [*MESH, "--steps", 6]
     alone, together = tmp_path / "alone", tmp_path / "together"
-    finish(start_hosts(1, 4, config_file, *short, "--output", alone))
+    here = [config_file, *short, "--output", alone]
+    assert train.main(["--config", *map(str, here)]) == 0
     first, second = outcome(start_hosts(2, 4, config_file, *short, "--output", together))
     assert (first[0], second[0]) == (0, 0), first[2] + second[2]
     assert "step 6/6" in first[1]
     assert "step" not in second[1]
-    assert_same(adapter(alone), adapter(together))
+    ours, theirs = adapter(together), adapter(alone)
+    for name in theirs:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 def test_told_to_end_all_save_the_same_step_and_others_go_on(config_file, tmp_path):
-    """Two hosts, of which one is told; then one process on its own."""
+    """Two hosts, of which one is told; then one host."""
     out, reference = tmp_path / "out", tmp_path / "reference"
     run = [*MESH, "--steps", 30, "--checkpoint-every", 30, "--log-every", 1]
     hosts = start_hosts(2, 4, config_file, *run, "--output", out)
@@ -66,25 +73,24 @@ def test_told_to_end_all_save_the_same_step_and_others_go_on(config_file, tmp_pa
     (step,) = steps_saved(out)
     assert 0 < step < 30
     assert all(f"saved at step {step}, run it again to go on" in error for _, _, error in ended)
-    finish(start_hosts(1, 4, config_file, *run, "--output", out))
-    finish(start_hosts(1, 4, config_file, *run, "--output", reference))
+    started = [start_hosts(1, 4, config_file, *run, "--output", o) for o in (out, reference)]
+    for hosts in started:
+        finish(hosts)
     assert_same(adapter(out), adapter(reference))
 
 
-def test_a_user_mistake_ends_all_hosts_with_one_sentence(config_file, tmp_path):
+def test_a_user_mistake_ends_all_hosts_with_one_sentence(config_file):
     for status, _, error in outcome(start_hosts(2, 4, config_file, "--mesh.data", 3)):
         assert status == 2
         assert "train.py: config: global_batch 8 is not a multiple" in error
         assert "Traceback" not in error
 
 
-def test_a_host_that_does_not_know_its_number_says_so(config_file, monkeypatch):
+def test_a_host_that_does_not_know_its_number_says_so(config_file):
     (host,) = start_hosts(1, 1, config_file)
     host.kill()
     outcome([host])
     command, env = host.args, os.environ | {"JAX_COORDINATOR_ADDRESS": "localhost:1"}
-    import subprocess
-
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "environment: JAX_NUM_PROCESSES is not set; give a number" in done.stderr
@@ -115,7 +121,6 @@ def test_a_host_killed_at_any_moment(config_file, tmp_path, seed):
             assert LOST[status] in error
     assert time.monotonic() - killed < SILENCE
     assert max(steps_saved(out)) >= reached
-    again = outcome(start_hosts(then, 4, config_file, *run, "--output", out))
-    assert [status for status, _, _ in again] == [0] * then, again
+    finish(start_hosts(then, 4, config_file, *run, "--output", out))
     finish(start_hosts(1, 4, config_file, *run, "--output", reference))
     assert_same(adapter(out), adapter(reference))
