@@ -58,7 +58,7 @@ def test_two_hosts_learn_what_one_learns_and_speak_with_one_voice(config_file, t
     assert "step" not in second[1]
     ours, theirs = adapter(together), adapter(alone)
     for name in theirs:
-        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(ours[name], theirs[name], atol=1e-4, err_msg=name)
 
 
 def test_told_to_end_all_save_the_same_step_and_others_go_on(config_file, tmp_path):
