@@ -172,7 +172,7 @@ def main(
                 (
                     name,
                     kind,
-                    rows_a_step,
+                    f"{rows_a_step}",
                     f"{found['compile']:.0f}",
                     f"{1e3 * found['step']:.0f}",
                     f"{tokens / found['step']:,.0f}",
@@ -186,7 +186,9 @@ def main(
         for b in decode_batches:
             step_s = decode(model, weights, b, 1024, 20)
             share = size / step_s / bandwidth
-            decoded.append((name, b, f"{1e3 * step_s:.2f}", f"{b / step_s:,.0f}", f"{share:.0%}"))
+            decoded.append(
+                (name, f"{b}", f"{1e3 * step_s:.2f}", f"{b / step_s:,.0f}", f"{share:.0%}")
+            )
             print(decoded[-1], flush=True)
         del weights
     head = "shape", "step", "rows", "compile s", "ms", "tokens/s", "TFLOP/s", "of the peak"
