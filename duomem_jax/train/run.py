@@ -85,8 +85,10 @@ def stored_rows(config: TrainConfig, start_step: int, mesh: Mesh) -> Iterator[So
 
 def check_data(config: TrainConfig, model: Model) -> None:
     """Raise UserError when rows cannot be read or were made for another vocabulary."""
-    if config.validation and config.on_policy.games:
-        raise UserError("config: validation works with stored rows; leave on_policy.games empty")
+    if config.on_policy.games:
+        if config.validation:
+            raise UserError("config: validation needs stored rows; leave on_policy.games empty")
+        return
     for folder in filter(None, (config.data, config.validation)):
         check_rows(config, folder, model)
 
