@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from duomem_jax.config import TrainConfig, load_config
 from duomem_jax.errors import StoppedError, UserError
+from duomem_jax.train.compile_cache import keep_compiled
 from duomem_jax.train.hosts import joined, say
 from duomem_jax.train.run import run
 
@@ -45,4 +46,5 @@ def main(argv: list[str], hosts: Callable[[], AbstractContextManager] = nullcont
 
 
 if __name__ == "__main__":
+    keep_compiled()
     sys.exit(main(sys.argv[1:], joined))

@@ -15,6 +15,7 @@ from duomem_jax.evals.audit import Audit
 from duomem_jax.memory.write import Writing
 from duomem_jax.served.server import Server
 from duomem_jax.stages import SCRIPT, Examples, Games, Label, Play
+from duomem_jax.train.compile_cache import keep_compiled
 
 Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
 Config = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
@@ -329,6 +330,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point of `duomem`; a user's mistake is one sentence and exit status 2."""
+    keep_compiled()
     try:
         tyro.extras.subcommand_cli_from_dict(
             COMMANDS,

@@ -105,6 +105,12 @@ class TrainConfig:
     remat: bool = False  # recompute each layer in the backward pass; for large models
     checkpoint_every: int = 200
     log_every: int = 10
+    writers: tuple[Literal["tensorboard", "wandb"], ...] = ()  # of metrics, beside metrics.jsonl
+    profile: tuple[int, ...] = ()  # first and last step to trace, into the output's `profile`
+
+    def __post_init__(self) -> None:
+        if self.profile and (len(self.profile) != 2 or not 1 <= self.profile[0] <= self.profile[1]):
+            raise UserError(f"profile is {self.profile}; give its first and its last step")
 
 
 def load_config(path: str, overrides: Sequence[str] = ()) -> TrainConfig:

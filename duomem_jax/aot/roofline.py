@@ -12,13 +12,12 @@ fully and every link to be busy: what runs in fact is slower, most of all for sm
 
 from dataclasses import dataclass
 
-import jax
-
 from duomem_jax.aot.cost import Cost
 from duomem_jax.aot.steps import Rows
 from duomem_jax.config import TrainConfig
 from duomem_jax.models.model import Model
 from duomem_jax.train.chips import Chip
+from duomem_jax.train.flops import Load, forward_flops, train_flops, windows
 
 
 @dataclass(frozen=True)
@@ -48,34 +47,19 @@ def roofline(chip: Chip, cost: Cost) -> Roofline:
 
 
 def model_flops(config: TrainConfig, model: Model, rows: Rows, teacher: Model | None) -> float:
-    """Operations that a global batch needs, nothing computed twice and one segment a row.
-
-    A frozen kernel takes one product forward and one for the gradient of its input, a trained one
-    another for its own gradient; attention twice as much backward as forward.
-    """
-    passes = 2 if config.trainable == "lora" else 3
-    total = _forward(model, rows, passes, 3)
-    if model.lora is not None:
-        total += 3 * 2 * rows.length * _size(model.shapes()["lora"])
+    """Operations that a global batch needs, one segment a row."""
+    total = train_flops(model, _load(model, rows))
     if teacher is not None:
-        total += _forward(teacher, rows, 1, 1)
+        total += forward_flops(teacher, _load(teacher, rows))
     return config.global_batch * total
 
 
-def _forward(model: Model, rows: Rows, passes: int, attention_passes: int) -> float:
-    """Of one row, every part taken as often as given."""
-    c, T = model.config, rows.length
-    kernels = _size(model.shapes()["params"]["layers"])
-    head = rows.replies * c.vocab_size * c.d_model
-    seen = sum(_seen(T, c.window if near else 0) for near in c.sliding or (False,) * c.n_layers)
-    return 2 * passes * (T * kernels + head) + attention_passes * 4 * c.n_heads * c.head_dim * seen
+def _load(model: Model, rows: Rows) -> Load:
+    pairs = sum(layers * _seen(rows.length, window) for window, layers in windows(model))
+    return Load(rows.length, pairs, rows.replies)
 
 
 def _seen(length: int, window: int) -> float:
     """Pairs of a query and a key that it sees."""
     window = min(window or length, length)
     return window * (window + 1) / 2 + (length - window) * window
-
-
-def _size(tree: dict) -> int:
-    return sum(leaf.size for leaf in jax.tree.leaves(tree))

@@ -12,7 +12,7 @@ from duomem_jax.train.hosts import is_first
 
 CONFIG = "config.json"
 # May differ on a restart: they change how a run goes, not what it makes.
-FREE = ("output", "mesh", "checkpoint_every", "log_every")
+FREE = ("output", "mesh", "checkpoint_every", "log_every", "writers", "profile")
 
 
 def check_output(config: TrainConfig) -> None:

@@ -3,16 +3,15 @@
 import contextlib
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from duomem_jax.config import TrainConfig
-from duomem_jax.errors import StoppedError, UserError
+from duomem_jax.errors import UserError
 from duomem_jax.locate import model_path
 from duomem_jax.lora.peft import load_adapter, save_adapter
 from duomem_jax.lora.tree import count, init_lora
@@ -22,14 +21,14 @@ from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.train.checkpoint import Checkpoints
 from duomem_jax.train.disk import explain_full_disk
+from duomem_jax.train.goodput import Stopwatch, summary
 from duomem_jax.train.held import held_bytes
 from duomem_jax.train.held_out import HeldOut
 from duomem_jax.train.hosts import gathered, is_first, meet, say
-from duomem_jax.train.metrics import MetricsLog
+from duomem_jax.train.loop import Fetch, Loop
 from duomem_jax.train.on_policy import Rollouts
-from duomem_jax.train.optimizer import make_optimizer, make_schedule
+from duomem_jax.train.optimizer import make_optimizer
 from duomem_jax.train.output import check_output, claim, copy_tokenizer, describe
-from duomem_jax.train.preemption import notice
 from duomem_jax.train.rows import check_rows, stored_batches
 from duomem_jax.train.sharding import make_mesh, model_shardings, places, put_batch, use_mesh
 from duomem_jax.train.state import TrainState, init_state, state_shardings
@@ -72,15 +71,21 @@ def load_trees(
     return jax.device_put(lora, shardings["lora"]), base
 
 
-Source = Callable[[int, Any], tuple[dict[str, np.ndarray], dict[str, Any]]]
-"""From steps done and trained tree to (this host's next rows, metrics of how they were made)."""
-
-
 @contextlib.contextmanager
-def stored_rows(config: TrainConfig, start_step: int, mesh: Mesh) -> Iterator[Source]:
+def stored_rows(config: TrainConfig, start_step: int, mesh: Mesh) -> Iterator[Fetch]:
     """The rows of `config.data`, which do not depend on what was learnt."""
     with contextlib.closing(stored_batches(config, config.data, start_step, *places(mesh))) as rows:
-        yield lambda step, params: (next(rows), {})
+        yield lambda done, params: (put_batch(next(rows), mesh), {})
+
+
+def own_rows(rollouts: Rollouts, mesh: Mesh) -> Fetch:
+    """Rows that the student plays with what it has learnt."""
+
+    def fetch(done: int, params: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        batch, made = rollouts.batch(done, params)
+        return put_batch(batch, mesh), made
+
+    return fetch
 
 
 def check_data(config: TrainConfig, model: Model) -> None:
@@ -114,54 +119,9 @@ def export(config: TrainConfig, model: Model, state: TrainState, base: str, base
     return folder
 
 
-def loop(
-    config: TrainConfig,
-    state: TrainState,
-    frozen: Frozen,
-    step_fn: Any,
-    mesh: Mesh,
-    saver: Checkpoints,
-    source: Source,
-    held_out: HeldOut | None,
-) -> TrainState:
-    """Run the remaining steps; metrics of a step are read once the next one is under way.
-
-    Raises:
-        StoppedError: the machine is to be taken away; the state is saved.
-    """
-    start = int(state.step)
-    log = MetricsLog(
-        Path(config.output) / "metrics.jsonl" if is_first() else None,
-        start=start,
-        steps=config.steps,
-        every=config.log_every,
-        rate=make_schedule(config.optimizer, config.steps),
-    )
-    before = None
-    with notice() as to_end, contextlib.closing(log):
-        for step in range(start + 1, config.steps + 1):
-            batch, made = source(step - 1, state.params)
-            state, metrics = step_fn(state, frozen, put_batch(batch, mesh))
-            if before is not None:
-                log.add(step - 1, before)
-            before, loss = metrics | made, None
-            ends, due = to_end(step), saver.due(step) or step == config.steps
-            if held_out and due:
-                loss = held_out.loss(state.params, frozen)
-                before["validation_loss"] = loss, 1
-            if due or ends:
-                saver.save(step, state, loss)
-            if ends and step < config.steps:
-                saver.wait()
-                raise StoppedError(f"told to end; saved at step {step}, run it again to go on")
-        if before is not None:
-            log.add(config.steps, before)
-        saver.wait()
-    return state
-
-
 def run(config: TrainConfig) -> Path:
     """One whole training run; returns the folder of its result."""
+    watch = Stopwatch()
     base_folder = find_base(config)
     model = make_model(config, base_folder)
     check_output(config)
@@ -203,11 +163,11 @@ def run(config: TrainConfig) -> Path:
                     assert teacher is not None
                     student = model, base, state.params
                     taught = teacher, frozen.teacher
-                    source: Source = Rollouts(config, base_folder, student, taught).batch
+                    fetch = own_rows(Rollouts(config, base_folder, student, taught), mesh)
                 else:
-                    source = stack.enter_context(stored_rows(config, int(state.step), mesh))
+                    fetch = stack.enter_context(stored_rows(config, int(state.step), mesh))
                 held_out = HeldOut(config, task, mesh) if config.validation else None
-                state = loop(config, state, frozen, step_fn, mesh, saver, source, held_out)
+                state = Loop(config, step_fn, frozen, fetch, saver, held_out, watch).run(state)
             best = saver.best() if config.validation else None
             if best is not None and best != int(state.step):
                 say(f"step {best} has the least loss on {config.validation}")
@@ -218,4 +178,5 @@ def run(config: TrainConfig) -> Path:
     with explain_full_disk(output):
         folder = export(config, model, state, base_folder, base_id)
     meet("exported")  # none leaves before the first host has written the result
+    say(summary(watch.seconds()))
     return folder

@@ -14,6 +14,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.objectives.loss import Teacher, loss_of
 from duomem_jax.objectives.replies import next_tokens
+from duomem_jax.train.flops import forward_flops, load_of, train_flops
 from duomem_jax.train.sharding import BATCH
 from duomem_jax.train.state import TrainState
 
@@ -74,12 +75,18 @@ def train_step(
     params = optax.apply_updates(state.params, updates)
     one = jnp.float32(1)
     replies = jnp.sum(next_tokens(batch)[1], dtype=jnp.float32)
+    load = load_of(model, batch, "", loss[1])
+    needed = train_flops(model, load)
+    if task.teacher is not None:
+        view = _view(batch)
+        needed += forward_flops(task.teacher, load_of(task.teacher, batch, view, loss[1]))
     metrics = {
         "loss": loss,
         "grad_norm": (optax.global_norm(grads), one),
         "loss_tokens": (loss[1], one),
         "missing_targets": (replies - loss[1], one),
-        "tokens": (jnp.sum(batch["segment_ids"] > 0, dtype=jnp.float32), one),
+        "tokens": (load.tokens, one),
+        "flops": (needed, one),
     }
     return TrainState(state.step + 1, params, opt_state, state.rng), metrics
 
@@ -94,9 +101,14 @@ def batch_loss(
 def _teacher(task: Task, frozen: Frozen, batch: dict[str, jax.Array]) -> Teacher | None:
     if task.teacher is None:
         return None
-    view = "teacher_" if "teacher_tokens" in batch else ""
+    view = _view(batch)
     x_BTE = task.teacher.hidden(frozen.teacher, *_inputs(batch, view))
     return Teacher(x_BTE, task.teacher.head(frozen.teacher), view)
+
+
+def _view(batch: dict[str, jax.Array]) -> str:
+    """What the names of the teacher's fields begin with: it may have a view of its own."""
+    return "teacher_" if "teacher_tokens" in batch else ""
 
 
 def _loss(

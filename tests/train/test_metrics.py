@@ -5,15 +5,21 @@ import json
 import pytest
 
 from duomem_jax.train import metrics
+from duomem_jax.train.goodput import Stopwatch
 from duomem_jax.train.metrics import MetricsLog
+from duomem_jax.train.writers import JsonLines
 
 
 def make(path, start=0, steps=4):
-    return MetricsLog(path, start=start, steps=steps, every=2, rate=lambda step: 10.0**-step)
+    writers, watch = [JsonLines(path, start)], Stopwatch()
+    watch.switch("step")
+    return MetricsLog(
+        writers, watch, start=start, steps=steps, every=2, rate=lambda step: 10.0**-step
+    )
 
 
 def pairs(loss, weight):
-    return {"loss": (loss * weight, weight), "tokens": (100.0, 1.0)}
+    return {"loss": (loss * weight, weight), "tokens": (100.0, 1.0), "flops": (1e6, 1.0)}
 
 
 def test_means_are_weighted_by_tokens(tmp_path, capsys):
@@ -24,16 +30,28 @@ def test_means_are_weighted_by_tokens(tmp_path, capsys):
     assert (record["step"], record["loss"], record["tokens"]) == (2, 2.5, 100.0)
     assert record["learning_rate"] == 0.1
     assert record["tokens_per_s"] > 0
-    line = capsys.readouterr().out
+    line = capsys.readouterr().out.splitlines()[1]
     assert line.startswith("step 2/4  loss 2.5000")
     assert "left 0:00:0" in line
 
 
-def test_records_after_the_checkpoint_are_dropped_on_restart(tmp_path):
-    path = tmp_path / "m.jsonl"
-    path.write_text('{"step": 2}\n{"step": 4}\n{"step": 6}\n{"st')
-    make(path, start=4)
-    assert path.read_text() == '{"step": 2}\n{"step": 4}\n'
+def test_the_first_window_says_what_came_before_it(tmp_path, capsys):
+    log = make(tmp_path / "m.jsonl")
+    for step in (1, 2, 3, 4):
+        log.add(step, pairs(2.0, 30.0))
+    first, second = map(json.loads, (tmp_path / "m.jsonl").read_text().splitlines())
+    assert "first step after 0." in capsys.readouterr().out
+    assert first["first_step_seconds"] <= first["seconds"] + first["init_seconds"]
+    assert "first_step_seconds" not in second
+    assert second["init_seconds"] == second["compile_seconds"] == 0
+    assert second["tflops_per_s"] * second["step_seconds"] == pytest.approx(2e-6, rel=1e-4)
+
+
+def test_a_host_that_does_not_write_says_nothing(capsys):
+    log = MetricsLog([], Stopwatch(), start=0, steps=2, every=1, rate=lambda step: 1.0)
+    log.add(1, pairs(1.0, 1.0))
+    log.close()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_terminal_gets_a_bar(tmp_path, capsys, monkeypatch):

@@ -1,0 +1,19 @@
+"""Compiled programs are kept between runs, so that a restart does not compile again."""
+
+import os
+from pathlib import Path
+
+import jax
+
+VARIABLE = "JAX_COMPILATION_CACHE_DIR"
+
+
+def keep_compiled() -> None:
+    """Keep them in the user's cache folder, unless JAX's own variable says where, or "" for not.
+
+    Processes that this one starts inherit the variable.
+    """
+    if VARIABLE not in os.environ:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        os.environ[VARIABLE] = str(home / "duomem_jax" / "compiled")
+        jax.config.update("jax_compilation_cache_dir", os.environ[VARIABLE])
