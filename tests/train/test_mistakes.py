@@ -56,6 +56,7 @@ def test_missing_and_unusable_inputs(refused, tmp_path, base_folder):
     (other / "config.json").write_text(json.dumps({"model_type": "gpt9"}))
     assert "model_type is 'gpt9'; supported: qwen2" in refused("--base", other)
     assert "mesh" in refused("--mesh.data", 99)
+    assert "profile is (3, 1)" in refused("--profile", 3, 1)
     assert "global_batch 9 is not a multiple" in refused("--mesh.data", 8, "--global_batch", 9)
 
 

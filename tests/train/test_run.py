@@ -18,6 +18,8 @@ from duomem_jax.lora.peft import load_adapter
 from duomem_jax.models.hf import fingerprint
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
+from duomem_jax.train.compile_cache import keep_compiled
+from duomem_jax.train.goodput import KINDS
 
 
 def run(config_file, *overrides):
@@ -44,6 +46,8 @@ def test_it_learns_and_writes_metrics(done):
     assert [row["step"] for row in rows] == [10, 20, 30, 40]
     assert rows[-1]["loss"] < rows[0]["loss"] - 0.1
     assert {"grad_norm", "tokens", "loss_tokens", "learning_rate", "tokens_per_s"} < rows[0].keys()
+    spent = [row[f"{kind}_seconds"] for row in rows for kind in KINDS if kind != "init"]
+    assert sum(spent) == pytest.approx(sum(row["seconds"] for row in rows), rel=1e-4)
     assert rows[0]["tokens"] == 8 * 32
 
 
@@ -130,3 +134,24 @@ def test_starting_from_an_adapter(done, config_file, tmp_path):
     _, out = done
     assert run(config_file, "--adapter", out / "adapter") == 0
     assert records(tmp_path / "out")[0]["loss"] < records(out)[0]["loss"]
+
+
+def test_a_trace_of_chosen_steps(config_file, tmp_path):
+    assert run(config_file, "--steps", 6, "--profile", 2, 3) == 0
+    (trace,) = (tmp_path / "out" / "profile").rglob("*.xplane.pb")
+    assert b"train" in trace.read_bytes()
+
+
+def test_compiled_programs_are_kept_where_the_user_keeps_such_things(tmp_path, monkeypatch):
+    before = jax.config.jax_compilation_cache_dir
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    keep_compiled()
+    assert jax.config.jax_compilation_cache_dir == before
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    try:
+        keep_compiled()
+        assert jax.config.jax_compilation_cache_dir == str(tmp_path / "duomem_jax" / "compiled")
+        assert os.environ["JAX_COMPILATION_CACHE_DIR"] == jax.config.jax_compilation_cache_dir
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
