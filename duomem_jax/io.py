@@ -1,7 +1,11 @@
-"""Files appear whole or not at all: written under a temporary name, then renamed."""
+"""Files appear whole or not at all: written under a temporary name, then renamed.
+
+In a bucket (gs://...) an object appears whole by itself, and a folder is what its objects make it.
+"""
 
 import contextlib
 import errno
+import importlib.util
 import json
 import os
 import re
@@ -9,10 +13,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from etils import epath
 
 from duomem_jax.errors import UserError
 
+REMOTE = "gs://"
 # Temporary files are made private; what they become has the permissions of any new file.
 _UMASK = os.umask(0)
 os.umask(_UMASK)
@@ -37,13 +44,47 @@ def clear_os_errors(path: Path) -> Iterator[None]:
         raise
 
 
+def as_path(path: str | os.PathLike) -> Path:
+    """A path on this machine, or one in a bucket that can be used like it.
+
+    Raises:
+        UserError: what speaks to buckets is not installed.
+    """
+    if not is_remote(path):
+        return Path(path)
+    if importlib.util.find_spec("gcsfs") is None:
+        raise UserError(f"{path}: pip install duomem-jax[gcs] to write to a bucket")
+    return cast(Path, epath.Path(path))
+
+
+def is_remote(path: str | os.PathLike) -> bool:
+    """Whether it lies in a bucket."""
+    return os.fspath(path).startswith(REMOTE)
+
+
+@contextlib.contextmanager
+def _clear_remote_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as e:  # each layer between here and the bucket has its own
+        reason = next(iter(str(e).strip().splitlines()), type(e).__name__)
+        raise UserError(
+            f"{path}: not writable ({reason}); see that the bucket exists and that this account "
+            "may write to it"
+        ) from e
+
+
 def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """Write `data` to `path`; a reader sees the old file or the new one, never a part.
 
     Raises:
-        UserError: the disk is full or the folder is not writable.
+        UserError: the disk is full, the folder or the bucket is not writable.
     """
-    path = Path(path)
+    path = as_path(path)
+    if is_remote(path):
+        with _clear_remote_errors(path):
+            path.write_bytes(data)
+        return
     with clear_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -69,12 +110,20 @@ def atomic_write_text(path: str | os.PathLike, text: str) -> None:
 def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary sibling folder that becomes `path` when the block ends well.
 
-    An existing folder at `path` is replaced; on an exception nothing of it changes.
+    An existing folder at `path` is replaced; on an exception nothing of it changes. In a bucket
+    the temporary folder is on this machine, objects of other names stay, and weights are written
+    last: where they are, all is.
 
     Raises:
-        UserError: the disk is full or the folder is not writable.
+        UserError: the disk is full, the folder or the bucket is not writable.
     """
-    path = Path(path)
+    path = as_path(path)
+    if is_remote(path):
+        with tempfile.TemporaryDirectory() as local:
+            yield Path(local)
+            with _clear_remote_errors(path):
+                _upload(Path(local), path)
+        return
     with clear_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         tmp = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
@@ -87,6 +136,12 @@ def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(tmp, ignore_errors=True)
             raise
+
+
+def _upload(local: Path, remote: Path) -> None:
+    files = [file.relative_to(local) for file in local.rglob("*") if file.is_file()]
+    for file in sorted(files, key=lambda file: (file.suffix == ".safetensors", file)):
+        (remote / file).write_bytes((local / file).read_bytes())
 
 
 def read_json(path: Path, *, missing: str, damaged: str) -> dict[str, Any]:

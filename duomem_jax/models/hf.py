@@ -12,7 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from duomem_jax.errors import UserError
-from duomem_jax.io import atomic_write_bytes, atomic_write_text, read_json
+from duomem_jax.io import as_path, atomic_write_bytes, atomic_write_text, read_json
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.families import FAMILIES
 
@@ -74,9 +74,10 @@ def save_pretrained(
         layers = [(weight.hf.format(l=i), x[i]) for i in range(config.n_layers)]
         for name, value in layers if "{l}" in weight.hf else [(weight.hf, x)]:
             tensors[name] = np.ascontiguousarray(value.T if weight.transpose else value)
-    atomic_write_bytes(Path(folder) / "model.safetensors", save(tensors, metadata={"format": "pt"}))
+    folder = as_path(folder)
+    atomic_write_bytes(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
     hf = {**family.to_hf(config), "dtype": dtype}
-    atomic_write_text(Path(folder) / "config.json", json.dumps(hf, indent=2) + "\n")
+    atomic_write_text(folder / "config.json", json.dumps(hf, indent=2) + "\n")
 
 
 def fingerprint(folder: str | os.PathLike) -> str:

@@ -2,15 +2,16 @@
 
 import contextlib
 import logging
-import shutil
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from etils import epath
 from orbax.checkpoint import v1 as ocp
 
 from duomem_jax.errors import UserError
+from duomem_jax.io import is_remote
 from duomem_jax.train.checksum import checksum
 from duomem_jax.train.disk import explain_full_disk
 from duomem_jax.train.hosts import agree, is_first
@@ -39,10 +40,11 @@ class Checkpoints:
         best = keep.BestN(
             get_metric_fn=_loss, reverse=True, n=1, keep_checkpoints_without_metrics=False
         )
-        self._folder, self._name, self._every, self._metadata = folder, name, every, metadata
+        self._folder = epath.Path(folder if is_remote(folder) else folder.absolute())
+        self._name, self._every, self._metadata = name, every, metadata
         with explain_full_disk(folder):
             self._checkpointer = training.Checkpointer(
-                folder.absolute(),
+                self._folder,
                 save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
                 preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(KEEP), best]),
                 cleanup_tmp_directories=True,  # what a killed run left half-written
@@ -115,7 +117,7 @@ class Checkpoints:
 
     def load(self, step: int, like: TrainState, shardings: TrainState) -> TrainState:
         """The state of one checkpoint; the arguments are those of `restore`."""
-        folder = self._folder.absolute() / str(step)
+        folder = self._folder / str(step)
         abstract = jax.tree.map(
             lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), like, shardings
         )
@@ -148,7 +150,7 @@ class Checkpoints:
             self._checkpointer.close()
         if failed:
             for part in self._folder.glob("*.orbax-checkpoint-tmp*"):
-                shutil.rmtree(part, ignore_errors=True)
+                part.rmtree(missing_ok=True)
 
     def _pack(self, state: TrainState) -> dict[str, Any]:
         return {

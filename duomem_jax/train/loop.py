@@ -3,11 +3,13 @@
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+import jax
 
 from duomem_jax.config import TrainConfig, to_dict
 from duomem_jax.errors import StoppedError
+from duomem_jax.io import as_path
 from duomem_jax.train.checkpoint import Checkpoints
 from duomem_jax.train.goodput import Stopwatch
 from duomem_jax.train.held_out import HeldOut
@@ -56,7 +58,8 @@ class Loop:
             StoppedError: the machine is to be taken away; the state is saved.
         """
         start, steps, watch = int(state.step), self.config.steps, self.watch
-        profiler = Profiler(Path(self.config.output) / "profile", self.config.profile)
+        host = as_path(self.config.output) / "profile" / f"host-{jax.process_index()}"
+        profiler = Profiler(host, self.config.profile)
         before = None
         with notice() as to_end, self._log(start) as log, contextlib.closing(profiler):
             ahead = self._next(start, state) if start < steps else None
@@ -99,7 +102,7 @@ class Loop:
     def _log(self, start: int) -> contextlib.closing[MetricsLog]:
         config, writers = self.config, []
         if is_first():
-            output = Path(config.output)
+            output = as_path(config.output)
             writers = open_writers(config.writers, output, start, to_dict(config))
         log = MetricsLog(
             writers,

@@ -1,13 +1,12 @@
 """The output folder of a run: claimed by one config, filled with what it made."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from duomem_jax.config import TrainConfig, to_dict
 from duomem_jax.errors import UserError
-from duomem_jax.io import atomic_write_text
+from duomem_jax.io import as_path, atomic_write_bytes, atomic_write_text
 from duomem_jax.train.hosts import is_first
 
 CONFIG = "config.json"
@@ -17,7 +16,7 @@ FREE = ("output", "mesh", "checkpoint_every", "log_every", "writers", "profile")
 
 def check_output(config: TrainConfig) -> None:
     """Raise UserError when the output folder holds something else than this run."""
-    folder = Path(config.output)
+    folder = as_path(config.output)
     path, mine = folder / CONFIG, json.loads(json.dumps(to_dict(config)))
     if path.exists():
         try:
@@ -45,7 +44,7 @@ def claim(config: TrainConfig) -> Path:
         UserError: the folder belongs to another run, or is not writable.
     """
     check_output(config)
-    folder = Path(config.output)
+    folder = as_path(config.output)
     if is_first():
         atomic_write_text(folder / CONFIG, json.dumps(to_dict(config), indent=2) + "\n")
     return folder
@@ -56,7 +55,7 @@ def copy_tokenizer(source: str, target: Path) -> None:
     for file in sorted(Path(source).iterdir()):
         weights = file.suffix in (".safetensors", ".bin", ".pt") or "index.json" in file.name
         if file.is_file() and not weights and file.name != CONFIG:
-            shutil.copyfile(file, target / file.name)
+            atomic_write_bytes(target / file.name, file.read_bytes())
 
 
 def describe(config: TrainConfig, fingerprint: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import jax
 
+from duomem_jax.io import atomic_dir
+
 
 class Profiler:
     """Records updates `first` to `last` in a folder; none where `steps` is empty."""
@@ -14,6 +16,7 @@ class Profiler:
     def __init__(self, folder: Path, steps: tuple[int, ...]):
         """Wait for the first of them; `steps` is (first, last)."""
         self._folder, self._range = folder, range(steps[0], steps[1] + 1) if steps else range(0)
+        self._trace = contextlib.ExitStack()
         self._running = False
 
     @contextlib.contextmanager
@@ -23,7 +26,8 @@ class Profiler:
             yield
             return
         if not self._running:
-            jax.profiler.start_trace(str(self._folder))
+            folder = self._trace.enter_context(atomic_dir(self._folder))
+            jax.profiler.start_trace(str(folder))
             self._running = True
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
             yield
@@ -37,5 +41,6 @@ class Profiler:
     def close(self) -> None:
         """End a trace that is under way."""
         if self._running:
-            jax.profiler.stop_trace()
             self._running = False
+            jax.profiler.stop_trace()
+            self._trace.close()

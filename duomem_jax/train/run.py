@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from duomem_jax.config import TrainConfig
 from duomem_jax.errors import UserError
+from duomem_jax.io import as_path
 from duomem_jax.locate import model_path
 from duomem_jax.lora.peft import load_adapter, save_adapter
 from duomem_jax.lora.tree import count, init_lora
@@ -101,7 +102,7 @@ def check_data(config: TrainConfig, model: Model) -> None:
 def export(config: TrainConfig, model: Model, state: TrainState, base: str, base_id: str) -> Path:
     """Write the result where others can open it: a PEFT or a Hugging Face folder."""
     params, step = gathered(state.params), int(state.step)
-    folder = Path(config.output) / ("adapter" if config.trainable == "lora" else "model")
+    folder = as_path(config.output) / ("adapter" if config.trainable == "lora" else "model")
     if not is_first():
         return folder
     if config.trainable == "lora":

@@ -2,15 +2,17 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from duomem_jax.errors import UserError
-from duomem_jax.io import atomic_write_text
+from duomem_jax.io import atomic_write_text, is_remote
 from duomem_jax.train.disk import explain_full_disk
 
 Record = dict[str, float]
+PAUSE = 10.0  # seconds between two versions of an object
 
 
 class Writer(Protocol):
@@ -24,23 +26,40 @@ class Writer(Protocol):
 
 
 class JsonLines:
-    """`metrics.jsonl`, which the other stages read."""
+    """`metrics.jsonl`, which the other stages read.
+
+    A bucket cannot append, and takes no object more than once a second: there the whole file is
+    sent now and then, so that a kill may cost the records of the last `PAUSE` seconds.
+    """
 
     def __init__(self, path: Path, start: int):
         """Continue a file; what a killed run wrote of updates after `start` is dropped."""
-        self._path = path
+        self._path, self._text, self._sent = path, "", time.monotonic()
         if path.exists():
             whole = path.read_text().splitlines(keepends=True)
             lines = [x for x in whole if x.endswith("\n") and json.loads(x)["step"] <= start]
-            atomic_write_text(path, "".join(lines))
+            self._text = "".join(lines)
+            atomic_write_text(path, self._text)
 
     def write(self, step: int, record: Record) -> None:
         """One line."""
-        with explain_full_disk(self._path), open(self._path, "a") as f:
-            f.write(json.dumps({"step": step} | record) + "\n")
+        line = json.dumps({"step": step} | record) + "\n"
+        if not is_remote(self._path):
+            with explain_full_disk(self._path), open(self._path, "a") as f:
+                f.write(line)
+            return
+        self._text += line
+        if time.monotonic() - self._sent > PAUSE:
+            self._send()
+
+    def _send(self) -> None:
+        atomic_write_text(self._path, self._text)
+        self._sent = time.monotonic()
 
     def close(self) -> None:
-        """Every line is in the file already."""
+        """Send what has not been sent; a local file has every line already."""
+        if is_remote(self._path):
+            self._send()
 
 
 class TensorBoard:
@@ -73,11 +92,11 @@ class WandB:
             import wandb
         except ImportError:
             raise _missing("wandb") from None
-        name = str(output.absolute())
+        name = str(output if is_remote(output) else output.absolute())
         self._run = wandb.init(
             id=hashlib.sha256(name.encode()).hexdigest()[:16],
             name=output.name,
-            dir=str(output),
+            dir=None if is_remote(output) else name,
             config=config,
             resume="allow",
         )
