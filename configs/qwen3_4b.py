@@ -2,8 +2,10 @@
 
 tpu/babysit.sh my.env
 
-The data are packed by the student's tokenizer (docs/tpu.md). One row a chip: for another slice than
-v5e-16 give `--global_batch` with as many rows as it has chips, or a multiple.
+The data are packed by the student's tokenizer, in rows of 4,096 tokens (docs/tpu.md). One row a
+chip: for another slice than v5e-16 give `--global_batch` with as many rows as it has chips, or a
+multiple; another student of the hub goes in by `--base`. What a slice has room for is known before
+it is paid: `duomem compile-check configs/qwen3_4b.py --topology v5e-16` (docs/aot.md).
 """
 
 from duomem_jax.config import OptimizerConfig, TrainConfig

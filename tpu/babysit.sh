@@ -19,13 +19,16 @@ finished() { run gcloud storage ls "$OUTPUT/adapter/adapter_model.safetensors" >
 
 judge() { # WORD...: what the words of all hosts come to
   local word
-  for word in exited:2 new ready running stopped exited:75; do
+  for word in exited:2 new ready running stopped; do
     case " $* " in *" $word "*) echo $word && return ;; esac
   done
-  case " $* " in
-    *' exited:'[1-9]*) echo crashed ;;
-    *' exited:0 '*) echo finished ;;
-  esac
+  # Where one host crashes the others lose it, and end with 75.
+  for word; do
+    case $word in exited:0 | exited:75) ;; exited:*) echo crashed && return ;; esac
+  done
+  for word in exited:75 exited:0; do
+    case " $* " in *" $word "*) echo $word && return ;; esac
+  done
 }
 
 is_there() {
@@ -46,7 +49,7 @@ watch() { # until training has ended; TEMPFAIL: the slice is lost
       ready) slice launch || return ;;
       running) trained=true ;;
       exited:75) say "ended with its state saved, goes on" && slice launch || return ;;
-      finished) return 0 ;;
+      exited:0) return 0 ;;
       stopped) say "stopped by hand; $RUN stays, and costs, until it is deleted" && exit 0 ;;
       exited:2) say "train.py refuses; its sentence is in $LOGS" && return 2 ;;
       crashed)

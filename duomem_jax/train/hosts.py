@@ -47,7 +47,8 @@ def joined() -> Iterator[None]:
     message and SIGABRT.
 
     Raises:
-        UserError: the variables do not say which host this is, or the others do not come.
+        UserError: the variables do not say which host this is.
+        SystemExit: the others do not come; status 1, as it may be worth another try.
     """
     _join()
     try:
@@ -93,10 +94,10 @@ def _join() -> None:
             raise UserError(f"environment: {ADDRESS}, {COUNT} or {INDEX}: {_line(e)}") from None
         # JAX has found no other hosts: this one is alone.
     except jax.errors.JaxRuntimeError as e:
-        raise UserError(
-            f"hosts: not all of them came within {JOIN} s; see that the command runs on each and "
+        sys.exit(
+            f"train.py: not all hosts came within {JOIN} s; see that the command runs on each and "
             f"that they reach the first one's port ({_line(e)})"
-        ) from None
+        )
 
 
 def _number(name: str) -> int:

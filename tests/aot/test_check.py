@@ -90,7 +90,7 @@ def test_unknown_objectives_are_refused(folder):
 
 def test_without_libtpu_it_says_how_to_get_it(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TPU_LIBRARY_PATH", str(tmp_path / "libtpu.so"))
-    args = ["compile-check", "configs/tpu.py", "--topology", "v5e-8", "--model", folder]
+    args = ["compile-check", "configs/qwen3_4b.py", "--topology", "v5e-8", "--model", folder]
     monkeypatch.chdir(Path(__file__).parents[2])
     with pytest.raises(SystemExit, match="2"):
         cli.main(args)
@@ -108,7 +108,7 @@ def test_on_libtpu(folder, monkeypatch, capfd):
     monkeypatch.chdir(Path(__file__).parents[2])
     fields = ["--fields", "global-batch=8", "mesh.fsdp=2"]
     args = ["--topology", "v5e-4", "--model", folder, "--length", "128", *fields]
-    cli.main(["compile-check", "configs/tpu.py", *args, "--json"])
+    cli.main(["compile-check", "configs/qwen3_4b.py", *args, "--json"])
     out, err = capfd.readouterr()
     train, decode = json.loads(out)["steps"]
     assert 0.99 < train["free"] < 1

@@ -1,7 +1,7 @@
 """What stands for train.py on the fake hosts: counts steps, keeps the count in the bucket.
 
 `plan.json` lists what becomes of each start: "train" to the end, "last" for ever, or the exit
-status after a step. Host 0 writes the checkpoint and, at the end, the adapter.
+status after a step, or each host's of these. Host 0 writes the checkpoint and, at the end, the adapter.
 """
 
 import json
@@ -26,6 +26,8 @@ def main(args: list[str]) -> None:
         f.write(json.dumps({"args": args, "step": step}) + "\n")
     plan = json.loads((WORLD / "plan.json").read_text())
     fate = plan[min(starts, len(plan) - 1)]
+    if isinstance(fate, dict):  # of each host
+        fate = fate[HOST]
     output.mkdir(parents=True, exist_ok=True)
     while step < STEPS or fate == "last":
         time.sleep(0.3)

@@ -118,6 +118,14 @@ def test_a_run_that_always_crashes_is_given_up(cloud):
     assert cloud.slices() == []
 
 
+def test_a_host_that_always_crashes_is_given_up_though_the_others_say_try_again(cloud):
+    cloud.plan({"0": 75, "1": 137})
+    done = cloud.babysit(CRASHES="1")
+    assert done.returncode == 1
+    assert "crashed again" in done.stderr
+    assert len(cloud.starts(0)) == 2
+
+
 def test_a_refused_config_is_not_tried_again(cloud):
     cloud.plan(2)
     done = cloud.babysit()
