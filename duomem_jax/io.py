@@ -62,11 +62,21 @@ def is_remote(path: str | os.PathLike) -> bool:
     return os.fspath(path).startswith(REMOTE)
 
 
+def _is_refusal(error: Exception) -> bool:
+    """Whether trying again is in vain: no such bucket, no account or none that may write."""
+    if isinstance(error, FileNotFoundError):
+        return True
+    return str(error).startswith("Forbidden") or str(getattr(error, "code", "")) in ("401", "403")
+
+
 @contextlib.contextmanager
 def _clear_remote_errors(path: Path) -> Iterator[None]:
+    """What may pass by itself stays an error: of those, unlike of mistakes, a run is restarted."""
     try:
         yield
-    except Exception as e:  # each layer between here and the bucket has its own
+    except Exception as e:  # gcsfs has no class of its own for most of them
+        if not _is_refusal(e):
+            raise
         reason = next(iter(str(e).strip().splitlines()), type(e).__name__)
         raise UserError(
             f"{path}: not writable ({reason}); see that the bucket exists and that this account "

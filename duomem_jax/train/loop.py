@@ -72,6 +72,8 @@ class Loop:
                 watch.switch("step")
                 if before is not None:
                     log.add(step - 1, before)
+                    if self.saver.due(step - 1):
+                        log.flush()  # a run that goes on from there needs these records
                 profiler.after(step, state)
                 before = metrics | made | self._save(step, state, ends := to_end(step))
                 if ends and step < steps:

@@ -99,6 +99,11 @@ class MetricsLog:
         record["tflops_per_s"] = flops / 1e12
         return record | _device(flops)
 
+    def flush(self) -> None:
+        """See that a kill costs no record so far."""
+        for writer in self._writers:
+            writer.flush()
+
     def close(self) -> None:
         """Leave the terminal tidy."""
         for writer in self._writers:

@@ -21,6 +21,9 @@ class Writer(Protocol):
     def write(self, step: int, record: Record) -> None:
         """Add the record of a window that ends with update number `step`."""
 
+    def flush(self) -> None:
+        """A kill from here on costs no record that was written."""
+
     def close(self) -> None:
         """Nothing more comes."""
 
@@ -29,7 +32,7 @@ class JsonLines:
     """`metrics.jsonl`, which the other stages read.
 
     A bucket cannot append, and takes no object more than once a second: there the whole file is
-    sent now and then, so that a kill may cost the records of the last `PAUSE` seconds.
+    sent now and then, and after each checkpoint: what a kill costs, the resumed run writes anew.
     """
 
     def __init__(self, path: Path, start: int):
@@ -50,16 +53,17 @@ class JsonLines:
             return
         self._text += line
         if time.monotonic() - self._sent > PAUSE:
-            self._send()
+            self.flush()
 
-    def _send(self) -> None:
-        atomic_write_text(self._path, self._text)
-        self._sent = time.monotonic()
-
-    def close(self) -> None:
+    def flush(self) -> None:
         """Send what has not been sent; a local file has every line already."""
         if is_remote(self._path):
-            self._send()
+            atomic_write_text(self._path, self._text)
+            self._sent = time.monotonic()
+
+    def close(self) -> None:
+        """The same."""
+        self.flush()
 
 
 class TensorBoard:
@@ -78,8 +82,12 @@ class TensorBoard:
         for name, value in record.items():
             self._writer.add_scalar(name, value, step)
 
-    def close(self) -> None:
+    def flush(self) -> None:
         """Write what is buffered."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """The same, for good."""
         self._writer.close()
 
 
@@ -104,6 +112,9 @@ class WandB:
     def write(self, step: int, record: Record) -> None:
         """One point a metric; those of steps that W&B has seen before a kill it leaves out."""
         self._run.log(record, step=step)
+
+    def flush(self) -> None:
+        """W&B sends from a process of its own."""
 
     def close(self) -> None:
         """Wait until everything is sent."""
