@@ -22,7 +22,8 @@ from duomem_jax.train.state import TrainState
 from duomem_jax.train.step import Frozen
 from duomem_jax.train.writers import open_writers
 
-Fetch = Callable[[int, Any], tuple[dict[str, Any], dict[str, Any]]]
+Metrics = dict[str, tuple[Any, Any]]  # name -> (sum, weight)
+Fetch = Callable[[int, Any], tuple[dict[str, Any], Metrics]]
 """From steps done and trained tree to (the next global batch, metrics of how it was made)."""
 
 
@@ -60,7 +61,7 @@ class Loop:
         start, steps, watch = int(state.step), self.config.steps, self.watch
         host = as_path(self.config.output) / "profile" / f"host-{jax.process_index()}"
         profiler = Profiler(host, self.config.profile)
-        before = None
+        before: Metrics | None = None
         with notice() as to_end, self._log(start) as log, contextlib.closing(profiler):
             ahead = self._next(start, state) if start < steps else None
             for step in range(start + 1, steps + 1):
@@ -72,34 +73,36 @@ class Loop:
                 watch.switch("step")
                 if before is not None:
                     log.add(step - 1, before)
-                    if self.saver.due(step - 1):
-                        log.flush()  # a run that goes on from there needs these records
                 profiler.after(step, state)
-                before = metrics | made | self._save(step, state, ends := to_end(step))
+                before, ends = metrics | made, to_end(step)
+                if ends or self._due(step):
+                    self._checkpoint(step, state, before, log)
+                    before = None
                 if ends and step < steps:
+                    self.saver.wait()
                     raise StoppedError(f"told to end; saved at step {step}, run it again to go on")
-            if before is not None:
-                log.add(steps, before)
             with watch.during("checkpoint"):
                 self.saver.wait()
         return state
 
-    def _next(self, done: int, state: TrainState) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _next(self, done: int, state: TrainState) -> tuple[dict[str, Any], Metrics]:
         with self.watch.during("data"):
             return self.fetch(done, state.params)
 
-    def _save(self, step: int, state: TrainState, ends: bool) -> dict[str, tuple[float, int]]:
-        """Take a checkpoint where one is due; returns the loss on held-out rows."""
-        loss, due = None, self.saver.due(step) or step == self.config.steps
-        if due and self.held_out is not None:
+    def _due(self, step: int) -> bool:
+        return self.saver.due(step) or step == self.config.steps
+
+    def _checkpoint(self, step: int, state: TrainState, metrics: Metrics, log: MetricsLog) -> None:
+        """Record this step first: a run that goes on from a checkpoint has the records up to it."""
+        loss = None
+        if self.held_out is not None and self._due(step):
             with self.watch.during("eval"):
                 loss = self.held_out.loss(state.params, self.frozen)
-        if due or ends:
-            with self.watch.during("checkpoint"):
-                self.saver.save(step, state, loss)
-                if ends:
-                    self.saver.wait()
-        return {} if loss is None else {"validation_loss": (loss, 1)}
+            metrics |= {"validation_loss": (loss, 1)}
+        log.add(step, metrics)
+        log.flush()
+        with self.watch.during("checkpoint"):
+            self.saver.save(step, state, loss)
 
     def _log(self, start: int) -> contextlib.closing[MetricsLog]:
         config, writers = self.config, []

@@ -1,7 +1,7 @@
 """What stands for train.py on the fake hosts: counts steps, keeps the count in the bucket.
 
 `plan.json` lists what becomes of each start: "train" to the end, "last" for ever, or the exit
-status after a step, or each host's of these. Host 0 writes the checkpoint and, at the end, the adapter.
+status after a step, or each of these by host. Host 0 writes the checkpoint and at last the adapter.
 """
 
 import json
