@@ -3,8 +3,8 @@
 import json
 
 import jax
-import numpy as np
 import pytest
+from counting import T, make_rows
 
 import train
 from duomem_jax.data.pack import row_layout
@@ -14,8 +14,6 @@ from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.model import Model
 
 TINY = ModelConfig("qwen3", 64, 32, 2, 4, 2, 8, 48, max_len=64)
-T = 32
-
 CONFIG = """
 from duomem_jax.config import MeshConfig, OptimizerConfig, TrainConfig
 from duomem_jax.lora.config import LoraConfig
@@ -41,21 +39,6 @@ def write_config(folder, base, data, steps):
     output = str(folder / "out")
     path.write_text(CONFIG.format(base=str(base), data=str(data), output=output, steps=steps))
     return path
-
-
-def make_rows(n):
-    """Counting sequences: learnable, and the loss must fall."""
-    rng = np.random.default_rng(0)
-    for _ in range(n):
-        cut = int(rng.integers(8, T - 8))
-        tokens = np.concatenate([np.arange(cut) + rng.integers(64), np.arange(T - cut)]) % 64
-        segments = np.repeat([1, 2], [cut, T - cut])
-        mask = rng.random(T) < 0.5
-        yield {
-            "tokens": tokens.astype(np.int32),
-            "segment_ids": segments.astype(np.uint8),
-            "loss_mask": mask.astype(np.uint8),
-        }
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import T, make_rows
+from counting import T, make_rows
 from safetensors.numpy import load_file
 
 import train
