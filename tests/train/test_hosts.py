@@ -90,6 +90,15 @@ def test_a_host_that_does_not_know_its_number_says_so(config_file):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
+def test_any_number_of_hosts_learns_the_same_bit_for_bit(config_file, tmp_path, count):
+    run = [*MESH, "--steps", 20]
+    finish(start_hosts(count, 4, config_file, *run, "--output", tmp_path / "many"))
+    finish(start_hosts(1, 4, config_file, *run, "--output", tmp_path / "one"))
+    assert_same(adapter(tmp_path / "many"), adapter(tmp_path / "one"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_a_host_killed_at_any_moment(config_file, tmp_path, seed):
     """At most the steps since the last checkpoint are lost; the next start agrees bit for bit."""
