@@ -4,7 +4,7 @@
 
 Random weights in bfloat16, made on the device; packed rows of one segment, all tokens carry loss,
 rank 16 on all linear layers, AdamW, layers recomputed. Work is that of the products, each counted
-once (`train_step.flops`); the peaks are measured here, by a large product and a large sum. There is
+once (`train.flops`); the peaks are measured here, by a large product and a large sum. There is
 no peer beside it: it says how far the device is from its own limits.
 """
 
@@ -17,7 +17,6 @@ import jax
 import jax.numpy as jnp
 import tyro
 from memory import SHAPES
-from train_step import flops
 
 from duomem_jax.aot.steps import decode_step
 from duomem_jax.config import OptimizerConfig
@@ -27,6 +26,7 @@ from duomem_jax.models.decoder import for_decoding
 from duomem_jax.models.model import Model
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.report.table import markdown_table
+from duomem_jax.train.flops import Load, train_flops
 from duomem_jax.train.optimizer import make_optimizer
 from duomem_jax.train.state import new_state
 from duomem_jax.train.step import Frozen, Task, train_step
@@ -167,7 +167,9 @@ def main(
         for kind, rows_a_step in [("text", b) for b in batches] + [("stored", batches[-1])]:
             found = train(model, weights, (rows_a_step, length), kind == "stored", steps)
             tokens = rows_a_step * length
-            reached = flops(shape, length, 1.0) * rows_a_step / found["step"]
+            pairs = shape.n_layers * length * (length + 1) / 2
+            needed = train_flops(model, Load(length, pairs, length))
+            reached = needed * rows_a_step / found["step"]
             trained.append(
                 (
                     name,
