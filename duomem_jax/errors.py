@@ -16,3 +16,8 @@ class StoppedError(Exception):
     """
 
     status = 75
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line; its name where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

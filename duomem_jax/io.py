@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from etils import epath
 
-from duomem_jax.errors import UserError
+from duomem_jax.errors import UserError, first_line
 
 REMOTE = "gs://"
 # Temporary files are made private; what they become has the permissions of any new file.
@@ -77,10 +77,9 @@ def _clear_remote_errors(path: Path) -> Iterator[None]:
     except Exception as e:  # gcsfs has no class of its own for most of them
         if not _is_refusal(e):
             raise
-        reason = next(iter(str(e).strip().splitlines()), type(e).__name__)
         raise UserError(
-            f"{path}: not writable ({reason}); see that the bucket exists and that this account "
-            "may write to it"
+            f"{path}: not writable ({first_line(e)}); see that the bucket exists and that this "
+            "account may write to it"
         ) from e
 
 

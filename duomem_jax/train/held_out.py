@@ -1,5 +1,6 @@
 """The loss on rows that are not learnt from: it says which checkpoint is the best."""
 
+import contextlib
 import functools
 from typing import Any
 
@@ -18,28 +19,28 @@ class HeldOut:
     """The rows of `config.validation`."""
 
     def __init__(self, config: TrainConfig, task: Task, mesh: Mesh):
-        """Read nothing yet.
+        """Count the rows.
 
         Args:
             config: of the run.
             task: models and objective.
             mesh: current when `loss` is called.
         """
-        self._config, self._mesh = config, mesh
+        self._config, self._mesh, self._places = config, mesh, places(mesh)
+        self._total = len(read_dataset(config.validation, config.split))
         self._loss = jax.jit(functools.partial(batch_loss, task))
 
     def loss(self, params: Any, frozen: Frozen) -> float:
         """Mean loss of a reply token over all rows, each read once."""
-        folder, size = self._config.validation, self._config.global_batch
-        held, of = places(self._mesh)
-        total = len(read_dataset(folder, self._config.split))
+        size, (held, of) = self._config.global_batch, self._places
         numbers = np.concatenate([np.arange(size // of) + size // of * place for place in held])
         sums = np.zeros(2)
-        rows = stored_batches(self._config, folder, 0, held, of)
-        for start in range(0, total, size):
-            batch = _emptied(next(rows), start + numbers >= total)
-            sums += [float(x) for x in self._loss(params, frozen, put_batch(batch, self._mesh))]
-        rows.close()
+        stored = stored_batches(self._config, self._config.validation, 0, held, of)
+        with contextlib.closing(stored) as rows:
+            for start in range(0, self._total, size):
+                batch = _emptied(next(rows), start + numbers >= self._total)
+                found = self._loss(params, frozen, put_batch(batch, self._mesh))
+                sums += [float(x) for x in found]
         return float(sums[0] / max(sums[1], 1))
 
 

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from duomem_jax.errors import StoppedError, UserError
+from duomem_jax.errors import StoppedError, UserError, first_line
 
 JOIN = 300  # seconds to wait for all hosts at the start
 SILENCE = 30  # seconds without a sign of life after which a host counts as lost
@@ -57,7 +57,8 @@ def joined() -> Iterator[None]:
         if jax.process_count() > 1 and _means_lost(e):
             _end(
                 f"host {jax.process_index()} of {jax.process_count()} has lost another one; run "
-                f"the command again on all hosts to go on from the last checkpoint ({_line(e)})"
+                "the command again on all hosts to go on from the last checkpoint "
+                f"({first_line(e)})"
             )
         raise
     finally:
@@ -91,12 +92,14 @@ def _join() -> None:
         jax.distributed.initialize(**told, **timeouts)
     except ValueError as e:
         if told:
-            raise UserError(f"environment: {ADDRESS}, {COUNT} or {INDEX}: {_line(e)}") from None
+            raise UserError(
+                f"environment: {ADDRESS}, {COUNT} or {INDEX}: {first_line(e)}"
+            ) from None
         # JAX has found no other hosts: this one is alone.
     except jax.errors.JaxRuntimeError as e:
         sys.exit(
             f"train.py: not all hosts came within {JOIN} s; see that the command runs on each and "
-            f"that they reach the first one's port ({_line(e)})"
+            f"that they reach the first one's port ({first_line(e)})"
         )
 
 
@@ -106,10 +109,6 @@ def _number(name: str) -> int:
     except (KeyError, ValueError):
         given = os.environ.get(name, "not set")
         raise UserError(f"environment: {name} is {given}; give a number") from None
-
-
-def _line(e: Exception) -> str:
-    return next(iter(str(e).strip().splitlines()), type(e).__name__)
 
 
 def is_first() -> bool:

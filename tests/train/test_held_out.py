@@ -5,6 +5,7 @@ import json
 import pytest
 from counting import T, make_rows
 from safetensors.numpy import load_file
+from written import records
 
 import train
 from duomem_jax.data.pack import row_layout
@@ -13,10 +14,6 @@ from duomem_jax.data.store import DatasetSpec, ShardWriter
 
 def run(config_file, *overrides):
     assert train.main(["--config", str(config_file), *map(str, overrides)]) == 0
-
-
-def records(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.parametrize("batch", [8, 24])

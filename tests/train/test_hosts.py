@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 from hosts import ROOT, outcome, start_hosts
-from safetensors.numpy import load_file
+from written import adapter, assert_same
 
 import train
 
@@ -18,16 +18,6 @@ MESH = ["--mesh.data", 2, "--mesh.fsdp", 2]
 # A host that has lost another one says so itself, or JAX ends it.
 LOST = {75: "has lost another one", -signal.SIGABRT: "another task died"}
 SILENCE = 60  # seconds after which none may still wait for a lost one
-
-
-def adapter(folder):
-    return load_file(folder / "adapter" / "adapter_model.safetensors")
-
-
-def assert_same(a, b):
-    assert a.keys() == b.keys()
-    for name in a:
-        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
 def finish(hosts):

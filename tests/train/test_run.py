@@ -11,7 +11,7 @@ import warnings
 import jax
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from written import adapter, assert_same, records
 
 import train
 from duomem_jax.lora.peft import load_adapter
@@ -24,20 +24,6 @@ from duomem_jax.train.goodput import KINDS
 
 def run(config_file, *overrides):
     return train.main(["--config", str(config_file), *map(str, overrides)])
-
-
-def adapter(folder):
-    return load_file(folder / "adapter" / "adapter_model.safetensors")
-
-
-def records(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def assert_same(a, b):
-    assert a.keys() == b.keys()
-    for name in a:
-        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
 def test_it_learns_and_writes_metrics(done):
