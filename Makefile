@@ -24,10 +24,11 @@ test: $(VENV)/.test  ## the default test suite
 test-slow: $(VENV)/.test  ## every test, slow ones too
 	$(BIN)/python -m pytest -m "slow or not slow"
 
-check: $(VENV)/.dev  ## style, types, shell scripts and lock file
+check: $(VENV)/.dev  ## style, types, import contract, shell scripts and lock file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/shellcheck -x tpu/*.sh
 	$(UV) lock --quiet --check --offline --default-index $(LOCK_INDEX)
 

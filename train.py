@@ -4,17 +4,17 @@ python train.py --config configs/<name>.py [--field value ...]
 
 Parsed here; `duomem_jax.train.run` does the rest: mesh -> data -> state -> loop -> export. Run the
 same command again after a crash: it goes on from the last checkpoint and ends with the same result
-bit for bit. Where a run has several hosts, each runs the same command (`duomem_jax.train.hosts`).
+bit for bit. Where a run has several hosts, each runs the same command (`duomem_jax.mesh.hosts`).
 """
 
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from duomem_jax.config import TrainConfig, load_config
-from duomem_jax.errors import StoppedError, UserError
-from duomem_jax.train.compile_cache import keep_compiled
-from duomem_jax.train.hosts import joined, say
+from duomem_jax.base.errors import StoppedError, UserError
+from duomem_jax.mesh.compile_cache import keep_compiled
+from duomem_jax.mesh.hosts import joined, say
+from duomem_jax.train.config import TrainConfig, load_config
 from duomem_jax.train.run import run
 
 

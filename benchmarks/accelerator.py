@@ -4,7 +4,7 @@
 
 Random weights in bfloat16, made on the device; packed rows of one segment, all tokens carry loss,
 rank 16 on all linear layers, AdamW, layers recomputed. Work is that of the products, each counted
-once (`train.flops`); the peaks are measured here, by a large product and a large sum. There is
+once (`models.flops`); the peaks are measured here, by a large product and a large sum. There is
 no peer beside it: it says how far the device is from its own limits.
 """
 
@@ -19,17 +19,17 @@ import tyro
 from memory import SHAPES
 
 from duomem_jax.aot.steps import decode_step
-from duomem_jax.config import OptimizerConfig
-from duomem_jax.lora.config import LoraConfig
 from duomem_jax.lora.tree import init_lora
 from duomem_jax.models.decoder import for_decoding
+from duomem_jax.models.flops import Load, train_flops
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.report.table import markdown_table
-from duomem_jax.train.flops import Load, train_flops
-from duomem_jax.train.optimizer import make_optimizer
-from duomem_jax.train.state import new_state
-from duomem_jax.train.step import Frozen, Task, train_step
+from duomem_jax.train.config import OptimizerConfig
+from duomem_jax.train.state.optimizer import make_optimizer
+from duomem_jax.train.state.state import new_state
+from duomem_jax.train.state.step import Frozen, Task, train_step
 
 CANDIDATES = 32
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import tyro
 
-from duomem_jax.envs import Game, TextEnv, World, load_games
-from duomem_jax.envs.parity import rules_in
-from duomem_jax.envs.textworld import TextWorldEnv
-from duomem_jax.envs.vector import VectorEnv
-from duomem_jax.envs.wander import wander
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
+from duomem_jax.worlds import Game, TextEnv, World, load_games
+from duomem_jax.worlds.household.parity import rules_in
+from duomem_jax.worlds.household.textworld import TextWorldEnv
+from duomem_jax.worlds.household.wander import wander
+from duomem_jax.worlds.vector import VectorEnv
 
 
 def commands_for(game: Game, steps: int) -> list[str]:

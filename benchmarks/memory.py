@@ -15,14 +15,15 @@ import jax
 import jax.numpy as jnp
 import tyro
 
-from duomem_jax.config import MeshConfig, OptimizerConfig
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.mesh.sharding import make_mesh, use_mesh
 from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
-from duomem_jax.train.optimizer import make_optimizer
-from duomem_jax.train.sharding import make_mesh, use_mesh
-from duomem_jax.train.state import new_state
-from duomem_jax.train.step import FIELDS, Frozen, Task, train_step
+from duomem_jax.train.config import OptimizerConfig
+from duomem_jax.train.state.optimizer import make_optimizer
+from duomem_jax.train.state.state import new_state
+from duomem_jax.train.state.step import FIELDS, Frozen, Task, train_step
 
 QWEN2 = functools.partial(ModelConfig, "qwen2", 151_936, qk_norm=False, attn_bias=True)
 QWEN3 = functools.partial(ModelConfig, "qwen3", 151_936)

@@ -9,8 +9,8 @@ import jax
 import tyro
 
 from duomem_jax.data.loader import batches
-from duomem_jax.locate import model_path
 from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.locate import model_path
 from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import KINDS
 from duomem_jax.objectives.config import ObjectiveConfig

@@ -11,11 +11,13 @@ docs/results.md.
 import os
 from pathlib import Path
 
-from duomem_jax.config import OptimizerConfig, TrainConfig
-from duomem_jax.experiment import Experiment
-from duomem_jax.lora.config import LoraConfig
-from duomem_jax.stages import Examples, Games, Play
-from duomem_jax.tiny import model_folder
+from duomem_jax.agents.play import Play
+from duomem_jax.experiments.experiment import Experiment
+from duomem_jax.models.lora import LoraConfig
+from duomem_jax.models.shipped import model_folder
+from duomem_jax.stages.examples import Examples
+from duomem_jax.train.config import OptimizerConfig, TrainConfig
+from duomem_jax.worlds.games import Games
 
 
 def get_experiment() -> Experiment:

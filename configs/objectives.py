@@ -10,13 +10,17 @@ number of steps. About two and a half hours of two cores; the result is in docs/
 import os
 from pathlib import Path
 
-from duomem_jax.config import MeshConfig, OnPolicyConfig, OptimizerConfig, TrainConfig
-from duomem_jax.experiment import Experiment
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.agents.play import Play
+from duomem_jax.experiments.experiment import Experiment
+from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.models.lora import LoraConfig
+from duomem_jax.models.shipped import model_folder
 from duomem_jax.objectives.config import ObjectiveConfig
-from duomem_jax.recipe import Recipe
-from duomem_jax.stages import Examples, Games, Label, Play
-from duomem_jax.tiny import model_folder
+from duomem_jax.stages.examples import Examples
+from duomem_jax.stages.label import Label
+from duomem_jax.train.config import OnPolicyConfig, OptimizerConfig, TrainConfig
+from duomem_jax.worlds.games import Games
 
 RECIPES = (
     Recipe("text"),

@@ -3,8 +3,8 @@
 python train.py --config configs/quickstart.py --output runs/my-adapter --lora.rank 4
 """
 
-from duomem_jax.config import TrainConfig
-from duomem_jax.quickstart import quickstart_training
+from duomem_jax.experiments.quickstart import quickstart_training
+from duomem_jax.train.config import TrainConfig
 
 
 def get_config() -> TrainConfig:

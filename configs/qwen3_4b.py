@@ -8,8 +8,8 @@ multiple; another student of the hub goes in by `--base`. What a slice has room 
 it is paid: `duomem compile-check configs/qwen3_4b.py --topology v5e-16` (docs/aot.md).
 """
 
-from duomem_jax.config import OptimizerConfig, TrainConfig
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.models.lora import LoraConfig
+from duomem_jax.train.config import OptimizerConfig, TrainConfig
 
 
 def get_config() -> TrainConfig:

@@ -3,8 +3,8 @@
 python -m duomem_jax.tiny student
 """
 
-from duomem_jax.config import TrainConfig
 from duomem_jax.tiny.start import pretraining
+from duomem_jax.train.config import TrainConfig
 
 
 def get_config() -> TrainConfig:

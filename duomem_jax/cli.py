@@ -9,13 +9,18 @@ from typing import Annotated, Literal
 import tyro
 
 from duomem_jax import stages
-from duomem_jax.errors import StoppedError, UserError
-from duomem_jax.evals.arms import Arm
-from duomem_jax.evals.audit import Audit
+from duomem_jax.agents.play import Play
+from duomem_jax.agents.player import Arm
+from duomem_jax.base.errors import StoppedError, UserError
+from duomem_jax.base.shard import Shard
+from duomem_jax.evals.audit.audit import Audit
 from duomem_jax.memory.write import Writing
-from duomem_jax.served.server import Server
-from duomem_jax.stages import SCRIPT, Examples, Games, Label, Play
-from duomem_jax.train.compile_cache import keep_compiled
+from duomem_jax.mesh.compile_cache import keep_compiled
+from duomem_jax.speak.served.server import Server
+from duomem_jax.stages.examples import Examples
+from duomem_jax.stages.label import Label
+from duomem_jax.stages.memories import SCRIPT
+from duomem_jax.worlds.games import Games
 
 Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
 Config = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
@@ -51,7 +56,7 @@ def play(
         shard: play part i/n; run all parts, in any order.
         server: where a player openai:NAME is.
     """
-    print(stages.play(games, player, out, how, stages.parse_shard(shard), server).message)
+    print(stages.play(games, player, out, how, Shard.parse(shard), server).message)
 
 
 def memories(
@@ -75,7 +80,7 @@ def memories(
         how: prompt and sampling of a served writer.
         server: where a writer openai:NAME is.
     """
-    shard_of = stages.parse_shard(shard)
+    shard_of = Shard.parse(shard)
     print(stages.remember(episodes, out, embedder, shard_of, writer, how, server).message)
 
 
@@ -128,7 +133,7 @@ def examples(
         how: row length, share of episodes with memories.
         shard: write part i/n.
     """
-    shard_of = stages.parse_shard(shard)
+    shard_of = Shard.parse(shard)
     report = stages.prepare(
         episodes,
         tokenizer,
@@ -162,7 +167,7 @@ def label(
         shard: write part i/n.
         server: where a served teacher is, and how hard to ask.
     """
-    shard_of = stages.parse_shard(shard)
+    shard_of = Shard.parse(shard)
     print(stages.label(examples, teacher, out, how, shard_of, server).message)
 
 
@@ -185,10 +190,10 @@ def evaluate(
         shard: play part i/n; the last one to end reports the results of all.
         server: where a player openai:NAME is.
     """
-    from duomem_jax.evals.results import collect_results
+    from duomem_jax.records.results import collect_results
     from duomem_jax.report.write import write_report
 
-    stages.evaluate(games, player, out, how, server, stages.parse_shard(shard))
+    stages.evaluate(games, player, out, how, server, Shard.parse(shard))
     where = f"{games.path} {games.split}".strip()
     note = f"{where}, at most {how.max_steps} steps, {how.engine} engine."
     report = write_report(out, collect_results([out]), title="Success on games", note=note)
@@ -243,7 +248,7 @@ def export(
         merged: write the whole model instead of the adapter.
         results: folder of results that the card quotes.
     """
-    from duomem_jax.export import export as run_export
+    from duomem_jax.stages.export import export as run_export
 
     print(run_export(adapter, out, base=base, merged=merged, results=results))
 
@@ -277,9 +282,9 @@ def compile_check(
     """
     from duomem_jax.aot.check import check
     from duomem_jax.aot.steps import Rows
+    from duomem_jax.aot.text import compiled_text
     from duomem_jax.aot.topology import compile_devices, parse_topology
-    from duomem_jax.config import load_config
-    from duomem_jax.report.compiled import compiled_text
+    from duomem_jax.train.config import load_config
 
     base = [f"--base={model}"] if model else []
     train_config = load_config(config, [*(f"--{field}" for field in fields), *base])
@@ -296,7 +301,7 @@ def compare(config: Config, /) -> None:
         config: file whose get_experiment() returns an Experiment, such as
             configs/alfworld_tiny.py; run it again after a crash, it goes on where it stopped.
     """
-    from duomem_jax.experiment import load_experiment, run_experiment
+    from duomem_jax.experiments.experiment import load_experiment, run_experiment
 
     print(run_experiment(load_experiment(Path(config))).read_text())
 
@@ -307,7 +312,7 @@ def quickstart(out: Folder = "runs/quickstart", /) -> None:
     Args:
         out: folder for everything it makes; what is there already is reused.
     """
-    from duomem_jax.quickstart import run_quickstart
+    from duomem_jax.experiments.quickstart import run_quickstart
 
     run_quickstart(out)
 

@@ -11,6 +11,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import pytest
+from chats import episodes, tokenizers  # noqa: F401 - fixtures
+from tiny_run import base_folder, config_file, data_folder, done  # noqa: F401 - fixtures
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -49,18 +51,20 @@ def played(tmp_path_factory) -> Path:
     The rows are the tiny models'; in the paired ones a teacher sees memories.
     """
     from duomem_jax import stages
-    from duomem_jax.evals.arms import Arm
-    from duomem_jax.stages import Examples, Games, Play
-    from duomem_jax.tiny import model_folder
+    from duomem_jax.agents.play import Play
+    from duomem_jax.agents.player import Arm
+    from duomem_jax.models.shipped import model_folder
+    from duomem_jax.stages.examples import Examples
+    from duomem_jax.worlds.games import Games
 
     root = tmp_path_factory.mktemp("played")
-    episodes, memories = str(root / "episodes"), str(root / "memories")
+    won, memories = str(root / "episodes"), str(root / "memories")
     stages.make_games(str(root / "games"), 12, 3)
-    stages.play(Games(str(root / "games")), Arm("expert", "expert"), episodes, Play(slots=4))
-    stages.remember(episodes, memories)
+    stages.play(Games(str(root / "games")), Arm("expert", "expert"), won, Play(slots=4))
+    stages.remember(won, memories)
     how, student = Examples(length=512, teacher_length=640), str(model_folder("tiny-student"))
-    stages.prepare(episodes, student, str(root / "rows"), how=how)
-    stages.prepare(episodes, student, str(root / "paired"), how=how, teacher_memory=memories)
+    stages.prepare(won, student, str(root / "rows"), how=how)
+    stages.prepare(won, student, str(root / "paired"), how=how, teacher_memory=memories)
     return root
 
 
@@ -68,8 +72,8 @@ def played(tmp_path_factory) -> Path:
 def labelled(played) -> Path:
     """`rows` with the eight likeliest candidates of the tiny teacher."""
     from duomem_jax import stages
-    from duomem_jax.stages import Label
-    from duomem_jax.tiny import model_folder
+    from duomem_jax.models.shipped import model_folder
+    from duomem_jax.stages.label import Label
 
     teacher = str(model_folder("tiny-teacher"))
     stages.label(str(played / "rows"), teacher, str(played / "labelled"), Label(k=8, rows=1))

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from duomem_jax.data.chat import reply
+from duomem_jax.text.turns import reply
 
 
 def status(code, text="", **headers):

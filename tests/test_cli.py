@@ -5,9 +5,9 @@ import json
 import pytest
 
 from duomem_jax import cli
-from duomem_jax.data.play import read_episodes
-from duomem_jax.data.reader import read_dataset
-from duomem_jax.tiny import model_folder
+from duomem_jax.models.shipped import model_folder
+from duomem_jax.records.played import read_episodes
+from duomem_jax.records.store.reader import read_dataset
 
 GAMES = 6
 
@@ -68,7 +68,7 @@ def test_examples_hold_the_replies_and_some_memories(root):
     counts = json.loads((folder / "manifest.json").read_text())["splits"]["train"]["counts"]
     assert counts["examples"] == GAMES
     assert 0 < counts["loss_tokens"] < counts["tokens"]
-    from duomem_jax.data.tokens import load_tokenizer
+    from duomem_jax.text.tokenizer import load_tokenizer
 
     text = load_tokenizer(model_folder("tiny-student")).decode(
         [t for row in read_dataset(folder, "train") for t in row["tokens"]]

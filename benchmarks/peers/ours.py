@@ -11,18 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 from measure import arguments, report, sequence
 
-from duomem_jax.config import MeshConfig, OptimizerConfig
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.labels.local import likeliest
 from duomem_jax.lora.tree import init_lora
+from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.mesh.sharding import make_mesh, model_shardings, put_batch, use_mesh
 from duomem_jax.models.hf import load_config
 from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.objectives.config import ObjectiveConfig
-from duomem_jax.teachers.scorer import likeliest
-from duomem_jax.train.optimizer import make_optimizer
-from duomem_jax.train.sharding import make_mesh, model_shardings, put_batch, use_mesh
-from duomem_jax.train.state import init_state, state_shardings
-from duomem_jax.train.step import Frozen, Task, jit_step
+from duomem_jax.train.config import OptimizerConfig
+from duomem_jax.train.state.optimizer import make_optimizer
+from duomem_jax.train.state.state import init_state, state_shardings
+from duomem_jax.train.state.step import Frozen, Task, jit_step
 
 folder, length, steps, share, dtype = arguments()
 kind, *options = sys.argv[6:] or ["text"]

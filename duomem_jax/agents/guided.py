@@ -13,10 +13,10 @@ from enum import IntEnum
 from typing import Any
 
 from duomem_jax.agents.policy import Move, Usage, sampling_seed
-from duomem_jax.data.chat import first_message, next_message, parse_action, reply
-from duomem_jax.data.tokens import chat_tokens
 from duomem_jax.decode.generator import Generator
-from duomem_jax.envs.base import Game
+from duomem_jax.text.tokenizer import chat_tokens
+from duomem_jax.text.turns import first_message, next_message, parse_action, reply
+from duomem_jax.worlds.household.game import Game
 
 
 class Author(IntEnum):

@@ -6,11 +6,11 @@ from typing import Any
 
 from duomem_jax.agents.opening import Opening
 from duomem_jax.agents.policy import Move, Usage, sampling_seed
-from duomem_jax.data.chat import next_message, parse_action
-from duomem_jax.data.tokens import chat_tokens
 from duomem_jax.decode.generator import Generator
-from duomem_jax.envs.base import Game
 from duomem_jax.memory.bank import MemoryBank
+from duomem_jax.text.tokenizer import chat_tokens
+from duomem_jax.text.turns import next_message, parse_action
+from duomem_jax.worlds.household.game import Game
 
 
 @dataclass

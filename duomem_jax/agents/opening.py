@@ -1,9 +1,9 @@
 """How every language model's game begins: guidelines, then the first observation."""
 
-from duomem_jax.data.chat import first_message
-from duomem_jax.envs.base import Game
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.guidelines import guidelines_text
+from duomem_jax.text.turns import first_message
+from duomem_jax.worlds.household.game import Game
 
 
 class Opening:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from duomem_jax.envs.base import Game
+from duomem_jax.worlds.household.game import Game
 
 Move = tuple[str, str]  # thought, action
 

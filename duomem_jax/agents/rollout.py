@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 
 from duomem_jax.agents.policy import Move, Policy, Usage
-from duomem_jax.data.episodes import Episode, Turn
-from duomem_jax.envs.base import Game
-from duomem_jax.envs.vector import VectorEnv
+from duomem_jax.records.episodes import Episode, Turn
+from duomem_jax.worlds.household.game import Game
+from duomem_jax.worlds.vector import VectorEnv
 
 _PACKAGE = {"fast": "duomem-jax", "textworld": "textworld"}
 

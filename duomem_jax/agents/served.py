@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from duomem_jax.agents.opening import Opening
 from duomem_jax.agents.policy import Move, Usage, sampling_seed
-from duomem_jax.data.chat import next_message, parse_action, reply
-from duomem_jax.envs.base import Game
 from duomem_jax.memory.bank import MemoryBank
-from duomem_jax.served.chat import Message, Reply, chat_request
-from duomem_jax.served.model import ServedModel
+from duomem_jax.speak.served.chat import Message, Reply, chat_request
+from duomem_jax.speak.served.model import ServedModel
+from duomem_jax.text.turns import next_message, parse_action, reply
+from duomem_jax.worlds.household.game import Game
 
 
 @dataclass

@@ -13,12 +13,12 @@ from duomem_jax.aot.hlo import parse
 from duomem_jax.aot.roofline import Roofline, model_flops, roofline
 from duomem_jax.aot.steps import Rows, compile_decode, compile_train, plan_mesh
 from duomem_jax.aot.topology import Topology
-from duomem_jax.config import TrainConfig
-from duomem_jax.errors import UserError
-from duomem_jax.locate import model_path
+from duomem_jax.base.errors import UserError
 from duomem_jax.models.hf import load_config
+from duomem_jax.models.locate import model_path
 from duomem_jax.models.model import Model
 from duomem_jax.objectives.chunks import ON_CHUNKS
+from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.run import make_model
 
 # Two ways in which libtpu says that a program does not fit: what it needs, what there is.

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 from duomem_jax.aot.cost import Cost
 from duomem_jax.aot.steps import Rows
-from duomem_jax.config import TrainConfig
+from duomem_jax.mesh.chips import Chip
+from duomem_jax.models.flops import Load, forward_flops, train_flops, windows
 from duomem_jax.models.model import Model
-from duomem_jax.train.chips import Chip
-from duomem_jax.train.flops import Load, forward_flops, train_flops, windows
+from duomem_jax.train.config import TrainConfig
 
 
 @dataclass(frozen=True)

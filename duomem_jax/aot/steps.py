@@ -9,14 +9,15 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from duomem_jax.config import TrainConfig
+from duomem_jax.mesh.sharding import BATCH, make_mesh, model_shardings, use_mesh
 from duomem_jax.models.axes import mesh_axes
 from duomem_jax.models.model import Model
-from duomem_jax.train.held import held_bytes, state_shapes, weight_shapes
-from duomem_jax.train.optimizer import make_optimizer
-from duomem_jax.train.sharding import BATCH, make_mesh, model_shardings, use_mesh
-from duomem_jax.train.state import state_shardings
-from duomem_jax.train.step import FIELDS, Frozen, Task, jit_step
+from duomem_jax.models.shapes import weight_shapes
+from duomem_jax.train.config import TrainConfig
+from duomem_jax.train.state.optimizer import make_optimizer
+from duomem_jax.train.state.sizes import held_bytes, state_shapes
+from duomem_jax.train.state.state import state_shardings
+from duomem_jax.train.state.step import FIELDS, Frozen, Task, jit_step
 
 
 class Rows(NamedTuple):
@@ -38,7 +39,7 @@ def plan_mesh(
 def compile_train(
     config: TrainConfig, model: Model, teacher: Model | None, mesh: Mesh, rows: Rows
 ) -> jax.stages.Compiled:
-    """One step of `train.step.jit_step`, as `train.run` makes it."""
+    """One step of `train.state.step.jit_step`, as `train.run` makes it."""
     shardings = model_shardings(model, mesh)
     tx = make_optimizer(config.optimizer, config.steps)
     with use_mesh(mesh):

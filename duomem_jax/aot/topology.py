@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from duomem_jax.errors import UserError
-from duomem_jax.train.chips import CHIPS, Chip
+from duomem_jax.base.errors import UserError
+from duomem_jax.mesh.chips import CHIPS, Chip
 
 SHAPE = re.compile(r"(\d+)(x\d+)+")
 KNOWN = {chip.name: chip for chip in CHIPS.values()}

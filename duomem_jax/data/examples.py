@@ -5,19 +5,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from duomem_jax.data.align import Aligner
-from duomem_jax.data.chat import episode_messages
-from duomem_jax.data.episodes import Episode
-from duomem_jax.data.manifest import content_hash
-from duomem_jax.data.pack import Conversation, Example, Rows, pack_examples, row_layout
-from duomem_jax.data.play import read_episodes
-from duomem_jax.data.store import DatasetSpec, WriteReport, write_dataset
-from duomem_jax.data.tokens import (
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.shard import WHOLE, Shard
+from duomem_jax.data.pack import Conversation, Rows, pack_examples, row_layout
+from duomem_jax.records.episodes import Episode
+from duomem_jax.records.played import read_episodes
+from duomem_jax.records.store.manifest import content_hash
+from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
+from duomem_jax.text.alignment import Aligner
+from duomem_jax.text.encoded import Example
+from duomem_jax.text.tokenizer import (
     chat_tokens,
     tokenizer_fingerprint,
     vocabulary_fingerprint,
 )
-from duomem_jax.errors import UserError
+from duomem_jax.text.turns import episode_messages
 
 # Episodes tokenised and packed together. A killed writer repeats at most this many (seconds);
 # smaller blocks would leave more rows half empty.
@@ -71,7 +73,7 @@ def build_examples(
     teacher: View | None = None,
     *,
     split: str = "train",
-    shard: tuple[int, int] = (0, 1),
+    shard: Shard = WHOLE,
 ) -> WriteReport:
     """Tokenise, mask and pack the successful episodes of a split into rows of fixed length.
 
@@ -83,8 +85,8 @@ def build_examples(
         student: how the student reads them.
         teacher: how the teacher does, where it is shown more than the student; its distributions
             over the same replies are then what the student learns (context distillation). With
-            another tokenizer, replies are aligned in chunks of text (`data.align`).
-        shard: (i, n): write part i of n, in parallel with others.
+            another tokenizer, replies are aligned in chunks of text (`text.alignment`).
+        shard: the part to write, in parallel with others.
 
     Raises:
         UserError: bad input, or an output folder of another config.

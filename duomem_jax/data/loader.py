@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.data.pack import VIEWS, positions_in_segments
-from duomem_jax.data.reader import read_dataset
 from duomem_jax.data.targets import unpack_ids
-from duomem_jax.errors import UserError
+from duomem_jax.records.store.reader import read_dataset
 
 if TYPE_CHECKING:
     import grain

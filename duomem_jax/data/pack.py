@@ -7,28 +7,15 @@ in fields of its own; the i-th reply of a segment is the same reply in both.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
-from duomem_jax.data.features import Layout
+from duomem_jax.records.store.features import Layout
+from duomem_jax.text.encoded import Example
 
 # Segment ids are stored as uint8 and 0 means padding.
 MAX_SEGMENTS = 255
 VIEWS = ("", "teacher_")  # prefixes of a row's fields: the student's, the teacher's
-
-
-class Example(NamedTuple):
-    """One view of a conversation."""
-
-    tokens: list[int]
-    loss_mask: list[int]  # 1 on replies
-    chunks: list[int] | None = None  # of the text, where the other view has other tokens
-
-    def upto(self, end: int) -> "Example":
-        """Its first tokens."""
-        chunks = None if self.chunks is None else self.chunks[:end]
-        return Example(self.tokens[:end], self.loss_mask[:end], chunks)
 
 
 Conversation = tuple[Example, ...]  # its views, in the order of VIEWS
@@ -40,7 +27,7 @@ def row_layout(lengths: Sequence[int], *, chunks: bool = False) -> Layout:
 
     Args:
         lengths: tokens of a row, for each view.
-        chunks: whether tokens know their chunk (`data.align`).
+        chunks: whether tokens know their chunk (`text.alignment`).
     """
     fields = {"tokens": "int32", "segment_ids": "uint8", "loss_mask": "uint8"}
     if chunks:

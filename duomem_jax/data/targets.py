@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from duomem_jax.data.features import Layout
+from duomem_jax.records.store.features import Layout
 
 Kind = Literal["topk", "samples"]
 _SMALL = 2**16

@@ -13,7 +13,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from duomem_jax.data.loader import batches
-from duomem_jax.data.reader import read_dataset
 from duomem_jax.lora.peft import load_adapter
 from duomem_jax.models.hf import fingerprint
 from duomem_jax.models.load import load_pretrained
@@ -22,6 +21,7 @@ from duomem_jax.objectives.chunked import in_chunks
 from duomem_jax.objectives.forward_kl import forward_kl
 from duomem_jax.objectives.replies import front, next_tokens
 from duomem_jax.objectives.reverse_kl import reverse_kl
+from duomem_jax.records.store.reader import read_dataset
 
 BINS = 15  # of the calibration error (Guo et al., arXiv 1706.04599)
 

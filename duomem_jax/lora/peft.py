@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from duomem_jax.errors import UserError
-from duomem_jax.io import atomic_dir, read_json
-from duomem_jax.lora.config import ALL, LoraConfig
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import atomic_dir, read_json
+from duomem_jax.models.lora import ALL, LoraConfig
 
 PREFIX = "base_model.model.model.layers"
 NOTES = "duomem.json"  # what PEFT has no field for: the base's fingerprint, the run's config

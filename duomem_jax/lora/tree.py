@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.models.lora import LoraConfig
 
 
 def init_lora(model: Any, key: jax.Array) -> dict:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from duomem_jax.data.manifest import content_hash
-from duomem_jax.data.reader import read_dataset
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 from duomem_jax.memory.embed import Embedder
-from duomem_jax.memory.record import Memory, memory_from_record
 from duomem_jax.memory.vectors import distinct_keys, read_vectors
+from duomem_jax.records.memories import Memory, memory_from_record
+from duomem_jax.records.store.manifest import content_hash
+from duomem_jax.records.store.reader import read_dataset
 
 SPLIT = "train"
 

@@ -5,17 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from duomem_jax.data.manifest import content_hash
-from duomem_jax.data.play import read_episodes
-from duomem_jax.data.reader import read_dataset
-from duomem_jax.data.store import DatasetSpec, ShardWriter, WriteReport, write_dataset
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.progress import Progress
+from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.memory.bank import SPLIT
 from duomem_jax.memory.embed import Embedder
-from duomem_jax.memory.record import MEMORY_LAYOUT, Memory, make_memory, memory_to_record
 from duomem_jax.memory.vectors import write_vectors
 from duomem_jax.memory.write import Writer, written
-from duomem_jax.progress import Progress
+from duomem_jax.records.memories import MEMORY_LAYOUT, Memory, make_memory, memory_to_record
+from duomem_jax.records.played import read_episodes
+from duomem_jax.records.store.manifest import content_hash
+from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.store.write import DatasetSpec, ShardWriter, WriteReport, write_dataset
 
 NAME = "memories"
 
@@ -28,7 +29,7 @@ def build_memories(
     write: Writer,
     writer: str | dict[str, Any],
     split: str = "train",
-    shard: tuple[int, int] = (0, 1),
+    shard: Shard = WHOLE,
 ) -> WriteReport:
     """Write one memory per won episode, then embed their keys.
 

@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from duomem_jax.data.episodes import Episode, episode_key
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.prompt import render_guidelines
-from duomem_jax.memory.record import Memory
+from duomem_jax.records.episodes import Episode, episode_key
+from duomem_jax.records.memories import Memory
 
 
 def guidelines_text(memories: Sequence[Memory]) -> str:

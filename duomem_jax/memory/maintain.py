@@ -5,15 +5,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from duomem_jax.data.episodes import Episode
-from duomem_jax.data.manifest import content_hash
-from duomem_jax.data.play import read_episodes
-from duomem_jax.data.store import WriteReport
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import claim_bank, write_bank
 from duomem_jax.memory.embed import Embedder
-from duomem_jax.memory.record import Memory, make_memory
 from duomem_jax.memory.write import Writer, written
+from duomem_jax.records.episodes import Episode
+from duomem_jax.records.memories import Memory, make_memory
+from duomem_jax.records.played import read_episodes
+from duomem_jax.records.store.manifest import content_hash
+from duomem_jax.records.store.write import WriteReport
 
 # MemP (arXiv 2508.06433, zjunlp/MemP): judged after 3 uses, dropped below one win in two.
 MIN_USES = 3

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from duomem_jax.data.chat import OBSERVATION, episode_messages
-from duomem_jax.data.episodes import Episode
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.prompts import load_prompt
 from duomem_jax.memory.write import Writing
-from duomem_jax.prompts import load_prompt
-from duomem_jax.served.chat import Reply, chat_request
-from duomem_jax.served.model import Request, ServedModel
-from duomem_jax.served.server import Server
+from duomem_jax.records.episodes import Episode
+from duomem_jax.speak.served.chat import Reply, chat_request
+from duomem_jax.speak.served.model import Request, ServedModel
+from duomem_jax.speak.served.server import Server
+from duomem_jax.text.turns import OBSERVATION, episode_messages
 
 
 class ServedWriter:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from duomem_jax.data.journal import Journal
-from duomem_jax.data.manifest import content_hash
-from duomem_jax.errors import UserError
-from duomem_jax.io import atomic_write_bytes, atomic_write_text
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import atomic_write_bytes, atomic_write_text
+from duomem_jax.base.journal import Journal
 from duomem_jax.memory.embed import Embedder
+from duomem_jax.records.store.manifest import content_hash
 
 # Texts embedded between two saves: a killed run pays for at most these again.
 BLOCK = 1024

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from duomem_jax.data.episodes import Episode
+from duomem_jax.records.episodes import Episode
 
 Writer = Callable[[Iterable[Episode]], Iterator[str]]
 """One text per won episode, in their order, "" for none; takes episodes as it needs them."""

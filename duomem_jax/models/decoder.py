@@ -19,11 +19,11 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.attention import packed_attention
 from duomem_jax.models.cached import cached_attention
 from duomem_jax.models.config import ACTIVATIONS, DTYPES, ModelConfig
 from duomem_jax.models.layers import KEEP_PRODUCTS, Projection, RMSNorm
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.platform import platform
 from duomem_jax.models.rope import rope_tables, rotate
 from duomem_jax.models.scores import Scores

@@ -11,8 +11,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from duomem_jax.errors import UserError
-from duomem_jax.io import as_path, atomic_write_bytes, atomic_write_text, read_json
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import as_path, atomic_write_bytes, atomic_write_text, read_json
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.families import FAMILIES
 
@@ -91,3 +91,11 @@ def fingerprint(folder: str | os.PathLike) -> str:
         except FileNotFoundError:
             raise UserError(f"{file}: no such file; give a Hugging Face folder") from None
     return digest.hexdigest()
+
+
+def copy_tokenizer(source: str, target: Path) -> None:
+    """Copy every file of a Hugging Face folder that is neither weights nor config.json."""
+    for file in sorted(Path(source).iterdir()):
+        weights = file.suffix in (".safetensors", ".bin", ".pt") or "index.json" in file.name
+        if file.is_file() and not weights and file.name != "config.json":
+            atomic_write_bytes(target / file.name, file.read_bytes())

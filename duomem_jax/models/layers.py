@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.ad_checkpoint import checkpoint_name
 
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.quantize import as_kernel
 
 # Kept from the forward pass for the backward one: each layer's input, and what `keep` names. All

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec, Sharding, SingleDeviceSharding
 
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 from duomem_jax.models.config import DTYPES, ModelConfig
 from duomem_jax.models.decoder import for_decoding
 from duomem_jax.models.families import FAMILIES
@@ -51,7 +51,7 @@ def load_pretrained(
     Args:
         folder: config.json and any number of .safetensors files.
         dtype: of the parameters and the activations.
-        shardings: a tree like the parameters (`train.sharding.model_shardings`), or None for
+        shardings: a tree like the parameters (`mesh.sharding.model_shardings`), or None for
             the default device.
         quantize: a name in `quantize.KINDS`: the layers' kernels become QArrays as they come in.
         decoding: as `Model.extend` wants them (`decoder.for_decoding`), not as training does.

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
-from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.config import DTYPES, ModelConfig
 from duomem_jax.models.decoder import Decoder, for_decoding
 from duomem_jax.models.head import vocab_logits
 from duomem_jax.models.layers import soft_cap
+from duomem_jax.models.lora import LoraConfig
 
 
 @dataclass(frozen=True)

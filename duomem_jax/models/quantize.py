@@ -4,13 +4,13 @@ Kernels are dequantised layer by layer where they are used, so that a step needs
 layer's kernels only; gradients pass through to the adapters (QLoRA, arXiv 2305.14314).
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 
 # name -> (qwix's type, inputs that share a scale; 0: all of them)
 KINDS: dict[str, tuple[Any, int]] = {
@@ -62,3 +62,6 @@ def _library() -> Any:
             "a quantised base needs the package qwix; install duomem-jax[quant]"
         ) from None
     return qwix
+
+
+Quantize = Literal["", "int8", "nf4"]  # names of models/quantize.KINDS, which this need not import

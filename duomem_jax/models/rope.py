@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 
 KINDS = ("default", "linear", "llama3")
 

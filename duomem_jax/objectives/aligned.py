@@ -2,8 +2,8 @@
 
 A view is one model's side of packed rows: `tokens`, `segment_ids`, `loss_mask` and `chunks`, all
 [B, T]. `chunks` numbers the tokens with loss, 0 for none; equal numbers on both sides spell the
-same bytes (`data.align`). N, how many numbers are kept room for, is static: no row has more chunks
-than tokens on either side, so the shorter T always does.
+same bytes (`text.alignment`). N, how many numbers are kept room for, is static: no row has more
+chunks than tokens on either side, so the shorter T always does.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 
 Divergence = Literal["forward_kl", "reverse_kl", "jsd", "skew_forward_kl", "skew_reverse_kl"]
 # For a teacher with another tokenizer: on chunks of text that both spell (`objectives.chunks`).

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from duomem_jax.evals.audit import Scores
-from duomem_jax.evals.extraction import Extraction, Gap, gaps, summarize_extraction
-from duomem_jax.evals.inheritance import (
+from duomem_jax.base.io import atomic_write_text
+from duomem_jax.evals.audit.audit import Scores
+from duomem_jax.evals.audit.extraction import Extraction, Gap, gaps, summarize_extraction
+from duomem_jax.evals.audit.inheritance import (
     Inheritance,
     PairedStudents,
     compare_students,
     inheritance,
 )
-from duomem_jax.evals.intervals import Interval
-from duomem_jax.io import atomic_write_text
+from duomem_jax.evals.stats import Interval
 from duomem_jax.report.rates import draw_rates
 from duomem_jax.report.table import markdown_table, percent, points
 
@@ -44,7 +44,7 @@ def write_audit(folder: str | os.PathLike, scores: Scores, *, note: str) -> Path
 
     Args:
         folder: created if missing; its report.md, report.json and reproduced.png are replaced.
-        scores: from `evals.audit`.
+        scores: from `evals.audit.audit`.
         note: what was audited, to state under the title.
 
     Returns:

@@ -4,9 +4,9 @@ import io
 import os
 from collections.abc import Sequence
 
-from duomem_jax.evals.intervals import Interval
-from duomem_jax.evals.summary import ArmSummary
-from duomem_jax.io import atomic_write_bytes
+from duomem_jax.base.io import atomic_write_bytes
+from duomem_jax.evals.games.summary import ArmSummary
+from duomem_jax.evals.stats import Interval
 
 # Okabe and Ito's palette: told apart by colour-blind readers and in grey.
 PALETTE = ("#999999", "#56B4E9", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#F0E442")

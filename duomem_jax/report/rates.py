@@ -4,10 +4,10 @@ import io
 import os
 from collections.abc import Sequence
 
-from duomem_jax.evals.extraction import Extraction
-from duomem_jax.evals.intervals import Interval
-from duomem_jax.evals.windows import HELD_OUT, TRAIN
-from duomem_jax.io import atomic_write_bytes
+from duomem_jax.base.io import atomic_write_bytes
+from duomem_jax.evals.audit.extraction import Extraction
+from duomem_jax.evals.audit.windows import HELD_OUT, TRAIN
+from duomem_jax.evals.stats import Interval
 from duomem_jax.report.picture import PALETTE
 
 SIDES = ((TRAIN, -0.13, PALETTE[4], "o"), (HELD_OUT, 0.13, PALETTE[2], "s"))  # place, colour, mark

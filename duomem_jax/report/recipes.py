@@ -1,9 +1,9 @@
 """A table of recipes: what each adapter cost, and how near it came to the teacher."""
 
-import dataclasses
 import statistics
 from collections.abc import Sequence
 
+from duomem_jax.evals.cost import Cost
 from duomem_jax.evals.fidelity import Fidelity
 from duomem_jax.report.table import markdown_table
 
@@ -16,16 +16,6 @@ the teacher and the cross-entropy **CE** of what it wrote, in nats a token; **sa
 both would write the same token, **ECE** the expected calibration error of the student's confidence
 in its likeliest token (15 bins).
 """
-
-
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """What training one adapter took."""
-
-    steps: int
-    tokens: float  # of replies
-    seconds: float
-    target_bytes: int
 
 
 def recipes_table(rows: Sequence[tuple[str, Sequence[Cost], Sequence[Fidelity]]]) -> str:

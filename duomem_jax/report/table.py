@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from duomem_jax.evals.intervals import Interval
-from duomem_jax.evals.summary import ArmSummary, PairedDifference
+from duomem_jax.evals.games.summary import ArmSummary, PairedDifference
+from duomem_jax.evals.stats import Interval
 
 SHORT_TYPE = {
     "pick_and_place_simple": "put",

@@ -7,15 +7,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from duomem_jax.evals.results import Result
-from duomem_jax.evals.summary import (
+from duomem_jax.base.io import atomic_write_text
+from duomem_jax.evals.games.summary import (
     ArmSummary,
     PairedDifference,
     compare_arms,
     correct,
     summarize,
 )
-from duomem_jax.io import atomic_write_text
+from duomem_jax.records.results import Result
 from duomem_jax.report.picture import draw_success
 from duomem_jax.report.table import arms_table, differences_table, types_table
 

@@ -7,11 +7,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from duomem_jax.config import load_config
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 from duomem_jax.tiny.rows import CORPORA, write_rows
 from duomem_jax.tiny.ship import ship
 from duomem_jax.tiny.start import write_start
+from duomem_jax.train.config import load_config
 from duomem_jax.train.run import run
 
 
@@ -37,7 +37,7 @@ def main() -> None:
     try:
         print(make(args.name, args.results))
     except UserError as e:
-        sys.exit(f"duomem_jax.tiny: {e}")
+        sys.exit(f"duomem_jax.models.shipped: {e}")
 
 
 if __name__ == "__main__":

@@ -9,17 +9,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from duomem_jax.data.episodes import Turn
-from duomem_jax.envs.base import Game
-from duomem_jax.envs.layout import APPLIANCES, layout_of
-from duomem_jax.envs.world import World
 from duomem_jax.memory.prompt import render_guidelines
-from duomem_jax.teachers.expert import Expert
-from duomem_jax.teachers.observation import kind
-from duomem_jax.teachers.prior import LocationPrior
-from duomem_jax.teachers.procedure import Procedure, script
+from duomem_jax.records.episodes import Turn
 from duomem_jax.tiny.explorer import Explorer
 from duomem_jax.tiny.procedures import Verb, sample_verb
+from duomem_jax.worlds.household.engine.layout import APPLIANCES, layout_of
+from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.expert.observation import kind
+from duomem_jax.worlds.household.expert.player import Expert
+from duomem_jax.worlds.household.expert.prior import LocationPrior
+from duomem_jax.worlds.household.game import Game
+from duomem_jax.worlds.household.procedure import Procedure, script
 
 MAX_STEPS = 50
 

@@ -5,8 +5,8 @@ Its transcripts show a tiny model how the world answers without showing how any 
 
 import random
 
-from duomem_jax.teachers.observation import Beliefs, kind
-from duomem_jax.teachers.procedure import APPLIANCE
+from duomem_jax.worlds.household.expert.observation import Beliefs, kind
+from duomem_jax.worlds.household.procedure import APPLIANCE
 
 Step = tuple[str, str]
 

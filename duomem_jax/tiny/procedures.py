@@ -7,9 +7,9 @@ objects and places, while the six procedures of the real task types never occur.
 import random
 from dataclasses import dataclass
 
-from duomem_jax.envs.base import TASK_TYPES
-from duomem_jax.teachers.procedure import Procedure, Subgoal, procedure_for
-from duomem_jax.teachers.tasks import Task
+from duomem_jax.worlds.household.game import TASK_TYPES
+from duomem_jax.worlds.household.procedure import Procedure, Subgoal, procedure_for
+from duomem_jax.worlds.household.sentences import Task
 
 _ONSETS = ("bl", "d", "dr", "f", "g", "gl", "k", "l", "m", "n", "p", "pl", "r", "s", "t", "v", "z")
 _RHYMES = ("ack", "ax", "ed", "eem", "ib", "ick", "im", "ob", "op", "ub", "um", "uv")

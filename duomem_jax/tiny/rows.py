@@ -4,13 +4,14 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 
-from duomem_jax.data.chat import first_message, next_message, reply
-from duomem_jax.data.pack import Example, Rows, pack_examples, row_layout
-from duomem_jax.data.store import DatasetSpec, WriteReport, write_dataset
-from duomem_jax.data.tokens import chat_tokens, load_tokenizer, tokenizer_fingerprint
-from duomem_jax.envs.generate import generate_games
-from duomem_jax.teachers.prior import LocationPrior
+from duomem_jax.data.pack import Rows, pack_examples, row_layout
+from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
+from duomem_jax.text.encoded import Example
+from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer, tokenizer_fingerprint
+from duomem_jax.text.turns import first_message, next_message, reply
 from duomem_jax.tiny.corpus import Transcript, expert_transcripts, general_transcripts
+from duomem_jax.worlds.household.expert.prior import LocationPrior
+from duomem_jax.worlds.household.generate import generate_games
 
 CORPORA: dict[str, Callable[..., Iterator[Transcript]]] = {
     "teacher": expert_transcripts,

@@ -3,21 +3,21 @@
 import json
 from pathlib import Path
 
-from duomem_jax.evals.results import collect_results
-from duomem_jax.evals.summary import summarize
-from duomem_jax.io import atomic_dir, atomic_write_text
+from duomem_jax.base.io import atomic_dir, atomic_write_text
+from duomem_jax.evals.games.summary import summarize
 from duomem_jax.lora.tree import count
-from duomem_jax.models.hf import save_pretrained
+from duomem_jax.models.hf import copy_tokenizer, save_pretrained
 from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.shipped import model_folder
+from duomem_jax.records.results import collect_results
 from duomem_jax.report.table import arms_table
-from duomem_jax.tiny import model_folder
-from duomem_jax.train.output import copy_tokenizer
 
 ABOUT = {
     "teacher": (
         "A teacher LM for the household text world of ALFWorld, in miniature. It learnt from the "
-        "text-only expert of `duomem_jax.teachers.expert`, playing generated games of the six "
-        "task types (half of the episodes with deliberate slips, which are shown but not learnt)."
+        "text-only expert of `duomem_jax.worlds.household.expert`, playing generated games of the "
+        "six task types (half of the episodes with deliberate slips, which are shown and never "
+        "learnt)."
     ),
     "student": (
         "A deliberately general student base. It has seen how the household text world answers "
@@ -39,7 +39,7 @@ def card(name: str, run: Path, results: Path | None) -> str:
         "---\nlicense: apache-2.0\nlibrary_name: duomem_jax\n---\n",
         f"# tiny-{name}\n\n{ABOUT[name]}\n",
         "## Data\n",
-        f"Generated games only (`duomem_jax.envs.generate`): "
+        f"Generated games only (`duomem_jax.worlds.household.generate`): "
         f"{data['counts']['examples']:,} conversations, {data['counts']['tokens']:,} tokens, "
         f"seed {data['seed']}; the replies alone carry loss. No ALFWorld "
         "game, trajectory or text was used; the generator and the expert's location prior use "

@@ -13,17 +13,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from duomem_jax.config import OptimizerConfig, TrainConfig
-from duomem_jax.data.tokens import load_tokenizer
-from duomem_jax.io import atomic_dir
+from duomem_jax.base.io import atomic_dir
 from duomem_jax.memory.prompt import GUIDELINES_HEADER
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.rope import Rope
+from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.procedures import made_up_words
 from duomem_jax.tiny.rows import CORPORA, messages, transcripts
 from duomem_jax.tiny.tokenizer import Vocabulary, save_tokenizer, vocabulary
+from duomem_jax.train.config import OptimizerConfig, TrainConfig
 
 MAX_LENGTH = 2048  # tokens of a conversation
 VOCABULARY = 1088  # rows of the embedding; a few more than the tokenizer has

@@ -7,20 +7,21 @@ from typing import Any
 
 import jax
 
-from duomem_jax.config import TrainConfig, to_dict
-from duomem_jax.errors import StoppedError
-from duomem_jax.io import as_path
-from duomem_jax.train.checkpoint import Checkpoints
-from duomem_jax.train.goodput import Stopwatch
-from duomem_jax.train.held_out import HeldOut
-from duomem_jax.train.hosts import is_first
-from duomem_jax.train.metrics import MetricsLog
-from duomem_jax.train.optimizer import make_schedule
-from duomem_jax.train.preemption import notice
-from duomem_jax.train.profiler import Profiler
-from duomem_jax.train.state import TrainState
-from duomem_jax.train.step import Frozen
-from duomem_jax.train.writers import open_writers
+from duomem_jax.base.config import to_dict
+from duomem_jax.base.errors import StoppedError
+from duomem_jax.base.io import as_path
+from duomem_jax.mesh.hosts import is_first
+from duomem_jax.train.config import TrainConfig
+from duomem_jax.train.state.checkpoint import Checkpoints
+from duomem_jax.train.state.optimizer import make_schedule
+from duomem_jax.train.state.state import TrainState
+from duomem_jax.train.state.step import Frozen
+from duomem_jax.train.validation import HeldOut
+from duomem_jax.train.watch.goodput import Stopwatch
+from duomem_jax.train.watch.metrics import MetricsLog
+from duomem_jax.train.watch.preemption import notice
+from duomem_jax.train.watch.profiler import Profiler
+from duomem_jax.train.watch.writers import open_writers
 
 Metrics = dict[str, tuple[Any, Any]]  # name -> (sum, weight)
 Fetch = Callable[[int, Any], tuple[dict[str, Any], Metrics]]
@@ -33,7 +34,7 @@ class Loop:
 
     Attributes:
         config: of the run.
-        step: from `train.step.jit_step`.
+        step: from `train.state.step.jit_step`.
         frozen: its second argument.
         fetch: gives the batches.
         saver: takes the checkpoints.

@@ -15,20 +15,22 @@ import numpy as np
 from duomem_jax.agents.guided import Author, GuidedPolicy, Transcript
 from duomem_jax.agents.policy import Move
 from duomem_jax.agents.rollout import play_games
-from duomem_jax.config import OnPolicyConfig, TrainConfig
-from duomem_jax.data.chat import first_message
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.sample import spread
 from duomem_jax.data.loader import finish
-from duomem_jax.data.pack import VIEWS, Conversation, Example, pack_examples, row_layout
-from duomem_jax.data.play import read_episodes
-from duomem_jax.data.tokens import chat_tokens, load_tokenizer
+from duomem_jax.data.pack import VIEWS, Conversation, pack_examples, row_layout
 from duomem_jax.decode.generator import Generator
-from duomem_jax.envs.base import Game
-from duomem_jax.envs.load import load_games, spread
-from duomem_jax.errors import UserError
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.guidelines import guidelines_text
 from duomem_jax.models.model import Model
+from duomem_jax.records.played import read_episodes
+from duomem_jax.text.encoded import Example
+from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
+from duomem_jax.text.turns import first_message
+from duomem_jax.train.config import OnPolicyConfig, TrainConfig
+from duomem_jax.worlds.household.game import Game
+from duomem_jax.worlds.household.load import load_games
 
 GUIDED = 0.8  # of the steps, after which the teacher no longer speaks
 

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from duomem_jax.config import TrainConfig, to_dict
-from duomem_jax.errors import UserError
-from duomem_jax.io import as_path, atomic_write_bytes, atomic_write_text
-from duomem_jax.train.hosts import is_first
+from duomem_jax.base.config import to_dict
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import as_path, atomic_write_text
+from duomem_jax.mesh.hosts import is_first
+from duomem_jax.train.config import TrainConfig
 
 CONFIG = "config.json"
 # May differ on a restart: they change how a run goes, not what it makes.
@@ -48,14 +49,6 @@ def claim(config: TrainConfig) -> Path:
     if is_first():
         atomic_write_text(folder / CONFIG, json.dumps(to_dict(config), indent=2) + "\n")
     return folder
-
-
-def copy_tokenizer(source: str, target: Path) -> None:
-    """Copy every file of a Hugging Face folder that is neither weights nor config.json."""
-    for file in sorted(Path(source).iterdir()):
-        weights = file.suffix in (".safetensors", ".bin", ".pt") or "index.json" in file.name
-        if file.is_file() and not weights and file.name != CONFIG:
-            atomic_write_bytes(target / file.name, file.read_bytes())
 
 
 def describe(config: TrainConfig, fingerprint: str) -> dict[str, Any]:

@@ -4,10 +4,10 @@ from collections.abc import Generator, Sequence
 
 import numpy as np
 
-from duomem_jax.config import TrainConfig
+from duomem_jax.base.errors import UserError
 from duomem_jax.data.loader import batches
-from duomem_jax.errors import UserError
 from duomem_jax.models.model import Model
+from duomem_jax.train.config import TrainConfig
 
 Batch = dict[str, np.ndarray]
 

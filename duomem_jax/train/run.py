@@ -10,31 +10,31 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from duomem_jax.config import TrainConfig
-from duomem_jax.errors import UserError
-from duomem_jax.io import as_path
-from duomem_jax.locate import model_path
+from duomem_jax.base.disk import explain_full_disk
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import as_path
 from duomem_jax.lora.peft import load_adapter, save_adapter
 from duomem_jax.lora.tree import count, init_lora
-from duomem_jax.models.hf import fingerprint, save_pretrained
+from duomem_jax.mesh.hosts import gathered, is_first, meet, say
+from duomem_jax.mesh.sharding import make_mesh, model_shardings, places, put_batch, use_mesh
+from duomem_jax.models.hf import copy_tokenizer, fingerprint, save_pretrained
 from duomem_jax.models.hf import load_config as load_model_config
 from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.locate import model_path
 from duomem_jax.models.model import Model
-from duomem_jax.train.checkpoint import Checkpoints
-from duomem_jax.train.disk import explain_full_disk
-from duomem_jax.train.goodput import Stopwatch, summary
-from duomem_jax.train.held import held_bytes
-from duomem_jax.train.held_out import HeldOut
-from duomem_jax.train.hosts import gathered, is_first, meet, say
+from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.loop import Fetch, Loop
 from duomem_jax.train.on_policy import Rollouts
-from duomem_jax.train.optimizer import make_optimizer
-from duomem_jax.train.output import check_output, claim, copy_tokenizer, describe
+from duomem_jax.train.output import check_output, claim, describe
 from duomem_jax.train.rows import check_rows, stored_batches
-from duomem_jax.train.sharding import make_mesh, model_shardings, places, put_batch, use_mesh
-from duomem_jax.train.state import TrainState, init_state, state_shardings
-from duomem_jax.train.step import Frozen, Task, jit_step
+from duomem_jax.train.state.checkpoint import Checkpoints
+from duomem_jax.train.state.optimizer import make_optimizer
+from duomem_jax.train.state.sizes import held_bytes
+from duomem_jax.train.state.state import TrainState, init_state, state_shardings
+from duomem_jax.train.state.step import Frozen, Task, jit_step
 from duomem_jax.train.teacher import find_teacher, load_teacher
+from duomem_jax.train.validation import HeldOut
+from duomem_jax.train.watch.goodput import Stopwatch, summary
 
 
 def find_base(config: TrainConfig) -> str:

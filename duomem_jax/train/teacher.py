@@ -5,15 +5,15 @@ from typing import Any
 
 from jax.sharding import Mesh
 
-from duomem_jax.config import TrainConfig
-from duomem_jax.data.manifest import split_facts
-from duomem_jax.data.tokens import load_tokenizer, vocabulary_fingerprint
-from duomem_jax.errors import UserError
-from duomem_jax.locate import model_path
+from duomem_jax.base.errors import UserError
+from duomem_jax.mesh.sharding import model_shardings
 from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.locate import model_path
 from duomem_jax.models.model import Model
 from duomem_jax.objectives.chunks import ON_CHUNKS
-from duomem_jax.train.sharding import model_shardings
+from duomem_jax.records.store.manifest import split_facts
+from duomem_jax.text.tokenizer import load_tokenizer, vocabulary_fingerprint
+from duomem_jax.train.config import TrainConfig
 
 
 def find_teacher(config: TrainConfig, student: str) -> str:

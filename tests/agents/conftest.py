@@ -2,10 +2,10 @@
 
 import pytest
 
-from duomem_jax.data.tokens import load_tokenizer
-from duomem_jax.envs.generate import generate_games
-from duomem_jax.envs.world import World
+from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
+from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.generate import generate_games
 
 
 @pytest.fixture(scope="session")

@@ -4,15 +4,15 @@ import pytest
 
 from duomem_jax.agents.lm import LMPolicy
 from duomem_jax.agents.rollout import play_games
-from duomem_jax.data.chat import episode_messages, reply
-from duomem_jax.data.tokens import chat_tokens, encode_chat
 from duomem_jax.decode.generator import Generator
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.guidelines import guidelines_text
-from duomem_jax.memory.record import Memory
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
+from duomem_jax.records.memories import Memory
+from duomem_jax.text.tokenizer import chat_tokens, encode_chat
+from duomem_jax.text.turns import episode_messages, reply
 
 
 class ScriptedGenerator:

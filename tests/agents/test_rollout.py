@@ -4,7 +4,7 @@ import pytest
 
 from duomem_jax.agents.policy import EachAlone, Usage
 from duomem_jax.agents.rollout import play_games
-from duomem_jax.envs.world import World
+from duomem_jax.worlds.household.engine.world import World
 
 
 class Walker:

@@ -9,14 +9,14 @@ from faulty_server import Walkthroughs, completion, serving, status
 from duomem_jax.agents.policy import Usage
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.agents.served import ServedPolicy
-from duomem_jax.data.chat import episode_messages
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.guidelines import guidelines_text
-from duomem_jax.memory.record import Memory
-from duomem_jax.served.model import ServedModel
-from duomem_jax.served.server import Server
+from duomem_jax.records.memories import Memory
+from duomem_jax.speak.served.model import ServedModel
+from duomem_jax.speak.served.server import Server
+from duomem_jax.text.turns import episode_messages
 
 
 @pytest.fixture

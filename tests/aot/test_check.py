@@ -11,14 +11,15 @@ import pytest
 from duomem_jax import cli
 from duomem_jax.aot.check import check
 from duomem_jax.aot.steps import Rows
+from duomem_jax.aot.text import compiled_text
 from duomem_jax.aot.topology import compile_devices, parse_topology
-from duomem_jax.config import MeshConfig, TrainConfig
-from duomem_jax.errors import UserError
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.base.errors import UserError
+from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.families import FAMILIES
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.objectives.config import ObjectiveConfig
-from duomem_jax.report.compiled import compiled_text
+from duomem_jax.train.config import TrainConfig
 
 SHAPE = ModelConfig("qwen3", 512, 64, 3, 4, 2, 16, 128)
 ROWS = Rows(64, 32, 4)

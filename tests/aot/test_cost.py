@@ -14,7 +14,7 @@ from duomem_jax.aot.collectives import Traffic, group_size
 from duomem_jax.aot.cost import Cost, cost_of
 from duomem_jax.aot.hlo import parse
 from duomem_jax.aot.roofline import roofline
-from duomem_jax.train.chips import CHIPS
+from duomem_jax.mesh.chips import CHIPS
 
 L, B, D = 5, 16, 64
 

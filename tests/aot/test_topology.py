@@ -3,7 +3,7 @@
 import pytest
 
 from duomem_jax.aot.topology import parse_topology
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 
 
 @pytest.mark.parametrize(

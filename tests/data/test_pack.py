@@ -7,12 +7,12 @@ import pytest
 
 from duomem_jax.data.pack import (
     MAX_SEGMENTS,
-    Example,
     fit_to_length,
     pack,
     pack_examples,
     positions_in_segments,
 )
+from duomem_jax.text.encoded import Example
 
 T = 64
 

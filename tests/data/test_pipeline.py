@@ -3,19 +3,19 @@
 import numpy as np
 import pytest
 
-from duomem_jax.data.chat import encode_chat, episode_messages
+from duomem_jax.base.errors import UserError
 from duomem_jax.data.examples import View, build_examples
 from duomem_jax.data.loader import batches
-from duomem_jax.data.play import read_episodes, write_episodes
-from duomem_jax.data.reader import read_dataset
-from duomem_jax.data.spelling import Speller
-from duomem_jax.data.tokens import load_tokenizer
-from duomem_jax.errors import UserError
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.guidelines import RetrievedGuidelines, guidelines_text
-from duomem_jax.tiny import model_folder
+from duomem_jax.models.shipped import model_folder
+from duomem_jax.records.played import read_episodes, write_episodes
+from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.text.spelling import Speller
+from duomem_jax.text.tokenizer import load_tokenizer
+from duomem_jax.text.turns import encode_chat, episode_messages
 
 LENGTH = 256
 

@@ -7,9 +7,9 @@ import pytest
 
 from duomem_jax.decode import steps
 from duomem_jax.decode.generator import Generator
-from duomem_jax.lora.config import LoraConfig
 from duomem_jax.lora.tree import stack
 from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 
 EOS, V, MAX_LEN, MAX_NEW = 3, 23, 400, 9

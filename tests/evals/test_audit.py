@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 
 from duomem_jax import cli, stages
-from duomem_jax.data.play import read_episodes
-from duomem_jax.data.tokens import load_tokenizer
+from duomem_jax.agents.player import Arm
+from duomem_jax.base.rowlog import read_rows
 from duomem_jax.evals import audit as audits
-from duomem_jax.evals.arms import Arm
-from duomem_jax.evals.log import read_rows
-from duomem_jax.evals.memorization import Score, score_windows
-from duomem_jax.evals.windows import HELD_OUT, TRAIN, cut_windows, sort_out
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.evals.audit.memorization import Score, score_windows
+from duomem_jax.evals.audit.windows import HELD_OUT, TRAIN, cut_windows, sort_out
 from duomem_jax.lora.peft import load_adapter, save_adapter
 from duomem_jax.models.hf import fingerprint
 from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
-from duomem_jax.tiny import model_folder
+from duomem_jax.models.shipped import model_folder
+from duomem_jax.records.played import read_episodes
+from duomem_jax.text.tokenizer import load_tokenizer
 
 STUDENT, P, S = model_folder("tiny-student"), 40, 20
 LORA = LoraConfig(rank=2, alpha=4.0, targets=("q_proj", "down_proj"))

@@ -3,23 +3,24 @@ import dataclasses
 import numpy as np
 import pytest
 
-from duomem_jax.data.tokens import load_tokenizer
-from duomem_jax.envs.generate import generate_games
-from duomem_jax.envs.world import World
-from duomem_jax.errors import UserError
-from duomem_jax.evals.arms import Arm, identity
-from duomem_jax.evals.evaluate import evaluate
-from duomem_jax.evals.results import collect_results, read_results
-from duomem_jax.evals.summary import summarize
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.agents.player import Arm, identity
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.shard import Shard
+from duomem_jax.evals.games.evaluate import evaluate
+from duomem_jax.evals.games.summary import summarize
 from duomem_jax.lora.peft import save_adapter
 from duomem_jax.memory.build import write_bank
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.record import Memory
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.hf import fingerprint, save_pretrained
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
+from duomem_jax.records.memories import Memory
+from duomem_jax.records.results import collect_results, read_results
+from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
+from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.generate import generate_games
 
 EXPERT = Arm("The teacher", "expert")
 
@@ -113,10 +114,10 @@ def test_games_are_shared_out_and_each_is_played_once(games, folders, tmp_path):
     how = {"slots": 2, "max_steps": 2, "seed": 3}
     whole = read_results(evaluate(arm, games, tmp_path / "whole", **how))
     out = tmp_path / "shared"
-    first = evaluate(arm, games, out, shard=(1, 4), **how)
+    first = evaluate(arm, games, out, shard=Shard(1, 4), **how)
     assert [r.game_id for r in read_results(first)] == [games[1].id, games[5].id]
     for index in (0, 1):
-        evaluate(arm, games, out, shard=(index, 2), **how)
+        evaluate(arm, games, out, shard=Shard(index, 2), **how)
     shared = collect_results([out])
 
     def plays(rows):
@@ -124,7 +125,7 @@ def test_games_are_shared_out_and_each_is_played_once(games, folders, tmp_path):
 
     assert plays(shared) == plays(whole)
     with pytest.raises(UserError, match=r"another configuration.*max_steps"):
-        evaluate(arm, games, out, shard=(0, 3), **how | {"max_steps": 3})
+        evaluate(arm, games, out, shard=Shard(0, 3), **how | {"max_steps": 3})
 
 
 def test_identity_follows_content_not_paths(folders, tmp_path):

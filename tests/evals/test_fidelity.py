@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from duomem_jax.data.pack import positions_in_segments
-from duomem_jax.data.reader import read_dataset
 from duomem_jax.evals.fidelity import BINS, measure_fidelity
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
-from duomem_jax.tiny import model_folder
+from duomem_jax.models.shipped import model_folder
+from duomem_jax.records.store.reader import read_dataset
 
 TEACHER, STUDENT = (str(model_folder(f"tiny-{who}")) for who in ("teacher", "student"))
 

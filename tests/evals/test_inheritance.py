@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from duomem_jax.evals.extraction import gaps, summarize_extraction
-from duomem_jax.evals.inheritance import compare_students, inheritance
-from duomem_jax.evals.intervals import wilson
-from duomem_jax.evals.memorization import Score
-from duomem_jax.evals.windows import HELD_OUT, SETS, TEMPLATE, TRAIN
+from duomem_jax.evals.audit.extraction import gaps, summarize_extraction
+from duomem_jax.evals.audit.inheritance import compare_students, inheritance
+from duomem_jax.evals.audit.memorization import Score
+from duomem_jax.evals.audit.windows import HELD_OUT, SETS, TEMPLATE, TRAIN
+from duomem_jax.evals.stats import wilson
 
 S, GAMES, EACH = 10, 12, 4
 WINDOWS = GAMES * EACH

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from duomem_jax.evals.intervals import (
+from duomem_jax.evals.stats import (
     cluster_bootstrap,
     crossed_bootstrap,
     difference_bootstrap,

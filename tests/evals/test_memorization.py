@@ -9,21 +9,21 @@ import pytest
 
 from duomem_jax.agents.policy import EachAlone
 from duomem_jax.agents.rollout import play_games
-from duomem_jax.data.tokens import load_tokenizer
 from duomem_jax.decode.generator import Generator
-from duomem_jax.envs.generate import generate_games
-from duomem_jax.evals import memorization
-from duomem_jax.evals.memorization import score_windows, suffix_tokens
-from duomem_jax.evals.windows import HELD_OUT, TRAIN, cut_windows, sort_out
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.evals.audit import memorization
+from duomem_jax.evals.audit.memorization import score_windows, suffix_tokens
+from duomem_jax.evals.audit.windows import HELD_OUT, TRAIN, cut_windows, sort_out
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
-from duomem_jax.teachers.expert import Expert
-from duomem_jax.teachers.prior import LocationPrior
-from duomem_jax.tiny import NAMES, model_folder
-from duomem_jax.train.state import new_state
-from duomem_jax.train.step import Frozen, Task, train_step
+from duomem_jax.models.shipped import NAMES, model_folder
+from duomem_jax.text.tokenizer import load_tokenizer
+from duomem_jax.train.state.state import new_state
+from duomem_jax.train.state.step import Frozen, Task, train_step
+from duomem_jax.worlds.household.expert.player import Expert
+from duomem_jax.worlds.household.expert.prior import LocationPrior
+from duomem_jax.worlds.household.generate import generate_games
 
 P, S, BATCH = 50, 50, 8
 

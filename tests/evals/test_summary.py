@@ -1,9 +1,9 @@
 import pytest
 from scipy import stats
 
-from duomem_jax.evals.intervals import wilson
-from duomem_jax.evals.results import Result
-from duomem_jax.evals.summary import compare_arms, summarize
+from duomem_jax.evals.games.summary import compare_arms, summarize
+from duomem_jax.evals.stats import wilson
+from duomem_jax.records.results import Result
 
 
 def row(arm, game, success, *, seed=0, steps=10, kind="pick_and_place_simple"):

@@ -6,11 +6,11 @@ import zlib
 import numpy as np
 import pytest
 
-from duomem_jax.data.chat import episode_messages
-from duomem_jax.data.episodes import Episode, Turn
-from duomem_jax.data.tokens import chat_tokens, load_tokenizer
-from duomem_jax.evals.windows import HELD_OUT, SETS, TEMPLATE, TRAIN, cut_windows, sort_out
-from duomem_jax.tiny import model_folder
+from duomem_jax.evals.audit.windows import HELD_OUT, SETS, TEMPLATE, TRAIN, cut_windows, sort_out
+from duomem_jax.models.shipped import model_folder
+from duomem_jax.records.episodes import Episode, Turn
+from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
+from duomem_jax.text.turns import episode_messages
 
 P, S = 12, 7
 

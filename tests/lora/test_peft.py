@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from families import ALWAYS, PARAMS, make_model
 
-from duomem_jax.errors import UserError
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.base.errors import UserError
 from duomem_jax.lora.peft import load_adapter, save_adapter
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.hf import fingerprint, save_pretrained
 from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 
 TOKENS = np.arange(24)[None] * 5 % 61

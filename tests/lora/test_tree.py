@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from duomem_jax.errors import UserError
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.base.errors import UserError
 from duomem_jax.lora.tree import count, init_lora, merge, stack
 from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 
 CONFIG = ModelConfig("qwen3", 61, 32, 2, 4, 2, 8, 48)

@@ -1,7 +1,7 @@
 """Made-up won and lost episodes of a few tasks."""
 
-from duomem_jax.data.episodes import Episode, Turn
-from duomem_jax.data.play import write_episodes
+from duomem_jax.records.episodes import Episode, Turn
+from duomem_jax.records.played import write_episodes
 
 TASKS = [
     "put a clean plate in fridge.",

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from made_up import TASKS, make_episode, store, write_script, write_scripts
 
-from duomem_jax.data.play import read_episodes
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.shard import Shard
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.guidelines import RetrievedGuidelines, guidelines_text
 from duomem_jax.memory.maintain import add, credit, prune, update_memories
-from duomem_jax.memory.record import make_memory
+from duomem_jax.records.memories import make_memory
+from duomem_jax.records.played import read_episodes
 
 
 def build(episodes_folder, out, embedder=None, **kw):
@@ -122,8 +123,8 @@ def test_interrupted_and_sharded_builds_give_the_same_bank(episodes_folder, bank
         MemoryBank.load(tmp_path, make_embedder())
     assert build(episodes_folder, tmp_path, write=None).status == "already complete"
     assert files(tmp_path) == files(bank_folder)
-    assert build(episodes_folder, tmp_path / "s", shard=(1, 2)).status == "waiting"
-    assert build(episodes_folder, tmp_path / "s", shard=(0, 2)).status == "written"
+    assert build(episodes_folder, tmp_path / "s", shard=Shard(1, 2)).status == "waiting"
+    assert build(episodes_folder, tmp_path / "s", shard=Shard(0, 2)).status == "written"
     sharded = MemoryBank.load(tmp_path / "s", make_embedder())
     whole = MemoryBank.load(bank_folder, make_embedder())
     assert sorted(sharded.memories, key=lambda m: m.id) == sorted(

@@ -9,11 +9,11 @@ import pytest
 from faulty_server import say, serving, status, text
 from made_up import make_episode
 
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.embed.openai import BATCH, OpenAIEmbedder
-from duomem_jax.memory.record import make_memory
+from duomem_jax.records.memories import make_memory
 
 
 def test_hashing_gives_unit_rows_and_knows_what_matters():

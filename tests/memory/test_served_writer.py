@@ -8,14 +8,15 @@ from faulty_server import completion, serving, status
 from made_up import make_episode, store
 
 from duomem_jax import cli
-from duomem_jax.data.play import read_episodes
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.shard import Shard
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.served import trajectory
 from duomem_jax.memory.write import Writing
-from duomem_jax.served.server import Server
-from duomem_jax.stages import maintain, remember
+from duomem_jax.records.played import read_episodes
+from duomem_jax.speak.served.server import Server
+from duomem_jax.stages.memories import maintain, remember
 
 WRITER = "openai:scribe"
 
@@ -115,7 +116,7 @@ def test_a_stopped_run_goes_on_without_paying_again(server, tmp_path):
 def test_shards_pay_for_their_own_part(server, tmp_path):
     folder = store(tmp_path / "episodes", [make_episode(i, task=f"do {i}.") for i in range(5)])
     for i in range(2):
-        remember(str(folder), str(tmp_path / "m"), shard=(i, 2), writer=WRITER)
+        remember(str(folder), str(tmp_path / "m"), shard=Shard(i, 2), writer=WRITER)
     assert len(bank(tmp_path / "m")) == len(server.answered) == 5
     files = sorted(tmp_path.glob("m/served-*.usage.json"))
     assert [json.loads(f.read_text())["answers"] for f in files] == [3, 2]

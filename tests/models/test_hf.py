@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.hf import fingerprint, save_pretrained
 from duomem_jax.models.load import load_pretrained

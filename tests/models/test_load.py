@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from duomem_jax.config import MeshConfig, Quantize
-from duomem_jax.errors import UserError
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.base.errors import UserError
+from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.mesh.sharding import make_mesh, model_shardings
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.decoder import for_decoding
 from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
-from duomem_jax.models.quantize import KINDS, as_kernel
+from duomem_jax.models.quantize import KINDS, Quantize, as_kernel
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.objectives.loss import loss_of
-from duomem_jax.train.sharding import make_mesh, model_shardings
 
 CONFIG = ModelConfig("qwen2", 64, 64, 3, 4, 2, 16, 128, tied=False, qk_norm=False, attn_bias=True)
 

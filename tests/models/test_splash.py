@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from duomem_jax.config import MeshConfig
+from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.mesh.sharding import make_mesh, use_mesh
 from duomem_jax.models.attention import packed_attention
 from duomem_jax.models.scores import Scores
 from duomem_jax.models.splash import splash_attention
-from duomem_jax.train.sharding import make_mesh, use_mesh
 
 B, T, N, K, H = 2, 200, 4, 2, 16  # T is no multiple of the kernel's blocks
 

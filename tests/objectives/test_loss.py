@@ -11,13 +11,13 @@ from jax.test_util import check_grads
 
 from duomem_jax.aot.cost import cost_of
 from duomem_jax.aot.hlo import parse
-from duomem_jax.config import MeshConfig
+from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.mesh.sharding import BATCH, make_mesh, use_mesh
 from duomem_jax.objectives import chunked
 from duomem_jax.objectives.candidates import log_probs_of, with_rest
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.objectives.loss import DIVERGENCES, Teacher, loss_of
 from duomem_jax.objectives.replies import front, next_tokens
-from duomem_jax.train.sharding import BATCH, make_mesh, use_mesh
 
 DIVERGENT = [
     ObjectiveConfig("forward_kl"),

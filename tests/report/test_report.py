@@ -3,8 +3,8 @@ import struct
 
 import pytest
 
-from duomem_jax.evals.intervals import Interval
-from duomem_jax.evals.results import Result
+from duomem_jax.evals.stats import Interval
+from duomem_jax.records.results import Result
 from duomem_jax.report import write_report
 from duomem_jax.report.picture import ARM_COLOUR, colours, draw_distance
 from duomem_jax.report.table import markdown_table

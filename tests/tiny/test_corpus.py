@@ -5,16 +5,16 @@ import random
 
 import pytest
 
-from duomem_jax.data.tokens import chat_tokens, load_tokenizer
-from duomem_jax.envs.generate import generate_games
 from duomem_jax.memory.prompt import GUIDELINES_HEADER
-from duomem_jax.teachers.observation import task_sentence
-from duomem_jax.teachers.prior import LocationPrior
-from duomem_jax.teachers.tasks import parse_task
+from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
 from duomem_jax.tiny.corpus import expert_transcripts, general_transcripts
 from duomem_jax.tiny.procedures import REAL_SKELETONS, made_up_words, sample_verb
 from duomem_jax.tiny.rows import _without_slips, messages
 from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
+from duomem_jax.worlds.household.expert.observation import task_sentence
+from duomem_jax.worlds.household.expert.prior import LocationPrior
+from duomem_jax.worlds.household.generate import generate_games
+from duomem_jax.worlds.household.sentences import parse_task
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from duomem_jax.data.tokens import chat_tokens, load_tokenizer
-from duomem_jax.tiny import NAMES, model_folder
+from duomem_jax.models.shipped import NAMES, model_folder
+from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
 from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
 
 

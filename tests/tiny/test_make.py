@@ -2,12 +2,12 @@
 
 import pytest
 
+from duomem_jax.agents.player import Arm, load_policy
 from duomem_jax.agents.rollout import play_games
-from duomem_jax.envs.generate import generate_games
-from duomem_jax.errors import UserError
-from duomem_jax.evals.arms import Arm, load_policy
+from duomem_jax.base.errors import UserError
 from duomem_jax.tiny import __main__ as command
 from duomem_jax.tiny import rows, ship
+from duomem_jax.worlds.household.generate import generate_games
 
 CONFIG = """
 import dataclasses

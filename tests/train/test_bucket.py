@@ -19,8 +19,8 @@ from hosts import outcome, start_hosts
 from safetensors.numpy import load, load_file
 
 import train
-from duomem_jax.errors import UserError
-from duomem_jax.io import atomic_write_text
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import atomic_write_text
 
 pytest.importorskip("gcsfs")
 emulator = pytest.importorskip("gcp_storage_emulator.server")

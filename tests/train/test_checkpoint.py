@@ -7,9 +7,9 @@ import numpy as np
 import optax
 import pytest
 
-from duomem_jax.errors import UserError
-from duomem_jax.train.checkpoint import Checkpoints
-from duomem_jax.train.state import new_state
+from duomem_jax.base.errors import UserError
+from duomem_jax.train.state.checkpoint import Checkpoints
+from duomem_jax.train.state.state import new_state
 
 NOTES = {"base": "b", "base_fingerprint": "f"}
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from duomem_jax.config import TrainConfig, load_config
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
+from duomem_jax.train.config import TrainConfig, load_config
 
 FILE = """
-from duomem_jax.config import TrainConfig
+from duomem_jax.train.config import TrainConfig
 def get_config():
     return TrainConfig(base="b", data="d", output="o"{extra})
 """

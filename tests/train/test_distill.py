@@ -11,16 +11,18 @@ import pytest
 from safetensors.numpy import load_file
 
 from duomem_jax import stages
-from duomem_jax.config import MeshConfig, OptimizerConfig, TrainConfig
-from duomem_jax.data.reader import read_dataset
-from duomem_jax.errors import UserError
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.base.errors import UserError
+from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.hf import save_pretrained
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
+from duomem_jax.models.shipped import model_folder
 from duomem_jax.objectives.config import ObjectiveConfig
-from duomem_jax.stages import Examples, Label
-from duomem_jax.tiny import model_folder
+from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.stages.examples import Examples
+from duomem_jax.stages.label import Label
+from duomem_jax.train.config import OptimizerConfig, TrainConfig
 from duomem_jax.train.run import run
 
 TEACHER, STUDENT = (str(model_folder(f"tiny-{who}")) for who in ("teacher", "student"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from duomem_jax.train.goodput import KINDS, Stopwatch, summary
+from duomem_jax.train.watch.goodput import KINDS, Stopwatch, summary
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from written import records
 
 import train
 from duomem_jax.data.pack import row_layout
-from duomem_jax.data.store import DatasetSpec, ShardWriter
+from duomem_jax.records.store.write import DatasetSpec, ShardWriter
 
 
 def run(config_file, *overrides):

@@ -5,13 +5,13 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from duomem_jax.config import OptimizerConfig
-from duomem_jax.lora.config import LoraConfig
 from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
-from duomem_jax.train.optimizer import make_optimizer
-from duomem_jax.train.state import new_state
-from duomem_jax.train.step import FIELDS, Frozen, Task, train_step
+from duomem_jax.train.config import OptimizerConfig
+from duomem_jax.train.state.optimizer import make_optimizer
+from duomem_jax.train.state.state import new_state
+from duomem_jax.train.state.step import FIELDS, Frozen, Task, train_step
 
 
 def temporaries(length):

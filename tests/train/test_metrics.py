@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from duomem_jax.train import metrics
-from duomem_jax.train.goodput import Stopwatch
-from duomem_jax.train.metrics import MetricsLog
-from duomem_jax.train.writers import JsonLines
+from duomem_jax.train.watch import metrics
+from duomem_jax.train.watch.goodput import Stopwatch
+from duomem_jax.train.watch.metrics import MetricsLog
+from duomem_jax.train.watch.writers import JsonLines
 
 
 def make(path, start=0, steps=4):
@@ -67,7 +67,7 @@ def test_a_terminal_gets_a_bar(tmp_path, capsys, monkeypatch):
 
 
 def test_other_errors_are_not_called_a_full_disk(tmp_path):
-    from duomem_jax.train.disk import explain_full_disk
+    from duomem_jax.base.disk import explain_full_disk
 
     with pytest.raises(KeyError), explain_full_disk(tmp_path):
         raise KeyError("x")

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 import train
-from duomem_jax.config import load_config
-from duomem_jax.data.store import DatasetSpec, ShardWriter
-from duomem_jax.lora.config import LoraConfig
 from duomem_jax.lora.peft import save_adapter
 from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
+from duomem_jax.records.store.write import DatasetSpec, ShardWriter
+from duomem_jax.train.config import load_config
 from duomem_jax.train.output import claim
 
 

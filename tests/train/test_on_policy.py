@@ -15,16 +15,17 @@ import pytest
 from safetensors.numpy import load_file
 
 import train
-from duomem_jax.config import MeshConfig, OnPolicyConfig, OptimizerConfig, TrainConfig
-from duomem_jax.data.play import read_episodes
-from duomem_jax.data.tokens import chat_tokens, load_tokenizer
-from duomem_jax.errors import UserError
-from duomem_jax.lora.config import LoraConfig
+from duomem_jax.base.errors import UserError
 from duomem_jax.lora.tree import init_lora
+from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
+from duomem_jax.models.shipped import model_folder
 from duomem_jax.objectives.config import ObjectiveConfig
-from duomem_jax.tiny import model_folder
+from duomem_jax.records.played import read_episodes
+from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
+from duomem_jax.train.config import OnPolicyConfig, OptimizerConfig, TrainConfig
 from duomem_jax.train.on_policy import Rollouts, draw, guidance
 from duomem_jax.train.run import run
 
@@ -171,11 +172,11 @@ def test_killed_and_restarted_it_ends_with_the_same_adapter(config, tmp_path):
     whole = load_file(run(config) / "adapter_model.safetensors")
     out = tmp_path / "again"
     again = dataclasses.replace(config, output=str(out))
-    file = tmp_path / "config.py"
+    file = tmp_path / "train/config.py"
     names = "MeshConfig, OnPolicyConfig, OptimizerConfig, TrainConfig"
     file.write_text(
-        f"from duomem_jax.config import {names}\n"
-        "from duomem_jax.lora.config import LoraConfig\n"
+        f"from duomem_jax.train.config import {names}\n"
+        "from duomem_jax.models.lora import LoraConfig\n"
         "from duomem_jax.objectives.config import ObjectiveConfig\n"
         f"def get_config():\n    return {again!r}\n"
     )

@@ -7,8 +7,8 @@ import optax
 import pytest
 from optax.contrib import muon
 
-from duomem_jax.config import OptimizerConfig
-from duomem_jax.train.optimizer import make_optimizer, make_schedule
+from duomem_jax.train.config import OptimizerConfig
+from duomem_jax.train.state.optimizer import make_optimizer, make_schedule
 
 
 def test_muon_orthogonalises_each_layer_alone():

@@ -15,11 +15,11 @@ from written import adapter, assert_same, records
 
 import train
 from duomem_jax.lora.peft import load_adapter
+from duomem_jax.mesh.compile_cache import keep_compiled
 from duomem_jax.models.hf import fingerprint
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
-from duomem_jax.train.compile_cache import keep_compiled
-from duomem_jax.train.goodput import KINDS
+from duomem_jax.train.watch.goodput import KINDS
 
 
 def run(config_file, *overrides):

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 import train
-from duomem_jax.errors import UserError
-from duomem_jax.train.writers import JsonLines, open_writers
+from duomem_jax.base.errors import UserError
+from duomem_jax.train.watch.writers import JsonLines, open_writers
 
 
 def test_records_after_the_checkpoint_are_dropped_on_restart(tmp_path):

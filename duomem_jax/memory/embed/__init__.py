@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 
 
 class Embedder(Protocol):

@@ -11,7 +11,7 @@ import re
 
 import numpy as np
 
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 from duomem_jax.memory.embed import unit_rows
 
 # They carry the grammar of a task text, not its goal; numbers change the whole procedure.

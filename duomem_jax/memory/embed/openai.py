@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 from duomem_jax.memory.embed import unit_rows
-from duomem_jax.served.http import Client, MalformedError, Sleep, TooLongError
-from duomem_jax.served.server import Server
+from duomem_jax.speak.served.http import Client, MalformedError, Sleep, TooLongError
+from duomem_jax.speak.served.server import Server
 
 BATCH = 256
 

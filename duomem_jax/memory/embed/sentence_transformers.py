@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 from duomem_jax.memory.embed import unit_rows
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from duomem_jax.errors import UserError
+from duomem_jax.base.errors import UserError
 from duomem_jax.models.config import ACTIVATIONS, ModelConfig
 from duomem_jax.models.rope import Rope
 

@@ -1,0 +1,172 @@
+"""Files appear whole or not at all: written under a temporary name, then renamed.
+
+In a bucket (gs://...) an object appears whole by itself, and a folder is what its objects make it.
+"""
+
+import contextlib
+import errno
+import importlib.util
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from etils import epath
+
+from duomem_jax.base.errors import UserError, first_line
+
+REMOTE = "gs://"
+# Temporary files are made private; what they become has the permissions of any new file.
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
+@contextlib.contextmanager
+def clear_os_errors(path: Path) -> Iterator[None]:
+    """Turn a full disk or a missing permission into one sentence.
+
+    Raises:
+        UserError: the block met one of them; `path` is what the sentence names.
+    """
+    try:
+        yield
+    except OSError as e:
+        if e.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"{path}: the disk is full; free some space or choose another output folder"
+            ) from e
+        if e.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UserError(f"{path}: not writable; choose another output folder") from e
+        raise
+
+
+def as_path(path: str | os.PathLike) -> Path:
+    """A path on this machine, or one in a bucket that can be used like it.
+
+    Raises:
+        UserError: what speaks to buckets is not installed.
+    """
+    if not is_remote(path):
+        return Path(path)
+    if importlib.util.find_spec("gcsfs") is None:
+        raise UserError(f"{path}: pip install duomem-jax[gcs] to write to a bucket")
+    return cast(Path, epath.Path(path))
+
+
+def is_remote(path: str | os.PathLike) -> bool:
+    """Whether it lies in a bucket."""
+    return os.fspath(path).startswith(REMOTE)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether trying again is in vain: no such bucket, no account or none that may write."""
+    if isinstance(error, FileNotFoundError):
+        return True
+    return str(error).startswith("Forbidden") or str(getattr(error, "code", "")) in ("401", "403")
+
+
+@contextlib.contextmanager
+def _clear_remote_errors(path: Path) -> Iterator[None]:
+    """What may pass by itself stays an error: of those, unlike of mistakes, a run is restarted."""
+    try:
+        yield
+    except Exception as e:  # gcsfs has no class of its own for most of them
+        if not _is_refusal(e):
+            raise
+        raise UserError(
+            f"{path}: not writable ({first_line(e)}); see that the bucket exists and that this "
+            "account may write to it"
+        ) from e
+
+
+def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
+    """Write `data` to `path`; a reader sees the old file or the new one, never a part.
+
+    Raises:
+        UserError: the disk is full, the folder or the bucket is not writable.
+    """
+    path = as_path(path)
+    if is_remote(path):
+        with _clear_remote_errors(path):
+            path.write_bytes(data)
+        return
+    with clear_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(fd, "wb") as f:
+                f.write(data)
+                f.flush()
+                os.fsync(f.fileno())
+            os.chmod(tmp, 0o666 & ~_UMASK)
+            os.replace(tmp, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(tmp)
+            raise
+
+
+def atomic_write_text(path: str | os.PathLike, text: str) -> None:
+    """UTF-8 form of `atomic_write_bytes`."""
+    atomic_write_bytes(path, text.encode())
+
+
+@contextlib.contextmanager
+def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary sibling folder that becomes `path` when the block ends well.
+
+    An existing folder at `path` is replaced; on an exception nothing of it changes. In a bucket
+    the temporary folder is on this machine, objects of other names stay, and weights are written
+    last: where they are, all is.
+
+    Raises:
+        UserError: the disk is full, the folder or the bucket is not writable.
+    """
+    path = as_path(path)
+    if is_remote(path):
+        with tempfile.TemporaryDirectory() as local:
+            yield Path(local)
+            with _clear_remote_errors(path):
+                _upload(Path(local), path)
+        return
+    with clear_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tmp = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        try:
+            yield tmp
+            os.chmod(tmp, 0o777 & ~_UMASK)
+            if path.exists():
+                shutil.rmtree(path)
+            os.replace(tmp, path)
+        except BaseException:
+            shutil.rmtree(tmp, ignore_errors=True)
+            raise
+
+
+def _upload(local: Path, remote: Path) -> None:
+    files = [file.relative_to(local) for file in local.rglob("*") if file.is_file()]
+    for file in sorted(files, key=lambda file: (file.suffix == ".safetensors", file)):
+        (remote / file).write_bytes((local / file).read_bytes())
+
+
+def read_json(path: Path, *, missing: str, damaged: str) -> dict[str, Any]:
+    """The JSON object in a file; the arguments are the remedies.
+
+    Raises:
+        UserError: no such file, or it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; {missing}") from None
+    except ValueError as e:
+        raise UserError(f"{path}: not valid JSON ({e}); {damaged}") from None
+
+
+def slug(name: str) -> str:
+    """A name as part of a file's: lower case, hyphens for all but letters and digits."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")

@@ -1,0 +1,69 @@
+"""Prompts are plain text files, so that they can be read, changed and told apart by their hash."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from duomem_jax.base.errors import UserError
+
+FOLDER = Path(__file__).parent
+PLAY = "play"  # tells a language model the rules of the house
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Text with $placeholders (`string.Template`; a dollar sign is written `$$`)."""
+
+    text: str
+
+    @property
+    def sha256(self) -> str:
+        """Names the text in configurations."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def fill(self, **values: str) -> str:
+        """The text with a value in each place."""
+        return Template(self.text).substitute(values)
+
+
+def load_prompt(file: str, placeholders: tuple[str, ...] = ()) -> Prompt:
+    """A prompt of the package by its name, or one's own by its path.
+
+    Args:
+        file: `play` or `write_script`, or the path of a UTF-8 text file.
+        placeholders: names that must occur in it, and no others.
+
+    Raises:
+        UserError: no such file, or other placeholders.
+    """
+    ours = {path.stem: path for path in FOLDER.glob("*.md")}
+    path = ours.get(file, Path(file))
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as e:
+        raise UserError(f"prompt {path}: not readable as text ({e}); give a text file") from e
+    template = Template(text)
+    found = sorted(template.get_identifiers()) if template.is_valid() else ["a lone $"]
+    if found != sorted(placeholders):
+        needed = ", ".join(f"${name}" for name in placeholders) or "no placeholder"
+        raise UserError(
+            f"prompt {path}: holds {', '.join(found) or 'no placeholder'} where {needed} is "
+            "expected; write a dollar sign as $$"
+        )
+    return Prompt(text)
+
+
+def system_text(system: str, default: str = "") -> str:
+    """Content of a system message that was given as text or as `@FILE`.
+
+    Args:
+        system: the text; after an @ the name of a prompt of the package, or the path of a file
+            (`@/dev/null` for none at all).
+        default: what "" stands for.
+
+    Raises:
+        UserError: no such file.
+    """
+    system = system or default
+    return load_prompt(system[1:]).fill() if system.startswith("@") else system

@@ -1,0 +1,61 @@
+"""Work that several processes share out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from duomem_jax.base.errors import UserError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `index` of `count` equal parts; every process of a stage is given another one.
+
+    Raises:
+        UserError: there is no such part.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            raise UserError(f"shard {self}: the index must be 0 to {self.count - 1}; correct it")
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """`2/8` → `Shard(2, 8)`.
+
+        Raises:
+            UserError: not of that form, or no such part.
+        """
+        index, _, count = text.partition("/")
+        if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+            raise UserError(f"shard {text!r}: give i/n with i from 0 to n - 1, such as 0/4")
+        return cls(int(index), int(count))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is shared out."""
+        return self.count == 1
+
+    @property
+    def label(self) -> str:
+        """As part of a file's name: `00002-of-00008`."""
+        return f"{self.index:05d}-of-{self.count:05d}"
+
+    def of(self, items: Sequence[T]) -> Sequence[T]:
+        """This part of some items: every `count`-th, so that neighbours go to different parts."""
+        return items[self.index :: self.count]
+
+    def siblings(self) -> list["Shard"]:
+        """All parts, this one included."""
+        return [Shard(i, self.count) for i in range(self.count)]
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
+WHOLE = Shard()

@@ -1,0 +1,179 @@
+"""What the models of an audit reproduce, and how much more of it on games they learnt from.
+
+Two criteria: `extractable` is that of arXiv 2601.15394, the whole suffix; `replayed` asks for the
+player's tokens of the suffix alone, since students are trained on no others. Neither can tell
+knowing an episode by heart from knowing how to play: that is what held-out games are for.
+Games are what is drawn: bootstraps keep all windows and seeds of a game together.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from duomem_jax.evals.audit.audit import BASE, Scores
+from duomem_jax.evals.audit.memorization import Score
+from duomem_jax.evals.audit.windows import HELD_OUT, TRAIN
+from duomem_jax.evals.stats import (
+    Interval,
+    cluster_bootstrap,
+    difference_bootstrap,
+    wilson,
+)
+
+CRITERIA: dict[str, Callable[[Score], bool]] = {
+    "extractable": lambda s: s.extractable,
+    "replayed": lambda s: s.replayed,
+}
+MEASURES: dict[str, Callable[[Score], float | None]] = {
+    "extractable": lambda s: s.extractable,
+    "replayed": lambda s: s.replayed if s.written else None,
+    "nats": lambda s: s.nats / s.suffix,
+    "written_nats": lambda s: s.written_nats / s.written if s.written else None,
+}
+Seeds = Sequence[Sequence[Score]]  # of one model on one set: E lists of W windows
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What one model reproduces of one set of windows.
+
+    Attributes:
+        windows: W, and in how many `games`.
+        seeds: E, adapters of this name.
+        extractable: windows, for each seed.
+        rate: share of extractable windows; Wilson for one seed, bootstrap over games for several.
+        replayed: share of replayed windows among those where the player writes; None: it never
+            does.
+        matched: mean tokens before the first that is not the likeliest.
+        nats: per token of the suffix, mean over windows.
+        written_nats: per token that the player wrote, mean over windows; None as above.
+        zlib_bytes: of a suffix, mean.
+        zlib_extractable: the same of the extractable ones; None: there are none.
+    """
+
+    model: str
+    set: str
+    windows: int
+    games: int
+    seeds: int
+    extractable: tuple[int, ...]
+    rate: Interval
+    replayed: Interval | None
+    matched: float
+    nats: float
+    written_nats: float | None
+    zlib_bytes: float
+    zlib_extractable: float | None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Mean over training windows minus mean over held-out windows; None: nothing varies.
+
+    Attributes:
+        model: whose; "x - base" is the gap of the difference between x and the base, which takes
+            out what makes one set of windows harder than the other.
+    """
+
+    model: str
+    extractable: Interval | None
+    replayed: Interval | None
+    nats: Interval | None
+    written_nats: Interval | None
+
+
+def summarize_extraction(scores: Scores) -> list[Extraction]:
+    """One summary for each model and set, sets without windows left out."""
+    return [
+        _extraction(model, name, seeds)
+        for model, sets in scores.items()
+        for name, seeds in sets.items()
+        if seeds[0]
+    ]
+
+
+def gaps(scores: Scores) -> list[Gap]:
+    """Each model's gap, those beside the base also relative to it."""
+    result = []
+    for model, sets in scores.items():
+        result.append(_gap(model, sets, {}))
+        if model != BASE:
+            result.append(_gap(f"{model} - {BASE}", sets, scores[BASE]))
+    return result
+
+
+def hits(seeds: Seeds, criterion: str) -> np.ndarray:
+    """bool[E,W]: which windows each seed reproduces."""
+    return np.array([[CRITERIA[criterion](s) for s in rows] for rows in seeds], bool)
+
+
+def counts(hits_EW: np.ndarray) -> tuple[int, ...]:
+    """Windows that each seed reproduces."""
+    return tuple(hits_EW.sum(1).tolist())
+
+
+def rate(hits_EW: np.ndarray, games_W: Iterable[str]) -> Interval:
+    """Share of windows; Wilson for one seed, bootstrap over games for several.
+
+    Raises:
+        ValueError: no window.
+    """
+    E, W = hits_EW.shape
+    if E == 1 or hits_EW.all() or not hits_EW.any():  # resampling would claim certainty
+        return wilson(int(hits_EW[0].sum()), W)
+    clusters: dict[str, list[float]] = defaultdict(list)
+    for game, hits_E in zip(games_W, hits_EW.T.tolist(), strict=True):
+        clusters[game] += hits_E
+    return cluster_bootstrap(list(clusters.values()))
+
+
+def _extraction(model: str, name: str, seeds: Seeds) -> Extraction:
+    rows = [s for one in seeds for s in one]
+    games_W = np.array([s.game_id for s in seeds[0]])
+    writes_W = np.array([s.written > 0 for s in seeds[0]])
+    extractable_EW, replayed_EW = hits(seeds, "extractable"), hits(seeds, "replayed")[:, writes_W]
+    written = [s.written_nats / s.written for s in rows if s.written]
+    found = [s.zlib_bytes for s in rows if s.extractable]
+    return Extraction(
+        model=model,
+        set=name,
+        windows=len(games_W),
+        games=len(set(games_W)),
+        seeds=len(seeds),
+        extractable=counts(extractable_EW),
+        rate=rate(extractable_EW, games_W),
+        replayed=rate(replayed_EW, games_W[writes_W]) if writes_W.any() else None,
+        matched=_mean([s.matched for s in rows]),
+        nats=_mean([s.nats / s.suffix for s in rows]),
+        written_nats=_mean(written) if written else None,
+        zlib_bytes=_mean([s.zlib_bytes for s in seeds[0]]),
+        zlib_extractable=_mean(found) if found else None,
+    )
+
+
+def _gap(model: str, sets: Mapping[str, Seeds], base: Mapping[str, Seeds]) -> Gap:
+    gap: dict[str, Interval | None] = {}
+    for measure, value in MEASURES.items():
+        sides = [_by_game(sets[name], base.get(name), value) for name in (TRAIN, HELD_OUT)]
+        varies = len({v for side in sides for game in side for v in game}) > 1
+        gap[measure] = difference_bootstrap(*sides) if varies and all(sides) else None
+    return Gap(model, **gap)
+
+
+def _by_game(
+    seeds: Seeds, base: Seeds | None, value: Callable[[Score], float | None]
+) -> list[list[float]]:
+    """The values of each game's windows, mean over seeds, minus the base's if there is one."""
+    games: dict[str, list[float]] = defaultdict(list)
+    for w, rows in enumerate(zip(*seeds, strict=True)):
+        values = [v for v in map(value, rows) if v is not None]
+        if values:
+            below = (value(base[0][w]) if base else 0.0) or 0.0
+            games[rows[0].game_id].append(_mean(values) - below)
+    return list(games.values())
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))

@@ -1,0 +1,1 @@
+"""Players scored on games."""

@@ -1,0 +1,72 @@
+"""DuoMem in miniature: one command from generated games to the paper's table."""
+
+import time
+from pathlib import Path
+
+from duomem_jax.agents.play import Play
+from duomem_jax.experiments.experiment import Experiment, run_experiment
+from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.models.lora import LoraConfig
+from duomem_jax.models.shipped import model_folder
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.stages.examples import Examples
+from duomem_jax.stages.generate import make_games
+from duomem_jax.train.config import OptimizerConfig, TrainConfig
+from duomem_jax.worlds.games import Games
+
+NEXT = """\
+What to run next:
+  the same on real ALFWorld games:   duomem compare configs/alfworld_tiny.py
+  train an adapter with other values: python train.py --config configs/quickstart.py --lora.rank 4
+  how it works:                       docs/architecture.md
+"""
+
+
+def quickstart_experiment(out: str) -> Experiment:
+    """Sizes that fit ten minutes on two cores."""
+    root = Path(out)
+    return Experiment(
+        title="DuoMem in miniature: generated games",
+        output=out,
+        teacher=str(model_folder("tiny-teacher")),
+        student=str(model_folder("tiny-student")),
+        train_games=Games(str(root / "games-train")),
+        self_games=Games(str(root / "games-train"), limit=48),
+        test_games=Games(str(root / "games-test")),
+        train=quickstart_training(out),
+        recipes=(Recipe(), Recipe("LoRA, logits", ObjectiveConfig("forward_kl"))),
+        seeds=(0,),
+        play=Play(slots=24, max_steps=40),
+        examples=Examples(length=1024, k=2),
+    )
+
+
+def quickstart_training(out: str) -> TrainConfig:
+    """The adapter of the quick start."""
+    return TrainConfig(
+        base=str(model_folder("tiny-student")),
+        data=str(Path(out) / "examples"),
+        output=str(Path(out) / "adapters" / "lora" / "seed0"),
+        lora=LoraConfig(rank=16, alpha=32.0),
+        optimizer=OptimizerConfig(
+            name="muon", learning_rate=1e-2, schedule="linear", warmup_steps=10
+        ),
+        steps=120,
+        global_batch=4,
+        checkpoint_every=60,
+    )
+
+
+def run_quickstart(out: str) -> None:
+    """Generate games, let the tiny teacher play, distil, evaluate every arm, print the table.
+
+    Raises:
+        UserError: the output folder is of another version, or the disk is full.
+    """
+    start = time.monotonic()
+    print(make_games(f"{out}/games-train", count=240, seed=1), flush=True)
+    print(make_games(f"{out}/games-test", count=60, seed=2), flush=True)
+    report = run_experiment(quickstart_experiment(out))
+    print(report.read_text())
+    print(f"Picture: {report.with_name('success.png')}")
+    print(f"All of it took {time.monotonic() - start:.0f} s.\n\n{NEXT}")

@@ -1,0 +1,35 @@
+"""One way to train a student's adapter in a comparison."""
+
+import dataclasses
+from typing import Literal
+
+from duomem_jax.base.io import slug
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.stages.label import Label
+from duomem_jax.train.config import OnPolicyConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What sets one adapter apart from the others; everything else they share.
+
+    Text needs no teacher. Otherwise the teacher is in the loop, unless its targets are stored.
+    """
+
+    name: str = "LoRA"  # row of the table
+    objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
+    label: Label | None = None  # targets are stored first, so
+    # What the teacher sees before an episode: the memories that the student sees; always some
+    # (context distillation); or never any, for a teacher that has not learnt to read them.
+    memories: Literal["as student", "always", "never"] = "as student"
+    on_policy: OnPolicyConfig | None = None  # the student plays its rows; games are filled in
+
+    @property
+    def slug(self) -> str:
+        """Its name as a folder's."""
+        return slug(self.name)
+
+    @property
+    def with_memory(self) -> str:
+        """Row of the table where memories are shown, too."""
+        return "both" if self.name == "LoRA" else f"{self.name} + memory"

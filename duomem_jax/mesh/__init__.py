@@ -1,0 +1,1 @@
+"""The devices of a run: axes, shardings, hosts, chips, compiled programs kept."""

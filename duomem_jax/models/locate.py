@@ -1,0 +1,45 @@
+"""Where a model is: in the package, in a folder, or on the Hugging Face hub."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.models.shipped import NAMES, model_folder
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+FILES = ("*.json", "*.safetensors", "*.jinja", "*.txt")  # nothing that could be executed
+
+
+def model_path(model: str, files: Sequence[str] = FILES) -> str:
+    """The folder of a model: config.json, weights and tokenizer.
+
+    Args:
+        model: `tiny-teacher` or `tiny-student`, a folder, or a hub id such as `Qwen/Qwen3-4B`,
+            which is downloaded once. With HF_HUB_OFFLINE=1 only what is there already counts.
+        files: what is downloaded, as patterns.
+
+    Raises:
+        UserError: none of these.
+    """
+    if model in NAMES:
+        return str(model_folder(model))
+    if Path(model).is_dir():
+        return model
+    if not HUB_ID.fullmatch(model):
+        raise UserError(
+            f"{model}: no such folder; give a Hugging Face folder, a hub id such as "
+            f"Qwen/Qwen3-4B, or one of {', '.join(NAMES)}"
+        )
+    import httpx
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return snapshot_download(model, allow_patterns=list(files))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx.HTTPError) as e:
+        reason = str(e).strip().splitlines()[0]
+        raise UserError(
+            f"{model}: no such folder, and the Hugging Face hub does not give it ({reason}); "
+            "check the name, the network, and `hf auth login` for gated models"
+        ) from None

@@ -1,0 +1,43 @@
+"""Which projections get an adapter, and how large it is."""
+
+import math
+from dataclasses import dataclass
+
+from duomem_jax.base.errors import UserError
+
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+ALL = "all-linear"  # PEFT's name for every one of them
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """y = x W + scale (x a) b on each target projection of each layer (arXiv 2106.09685)."""
+
+    rank: int = 16  # R
+    alpha: float = 32.0
+    targets: tuple[str, ...] = TARGETS  # or ("all-linear",); kept in one order
+    rslora: bool = False  # scale alpha / sqrt(rank) (arXiv 2312.03732), else alpha / rank
+    dropout: float = 0.0  # share of the adapter's inputs dropped while training
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise UserError(f"lora config: rank is {self.rank}; give a whole number above 0")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"lora config: dropout is {self.dropout}; give 0 to below 1")
+        if ALL in self.targets:
+            object.__setattr__(self, "targets", TARGETS)
+        unknown = sorted(set(self.targets) - set(TARGETS))
+        if unknown or not self.targets:
+            raise UserError(
+                f"lora config: targets has {', '.join(unknown) or 'nothing'}; "
+                f"choose from {', '.join((*TARGETS, ALL))}"
+            )
+        in_order = tuple(name for name in TARGETS if name in self.targets)
+        object.__setattr__(self, "targets", in_order)  # equal sets make equal configs
+
+    @property
+    def scale(self) -> float:
+        """What the adapter's product is multiplied by."""
+        return self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)

@@ -1,0 +1,63 @@
+"""The stage that stores episodes while they are being played."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from duomem_jax.base.shard import WHOLE, Shard
+from duomem_jax.records.episodes import (
+    EPISODE_LAYOUT,
+    Episode,
+    EpisodeReader,
+    episode_key,
+    episode_to_record,
+)
+from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
+
+Wanted = tuple[str, int]  # game id, seed
+
+
+def write_episodes(
+    out: str | os.PathLike,
+    wanted: Sequence[Wanted],
+    play: Callable[[list[Wanted]], Iterable[Episode]],
+    *,
+    split: str,
+    source: dict[str, Any],
+    config: dict[str, Any],
+    seed: int,
+    shard: Shard = WHOLE,
+) -> WriteReport:
+    """Play the wanted games that are not stored yet; each episode is safe once yielded.
+
+    Args:
+        wanted: every (game id, seed) of the split, over all shards.
+        play: given those missing here, yields their episodes in any order.
+        source: where the games came from; JSON.
+        config: player and everything else that changes the episodes; JSON.
+
+    Raises:
+        UserError: see `store.write_dataset`.
+    """
+    names = {episode_key(*w): w for w in wanted}
+
+    def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
+        for episode in play([names[key] for key in keys]):
+            counts = {"won": int(episode.success), "turns": len(episode.turns)}
+            key = episode_key(episode.game_id, episode.seed)
+            yield key, [episode_to_record(episode)], counts
+
+    spec = DatasetSpec("episodes", EPISODE_LAYOUT, split, source, config, seed)
+    return write_dataset(out, list(names), make, spec, shard)
+
+
+def read_episodes(
+    folder: str | os.PathLike, split: str, *, verify: bool | None = None
+) -> EpisodeReader:
+    """Stored episodes of one split, in the order of game id and seed.
+
+    Raises:
+        UserError: see `reader.read_dataset`.
+    """
+    return EpisodeReader(read_dataset(folder, split, verify=verify))

@@ -1,0 +1,1 @@
+"""Datasets: resumable, shardable ArrayRecord folders with a manifest."""

@@ -1,0 +1,123 @@
+"""What a dataset folder says about itself, and whether its files still agree with that."""
+
+import hashlib
+import json
+import os
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import atomic_write_text
+
+FORMAT = 1
+# Hashing this much takes about 0.1 s; larger splits are hashed on request only.
+SMALL_BYTES = 64 * 2**20
+_PACKAGES = ("duomem-jax", "array-record", "tensorflow-datasets", "numpy")
+
+
+def load_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a folder, or None where no split is complete yet.
+
+    Raises:
+        UserError: the file is damaged or of an unknown format.
+    """
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError) as e:
+        raise UserError(f"{path}: not readable ({e}); delete {folder} and write it again") from e
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise UserError(f"{path}: not a dataset manifest of format {FORMAT}; write it again")
+    return manifest
+
+
+def save_manifest(folder: Path, name: str, splits: dict[str, dict]) -> None:
+    """Write `manifest.json` and the `dataset_info.json` that makes the folder a TFDS dataset."""
+    versions = {p: metadata.version(p) for p in _PACKAGES}
+    manifest = {
+        "format": FORMAT,
+        "name": name,
+        "content_hash": _content_hash(splits),
+        "versions": versions | {"python": ".".join(map(str, sys.version_info[:3]))},
+        "splits": splits,
+    }
+    info = {
+        "name": name,
+        "version": "1.0.0",
+        "fileFormat": "array_record",
+        "splits": [
+            {
+                "name": split,
+                "shardLengths": [str(s["records"]) for s in facts["shards"]],
+                "numBytes": str(sum(s["bytes"] for s in facts["shards"])),
+                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+            }
+            for split, facts in sorted(splits.items())
+        ],
+    }
+    atomic_write_text(folder / "dataset_info.json", json.dumps(info, indent=1) + "\n")
+    # Last, because its presence means that everything it names is there.
+    atomic_write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+
+
+def _content_hash(splits: dict[str, dict]) -> str:
+    lines = [f"{s['file']} {s['sha256']}\n" for x in splits.values() for s in x["shards"]]
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def split_facts(folder: Path, split: str) -> dict[str, Any]:
+    """Manifest entry of one split: source, config, seed, records, counts, shards.
+
+    Raises:
+        UserError: no such dataset or split.
+    """
+    manifest = load_manifest(folder)
+    if manifest is None:
+        state = "is not complete" if (folder / ".work").exists() else "has no manifest.json"
+        raise UserError(f"{folder}: {state}; run the stage that writes this dataset to its end")
+    if split not in manifest["splits"]:
+        known = ", ".join(sorted(manifest["splits"]))
+        raise UserError(f"{folder}: no complete split {split!r}, only {known}; choose one of them")
+    return manifest["splits"][split]
+
+
+def content_hash(folder: str | os.PathLike) -> str:
+    """Hash over all shard hashes of a complete dataset; names it as a source of other stages."""
+    manifest = load_manifest(Path(folder))
+    if manifest is None:
+        raise UserError(f"{folder}: no manifest.json; run the stage that writes this dataset")
+    return manifest["content_hash"]
+
+
+def file_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file."""
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def check_files(folder: Path, shards: list[dict], *, verify: bool | None) -> None:
+    """Compare shard files with the manifest: sizes always, SHA-256 by `verify`.
+
+    Args:
+        shards: `{"file", "records", "bytes", "sha256"}` of each shard.
+        verify: None hashes splits of up to `SMALL_BYTES` only.
+
+    Raises:
+        UserError: a file is missing, cut short or changed.
+    """
+    if verify is None:
+        verify = sum(s["bytes"] for s in shards) <= SMALL_BYTES
+    for shard in shards:
+        path = folder / shard["file"]
+        mend = f"copy it again from its source, or delete {folder} and run its stage again"
+        if not path.exists():
+            raise UserError(f"{path}: missing although manifest.json names it; {mend}")
+        size = path.stat().st_size
+        if size != shard["bytes"]:
+            raise UserError(f"{path}: {size} bytes where {shard['bytes']} were written; {mend}")
+        if verify and file_sha256(path) != shard["sha256"]:
+            raise UserError(f"{path}: content differs from the hash in manifest.json; {mend}")

@@ -1,0 +1,68 @@
+"""Random access to the records of a stored split."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.records.store.features import decoder
+from duomem_jax.records.store.manifest import check_files, split_facts
+
+
+class RecordReader(Sequence):
+    """Records of one split as dictionaries: str, int, lists and numpy arrays."""
+
+    def __init__(self, folder: Path, split: str, facts: dict[str, Any]) -> None:
+        import grain
+        from tensorflow_datasets import features as f
+
+        self.facts = facts
+        self._where = f"{folder}: split {split!r}"
+        paths = [str(folder / s["file"]) for s in facts["shards"]]
+        try:
+            self._bytes = grain.sources.ArrayRecordDataSource(paths)
+            self._decode = decoder(f.FeaturesDict.from_config(str(folder)))
+        except (RuntimeError, ValueError, OSError) as e:
+            raise self._damaged(e) from e
+        if len(self._bytes) != facts["records"]:
+            raise self._damaged(f"{len(self._bytes)} records, not {facts['records']}")
+
+    def _damaged(self, why: object) -> UserError:
+        return UserError(
+            f"{self._where} is damaged ({why}); copy it again from its source or run its stage "
+            "again into a new folder"
+        )
+
+    def __len__(self) -> int:
+        return len(self._bytes)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        from google.protobuf.message import DecodeError
+
+        try:
+            return self._decode(self._bytes[index % len(self)])
+        except (RuntimeError, ValueError, LookupError, DecodeError) as e:
+            raise self._damaged(f"record {index}: {e}") from e
+
+
+def read_dataset(
+    folder: str | os.PathLike, split: str, *, verify: bool | None = None
+) -> RecordReader:
+    """Open one split of a complete dataset.
+
+    Args:
+        verify: check the SHA-256 of every shard; None does so for small splits only. Sizes
+            are always checked.
+
+    Raises:
+        UserError: missing, incomplete, cut short or changed.
+    """
+    folder = Path(folder)
+    facts = split_facts(folder, split)
+    check_files(folder, facts["shards"], verify=verify)
+    return RecordReader(folder, split, facts)

@@ -1,0 +1,74 @@
+"""Who a dataset is, and refusing to write into somebody else's folder."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.records.store.features import Layout
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """Identity of one split; a folder written under another identity is refused.
+
+    Attributes:
+        name: dataset name, lower case with underscores.
+        layout: record layout (`features.Layout`).
+        source: what it was made from, such as content hashes of other datasets; JSON values.
+        config: everything that changes the records; JSON values.
+        compress: False for records that do not shrink, such as logits.
+    """
+
+    name: str
+    layout: Layout
+    split: str = "train"
+    source: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    compress: bool = True
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What must agree between the runs that write one split."""
+        facts = {"name": self.name, "source": self.source, "config": self.config}
+        return json.loads(json.dumps(facts | {"seed": self.seed}))
+
+
+@dataclass(frozen=True)
+class WriteReport:
+    """How a writing stage ended.
+
+    Attributes:
+        status: "written", "already complete" or "waiting" for other shards.
+        records: of the whole split, or of this shard while waiting.
+        message: one sentence for the user.
+    """
+
+    status: str
+    records: int
+    counts: dict[str, int]
+    message: str
+
+
+def refuse_difference(where: str, mine: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """Raise a UserError naming the first value of `mine` that `theirs` does not share."""
+    for path, new, old in _differences(mine, theirs):
+        raise UserError(
+            f"{where} was begun with {path}={old!r}, not {new!r}; choose another output folder "
+            "or delete this one"
+        )
+
+
+def _differences(mine: Any, theirs: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(dotted path, mine, theirs) of each leaf of `mine` that `theirs` does not share."""
+    if isinstance(mine, dict) and isinstance(theirs, dict):
+        for key in sorted(mine.keys() | theirs.keys()):
+            if key in mine:
+                inner = f"{path}.{key}" if path else key
+                yield from _differences(mine[key], theirs.get(key), inner)
+            elif path:
+                yield f"{path}.{key}", None, theirs[key]
+    elif mine != theirs:
+        yield path, mine, theirs

@@ -1,0 +1,223 @@
+"""Datasets as ArrayRecord shards that TFDS reads, written by stages that may be killed.
+
+A split of n shards is written by up to n processes. Each keeps its finished units in a journal
+(`.work/`), turns the journal into its one shard file at the end, and the process that completes
+the set writes `features.json`, `dataset_info.json` and `manifest.json`.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import atomic_write_text, clear_os_errors
+from duomem_jax.base.journal import Journal
+from duomem_jax.base.shard import WHOLE, Shard
+from duomem_jax.records.store.features import serializer, to_tfds
+from duomem_jax.records.store.manifest import file_sha256, load_manifest, save_manifest
+from duomem_jax.records.store.spec import DatasetSpec, WriteReport, refuse_difference
+
+
+class ShardWriter:
+    """Writes one shard of a split, unit by unit; a context manager.
+
+        with ShardWriter(folder, spec, Shard(0, 4)) as writer:
+            for key in keys:
+                if key not in writer:
+                    writer.add(key, [record], {"tokens": 7})
+            report = writer.finish()
+
+    A unit is any number of records under one key; records end up sorted by key. `key in writer`
+    is always true once the shard is finished.
+
+    Raises:
+        UserError: the folder belongs to another config, another process writes this shard, or
+            the disk is full.
+    """
+
+    def __init__(self, folder: str | os.PathLike, spec: DatasetSpec, shard: Shard = WHOLE) -> None:
+        self.folder, self.spec, self.shard = Path(folder), spec, shard
+        self._work = self.folder / ".work"
+        self._report: WriteReport | None = None
+        self._journal: Journal | None = None
+        with self._folder_lock():
+            if self._is_complete():
+                self._report = self._complete_report("already complete")
+            elif not self._facts_path(shard).exists():
+                self._journal = Journal(self._facts_path(shard).with_suffix(".journal"))
+        if self._journal is not None:
+            self._serialize = serializer(spec.layout)
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._journal:
+            self._journal.close()
+
+    def __contains__(self, key: str) -> bool:
+        return self._journal is None or key in self._journal
+
+    def add(self, key: str, records: Iterable[dict], counts: dict[str, int] | None = None) -> None:
+        """Store one finished unit; `counts` are summed over units into the manifest."""
+        if self._journal is None:
+            raise ValueError(f"{self.folder}: shard {self.shard} is finished")
+        self._journal.append(key, [self._serialize(r) for r in records], counts or {})
+
+    def finish(self) -> WriteReport:
+        """Write this shard's file and, when it is the last one, the manifest."""
+        if self._journal is not None:
+            self._write_shard(self._journal)
+            self._journal.close()
+            self._journal = None
+        with self._folder_lock():
+            if self._report is not None:
+                return self._report
+            if self._is_complete():  # by another process, meanwhile
+                return self._complete_report("already complete")
+            missing = [s for s in self.shard.siblings() if not self._facts_path(s).exists()]
+            if not missing:
+                self._complete()
+                return self._complete_report("written")
+            facts = json.loads(self._facts_path(self.shard).read_text())
+        others = ", ".join(map(str, missing))
+        return WriteReport(
+            "waiting",
+            facts["records"],
+            facts["counts"],
+            f"{self.folder}: shard {self.shard} of {self.spec.split} holds {facts['records']} "
+            f"records; still to be written: {others}",
+        )
+
+    def _facts_path(self, shard: Shard) -> Path:
+        return self._work / f"{self.spec.split}-{shard.label}.json"
+
+    @contextlib.contextmanager
+    def _folder_lock(self) -> Iterator[None]:
+        """Only one process at a time looks at, or changes, what the folder as a whole says."""
+        with clear_os_errors(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = open(self.folder / ".lock", "w")  # noqa: SIM115 - closed by the with below
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _is_complete(self) -> bool:
+        """Whether the split is; refuses a foreign folder and claims an empty one."""
+        manifest = load_manifest(self.folder)
+        known = manifest and manifest["splits"].get(self.spec.split)
+        mine = self.spec.identity
+        where = f"{self.folder}: split {self.spec.split!r}"
+        if manifest and manifest["name"] != self.spec.name:
+            raise UserError(
+                f"{self.folder}: holds the dataset {manifest['name']!r}, not "
+                f"{self.spec.name!r}; choose another output folder"
+            )
+        if known:
+            refuse_difference(where, mine, known | {"name": self.spec.name})
+            return True
+        begun = self._work / f"{self.spec.split}.identity.json"
+        mine |= {"shards": self.shard.count}
+        if begun.exists():
+            refuse_difference(where, mine, json.loads(begun.read_text()))
+        elif manifest is None and not self._work.exists() and _has_files(self.folder):
+            raise UserError(f"{self.folder}: holds other files; choose an empty output folder")
+        else:
+            atomic_write_text(begun, json.dumps(mine, indent=1))
+        return False
+
+    def _write_shard(self, journal: Journal) -> None:
+        name = f"{self.spec.name}-{self.spec.split}.array_record-{self.shard.label}"
+        path = self.folder / name
+        records = (r for key in journal.keys() for r in journal.read(key))  # noqa: SIM118
+        written = write_array_record(path, records, compress=self.spec.compress)
+        facts = {
+            "file": name,
+            "records": written,
+            "bytes": path.stat().st_size,
+            "sha256": file_sha256(path),
+            "counts": dict(sorted(journal.counts.items())),
+        }
+        atomic_write_text(self._facts_path(self.shard), json.dumps(facts))
+
+    def _complete(self) -> None:
+        """Gather the shards' facts into the manifest, then drop the journals."""
+        manifest = load_manifest(self.folder)
+        splits = manifest["splits"] if manifest else {}
+        facts = [json.loads(self._facts_path(s).read_text()) for s in self.shard.siblings()]
+        counts: dict[str, int] = {}
+        for f in facts:
+            for key, n in f.pop("counts").items():
+                counts[key] = counts.get(key, 0) + n
+        mine = self.spec.identity
+        del mine["name"]
+        total = sum(f["records"] for f in facts)
+        splits[self.spec.split] = mine | {"records": total, "counts": counts, "shards": facts}
+        self._save_features(known=manifest is not None)
+        save_manifest(self.folder, self.spec.name, splits)
+        for path in self._work.glob(f"{self.spec.split}[-.]*"):
+            path.unlink()
+        if not any(self._work.iterdir()):
+            self._work.rmdir()
+
+    def _save_features(self, *, known: bool) -> None:
+        with tempfile.TemporaryDirectory() as tmp:
+            to_tfds(self.spec.layout).save_config(tmp)
+            text = (Path(tmp) / "features.json").read_text()
+        path = self.folder / "features.json"
+        if known and path.read_text() != text:
+            raise UserError(
+                f"{path}: other splits of this dataset have other fields; choose another folder"
+            )
+        atomic_write_text(path, text)
+
+    def _complete_report(self, status: str) -> WriteReport:
+        manifest = load_manifest(self.folder)
+        assert manifest is not None
+        facts = manifest["splits"][self.spec.split]
+        return WriteReport(
+            status,
+            facts["records"],
+            facts["counts"],
+            f"{self.folder}: {self.spec.split} {status}, {facts['records']} records",
+        )
+
+
+def write_array_record(path: Path, records: Iterable[bytes], *, compress: bool) -> int:
+    """Write one ArrayRecord file whole or not at all; the number of records.
+
+    `group_size:1` because training reads records at random.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    from array_record.python import array_record_module
+
+    tmp = path.with_name(f".{path.name}.tmp")
+    count = 0
+    try:
+        writer = array_record_module.ArrayRecordWriter(
+            str(tmp), "group_size:1" if compress else "group_size:1,uncompressed"
+        )
+        for record in records:
+            writer.write(record)
+            count += 1
+        writer.close()
+        os.replace(tmp, path)
+    except (RuntimeError, OSError) as e:
+        tmp.unlink(missing_ok=True)
+        # The writer turns every cause into a RuntimeError whose text names the cause.
+        if "No space left" in str(e) or "quota" in str(e).lower():
+            raise UserError(
+                f"{path}: the disk is full; free some space and run the same command again"
+            ) from e
+        raise
+    return count
+
+
+def _has_files(folder: Path) -> bool:
+    return any(p.name != ".lock" for p in folder.iterdir())

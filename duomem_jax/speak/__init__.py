@@ -1,0 +1,1 @@
+"""Whatever answers chats: models that run here, and models behind a server."""

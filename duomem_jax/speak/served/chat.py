@@ -1,0 +1,83 @@
+"""Chat completions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from duomem_jax.speak.served.bill import token_counts
+from duomem_jax.speak.served.http import MalformedError
+from duomem_jax.speak.served.model import Request
+
+Message = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model wrote.
+
+    Attributes:
+        text: without its reasoning; "" where it wrote nothing else.
+        cut: it was stopped by the limit on tokens.
+        prompt_tokens: length of the whole conversation before the reply; 0 if not told.
+        new_tokens: length of the reply, reasoning included; 0 if not told.
+    """
+
+    text: str
+    cut: bool
+    prompt_tokens: int
+    new_tokens: int
+
+
+def chat_request(
+    model: str,
+    messages: Sequence[Message],
+    *,
+    max_tokens: int,
+    temperature: float,
+    seed: int,
+) -> Request[Reply]:
+    """The request for the next reply in a conversation.
+
+    Args:
+        model: as the server knows it.
+        messages: each {"role", "content"}.
+        max_tokens: the reply's longest length.
+        temperature: 0 for the likeliest reply.
+        seed: of sampling; left away at temperature 0, so that equal conversations are paid once.
+    """
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": list(messages),
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+    }
+    if temperature > 0:
+        body["seed"] = seed
+    return Request("chat/completions", body, read_reply)
+
+
+def read_reply(body: Any) -> Reply:
+    """Take a chat completion apart.
+
+    Raises:
+        MalformedError: it is none.
+    """
+    try:
+        choice = body["choices"][0]
+        content, reason = choice["message"].get("content"), choice.get("finish_reason")
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise MalformedError(f"no choices[0].message in {str(body)[:200]!r}") from None
+    if not (content is None or isinstance(content, str)):
+        raise MalformedError(f"content is of type {type(content).__name__}, not text")
+    # JSON can hold halves of characters, which no file and no next request can.
+    text = (content or "").encode(errors="replace").decode()
+    prompt, new = token_counts(body)
+    return Reply(_without_reasoning(text), reason == "length", prompt or 0, new or 0)
+
+
+def _without_reasoning(text: str) -> str:
+    """Where the server does not part them, reasoning stands before the reply, or is all of it."""
+    _, closed, after = text.rpartition("</think>")
+    if not closed and text.lstrip().startswith("<think>"):
+        return ""
+    return after.strip()

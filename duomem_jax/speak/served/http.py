@@ -1,0 +1,207 @@
+"""JSON over HTTP with patience: the one place that talks to servers.
+
+Overload, a server's own failures, silence, broken connections and answers that are cut off or
+not of the expected form are asked again, after a pause that doubles each time (with jitter, so
+that many requests do not come back together) or that the server names in `Retry-After`. What
+will not change by asking again is a sentence at once.
+"""
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Generic, TypeVar
+
+import httpx
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.speak.served.server import Server
+
+T = TypeVar("T")
+Sleep = Callable[[int | float], None]
+
+LONGEST_PAUSE = 600.0  # seconds; who asks for more is better asked another day
+_BACKOFF = wait_exponential_jitter(initial=1, max=60, jitter=1)
+_RETRIED = frozenset({408, 409, 425, 429})  # and 5xx
+# What OpenAI, vLLM, SGLang, llama.cpp and TensorRT-LLM say of a prompt that does not fit.
+_TOO_LONG = re.compile(
+    r"context[ _](length|size|window|limit)|maximum (model|prompt) length|prompt is too long", re.I
+)
+
+
+class MalformedError(ValueError):
+    """An answer is not what was asked for; says what is wrong. The request is tried again."""
+
+
+class TooLongError(Exception):
+    """The server says that the request does not fit into its context."""
+
+
+class StoppedError(Exception):
+    """Nothing more is sent, since another request has failed for good."""
+
+
+class _AgainError(Exception):
+    """This attempt failed; another may not."""
+
+    def __init__(self, why: str, remedy: str, pause: float | None = None):
+        super().__init__(why)
+        self.remedy, self.pause = remedy, pause
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """A good answer.
+
+    Attributes:
+        value: what the reader made of it.
+        body: its JSON.
+        attempts: how often the request was sent.
+    """
+
+    value: T
+    body: Any
+    attempts: int
+
+
+class Client:
+    """Posts requests to one server; many threads may do so at once.
+
+    Args:
+        sleep: how pauses are made; by default they end early when the client is stopped.
+    """
+
+    def __init__(self, server: Server, *, sleep: Sleep | None = None):
+        self._server, self._stopped = server, threading.Event()
+        self._sleep = sleep or self._wait
+        self._pace = _Pace(server.per_minute, self._sleep)
+        self._key = server.key()
+        self._http = httpx.Client(
+            timeout=server.timeout,
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            limits=httpx.Limits(
+                max_connections=server.concurrency, max_keepalive_connections=server.concurrency
+            ),
+        )
+
+    def _wait(self, seconds: float) -> None:
+        self._stopped.wait(seconds)
+
+    def post(self, path: str, body: dict[str, Any], read: Callable[[Any], T]) -> Answer[T]:
+        """Ask until there is a good answer.
+
+        Args:
+            path: after the server's address, such as `chat/completions`.
+            body: JSON of the request.
+            read: takes an answer's JSON apart; raises MalformedError on a bad one.
+
+        Raises:
+            UserError: the server refuses, or no attempt brought a good answer.
+            TooLongError: the request does not fit into the server's context.
+            StoppedError: `stop` was called.
+        """
+        url = f"{self._server.address}/{path}"
+        retrying = Retrying(
+            retry=retry_if_exception_type(_AgainError),
+            stop=stop_after_attempt(self._server.attempts),
+            wait=_pause,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            value, answer = retrying(self._once, url, body, read)
+        except _AgainError as e:
+            raise UserError(f"{url}: {e} in {self._server.attempts} attempts; {e.remedy}") from e
+        return Answer(value, answer, retrying.statistics["attempt_number"])
+
+    def stop(self) -> None:
+        """Send nothing more; requests under way get their answer."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def _once(self, url: str, body: dict[str, Any], read: Callable[[Any], T]) -> tuple[T, Any]:
+        self._pace.wait()
+        if self._stopped.is_set():
+            raise StoppedError
+        try:
+            reply = self._http.post(url, json=body)
+        except httpx.RequestError as e:
+            why = f"no answer ({type(e).__name__}: {e})"
+            raise _AgainError(why, "check the address and whether the server runs") from e
+        if not reply.is_success:
+            raise self._refusal(url, body, reply)
+        try:
+            answer = reply.json()
+            return read(answer), answer
+        except (ValueError, RecursionError) as e:
+            remedy = "check that the address is an OpenAI-compatible server"
+            raise _AgainError(f"malformed answer ({e})", remedy) from e
+
+    def _refusal(self, url: str, body: dict[str, Any], reply: httpx.Response) -> Exception:
+        said = " ".join(reply.text.split())[:300]
+        if self._key:
+            said = said.replace(self._key, "***")
+        why, status = f"status {reply.status_code} ({said!r})", reply.status_code
+        if status in (400, 413, 422) and _TOO_LONG.search(reply.text):
+            return TooLongError()
+        if status in _RETRIED or status >= 500:
+            pause = _retry_after(reply.headers.get("retry-after", ""))
+            if pause is None or pause <= LONGEST_PAUSE:
+                remedy = "run the same command again later, or ask less at once (server.per_minute)"
+                return _AgainError(why, remedy, pause)
+            why += f", to be asked again in {pause:.0f} s"
+        return UserError(
+            f"{url}: {why}; check the address, the key and the model {body.get('model')!r}"
+        )
+
+
+def _pause(state: RetryCallState) -> float:
+    """Seconds before the next attempt."""
+    error = state.outcome and state.outcome.exception()
+    if isinstance(error, _AgainError) and error.pause is not None:
+        return error.pause + random.uniform(0, 1)
+    return _BACKOFF(state)
+
+
+def _retry_after(header: str) -> float | None:
+    """Seconds of a `Retry-After` header, which holds a number or a date (RFC 9110, 10.2.3)."""
+    try:
+        return max(float(header), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max(parsedate_to_datetime(header).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return None
+
+
+class _Pace:
+    """Lets callers through one by one, evenly spaced."""
+
+    def __init__(self, per_minute: int, sleep: Sleep):
+        self._interval = 60 / per_minute if per_minute else 0.0
+        self._sleep, self._lock = sleep, threading.Lock()
+        self._next = 0.0
+
+    def wait(self) -> None:
+        if not self._interval:
+            return
+        with self._lock:
+            now = time.monotonic()
+            start = max(now, self._next)
+            self._next = start + self._interval
+        if start > now:
+            self._sleep(start - now)

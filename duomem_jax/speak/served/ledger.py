@@ -1,0 +1,84 @@
+"""Paid answers on disk, so that a killed run never pays for one twice."""
+
+import dataclasses
+import json
+import threading
+import time
+import zlib
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from duomem_jax.base.io import atomic_write_text
+from duomem_jax.base.journal import Journal
+from duomem_jax.speak.served.bill import Bill, answer_counts
+from duomem_jax.speak.served.server import Server
+
+SAVED_EVERY = 1.0  # seconds between two rewritings of the bill
+
+
+class Ledger:
+    """Answers by the name of their request, and the bill over all of them; for many threads.
+
+    `<record>.answers` is an append-only `Journal` of compressed JSON, `<record>.usage.json` beside
+    it the bill.
+
+    Raises:
+        UserError: another process has it open, or the disk is full.
+    """
+
+    def __init__(self, record: Path, model: str, server: Server):
+        self._usage = record.with_name(f"{record.name}.usage.json")
+        self.path = record.with_name(f"{record.name}.answers")
+        self._model, self._server = model, server
+        self._journal = Journal(self.path)
+        self._lock = threading.Lock()
+        self._saved, self._dirty = 0.0, len(self._journal) > 0
+
+    @property
+    def bill(self) -> Bill:
+        """What all answers have cost so far."""
+        with self._lock:
+            return Bill.of(self._journal.counts, self._server)
+
+    def find(self, key: str) -> Any:
+        """JSON of the answer to a request, or None."""
+        if key not in self._journal:
+            return None
+        return json.loads(zlib.decompress(self._journal.read(key)[0]))
+
+    def keep(self, key: str, body: Any, attempts: int) -> None:
+        """Store an answer; it is safe when this returns."""
+        content = zlib.compress(json.dumps(body).encode())
+        with self._lock:
+            self._journal.append(key, [content], answer_counts(body, attempts))
+            self._dirty = True
+        if time.monotonic() - self._saved > SAVED_EVERY:
+            self.save()
+
+    def save(self) -> None:
+        """Bring the bill on disk up to date."""
+        with self._lock:
+            if not self._dirty:
+                return
+            self._dirty, self._saved = False, time.monotonic()
+            bill = Bill.of(self._journal.counts, self._server)
+            prices = {
+                "prompt": self._server.prompt_price,
+                "completion": self._server.completion_price,
+            }
+            facts = {
+                "model": self._model,
+                "server": self._server.address,
+                **dataclasses.asdict(bill),
+                "dollars_per_million_tokens": prices,
+                "versions": {"duomem-jax": metadata.version("duomem-jax")},
+            }
+            atomic_write_text(self._usage, json.dumps(facts, indent=1) + "\n")
+
+    def close(self) -> None:
+        """Save the bill and let others write."""
+        try:
+            self.save()
+        finally:
+            self._journal.close()

@@ -1,0 +1,79 @@
+"""Which server is asked, and how hard."""
+
+import os
+import re
+from dataclasses import dataclass
+
+from duomem_jax.base.errors import UserError
+
+PREFIX = "openai:"
+OPENAI = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True)
+class Server:
+    """An OpenAI-compatible server; its key is OPENAI_API_KEY and is never written down.
+
+    Raises:
+        UserError: a field is out of range.
+    """
+
+    url: str = ""  # http://host:8000/v1; empty: OPENAI_BASE_URL, else OpenAI's own
+    concurrency: int = 16  # requests under way at once
+    per_minute: int = 0  # requests begun in a minute, retries included; 0: no limit
+    timeout: float = 120.0  # seconds of silence after which an answer is given up
+    attempts: int = 6  # of one request
+    prompt_price: float = 0.0  # dollars per million prompt tokens
+    completion_price: float = 0.0  # dollars per million completion tokens
+
+    def __post_init__(self) -> None:
+        for name, least in (("concurrency", 1), ("attempts", 1), ("per_minute", 0)):
+            if getattr(self, name) < least:
+                raise UserError(f"server.{name} is {getattr(self, name)}; give at least {least}")
+        if not self.timeout > 0:
+            raise UserError(f"server.timeout is {self.timeout}; give seconds above 0")
+        if not (self.prompt_price >= 0 and self.completion_price >= 0):
+            raise UserError("server: a price is below 0; give dollars per million tokens")
+
+    @property
+    def address(self) -> str:
+        """What stands before `/chat/completions`.
+
+        Raises:
+            UserError: it is no http address.
+        """
+        url = (self.url or os.environ.get("OPENAI_BASE_URL") or OPENAI).rstrip("/")
+        if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#]*)?", url):
+            raise UserError(
+                f"server address {url!r}: give one such as http://localhost:8000/v1, in server.url "
+                "or OPENAI_BASE_URL"
+            )
+        return url
+
+    def key(self) -> str:
+        """The key; "" for a server that needs none.
+
+        Raises:
+            UserError: there is none and the server is OpenAI's own.
+        """
+        key = os.environ.get("OPENAI_API_KEY", "").strip()
+        if not key and self.address == OPENAI:
+            raise UserError(
+                "OPENAI_API_KEY is not set; set it, or set OPENAI_BASE_URL to a server that needs "
+                "no key"
+            )
+        return key
+
+
+def served_name(model: str) -> str:
+    """`openai:NAME` → NAME; "" for a model that is not served.
+
+    Raises:
+        UserError: the name is missing.
+    """
+    if not model.startswith(PREFIX):
+        return ""
+    name = model.removeprefix(PREFIX)
+    if not name:
+        raise UserError(f"{model}: the model's name is missing; give {PREFIX}NAME")
+    return name

@@ -1,0 +1,36 @@
+"""Games to results."""
+
+from pathlib import Path
+
+from duomem_jax.agents.play import Play
+from duomem_jax.agents.player import Arm, located
+from duomem_jax.base.shard import WHOLE, Shard
+from duomem_jax.evals.games.evaluate import evaluate as run_arm
+from duomem_jax.speak.served.server import Server
+from duomem_jax.worlds.games import Games
+
+
+def evaluate(
+    games: Games,
+    arm: Arm,
+    out: str,
+    how: Play = Play(),
+    server: Server = Server(),
+    shard: Shard = WHOLE,
+) -> Path:
+    """Play the games an arm has no result for yet; the file of its results.
+
+    Raises:
+        UserError: bad games or arm, or results of another config.
+    """
+    return run_arm(
+        located(arm),
+        games.load(),
+        out,
+        slots=how.slots,
+        max_steps=how.max_steps,
+        engine=how.engine,
+        seed=how.seed,
+        server=server,
+        shard=shard,
+    )

@@ -1,0 +1,107 @@
+"""An adapter for others to use: with a model card, alone or merged into its base."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import atomic_dir, atomic_write_text, read_json
+from duomem_jax.evals.games.summary import summarize
+from duomem_jax.lora.peft import NOTES, load_adapter
+from duomem_jax.lora.tree import merge
+from duomem_jax.models.hf import copy_tokenizer, fingerprint, save_pretrained
+from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.locate import model_path
+from duomem_jax.models.model import Model
+from duomem_jax.records.results import collect_results
+from duomem_jax.report.table import arms_table
+
+
+def export(
+    adapter: str, out: str, *, base: str = "", merged: bool = False, results: str = ""
+) -> Path:
+    """Write a folder that PEFT (or, merged, transformers) opens, with a model card.
+
+    Args:
+        adapter: PEFT folder that `train.py` wrote.
+        out: folder to write, replaced as a whole.
+        base: the base model; empty: the one the adapter names.
+        merged: write the whole model with the adapter in its kernels, in bfloat16.
+        results: folder of results to quote, from `duomem evaluate`.
+
+    Raises:
+        UserError: not an adapter of ours, or not of that base.
+    """
+    notes = read_json(
+        Path(adapter) / NOTES,
+        missing="give the folder `adapter` of a run of train.py",
+        damaged="train again",
+    )
+    try:
+        text = card(notes, Path(out).name, Path(adapter), merged, results)
+    except KeyError as e:
+        raise UserError(f"{Path(adapter) / NOTES}: field {e} is missing; train again") from None
+    with atomic_dir(out) as tmp:
+        if merged:
+            _write_merged(model_path(base or notes["base"]), adapter, tmp)
+        else:
+            for file in Path(adapter).glob("*"):
+                if file.name.startswith("adapter_") or file.name == NOTES:
+                    shutil.copyfile(file, tmp / file.name)
+        atomic_write_text(tmp / "README.md", text)
+    return Path(out)
+
+
+def _write_merged(base: str, adapter: str, folder: Path) -> None:
+    config, params = load_pretrained(base)
+    lora, lora_config = load_adapter(adapter, Model(config), fingerprint(base))
+    save_pretrained(folder, config, merge(params, lora, lora_config), "bfloat16")
+    copy_tokenizer(base, folder)
+
+
+def card(notes: dict[str, Any], name: str, adapter: Path, merged: bool, results: str) -> str:
+    """The model card: base, data, objective, rank, metrics, command."""
+    run = notes["config"]
+    lora, rule = run["lora"], run["optimizer"]
+    scale = "alpha / sqrt(rank)" if lora["rslora"] else "alpha / rank"
+    lines = [
+        f"---\nbase_model: {notes['base']}\n"
+        f"library_name: {'transformers' if merged else 'peft'}\n"
+        "tags:\n- lora\n- distillation\n- duomem\n---\n",
+        f"# {name}\n",
+        f"{notes['base']} with a LoRA adapter{', merged' * merged}, distilled by `duomem_jax` from "
+        "the successful episodes of a teacher.\n",
+        "| | |\n|---|---|",
+        f"| base | `{notes['base']}`, SHA-256 {notes['base_fingerprint'][:16]} |",
+        f"| data | `{run['data']}`, {_data(Path(run['data']))} |",
+        "| objective | cross-entropy on the teacher's replies |",
+        f"| adapter | rank {lora['rank']}, alpha {lora['alpha']:g} (scale {scale}), dropout "
+        f"{lora['dropout']:g}, on {', '.join(lora['targets'])} |",
+        f"| training | {run['steps']:,} steps of {run['global_batch']} rows, {rule['name']}, "
+        f"learning rate {rule['learning_rate']:g}, seed {run['seed']} |",
+        f"| last training loss | {_last_loss(adapter.parent)} |",
+        f"| command | `{notes['command']}` |\n",
+    ]
+    if results:
+        lines += ["## Scores\n", arms_table(summarize(collect_results([Path(results)])))]
+    return "\n".join(lines) + "\n"
+
+
+def _data(folder: Path) -> str:
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+    except FileNotFoundError:
+        return "no longer there"
+    counts = [split["counts"] for split in manifest["splits"].values()]
+    examples = sum(c.get("examples", 0) for c in counts)
+    return f"{examples:,} examples, content {manifest['content_hash'][:16]}"
+
+
+def _last_loss(run: Path) -> str:
+    try:
+        last = (run / "metrics.jsonl").read_text().splitlines()[-1]
+    except (FileNotFoundError, IndexError):
+        return "not at hand"
+    row = json.loads(last)
+    return f"{row['loss']:.4f} nats a token at step {row['step']:,}"

@@ -1,1 +1,0 @@
-"""Who plays and who labels: the text expert, and the procedures it knows."""

@@ -1,0 +1,1 @@
+"""Chats as tokens: tokenizers, templates, turns, the bytes of tokens, alignment."""

@@ -1,0 +1,16 @@
+"""A conversation as one model's tokens."""
+
+from typing import NamedTuple
+
+
+class Example(NamedTuple):
+    """One view of a conversation."""
+
+    tokens: list[int]
+    loss_mask: list[int]  # 1 on replies
+    chunks: list[int] | None = None  # of the text, where the other view has other tokens
+
+    def upto(self, end: int) -> "Example":
+        """Its first tokens."""
+        chunks = None if self.chunks is None else self.chunks[:end]
+        return Example(self.tokens[:end], self.loss_mask[:end], chunks)

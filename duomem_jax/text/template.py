@@ -1,0 +1,133 @@
+"""The fixed texts that a chat template puts around the contents of messages.
+
+They are learnt by rendering probe messages once, and checked: conversations put together from
+them must be the template's own rendering.
+
+Replies look the same in every turn, because a generator's cache cannot be rewritten: they begin
+as the template begins a new one with thinking switched off. For Qwen3 that is an empty think
+block, which its template would drop from earlier turns once the next user message is there; every
+other text is the template's to the letter.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from duomem_jax.base.errors import UserError
+
+Message = dict[str, str]
+
+_USERS = ("probe zero", "probe one", "probe two")
+_REPLIES = ("probe three", "probe four")
+
+
+class TurnTemplate:
+    """Texts of the turns of a chat under one tokenizer's template; contents are stripped.
+
+    Attributes:
+        name: of the tokenizer, for messages.
+        reply_header: what precedes the content of every reply.
+        end_id: the end-of-turn token that closes a reply.
+
+    Raises:
+        UserError: the template rewrites earlier turns, or can only think.
+    """
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self.name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
+        (u0, u1, u2), (a0, a1) = _USERS, _REPLIES
+        chat = [_user(u0), _assistant(a0), _user(u1), _assistant(a1), _user(u2)]
+        start, earlier, between, *again = self._cut(self._render(chat), (u0, a0, u1, a1, u2))
+        _, self.reply_header = self._cut(self._render(chat[:1], reply_next=True), (u0,))
+        if again[:2] != [earlier, between] or not self.reply_header.startswith(earlier):
+            raise self._not_local()
+        self._in_history = earlier
+        self._starts = {"": start}
+        self._end, self._to_user, self.end_id = self._split_end(between)
+        self._check()
+
+    def first(self, content: str, system: str = "") -> str:
+        """From the start of a conversation to where its first reply's content begins."""
+        if system not in self._starts:
+            messages = [{"role": "system", "content": system.strip()}, _user(_USERS[0])]
+            start = self._cut(self._render(messages), _USERS[:1])[0]
+            if system.strip() not in start:
+                raise UserError(
+                    f"tokenizer {self.name}: its chat template drops the system message; leave "
+                    "it away or use another tokenizer"
+                )
+            self._starts[system] = start
+        return self._starts[system] + content.strip() + self.reply_header
+
+    def next(self, content: str) -> str:
+        """From after the end-of-turn token to where the next reply's content begins."""
+        return self._to_user + content.strip() + self.reply_header
+
+    def reply(self, content: str) -> str:
+        """Content of a reply and its end of turn."""
+        return content.strip() + self._end
+
+    def _render(self, messages: list[Message], *, reply_next: bool = False) -> str:
+        from jinja2 import TemplateError
+
+        try:
+            return self._tokenizer.apply_chat_template(
+                messages,
+                tokenize=False,
+                add_generation_prompt=reply_next,
+                enable_thinking=False,  # templates that know no thinking ignore it
+            )
+        except TemplateError as e:
+            raise UserError(
+                f"tokenizer {self.name}: its chat template refuses the messages ({e}); leave the "
+                "system message away or use another tokenizer"
+            ) from e
+
+    def _cut(self, text: str, contents: Sequence[str]) -> list[str]:
+        """The fixed texts around `contents` in a rendering."""
+        parts = []
+        for content in contents:
+            before, found, text = text.partition(content)
+            if not found:
+                raise self._not_local()
+            parts.append(before)
+        return [*parts, text]
+
+    def _split_end(self, between: str) -> tuple[str, str, int]:
+        """(end of turn, rest, its id) of the text between a reply and the next user content."""
+        ids = self._tokenizer([between], add_special_tokens=False)["input_ids"][0]
+        special = {i for i, t in self._tokenizer.added_tokens_decoder.items() if t.special}
+        end_id = next((i for i in ids if i in special), None)
+        if end_id is None:
+            raise self._not_local()
+        token = self._tokenizer.convert_ids_to_tokens(end_id)
+        before, _, rest = between.partition(token)
+        return before + token, rest, end_id
+
+    def _check(self) -> None:
+        if self.reply_header.count("<think>") != self.reply_header.count("</think>"):
+            raise UserError(
+                f"tokenizer {self.name}: its chat template lets no reply begin without thinking; "
+                "use a model that can answer directly"
+            )
+        u0, a0, u1 = (f"Thought: {p},\n 7 {p}." for p in (*_USERS[:2], _REPLIES[0]))
+        chat = [_user(u0), _assistant(a0), _user(u1)]
+        first = self.first(u0)
+        whole = first + self.reply(a0) + self.next(u1)
+        whole = self._in_history.join(whole.split(self.reply_header, 1))
+        if (first, whole) != tuple(self._render(c, reply_next=True) for c in (chat[:1], chat)):
+            raise self._not_local()
+
+    def _not_local(self) -> UserError:
+        return UserError(
+            f"tokenizer {self.name}: its chat template does not render turn by turn, so turns "
+            "cannot be appended to a conversation; use a tokenizer with a ChatML-like template"
+        )
+
+
+def _user(content: str) -> Message:
+    return {"role": "user", "content": content}
+
+
+def _assistant(content: str) -> Message:
+    return {"role": "assistant", "content": content}

@@ -1,0 +1,165 @@
+"""What a training run is: frozen dataclasses, an experiment file, typed overrides.
+
+`configs/<name>.py` has `get_config() -> TrainConfig`; on the command line every field can be
+replaced with `--field value`, nested ones with dots (`--lora.rank 32`).
+"""
+
+import contextlib
+import dataclasses
+import io
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from duomem_jax.base.config import from_file
+from duomem_jax.base.errors import UserError
+from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.models.lora import LoraConfig
+from duomem_jax.models.quantize import Quantize
+from duomem_jax.objectives.config import ObjectiveConfig
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Update rule and learning-rate schedule."""
+
+    name: Literal["adamw", "muon"] = "adamw"  # muon: hidden matrices; adamw for the rest
+    learning_rate: float = 1e-3  # at the peak; muon's updates have adamw's size (RMS 0.2)
+    schedule: Literal["cosine", "linear"] = "cosine"  # from the peak to 0 at the last step
+    warmup_steps: int = 0
+    weight_decay: float = 0.0  # on matrices only
+    b2: float = 0.99  # Adam's second-moment decay
+    clip: float = 1.0  # largest global norm of the gradient
+
+
+@dataclass(frozen=True)
+class OnPolicyConfig:
+    """Rows that the student plays itself while it learns, instead of stored ones."""
+
+    games: str = ""  # where the games are; empty: the rows of `data` are read
+    split: str = ""  # of the games; empty: all
+    limit: int = 0  # so many games, evenly spread over the task types; 0: all
+    batch: int = 16  # games a step
+    length: int = 1024  # tokens a row
+    temperature: float = 1.0  # of the student's play
+    max_new: int = 64  # tokens a reply may have
+    max_steps: int = 50  # commands after which a game is over
+    # TCOD, arXiv 2604.24005: the student plays the first turns of a game, or the last ones after
+    # those of a won game are replayed; one turn more every `growth` steps.
+    curriculum: Literal["", "forward", "backward"] = ""
+    growth: int = 2
+    episodes: str = ""  # won games to replay, from `duomem play`; for the backward curriculum
+    # Guided-OPD, arXiv 2606.15912: share of turns that the teacher takes at first, learnt as text;
+    # it falls to 0, as a cosine, over the first 80 % of the steps.
+    guidance: float = 0.0
+    memory: str = ""  # bank that the teacher sees and the student does not (OPCD)
+    k: int = 2  # memories it sees
+    embedder: str = "hashing"
+    teacher_length: int = 2048  # tokens a row of its view, where it sees memories
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "growth", "max_steps"):
+            if getattr(self, name) < 1:
+                raise UserError(f"on_policy.{name} is {getattr(self, name)}; give 1 or more")
+        if not 0 <= self.guidance <= 1:
+            raise UserError(f"on_policy.guidance is {self.guidance}; give 0 to 1")
+        if self.temperature <= 0:
+            raise UserError(f"on_policy.temperature is {self.temperature}; give more than 0")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run; the resolved form is written beside everything it makes."""
+
+    base: str  # Hugging Face folder or hub id: weights and tokenizer
+    data: str  # folder of packed examples; empty where the student plays (on_policy.games)
+    output: str  # checkpoints, metrics and the exported result
+    split: str = "train"
+    validation: str = ""  # held-out rows; the checkpoint with their least loss is exported
+    trainable: Literal["lora", "all"] = "lora"
+    adapter: str = ""  # PEFT folder to start from; empty: a fresh adapter
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    teacher: str = ""  # in the loop: folder or hub id; empty: targets come with the data
+    on_policy: OnPolicyConfig = field(default_factory=OnPolicyConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    mesh: MeshConfig = field(default_factory=MeshConfig)
+    steps: int = 1000
+    global_batch: int = 16  # packed rows a step, over all hosts
+    seed: int = 0
+    dtype: Literal["float32", "bfloat16"] = "float32"  # of the compute; trained trees are float32
+    quantize: Quantize = ""  # kernels of the frozen base (QLoRA)
+    remat: bool = False  # recompute each layer in the backward pass; for large models
+    checkpoint_every: int = 200
+    log_every: int = 10
+    writers: tuple[Literal["tensorboard", "wandb"], ...] = ()  # of metrics, beside metrics.jsonl
+    profile: tuple[int, ...] = ()  # first and last step to trace, into the output's `profile`
+
+    def __post_init__(self) -> None:
+        if self.profile and (len(self.profile) != 2 or not 1 <= self.profile[0] <= self.profile[1]):
+            raise UserError(f"profile is {self.profile}; give its first and its last step")
+
+
+def load_config(path: str, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Read an experiment file and apply command-line overrides.
+
+    Raises:
+        UserError: no such file, no `get_config`, an unknown field or a wrong type.
+    """
+    return _override(from_file(Path(path), "get_config", TrainConfig), overrides)
+
+
+def _override(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
+    try:
+        return _parse(config, args)
+    except SystemExit as e:
+        if not e.code:
+            raise  # --help
+    # The parser says only that something is wrong; one option alone says which.
+    for option in _options(args):
+        try:
+            _parse(config, option)
+        except SystemExit:
+            raise UserError(_complaint(config, option)) from None
+    raise UserError(f"command line: cannot read {' '.join(args)!r}; see --help")
+
+
+def _parse(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
+    import tyro
+
+    wanted_help = any(a in ("-h", "--help") for a in args)
+    sink = contextlib.nullcontext() if wanted_help else contextlib.redirect_stderr(io.StringIO())
+    with sink:
+        return tyro.cli(
+            tyro.conf.AvoidSubcommands[TrainConfig],
+            default=config,
+            args=list(args),
+            prog="train.py --config FILE",
+        )
+
+
+def _options(args: Sequence[str]) -> list[list[str]]:
+    """Split ['--a', '1', '--b.c', '2'] at the option names."""
+    out: list[list[str]] = []
+    for arg in args:
+        if arg.startswith("--") or not out:
+            out.append([])
+        out[-1].append(arg)
+    return out
+
+
+def _complaint(config: Any, option: list[str]) -> str:
+    name, equals, value = option[0].partition("=")
+    dotted = name.lstrip("-").replace("-", "_")
+    owner, hint = config, None
+    for part in dotted.split("."):
+        hints = typing.get_type_hints(type(owner)) if dataclasses.is_dataclass(owner) else {}
+        if part not in hints:
+            known = ", ".join(hints) if hints else "none"
+            return f"command line: no field {name}; choose from {known}"
+        owner, hint = getattr(owner, part), hints[part]
+    shown = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+    given = value if equals else " ".join(option[1:])
+    return f"command line: field {name} cannot be {given!r}; give {shown}"

@@ -1,0 +1,183 @@
+"""Checkpoints of the small state: {step, lora or params, opt_state, rng}, never the base."""
+
+import contextlib
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from etils import epath
+from orbax.checkpoint import v1 as ocp
+
+from duomem_jax.base.disk import explain_full_disk
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import is_remote
+from duomem_jax.mesh.hosts import agree, is_first
+from duomem_jax.train.state.checksum import checksum
+from duomem_jax.train.state.state import TrainState
+
+KEEP = 2
+logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates every save
+# A read that failed leaves tasks behind, of which asyncio would report each one.
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+
+
+class Checkpoints:
+    """The checkpoints of one run, numbered by updates done; each appears whole or not at all."""
+
+    def __init__(self, folder: Path, name: str, every: int, metadata: dict[str, Any]):
+        """Open `folder`.
+
+        Args:
+            folder: created when absent.
+            name: what the trained tree is called in the checkpoint: "lora" or "params".
+            every: a checkpoint is due after each this many steps.
+            metadata: written with each checkpoint; `base_fingerprint` is checked on restore.
+        """
+        training = ocp.training
+        keep = training.preservation_policies
+        best = keep.BestN(
+            get_metric_fn=_loss, reverse=True, n=1, keep_checkpoints_without_metrics=False
+        )
+        self._folder = epath.Path(folder if is_remote(folder) else folder.absolute())
+        self._name, self._every, self._metadata = name, every, metadata
+        with explain_full_disk(folder):
+            self._checkpointer = training.Checkpointer(
+                self._folder,
+                save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
+                preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(KEEP), best]),
+                cleanup_tmp_directories=True,  # what a killed run left half-written
+            )
+        self._pending: Any = None
+
+    def due(self, step: int) -> bool:
+        """Whether it is time for a checkpoint after `step` updates."""
+        return step % self._every == 0
+
+    def save(self, step: int, state: TrainState, loss: float | None = None) -> None:
+        """Save in the background; `loss` is that of held-out rows, of which the least is kept."""
+        if any(c.step == step for c in self._checkpointer.checkpoints):
+            return
+        with explain_full_disk(self._folder):
+            self.wait()  # an error of the save before belongs here, not at the end
+            self._pending = self._checkpointer.save_checkpointables_async(
+                step,
+                {"state": self._pack(state) | {"checksum": checksum(state)}},
+                metrics=None if loss is None else {"loss": loss},
+                custom_metadata=self._metadata,
+            )
+
+    def wait(self) -> None:
+        """Block until the last save is on disk."""
+        with explain_full_disk(self._folder):
+            if self._pending is not None:
+                self._pending.result()
+            self._pending = None
+
+    def restore(self, like: TrainState, shardings: TrainState) -> TrainState | None:
+        """The latest state placed by `shardings`, or None when there is no checkpoint yet.
+
+        A damaged checkpoint is named in a warning and left out; the run makes it anew.
+
+        Args:
+            like: a state (or its shapes) of the same structure.
+            shardings: where each leaf goes; may differ from the mesh that saved it.
+
+        Raises:
+            UserError: it was trained on another base, or all checkpoints are damaged.
+        """
+        damaged: list[int] = []
+        for found in reversed(self._checkpointer.checkpoints):
+            try:
+                state, problem = self.load(found.step, like, shardings), ""
+            except UserError:
+                raise
+            except Exception as e:  # whatever a library meets in a damaged file
+                problem = f"{type(e).__name__}: {e}".splitlines()[0][:200]
+            if agree(not problem):
+                for step in damaged:
+                    self._checkpointer.delete(step)
+                return state
+            if problem or is_first():
+                reason = problem or "another host cannot read it"
+                print(f"{self._folder / str(found.step)}: damaged, left out ({reason})", flush=True)
+            damaged.append(found.step)
+        if damaged:
+            raise UserError(
+                f"{self._folder}: no checkpoint can be read; delete it to start anew, or choose "
+                "another output folder"
+            )
+        return None
+
+    def best(self) -> int | None:
+        """The checkpoint whose loss on held-out rows is least, None where there are no losses."""
+        losses = [(c.metrics["loss"], c.step) for c in self._checkpointer.checkpoints if c.metrics]
+        return min(losses)[1] if losses else None
+
+    def load(self, step: int, like: TrainState, shardings: TrainState) -> TrainState:
+        """The state of one checkpoint; the arguments are those of `restore`."""
+        folder = self._folder / str(step)
+        abstract = jax.tree.map(
+            lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), like, shardings
+        )
+        number = jax.ShapeDtypeStruct((), jnp.uint32, sharding=shardings.step)
+        with _alone():
+            saved = ocp.checkpointables_metadata(folder).custom_metadata or {}
+            if saved["base_fingerprint"] != self._metadata["base_fingerprint"]:
+                raise UserError(
+                    f"{self._folder}: was trained on another base ({saved.get('base')}) than field "
+                    f"base = {self._metadata['base']}; choose another output folder"
+                )
+            wanted = {"state": self._pack(abstract) | {"checksum": number}}
+            leaves = ocp.load_checkpointables(folder, wanted)["state"]
+        opt_state = jax.tree.unflatten(
+            jax.tree.structure(like.opt_state),
+            [leaves["opt_state"][key] for key in _flat(like.opt_state)],
+        )
+        state = TrainState(leaves["step"], leaves[self._name], opt_state, leaves["rng"])
+        if int(leaves["checksum"]) != int(checksum(state)):
+            raise ValueError("its values are not those that were saved")
+        return state
+
+    def close(self, *, failed: bool = False) -> None:
+        """Finish pending work; after a failure also remove what was half-written."""
+        if failed and jax.process_count() > 1:
+            return  # a host may be lost: do not wait for it, the next start cleans up
+        with contextlib.suppress(Exception) if failed else contextlib.nullcontext():
+            self.wait()
+        with contextlib.suppress(Exception) if failed else contextlib.nullcontext():
+            self._checkpointer.close()
+        if failed:
+            for part in self._folder.glob("*.orbax-checkpoint-tmp*"):
+                part.rmtree(missing_ok=True)
+
+    def _pack(self, state: TrainState) -> dict[str, Any]:
+        return {
+            "step": state.step,
+            self._name: state.params,
+            "opt_state": _flat(state.opt_state),
+            "rng": state.rng,
+        }
+
+
+def _loss(metrics: dict[str, float]) -> float:
+    return metrics["loss"]
+
+
+def _alone() -> ocp.Context:
+    """Read without waiting for other hosts, which may find a file damaged that this one needs not.
+
+    They agree on the outcome afterwards.
+    """
+    here = jax.process_index()
+    return ocp.Context(
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+            primary_host=here, active_processes={here}
+        )
+    )
+
+
+def _flat(tree: Any) -> dict[str, Any]:
+    """Leaves by path: independent of the optimizer library's container classes."""
+    return {jax.tree_util.keystr(p): x for p, x in jax.tree_util.tree_leaves_with_path(tree)}

@@ -1,0 +1,138 @@
+"""Metrics of a run: sums over a window of steps, the time it took, and what the reader sees."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+
+from duomem_jax.mesh.chips import CHIPS
+from duomem_jax.train.watch.goodput import Stopwatch
+from duomem_jax.train.watch.writers import Record, Writer
+
+
+class MetricsLog:
+    """Sums metrics over a window of steps and gives one record a window to the writers.
+
+    `add` is called with the metrics of the step before the one just dispatched, so reading
+    them does not stall the device.
+    """
+
+    def __init__(
+        self,
+        writers: Sequence[Writer],
+        watch: Stopwatch,
+        *,
+        start: int,
+        steps: int,
+        every: int,
+        rate: Callable[[int], Any],
+    ):
+        """Open the log.
+
+        Args:
+            writers: of records; none where another host writes and tells.
+            watch: of the run.
+            start: steps done.
+            steps: steps of the whole run.
+            every: steps a record.
+            rate: learning rate of an update, by steps done before it.
+        """
+        self._writers, self._watch = writers, watch
+        self._steps, self._every, self._rate = steps, every, rate
+        self._sums: dict[str, list[float]] = {}
+        self._seconds = watch.seconds() | {"init": 0.0}
+        self._began, self._start = time.perf_counter(), start
+        self._bar = _bar(start, steps) if writers else None
+
+    def add(self, step: int, metrics: dict[str, tuple[Any, Any]]) -> None:
+        """Count in the metrics of update number `step` (from 1) and report when due."""
+        for name, pair in metrics.items():
+            total = self._sums.setdefault(name, [0.0, 0.0])
+            total[0] += float(pair[0])
+            total[1] += float(pair[1])
+        if self._bar is not None:
+            self._bar.update(1)
+        if step == self._start + 1 and self._writers:
+            self._tell_first()
+        if self._writers and (step % self._every == 0 or step == self._steps):
+            self._report(step)
+
+    def _tell_first(self) -> None:
+        now = self._watch.seconds()
+        self._sums["first_step_seconds"] = [sum(now.values()), 1.0]
+        if self._bar is None:
+            total, init, compile_ = sum(now.values()), now["init"], now["compile"]
+            print(
+                f"first step after {total:.1f} s: init {init:.1f}, compile {compile_:.1f}",
+                flush=True,
+            )
+
+    def _report(self, step: int) -> None:
+        record = self._record(step)
+        rounded = {name: float(f"{value:.6g}") for name, value in record.items()}
+        for writer in self._writers:
+            writer.write(step, rounded)
+        text = f"loss {record['loss']:.4f}  {record['tokens_per_s']:,.0f} tokens/s"
+        if "mfu" in record:
+            text += f"  MFU {record['mfu']:.0%}"
+        if self._bar is not None:
+            self._bar.set_postfix_str(text)
+        else:
+            spent = time.perf_counter() - self._began
+            left = spent / (step - self._start) * (self._steps - step)
+            print(f"step {step}/{self._steps}  {text}  left {_clock(left)}", flush=True)
+        self._sums = {}
+
+    def _record(self, step: int) -> Record:
+        record = {name: s / max(w, 1e-9) for name, (s, w) in self._sums.items()}
+        record["learning_rate"] = float(self._rate(step - 1))
+        now = self._watch.seconds()
+        spent = {kind: s - self._seconds.get(kind, 0.0) for kind, s in now.items()}
+        self._seconds = now
+        running = spent["step"] + spent["data"]
+        flops = record.pop("flops") * self._sums["flops"][1] / running
+        record["seconds"] = sum(spent.values()) - spent["init"]
+        record |= {f"{kind}_seconds": s for kind, s in spent.items()}
+        record["tokens_per_s"] = self._sums["tokens"][0] / running
+        record["tflops_per_s"] = flops / 1e12
+        return record | _device(flops)
+
+    def flush(self) -> None:
+        """See that a kill costs no record so far."""
+        for writer in self._writers:
+            writer.flush()
+
+    def close(self) -> None:
+        """Leave the terminal tidy."""
+        for writer in self._writers:
+            writer.close()
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _device(flops: float) -> Record:
+    """What only some devices tell: share of their peak, and memory in use at most."""
+    found, here = {}, jax.local_devices()
+    chip = CHIPS.get(here[0].device_kind)
+    if chip is not None:
+        found["mfu"] = flops / (jax.device_count() * chip.flops)
+    peaks = [(device.memory_stats() or {}).get("peak_bytes_in_use", 0) for device in here]
+    if max(peaks):
+        found["memory_peak_mib"] = max(peaks) / 2**20
+    return found
+
+
+def _clock(seconds: float) -> str:
+    minutes, s = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{s:02}"
+
+
+def _bar(start: int, steps: int) -> Any:
+    """A progress bar with rate and time left on a terminal, else None."""
+    if not sys.stderr.isatty():
+        return None
+    from tqdm import tqdm
+
+    return tqdm(total=steps, initial=start, unit="step", desc="train", dynamic_ncols=True)

@@ -1,0 +1,151 @@
+"""Where records of metrics go: a JSON Lines file always, TensorBoard and W&B where asked for."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from duomem_jax.base.disk import explain_full_disk
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import atomic_write_text, is_remote
+
+Record = dict[str, float]
+PAUSE = 10.0  # seconds between two versions of an object
+
+
+class Writer(Protocol):
+    """Takes one record a window of steps."""
+
+    def write(self, step: int, record: Record) -> None:
+        """Add the record of a window that ends with update number `step`."""
+
+    def flush(self) -> None:
+        """A kill from here on costs no record that was written."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+class JsonLines:
+    """`metrics.jsonl`, which the other stages read.
+
+    A bucket cannot append, and takes no object more than once a second: there the whole file is
+    sent now and then, and after each checkpoint: what a kill costs, the resumed run writes anew.
+    """
+
+    def __init__(self, path: Path, start: int):
+        """Continue a file; what a killed run wrote of updates after `start` is dropped."""
+        self._path, self._text, self._sent = path, "", time.monotonic()
+        if path.exists():
+            whole = path.read_text().splitlines(keepends=True)
+            lines = [x for x in whole if x.endswith("\n") and json.loads(x)["step"] <= start]
+            self._text = "".join(lines)
+            atomic_write_text(path, self._text)
+
+    def write(self, step: int, record: Record) -> None:
+        """One line."""
+        line = json.dumps({"step": step} | record) + "\n"
+        if not is_remote(self._path):
+            with explain_full_disk(self._path), open(self._path, "a") as f:
+                f.write(line)
+            return
+        self._text += line
+        if time.monotonic() - self._sent > PAUSE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what has not been sent; a local file has every line already."""
+        if is_remote(self._path):
+            atomic_write_text(self._path, self._text)
+            self._sent = time.monotonic()
+
+    def close(self) -> None:
+        """The same."""
+        self.flush()
+
+
+class TensorBoard:
+    """Event files in `tensorboard`, by tensorboardX, which needs no TensorFlow."""
+
+    def __init__(self, output: Path, start: int, config: dict[str, Any]):
+        """Continue; the viewer forgets what came after `start`."""
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError:
+            raise _missing("tensorboard") from None
+        self._writer = SummaryWriter(str(output / "tensorboard"), purge_step=start + 1)
+
+    def write(self, step: int, record: Record) -> None:
+        """One point a metric."""
+        for name, value in record.items():
+            self._writer.add_scalar(name, value, step)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        self._writer.flush()
+
+    def close(self) -> None:
+        """The same, for good."""
+        self._writer.close()
+
+
+class WandB:
+    """A run of Weights & Biases; WANDB_PROJECT, WANDB_MODE and the like say where and how."""
+
+    def __init__(self, output: Path, start: int, config: dict[str, Any]):
+        """Continue the run of this output folder, which is always the same one."""
+        try:
+            import wandb
+        except ImportError:
+            raise _missing("wandb") from None
+        name = str(output if is_remote(output) else output.absolute())
+        self._run = wandb.init(
+            id=hashlib.sha256(name.encode()).hexdigest()[:16],
+            name=output.name,
+            dir=None if is_remote(output) else name,
+            config=config,
+            resume="allow",
+        )
+
+    def write(self, step: int, record: Record) -> None:
+        """One point a metric; those of steps that W&B has seen before a kill it leaves out."""
+        self._run.log(record, step=step)
+
+    def flush(self) -> None:
+        """W&B sends from a process of its own."""
+
+    def close(self) -> None:
+        """Wait until everything is sent."""
+        self._run.finish()
+
+
+WRITERS: dict[str, Callable[[Path, int, dict[str, Any]], Writer]] = {
+    "tensorboard": TensorBoard,
+    "wandb": WandB,
+}
+
+
+def open_writers(
+    names: tuple[str, ...], output: Path, start: int, config: dict[str, Any]
+) -> list[Writer]:
+    """The file, and the writers that a config names.
+
+    Args:
+        names: of `WRITERS`.
+        output: folder of the run.
+        start: updates done.
+        config: resolved, for those who show it.
+
+    Raises:
+        UserError: the package of one is not installed.
+    """
+    more = [WRITERS[name](output, start, config) for name in names]
+    return [JsonLines(output / "metrics.jsonl", start), *more]
+
+
+def _missing(name: str) -> UserError:
+    return UserError(
+        f"config: writers has {name}, whose package is missing; pip install duomem-jax[{name}]"
+    )

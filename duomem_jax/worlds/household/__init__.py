@@ -1,0 +1,1 @@
+"""The household world of ALFWorld: engines, games, the expert, its words."""

@@ -1,0 +1,142 @@
+"""The text engine: ALFWorld's rules and words, without a planner or a grammar interpreter."""
+
+from duomem_jax.worlds.household.engine import text
+from duomem_jax.worlds.household.engine.commands import BLOCKS, REFRESH, Block
+from duomem_jax.worlds.household.engine.goal import compile_goal
+from duomem_jax.worlds.household.engine.layout import layout_of
+from duomem_jax.worlds.household.engine.state import FLUENTS, State
+from duomem_jax.worlds.household.game import Game
+
+_NONE: Block = {}
+
+
+class World:
+    """One game, played as alfworld 0.4.2 on textworld 1.7.0 plays it, word for word.
+
+    Playing on after the goal is reached is allowed and can undo it, as in the real engine.
+    """
+
+    def __init__(self, game: Game, *, put_alias: bool = False):
+        """Make `game` ready; nothing is parsed again by `reset`.
+
+        Args:
+            game: the game.
+            put_alias: also accept "put X in/on Y" for "move X to Y", as games before ALFWorld
+                0.4 had it. The real engine answers "Nothing happens."
+
+        Raises:
+            UserError: the game's `pddl_problem` cannot be played.
+        """
+        self.game = game
+        self._put_alias = put_alias
+        self._layout = layout_of(game)
+        source = f"game {game.id}"
+        self._first = State.first(self._layout.problem, source)
+        self._goal = compile_goal(self._layout.problem, FLUENTS, source)
+        self.reset()
+
+    def reset(self) -> str:
+        """Start anew; return the first observation, which states the task."""
+        self._state = self._first.copy()
+        self._won = self._goal(self._state, ())
+        self._blocks = {verb: block(self._layout, self._state) for verb, block in BLOCKS.items()}
+        self._sorted: dict[str, list[str]] = {}
+        return text.intro(self._layout, self._state, self.game.task)
+
+    def step(self, command: str) -> tuple[str, bool]:
+        """Play `command`; return the observation and whether the goal holds now."""
+        command = command.strip()
+        if self._put_alias and command.startswith("put "):
+            command = _as_move(command)
+        verb = command.partition(" ")[0]
+        ids = self._blocks.get(verb, _NONE).get(command)
+        if ids is None:
+            return text.NOTHING_HAPPENS, self._won
+        observation = getattr(self, "_" + verb)(*ids)
+        for changed in REFRESH.get(verb, ()):
+            self._blocks[changed] = BLOCKS[changed](self._layout, self._state)
+            self._sorted.pop(changed, None)
+        self._won = self._goal(self._state, ())
+        return observation, self._won
+
+    def admissible_commands(self) -> list[str]:
+        """Every command that does something now, sorted."""
+        commands: list[str] = []
+        for verb, block in self._blocks.items():
+            ordered = self._sorted.get(verb)
+            if ordered is None:
+                ordered = self._sorted[verb] = sorted(block)
+            commands += ordered
+        return commands
+
+    def _go(self, r: str) -> str:
+        self._state.place = self._layout.location[r]
+        described = text.receptacle(self._layout, self._state, r)
+        return f"You arrive at {self._layout.names[r]}. {described}"
+
+    def _open(self, r: str) -> str:
+        self._state.opened.add(r)
+        self._state.marks["checked"].add(r)
+        described = text.receptacle(self._layout, self._state, r)
+        return f"You open the {self._layout.names[r]}. {described}"
+
+    def _close(self, r: str) -> str:
+        self._state.opened.discard(r)
+        return f"You close the {self._layout.names[r]}."
+
+    def _take(self, o: str, r: str) -> str:
+        self._state.take(o, r)
+        return f"You pick up the {self._layout.names[o]} from the {self._layout.names[r]}."
+
+    def _move(self, o: str, r: str) -> str:
+        self._state.put(o, r)
+        return f"You move the {self._layout.names[o]} to the {self._layout.names[r]}."
+
+    def _use(self, o: str) -> str:
+        self._state.toggle(o)
+        return f"You turn on the {self._layout.names[o]}."
+
+    def _clean(self, o: str, r: str) -> str:
+        self._state.marks["isclean"].add(o)
+        return self._treated("clean", o, r)
+
+    def _heat(self, o: str, r: str) -> str:
+        self._state.marks["ishot"].add(o)
+        self._state.marks["iscool"].discard(o)
+        return self._treated("heat", o, r)
+
+    def _cool(self, o: str, r: str) -> str:
+        self._state.marks["iscool"].add(o)
+        self._state.marks["ishot"].discard(o)
+        return self._treated("cool", o, r)
+
+    def _treated(self, verb: str, o: str, r: str) -> str:
+        return f"You {verb} the {self._layout.names[o]} using the {self._layout.names[r]}."
+
+    def _slice(self, o: str, knife: str) -> str:
+        self._state.marks["issliced"].add(o)
+        return f"You sliced the {self._layout.names[o]} with the {self._layout.names[knife]}."
+
+    def _examine(self, i: str) -> str:
+        self._state.marks["checked"].add(i)
+        if i in self._layout.location:
+            return text.receptacle(self._layout, self._state, i)
+        return text.held_object(self._layout, self._state, i)
+
+    def _look(self) -> str:
+        self._state.marks["checked"].add(self._state.place)
+        return text.look(self._layout, self._state)
+
+    def _inventory(self) -> str:
+        self._state.marks["checked"].add(self._state.agent)
+        return text.inventory(self._layout, self._state)
+
+    def _help(self) -> str:
+        self._state.marks["checked"].add(self._state.agent)
+        return text.HELP
+
+
+def _as_move(command: str) -> str:
+    """`put X in/on Y` (also `in`, `on`, `into`) as `move X to Y`; other commands as they are."""
+    thing, _, rest = command.removeprefix("put ").partition(" in/on ")
+    return f"move {thing} to {rest}" if rest else command

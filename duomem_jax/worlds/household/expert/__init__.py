@@ -1,0 +1,1 @@
+"""A text-only expert, and where it expects things to be."""

@@ -1,0 +1,187 @@
+"""A text-only expert: it searches likely places first, opens what is closed, does the task.
+
+It sees exactly what a language model sees. Every action comes with a short Thought that
+restates what matters (what is wanted, what was just seen, what comes next), in words a small
+model can learn to copy from its own context.
+"""
+
+from duomem_jax.worlds.household.expert.observation import Beliefs, kind, task_sentence
+from duomem_jax.worlds.household.expert.prior import LocationPrior
+from duomem_jax.worlds.household.procedure import APPLIANCE, Procedure, Subgoal, procedure_for
+from duomem_jax.worlds.household.sentences import parse_task
+
+Step = tuple[str, str]
+PLANNED = 4  # kinds of places thought of at once; a longer list is hard to write without a slip
+
+
+class Expert:
+    """Plays one game at a time: `reset` with the first observation, then `act` on each."""
+
+    def __init__(self, prior: LocationPrior | None = None):
+        self.prior = prior or LocationPrior.default()
+
+    def reset(self, first_observation: str, procedure: Procedure | None = None) -> None:
+        """Start a game from the text of its reset.
+
+        Args:
+            first_observation: the whole text, with the receptacles and the task.
+            procedure: what to do; by default what the task sentence asks for.
+        """
+        if procedure is None:
+            task = parse_task(task_sentence(first_observation))
+            procedure = procedure_for(task) if task else ()
+        self.procedure = procedure
+        self.beliefs = Beliefs.from_first(first_observation)
+        self.index = 0
+        self.announced = -1
+        self.queue: list[str] = []
+        self.wanted = ""
+        self.chosen: dict[str, str] = {}
+        self.action = self.proposed = self.beside = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether every sub-goal has been reached, as far as the text tells."""
+        return self.index == len(self.procedure)
+
+    def act(self, observation: str) -> Step:
+        """(thought, action) after `observation`, which answers the action given before."""
+        if self.action:
+            self.observe(self.action, observation)
+        thought, self.action = self._decide()
+        return thought, self.action
+
+    def observe(self, action: str, observation: str) -> None:
+        """Take in what `action` did; it may be another than the one proposed."""
+        self.action = ""
+        worked = self.beliefs.update(action, observation)
+        if not self.done and worked and self._reaches(self.procedure[self.index], action):
+            self.index += 1
+        elif not worked and action == self.proposed:
+            self._give_up(action)
+
+    def _reaches(self, goal: Subgoal, action: str) -> bool:
+        words = action.split()
+        match goal.verb:
+            case "find":
+                return words[0] == "take" and words[1] == goal.what
+            case "put":
+                return words[0] == "move" and words[4] == goal.what
+            case "use" | "open":
+                return words[:2] == [goal.verb, goal.what]
+            case "inventory":
+                return action == "inventory"
+        return words[0] == goal.verb
+
+    def _give_up(self, action: str) -> None:
+        """An action of ours was refused: never try the same thing again."""
+        words = action.split()
+        if words[0] == "go":
+            self.beside = action[6:]
+        elif words[0] == "take":
+            self.beliefs.forget(" ".join(words[1:3]))
+        elif words[0] in ("move", "examine"):
+            refused = action.split(" to ")[-1].removeprefix("examine ")
+            self.chosen.pop(words[4] if words[0] == "move" else words[1], None)
+            self.beliefs.receptacles = [p for p in self.beliefs.receptacles if p != refused]
+        elif not self.done:
+            self.index += 1
+
+    def _decide(self) -> Step:
+        if self.done:
+            return "I am done.", "look"
+        if self.beside:  # a place that shares our location cannot be gone to
+            place, self.beside = self.beside, ""
+            self.proposed = f"examine {place}"
+            return "It is beside me. Examine it.", self.proposed
+        goal = self.procedure[self.index]
+        opening = ""
+        self.is_new = self.announced != self.index
+        if self.is_new:
+            opening = f"{'Now' if self.index else 'First'} {goal.intention()}. "
+            self.announced = self.index
+        thought, action = self._toward(goal)
+        self.proposed = action
+        return opening + thought, action
+
+    def _toward(self, goal: Subgoal) -> Step:
+        here = self.beliefs.here
+        match goal.verb:
+            case "find" | "use":
+                return self._find(goal)
+            case "inventory":
+                return "Check it.", "inventory"
+            case "examine":
+                return "Examine it.", f"examine {self.beliefs.holding}"
+            case "put" | "open":
+                place = self._choose(goal.what)
+            case _:
+                place = self._choose(APPLIANCE[goal.verb])
+        if here != place:
+            return f"Go to {place}.", f"go to {place}"
+        if goal.verb == "open":
+            return "Open it.", f"open {place}"
+        if goal.verb == "put":
+            if self.beliefs.closed:
+                return "It is closed. Open it.", f"open {place}"
+            return "Put it.", f"move {self.beliefs.holding} to {place}"
+        return f"{goal.verb.capitalize()} it.", f"{goal.verb} {self.beliefs.holding} with {place}"
+
+    def _find(self, goal: Subgoal) -> Step:
+        # The name comes before what is said about it, so that a model which has just written
+        # it only needs to look for the same word in what it sees.
+        wish = "" if self.is_new else f"I look for a {goal.what}. "
+        found = self.beliefs.where(goal.what, but_not_in=self._used_by_put(goal))
+        if found is None:
+            return self._search(goal, wish)
+        name, place = found
+        if place != self.beliefs.here:
+            return f"{wish}I saw {name} in {place}.", f"go to {place}"
+        if goal.verb == "use":
+            return f"{wish}I see {name}. Use it.", f"use {name}"
+        if self.beliefs.closed:
+            return "It is closed. Open it.", f"open {place}"
+        return f"{wish}I see {name}. Take it.", f"take {name} from {place}"
+
+    def _used_by_put(self, goal: Subgoal) -> str | None:
+        """Where the first of two objects was put: it must stay there."""
+        if not goal.second:
+            return None
+        return self.chosen.get(self.procedure[self.index + 1].what)
+
+    def _search(self, goal: Subgoal, wish: str) -> Step:
+        here = self.beliefs.here
+        if here and self.beliefs.closed and here not in self.beliefs.contents:
+            return "It is closed. Open it.", f"open {here}"
+        thought = f"{wish}It is not here. " if wish else ""
+        if self.wanted != goal.what or not self._unseen():
+            self.wanted = goal.what
+            self.queue = self._plan(goal.what)
+            thought += f"It can be in {', '.join(dict.fromkeys(map(kind, self.queue)))}. "
+        place = self._unseen()[0]
+        return f"{thought}Next is {place}.", f"go to {place}"
+
+    def _unseen(self) -> list[str]:
+        return [p for p in self.queue if p not in self.beliefs.contents]
+
+    def _plan(self, wanted: str) -> list[str]:
+        """Unseen places of the likeliest kinds; within a kind, in the order the text names them."""
+        if all(p in self.beliefs.contents for p in self.beliefs.receptacles):
+            self.beliefs.contents.clear()
+        places = [p for p in self.beliefs.receptacles if p not in self.beliefs.contents]
+        kinds = self.prior.rank(wanted, map(kind, places))[:PLANNED]
+        return sorted((p for p in places if kind(p) in kinds), key=lambda p: kinds.index(kind(p)))
+
+    def _choose(self, receptacle_kind: str) -> str:
+        """The place of a kind to use, the same one each time.
+
+        For two objects that is a place which already holds one, if any was seen.
+        """
+        if receptacle_kind not in self.chosen:
+            places = [p for p in self.beliefs.receptacles if kind(p) == receptacle_kind]
+            seconds = [g.what for g in self.procedure if g.second]
+            holding_one = [
+                p for p in places for o in self.beliefs.contents.get(p, []) if kind(o) in seconds
+            ]
+            self.chosen[receptacle_kind] = [*holding_one, *places, f"{receptacle_kind} 1"][0]
+        return self.chosen[receptacle_kind]

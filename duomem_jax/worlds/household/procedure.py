@@ -1,0 +1,78 @@
+"""A procedure: the sub-goals that, done in order, solve a task.
+
+The expert plays procedures, memories are scripts of them, and the tiny student learns to follow
+written ones, so their sentences are kept in this one place.
+"""
+
+from dataclasses import dataclass
+
+from duomem_jax.worlds.household.sentences import TREATMENTS, Task
+
+APPLIANCE = dict(TREATMENTS.values())
+
+
+@dataclass(frozen=True)
+class Subgoal:
+    """One sub-goal. `verb`: find, clean, heat, cool, put, use, examine, open or inventory.
+
+    `what` is the kind it is about: an object for find, a lamp for use, a receptacle for put and
+    open, and empty for the others, which act on the object in hand.
+    """
+
+    verb: str
+    what: str = ""
+    second: bool = False
+
+    def sentence(self) -> str:
+        """How a written procedure says it."""
+        match self.verb:
+            case "find":
+                return f"find a {'second ' if self.second else ''}{self.what} and take it"
+            case "use":
+                return f"find a {self.what} and use it"
+            case "put":
+                return f"put it in a {self.what}"
+            case "open":
+                return f"open a {self.what}"
+            case "clean" | "heat" | "cool":
+                return f"{self.verb} it with a {APPLIANCE[self.verb]}"
+            case "examine":
+                return "examine it"
+            case "inventory":
+                return "check the inventory"
+        raise ValueError(f"no such sub-goal: {self.verb}")
+
+    def intention(self) -> str:
+        """How a Thought announces it."""
+        match self.verb:
+            case "find":
+                return f"find a {'second ' if self.second else ''}{self.what}"
+            case "use":
+                return f"find a {self.what}"
+            case "put":
+                return f"put it in {self.what}"
+            case "open":
+                return f"open a {self.what}"
+            case "inventory":
+                return "check the inventory"
+        return f"{self.verb} it"
+
+
+Procedure = tuple[Subgoal, ...]
+
+
+def procedure_for(task: Task) -> Procedure:
+    """The procedure that solves a task of one of the six types."""
+    find, put = Subgoal("find", task.object), Subgoal("put", task.target)
+    if task.type == "look_at_obj_in_light":
+        return (find, Subgoal("use", task.target))
+    if task.type == "pick_two_obj_and_place":
+        return (find, put, Subgoal("find", task.object, second=True), put)
+    if task.type in TREATMENTS:
+        return (find, Subgoal(TREATMENTS[task.type][0]), put)
+    return (find, put)
+
+
+def script(procedure: Procedure) -> str:
+    """The procedure as numbered sentences: `1. find a mug and take it. 2. …`."""
+    return " ".join(f"{i}. {goal.sentence()}." for i, goal in enumerate(procedure, 1))

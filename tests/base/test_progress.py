@@ -1,0 +1,56 @@
+import io
+
+from duomem_jax.base import progress
+from duomem_jax.base.progress import Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_plain_lines_are_rare_and_tell_rate_and_rest(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    out = io.StringIO()
+    with Progress(100, "lora, seed 0", out) as bar:
+        for i in range(100):
+            clock[0] += 1.0
+            bar.add(i % 2 == 0)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "lora, seed 0: 30/100 games, 15 won, 60.0 games/min, 70 s left"
+    assert len(lines) == 4
+    assert lines[-1].startswith("lora, seed 0: 100/100 games, 50 won")
+
+
+def test_what_went_well_has_its_own_word():
+    out = io.StringIO()
+    with Progress(1, "parity", out, good="equal") as bar:
+        bar.add(True)
+    assert out.getvalue().startswith("parity: 1/1 games, 1 equal")
+
+
+def test_a_terminal_gets_a_bar():
+    out = Terminal()
+    with Progress(3, "x", out) as bar:
+        bar.total -= 1
+        bar.add(True)
+        bar.add(False)
+    assert "2/2" in out.getvalue()
+    assert "1 won" in out.getvalue()
+
+
+def test_nothing_is_said_about_nothing():
+    out = io.StringIO()
+    with Progress(0, "x", out):
+        pass
+    assert out.getvalue() == ""
+
+
+def test_other_things_than_games_can_be_counted():
+    out = io.StringIO()
+    with Progress(2, "base, train", out, good="extractable", unit="window") as bar:
+        bar.add(False)
+        bar.add(True)
+    assert out.getvalue().startswith("base, train: 2/2 windows, 1 extractable, ")
+    assert "windows/min" in out.getvalue()

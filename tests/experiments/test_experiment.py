@@ -1,0 +1,100 @@
+"""The whole of DuoMem on a handful of games, and again."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from duomem_jax.agents.play import Play
+from duomem_jax.base.errors import UserError
+from duomem_jax.experiments import quickstart
+from duomem_jax.experiments.experiment import ARMS, load_experiment, run_experiment
+from duomem_jax.experiments.fidelity import cost
+from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.records.results import collect_results
+from duomem_jax.stages.generate import make_games
+from duomem_jax.stages.label import Label
+from duomem_jax.train.config import OnPolicyConfig, load_config
+from duomem_jax.worlds.games import Games
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    """The quick start, shrunk to seconds."""
+    root = str(tmp_path_factory.mktemp("experiment"))
+    make_games(f"{root}/games-train", count=8, seed=1)
+    make_games(f"{root}/games-test", count=3, seed=2)
+    whole = quickstart.quickstart_experiment(root)
+    return dataclasses.replace(
+        whole,
+        self_games=Games(f"{root}/games-train", limit=2),
+        train=dataclasses.replace(whole.train, steps=2, global_batch=1, mesh=MeshConfig(data=1)),
+        play=Play(slots=8, max_steps=12),
+        recipes=(Recipe(),),
+        seeds=(0, 1),
+    )
+
+
+def test_every_arm_plays_every_game_and_a_second_run_plays_none(experiment, capsys):
+    report = run_experiment(experiment)
+    rows = collect_results([report.parent / "results"])
+    seeds = {arm: {r.seed for r in rows if r.arm == arm} for arm in ARMS}
+    assert seeds == {arm: {0, 1} if arm in ("LoRA", "both") else {0} for arm in ARMS}
+    assert len(rows) == 3 * sum(map(len, seeds.values()))
+    first = report.read_text()
+    assert all(f"| {arm} " in first for arm in ARMS)
+    capsys.readouterr()
+
+    assert run_experiment(experiment).read_text() == first
+    said = capsys.readouterr().out
+    assert said.count("already complete") >= 4
+    assert said.count("already there, reused") == 2
+
+
+@pytest.mark.slow
+def test_recipes_are_compared_with_the_first(experiment, tmp_path, capsys):
+    """Text, a teacher in the loop, stored targets and the student's own play, side by side."""
+    recipes = (
+        Recipe("text"),
+        Recipe("top-8", ObjectiveConfig("forward_kl"), Label(k=8, rows=1)),
+        Recipe("told", ObjectiveConfig("jsd"), memories="always"),
+        Recipe("untold", ObjectiveConfig("skew_forward_kl"), memories="never"),
+        Recipe(
+            "own play",
+            ObjectiveConfig("reverse_kl"),
+            memories="always",
+            on_policy=OnPolicyConfig(batch=2),
+        ),
+    )
+    several = dataclasses.replace(experiment, recipes=recipes, seeds=(0,), workers=2)
+    text = run_experiment(several).read_text()
+    rows = collect_results([Path(several.output) / "results"])
+    names = [name for r in recipes for name in (r.name, r.with_memory)]
+    assert {r.arm for r in rows} >= {*names, "teacher", "no memory"}
+    assert all(f"{r.name} - text " in text for r in recipes[1:])
+    table = text[text.index("## Training") :]
+    costs = {r.name: cost(Path(several.output) / "adapters" / r.slug / "seed0") for r in recipes}
+    assert costs["top-8"].target_bytes > 0 == costs["told"].target_bytes
+    assert all(c.steps == 2 and c.seconds > 0 for c in costs.values())
+    assert all(f"| {r.name} " in table for r in recipes)
+
+    capsys.readouterr()
+    assert run_experiment(several).read_text() == text
+
+
+def test_another_step_count_is_refused(experiment):
+    other = dataclasses.replace(experiment.train, steps=3)
+    with pytest.raises(UserError, match="steps"):
+        run_experiment(dataclasses.replace(experiment, train=other))
+
+
+@pytest.mark.parametrize("file", sorted((REPO / "configs").glob("*.py")), ids=lambda p: p.name)
+def test_every_config_loads(file):
+    if "get_experiment" in file.read_text():
+        assert load_experiment(file).seeds
+    else:
+        assert load_config(str(file)).steps > 0

@@ -1,0 +1,186 @@
+"""Eight fake devices: the same numbers, constraints really emitted, trees really split."""
+
+import itertools
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec as P
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.mesh.sharding import make_mesh, model_shardings, put_batch, use_mesh
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.lora import LoraConfig
+from duomem_jax.models.model import Model
+from duomem_jax.train.config import OptimizerConfig
+from duomem_jax.train.state.optimizer import make_optimizer
+from duomem_jax.train.state.state import init_state, state_shardings
+from duomem_jax.train.state.step import Frozen, Task, jit_step
+
+MODEL = Model(ModelConfig("qwen3", 64, 32, 2, 4, 2, 8, 48), LoraConfig(rank=2, alpha=4.0))
+EIGHT = MeshConfig(data=2, fsdp=2, tensor=2)
+
+
+def make_batch():
+    rng = np.random.default_rng(0)
+    segments = np.repeat([[1] * 20 + [2] * 12], 8, axis=0)
+    return {
+        "tokens": rng.integers(0, 64, (8, 32)).astype(np.int32),
+        "segment_ids": segments.astype(np.int32),
+        "positions": np.repeat([[*range(20), *range(12)]], 8, axis=0).astype(np.int32),
+        "loss_mask": (rng.random((8, 32)) < 0.5).astype(np.float32),
+    }
+
+
+def prepare(mesh_config, optimizer="adamw"):
+    """(step function, state, frozen, batch) inside the mesh that the caller has entered."""
+    mesh = make_mesh(mesh_config, 8)
+    shardings = model_shardings(MODEL, mesh)
+    tx = make_optimizer(OptimizerConfig(optimizer, 1e-2), 10)
+    with use_mesh(mesh):
+        key = jax.random.key(0)
+        base = jax.device_put(jax.jit(MODEL.init)(key), shardings["params"])
+        lora = jax.device_put(jax.jit(MODEL.init_lora)(key), shardings["lora"])
+        state_sh = state_shardings(tx, lora, shardings["lora"], mesh)
+        state = init_state(tx, lora, state_sh, 0)
+        step = jit_step(Task(MODEL, tx), state_sh, Frozen(shardings["params"]), mesh)
+        return mesh, step, state, Frozen(base), put_batch(make_batch(), mesh)
+
+
+@pytest.fixture(scope="module")
+def eight():
+    return prepare(EIGHT)
+
+
+def run(mesh, step, state, frozen, batch, n=3):
+    losses = []
+    state = jax.tree.map(jnp.copy, state)  # the step donates its state
+    with use_mesh(mesh):
+        for _ in range(n):
+            state, metrics = step(state, frozen, batch)
+            losses.append(float(metrics["loss"][0]) / float(metrics["loss"][1]))
+    return state, losses
+
+
+def test_one_and_eight_devices_agree(eight):
+    one_state, one = run(*prepare(MeshConfig(data=1)))
+    eight_state, many = run(*eight)
+    np.testing.assert_allclose(one, many, rtol=1e-5)
+    assert one[0] > one[-1]
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, atol=2e-4),
+        one_state.params,
+        eight_state.params,
+    )
+
+
+def test_constraints_reach_the_lowered_text(eight):
+    mesh, step, state, frozen, batch = eight
+    with use_mesh(mesh):
+        text = step.lower(state, frozen, batch).as_text()
+    # the head, the embedding's table and output; in the layer two residual sums and the gated
+    # activation, forward and backward, where the first sum and the gate are computed again
+    constraints = [line for line in text.splitlines() if "sdy.sharding_constraint" in line]
+    assert len(constraints) == 1 + 2 + 3 + 3 + 2
+    assert sum('[{"data", "fsdp"}, {}, ' in line for line in constraints) == 9
+    assert sum('{"tensor"}' in line for line in constraints) == 1 + 3
+
+
+def test_parameters_and_moments_are_split(eight):
+    _, _, state, frozen, batch = eight
+    layers = frozen.base["layers"]
+    assert layers["self_attn"]["q_proj"]["kernel"].sharding.spec == P(None, "fsdp", "tensor")
+    assert layers["mlp"]["down_proj"]["kernel"].sharding.spec == P(None, "tensor", "fsdp")
+    q = state.params["layers"]["self_attn"]["q_proj"]
+    assert q["a"].sharding.spec == P(None, "fsdp", None)
+    assert q["b"].sharding.spec == P(None, None, "tensor")
+    adam = state.opt_state[1][0]
+    assert adam.mu["layers"]["self_attn"]["q_proj"]["a"].sharding == q["a"].sharding
+    assert batch["tokens"].sharding.shard_shape((8, 32)) == (2, 32)
+
+
+def test_masked_moments_are_split_too():
+    shapes = MODEL.shapes()["params"]
+    mesh = make_mesh(EIGHT, 8)
+    shardings = model_shardings(MODEL, mesh)["params"]
+    tx = make_optimizer(OptimizerConfig("muon", 1e-2), 10)
+    state = state_shardings(tx, shapes, shardings, mesh)
+    specs = {
+        jax.tree_util.keystr(path): s.spec
+        for path, s in jax.tree_util.tree_leaves_with_path(state.opt_state)
+    }
+    split = [k for k, spec in specs.items() if "q_proj" in k and spec == P(None, "fsdp", "tensor")]
+    assert len(split) == 1  # muon has one moment
+    assert sum("embedding" in k and spec == P(None, "fsdp") for k, spec in specs.items()) == 2
+
+
+@pytest.mark.parametrize(
+    ("mesh", "batch", "word"),
+    [
+        (MeshConfig(data=16), 16, "does not fit 8 devices"),
+        (MeshConfig(data=-1, fsdp=16), 16, "does not fit 8 devices"),
+        (MeshConfig(data=0), 8, "does not fit"),
+        (MeshConfig(), 12, "global_batch 12 is not a multiple"),
+    ],
+)
+def test_impossible_meshes_are_one_sentence(mesh, batch, word):
+    with pytest.raises(UserError, match=word):
+        make_mesh(mesh, batch)
+
+
+class FakeChip(SimpleNamespace):
+    """What a mesh is laid out by."""
+
+    __hash__ = object.__hash__
+
+
+def tpu_chips(rows, columns, slices=1):
+    """Chips of v5e slices."""
+    places = itertools.product(range(slices), range(rows), range(columns))
+    return [
+        FakeChip(
+            id=i,
+            platform="tpu",
+            device_kind="TPU v5 lite",
+            coords=(x, y, 0),
+            core_on_chip=0,
+            process_index=i // 4,
+            slice_index=number,
+        )
+        for i, (number, y, x) in enumerate(places)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gib", "config", "sizes"),
+    [
+        (8, MeshConfig(), (16, 1, 1)),  # half of a chip's 16 GiB
+        (9, MeshConfig(), (8, 2, 1)),
+        (60, MeshConfig(), (2, 8, 1)),
+        (60, MeshConfig(tensor=4), (2, 2, 4)),
+        (60, MeshConfig(data=8), (8, 2, 1)),
+        (9999, MeshConfig(), (1, 16, 1)),
+        (60, MeshConfig(fsdp=4), (4, 4, 1)),
+    ],
+)
+def test_fsdp_by_size_and_memory(gib, config, sizes):
+    mesh = make_mesh(config, 16, gib * 2**30, tpu_chips(4, 4))
+    assert tuple(mesh.shape.values()) == sizes
+
+
+def test_slices_are_joined_along_data():
+    mesh = make_mesh(MeshConfig(), 32, 60 * 2**30, tpu_chips(4, 4, slices=2))
+    assert tuple(mesh.shape.values()) == (4, 8, 1)
+    slices = np.vectorize(lambda d: d.slice_index)(mesh.devices)
+    assert (slices == [[[0]], [[0]], [[1]], [[1]]]).all()
+    with pytest.raises(UserError, match="share 32 devices out to 2 slices"):
+        make_mesh(MeshConfig(data=1, fsdp=32), 32, 0, tpu_chips(4, 4, slices=2))
+
+
+def test_a_model_that_cannot_be_split_is_one_sentence():
+    odd = Model(ModelConfig("qwen3", 64, 30, 2, 3, 3, 6, 45))
+    with pytest.raises(UserError, match=r"cannot be split .* change mesh"):
+        model_shardings(odd, make_mesh(MeshConfig(data=1, fsdp=4, tensor=2), 8))

@@ -1,0 +1,81 @@
+"""A real vLLM, where there is one: it scores and plays as the same model does here.
+
+    vllm serve duomem_jax/tiny/models/tiny-teacher --served-model-name tiny-teacher \
+        --dtype float32 --port 8000
+    DUOMEM_VLLM=http://localhost:8000/v1 python -m pytest -m slow tests/served/test_vllm.py
+"""
+
+import dataclasses
+import os
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from duomem_jax.agents.player import Arm, load_policy
+from duomem_jax.agents.rollout import play_games
+from duomem_jax.agents.served import ServedPolicy
+from duomem_jax.base.errors import UserError
+from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.model import Model
+from duomem_jax.models.shipped import model_folder
+from duomem_jax.speak.served.model import ServedModel
+from duomem_jax.speak.served.scores import prompt_logprobs
+from duomem_jax.speak.served.server import Server
+from duomem_jax.text.tokenizer import load_tokenizer
+from duomem_jax.text.turns import encode_chat, episode_messages
+from duomem_jax.worlds.household.generate import generate_games
+
+pytestmark = pytest.mark.slow
+
+NAME, K = "tiny-teacher", 20
+FOLDER = str(model_folder(NAME))
+
+
+@pytest.fixture
+def model(tmp_path):
+    url = os.environ.get("DUOMEM_VLLM", "")
+    if not url:
+        pytest.skip("no vLLM; serve the tiny teacher with one and set DUOMEM_VLLM to its address")
+    with ServedModel(NAME, Server(url), tmp_path / "served") as model:
+        yield model
+
+
+@pytest.fixture(scope="module")
+def local():
+    """What the same model plays here, greedily."""
+    policy = load_policy(Arm(NAME, FOLDER, max_new=64), slots=6)
+    return list(play_games(generate_games(6, 8), policy, slots=6, max_steps=30))
+
+
+def test_it_plays_move_by_move_like_the_same_model_here(model, local):
+    policy = ServedPolicy(model, max_new=64)
+    there = list(play_games(generate_games(6, 8), policy, slots=6, max_steps=30))
+    expected = {e.game_id: dataclasses.replace(e, player=NAME) for e in local}
+    assert {e.game_id: e for e in there} == expected
+
+
+def test_its_scores_are_those_of_the_same_model_here(model, local):
+    tokenizer, (config, base) = load_tokenizer(FOLDER), load_pretrained(FOLDER, "float32")
+    here = Model(config)
+    sequences = [encode_chat(tokenizer, episode_messages(e))[0] for e in local]
+    for ids, scores in zip(sequences, prompt_logprobs(model, sequences, K), strict=True):
+        row_1T, T = jnp.asarray([ids]), len(ids)
+        x_1TD = here.hidden(base, row_1T, jnp.arange(T)[None], jnp.ones_like(row_1T))
+        logits_TV = np.asarray(here.head(base)(x_1TD[0]), np.float64)[:-1]
+        logprobs_TV = logits_TV - np.log(np.exp(logits_TV).sum(-1, keepdims=True))
+        for row_V, token, found, values, n in zip(
+            logprobs_TV, ids[1:], scores.ids, scores.logprobs, scores.count, strict=True
+        ):
+            assert token in found[:n]
+            assert set(found[:K]) == set(np.argsort(-row_V, kind="stable")[:K])
+            np.testing.assert_allclose(values[:n], row_V[found[:n]], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("ids", "k", "says"),
+    [([5, 6, 7], 999, "max allowed"), ([5] * 99_999, 2, "sequence 0 does not fit")],
+)
+def test_its_refusals_are_sentences(model, ids, k, says):
+    with pytest.raises(UserError, match=says):
+        list(prompt_logprobs(model, [ids], k))

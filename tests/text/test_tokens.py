@@ -1,0 +1,129 @@
+"""Masks and appended turns against the template's own rendering of prefixes."""
+
+import pytest
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.text.tokenizer import chat_tokens
+from duomem_jax.text.turns import encode_chat, episode_messages, parse_action
+
+THINK = "<think>\n\n</think>\n\n"
+
+
+def render(tokenizer, messages, **kw):
+    """Token ids of the template's rendering, with Qwen3's think block kept in every turn."""
+    text = tokenizer.apply_chat_template(messages, tokenize=False, **kw)
+    if "enable_thinking" in tokenizer.chat_template:
+        header = "<|im_start|>assistant\n"
+        text = text.replace(header + THINK, header).replace(header, header + THINK)
+    return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def reference(tokenizer, messages, end_id):
+    """Token ids and mask from whole renderings of prefixes only."""
+    tail = {"role": "user", "content": "tail"}
+    ids = render(tokenizer, [*messages, tail])
+    mask = [0] * len(ids)
+    for k, message in enumerate(messages):
+        if message["role"] == "assistant":
+            start = len(render(tokenizer, messages[:k], add_generation_prompt=True))
+            end = ids.index(end_id, start) + 1
+            mask[start:end] = [1] * (end - start)
+    return ids[:end], mask[:end]
+
+
+@pytest.mark.parametrize("name", ["chatml", "qwen3", "gemma"])
+@pytest.mark.parametrize("system", ["", "You play text games."])
+def test_ids_and_mask_equal_rendered_prefixes(tokenizers, episodes, name, system):
+    if name == "gemma" and system:
+        pytest.skip("the template has no system role")
+    tokenizer = tokenizers[name]
+    end_id = tokenizer.convert_tokens_to_ids("<end_of_turn>" if name == "gemma" else "<|im_end|>")
+    assert chat_tokens(tokenizer).end_id == end_id
+    for episode in episodes:
+        messages = episode_messages(episode, system=system, guidelines="Guidelines:\n[1]")
+        ids, mask, _ = encode_chat(tokenizer, messages)
+        assert (ids, mask) == reference(tokenizer, messages, end_id)
+        learnt = tokenizer.decode([i for i, m in zip(ids, mask, strict=True) if m])
+        end = tokenizer.convert_ids_to_tokens(end_id)
+        assert learnt == "".join(m["content"] + end for m in messages if m["role"] == "assistant")
+
+
+@pytest.mark.parametrize("name", ["chatml", "qwen3", "gemma"])
+def test_appended_turns_make_the_same_conversation(tokenizers, episodes, name):
+    tokenizer = tokenizers[name]
+    chat = chat_tokens(tokenizer)
+    messages = episode_messages(episodes[3], guidelines="G")
+    ids = chat.first(messages[0]["content"])
+    for k in range(1, len(messages)):
+        if k % 2:
+            assert ids == render(tokenizer, messages[:k], add_generation_prompt=True)
+        ids += (chat.next, chat.reply)[k % 2](messages[k]["content"])
+    assert ids == encode_chat(tokenizer, messages)[0]
+
+
+def test_contents_are_stripped(tokenizers):
+    plain = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    spaced = [{"role": "user", "content": " a\n"}, {"role": "assistant", "content": "\nb "}]
+    for name in ("chatml", "gemma"):
+        assert encode_chat(tokenizers[name], plain) == encode_chat(tokenizers[name], spaced)
+
+
+def test_template_that_rewrites_earlier_turns_is_refused(tokenizers):
+    with pytest.raises(UserError, match="turn by turn"):
+        chat_tokens(tokenizers["moving"])
+
+
+def test_first_reply_of_qwen3_begins_as_its_template_says(tokenizers):
+    tokenizer = tokenizers["qwen3"]
+    message = [{"role": "user", "content": "a"}]
+    text = tokenizer.apply_chat_template(
+        message, tokenize=False, add_generation_prompt=True, enable_thinking=False
+    )
+    assert tokenizer.decode(chat_tokens(tokenizer).first("a")) == text
+
+
+def test_model_that_always_thinks_is_refused(tokenizers):
+    with pytest.raises(UserError, match="begin without thinking"):
+        chat_tokens(tokenizers["thinking"])
+
+
+def test_system_message_without_a_system_role_is_refused(tokenizers, episodes):
+    with pytest.raises(UserError, match="System role not supported"):
+        encode_chat(tokenizers["gemma"], episode_messages(episodes[0], system="S"))
+
+
+def test_template_that_drops_the_system_message_is_refused(tokenizers, episodes):
+    with pytest.raises(UserError, match="drops the system message"):
+        encode_chat(tokenizers["deaf"], episode_messages(episodes[0], system="S"))
+
+
+def test_end_of_turn_inside_a_reply_is_refused(tokenizers):
+    chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b<|im_end|>c"}]
+    with pytest.raises(UserError, match="end-of-turn"):
+        encode_chat(tokenizers["chatml"], chat)
+
+
+def test_roles_out_of_turn_are_an_error(tokenizers):
+    with pytest.raises(ValueError, match="expected a message of the assistant"):
+        encode_chat(tokenizers["chatml"], [{"role": "user", "content": "a"}] * 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Thought: go\nAction: look", ("go", "look")),
+        ("Thought: a\nAction: x\nAction: open box 1 \nmore", ("a\nAction: x", "open box 1")),
+        ("no command here", ("no command here", "")),
+        ("Thought: t\nAction:", ("t", "")),
+        ("Action:\n\n take pen 1", ("", "take pen 1")),
+        ("", ("", "")),
+    ],
+)
+def test_parse_action(text, expected):
+    assert parse_action(text) == expected
+
+
+def test_parse_action_undoes_the_rendering(episodes):
+    for episode in episodes:
+        replies = [m["content"] for m in episode_messages(episode) if m["role"] == "assistant"]
+        assert [parse_action(r) for r in replies] == [(t.thought, t.action) for t in episode.turns]

@@ -1,0 +1,74 @@
+"""A tiny base model, a tiny packed dataset and a config on disk, shared by the train tests."""
+
+import json
+
+import jax
+import pytest
+from counting import T, make_rows
+
+import train
+from duomem_jax.data.pack import row_layout
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.hf import save_pretrained
+from duomem_jax.models.model import Model
+from duomem_jax.records.store.write import DatasetSpec, ShardWriter
+
+TINY = ModelConfig("qwen3", 64, 32, 2, 4, 2, 8, 48, max_len=64)
+CONFIG = """
+from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.train.config import OptimizerConfig, TrainConfig
+from duomem_jax.models.lora import LoraConfig
+
+
+def get_config():
+    return TrainConfig(
+        base={base!r},
+        data={data!r},
+        output={output!r},
+        lora=LoraConfig(rank=2, alpha=4.0, targets=("q_proj", "v_proj", "down_proj")),
+        optimizer=OptimizerConfig(learning_rate=2e-1, warmup_steps=2),
+        mesh=MeshConfig(data=1),
+        steps={steps},
+        global_batch=8,
+        checkpoint_every=5,
+    )
+"""
+
+
+def write_config(folder, base, data, steps):
+    path = folder / "tiny.py"
+    output = str(folder / "out")
+    path.write_text(CONFIG.format(base=str(base), data=str(data), output=output, steps=steps))
+    return path
+
+
+@pytest.fixture(scope="session")
+def base_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base")
+    save_pretrained(folder, TINY, jax.jit(Model(TINY).init)(jax.random.key(0)))
+    (folder / "tokenizer.json").write_text(json.dumps({"stand": "in"}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "examples"
+    spec = DatasetSpec(name="examples", layout=row_layout([T]), split="train", source={}, config={})
+    with ShardWriter(folder, spec) as writer:
+        writer.add("0", list(make_rows(64)))
+        writer.finish()
+    return folder
+
+
+@pytest.fixture
+def config_file(tmp_path, base_folder, data_folder):
+    return write_config(tmp_path, base_folder, data_folder, steps=40)
+
+
+@pytest.fixture(scope="session")
+def done(tmp_path_factory, base_folder, data_folder):
+    """A finished run of 40 steps: (config file, output folder)."""
+    folder = tmp_path_factory.mktemp("done")
+    config_file = write_config(folder, base_folder, data_folder, steps=40)
+    assert train.main(["--config", str(config_file)]) == 0
+    return config_file, folder / "out"
