@@ -19,7 +19,6 @@ import tyro
 from memory import SHAPES
 
 from duomem_jax.aot.steps import decode_step
-from duomem_jax.lora.tree import init_lora
 from duomem_jax.models.decoder import for_decoding
 from duomem_jax.models.flops import Load, train_flops
 from duomem_jax.models.lora import LoraConfig
@@ -95,7 +94,7 @@ def train(model: Model, weights: Any, shape: tuple[int, int], stored: bool, step
     tx = make_optimizer(OptimizerConfig(learning_rate=1e-4), 100)
     objective = ObjectiveConfig("forward_kl" if stored else "text")
     step = jax.jit(functools.partial(train_step, Task(model, tx, objective)), donate_argnums=0)
-    state = new_state(tx, init_lora(model, jax.random.key(0)))
+    state = new_state(tx, model.init_lora(jax.random.key(0)))
     batch = rows(shape, model.config.vocab_size, CANDIDATES if stored else 0)
     start = time.perf_counter()
     compiled = step.lower(state, Frozen(weights), batch).compile()

@@ -12,7 +12,6 @@ import numpy as np
 from measure import arguments, report, sequence
 
 from duomem_jax.labels.local import likeliest
-from duomem_jax.lora.tree import init_lora
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.mesh.sharding import make_mesh, model_shardings, put_batch, use_mesh
 from duomem_jax.models.hf import load_config
@@ -74,7 +73,7 @@ with use_mesh(mesh):
         teacher = Model(config)
         frozen, places = Frozen(base, weights), Frozen(shardings["params"], shardings["params"])
     tx = make_optimizer(OptimizerConfig(learning_rate=1e-4), 100)
-    lora = init_lora(model, jax.random.key(0))
+    lora = model.init_lora(jax.random.key(0))
     placed = state_shardings(tx, lora, shardings["lora"], mesh)
     state = init_state(tx, lora, placed, 0)
     objective = ObjectiveConfig("text" if kind == "text" else "forward_kl")

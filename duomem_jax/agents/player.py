@@ -11,15 +11,14 @@ from duomem_jax.agents.policy import EachAlone, Policy
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.prompts import PLAY, system_text
 from duomem_jax.decode.generator import Generator
-from duomem_jax.lora.peft import load_adapter, read_adapter_config
+from duomem_jax.lora.open import content_name, open_model
+from duomem_jax.lora.peft import adapter_fingerprint
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.models.hf import fingerprint
-from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.locate import model_path
-from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import Quantize
-from duomem_jax.records.store.manifest import content_hash, file_sha256
+from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.speak.served.server import Server, served_name
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
 
@@ -106,22 +105,20 @@ def load_policy(arm: Arm, *, slots: int) -> Policy:
     if arm.model == EXPERT:
         return _expert()
     tokenizer = load_tokenizer(arm.model)
-    config, base = load_pretrained(arm.model, arm.dtype, quantize=arm.quantize, decoding=True)
-    model, lora = Model(config), None
-    if arm.adapter:
-        lora, lora_config = load_adapter(arm.adapter, model, fingerprint(arm.model))
-        model = model.with_lora(lora_config)
+    opened = open_model(
+        arm.model, arm.adapter, dtype=arm.dtype, quantize=arm.quantize, decoding=True
+    )
     generator = Generator(
-        model,
-        base,
-        lora,
+        opened.model,
+        opened.base,
+        opened.lora,
         slots=slots,
-        max_len=_max_len(arm, config.max_len),
+        max_len=_max_len(arm, opened.model.config.max_len),
         eos_id=chat_tokens(tokenizer).end_id,
         max_new=arm.max_new,
         temperature=arm.temperature,
     )
-    name = "+".join(Path(p).resolve().name for p in (arm.model, arm.adapter) if p)
+    name = content_name(arm.model, arm.adapter)
     return LMPolicy(name, tokenizer, generator, system=arm.system, bank=_bank(arm), k=arm.k)
 
 
@@ -137,20 +134,10 @@ def identity(arm: Arm) -> dict[str, Any]:
         return _served_identity(arm)
     content = {"model": fingerprint(arm.model)}
     if arm.adapter:
-        content["adapter"] = adapter_hash(arm.adapter)
+        content["adapter"] = adapter_fingerprint(arm.adapter)
     if arm.memory:
         content["memory"] = content_hash(arm.memory)
     return dataclasses.asdict(arm) | content
-
-
-def adapter_hash(folder: str) -> str:
-    """What is in an adapter's folder.
-
-    Raises:
-        UserError: it is none.
-    """
-    read_adapter_config(folder)  # a clear sentence if it is none
-    return " ".join(file_sha256(file) for file in sorted(Path(folder).glob("adapter_*")))
 
 
 def _served_identity(arm: Arm) -> dict[str, Any]:

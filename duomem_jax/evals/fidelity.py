@@ -13,9 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from duomem_jax.data.loader import batches
-from duomem_jax.lora.peft import load_adapter
-from duomem_jax.models.hf import fingerprint
-from duomem_jax.models.load import load_pretrained
+from duomem_jax.lora.open import open_model
 from duomem_jax.models.model import Model
 from duomem_jax.objectives.chunked import in_chunks
 from duomem_jax.objectives.forward_kl import forward_kl
@@ -70,18 +68,13 @@ def measure_fidelity(
     Raises:
         UserError: a folder is missing or damaged.
     """
-    config, base = load_pretrained(student)
-    model, lora = Model(config), None
-    if adapter:
-        lora, lora_config = load_adapter(adapter, model, fingerprint(student))
-        model = model.with_lora(lora_config)
-    teacher_config, taught = load_pretrained(teacher)
-    count = jax.jit(functools.partial(_sums, model, Model(teacher_config)))
+    learner, master = open_model(student, adapter), open_model(teacher)
+    count = jax.jit(functools.partial(_sums, learner.model, master.model))
     n = min(rows, len(read_dataset(examples, split)))
     read = batches(examples, split, global_batch=1, seed=0)
     sums: dict[str, np.ndarray] = {}
     for _ in range(n):
-        found = jax.device_get(count(base, lora, taught, next(read)))
+        found = jax.device_get(count(learner.base, learner.lora, master.base, next(read)))
         sums = {name: sums.get(name, 0) + x.astype(np.float64) for name, x in found.items()}
     read.close()
     total = sums["tokens"]

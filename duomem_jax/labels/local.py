@@ -13,6 +13,7 @@ import numpy as np
 from duomem_jax.base.errors import UserError
 from duomem_jax.data.pack import VIEWS, Rows, positions_in_segments
 from duomem_jax.data.targets import Kind, pack_ids
+from duomem_jax.lora.open import content_name
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.mesh.sharding import make_mesh, model_shardings, put_batch, use_mesh
 from duomem_jax.models.hf import fingerprint, load_config
@@ -63,7 +64,7 @@ class ModelScorer:
             raise UserError(f"k is {k}; give 2 to {config.vocab_size - 1}, below the vocabulary")
         if temperature <= 0:
             raise UserError(f"temperature is {temperature}; give a number above 0")
-        self.name = os.path.basename(os.path.normpath(folder))
+        self.name = content_name(str(folder))
         self.kind, self.candidates, self.vocab = kind, k, config.vocab_size
         self.vocabulary = vocabulary_fingerprint(load_tokenizer(folder))
         self.config: dict[str, Any] = {

@@ -1,5 +1,6 @@
 """Adapters from and to PEFT folders (adapter_config.json, adapter_model.safetensors)."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_dir, read_json
 from duomem_jax.models.lora import ALL, LoraConfig
+from duomem_jax.models.model import Model
 
 PREFIX = "base_model.model.model.layers"
 NOTES = "duomem.json"  # what PEFT has no field for: the base's fingerprint, the run's config
@@ -119,7 +121,7 @@ def read_adapter_config(folder: str | os.PathLike) -> LoraConfig:
 
 
 def load_adapter(
-    folder: str | os.PathLike, model: Any, base_fingerprint: str
+    folder: str | os.PathLike, model: Model, base_fingerprint: str
 ) -> tuple[dict[str, Any], LoraConfig]:
     """Read a PEFT folder for `model`.
 
@@ -161,6 +163,19 @@ def load_adapter(
     if tensors:
         raise UserError(f"{file}: {min(tensors)} has no place in the base model; use its own base")
     return lora, config
+
+
+def adapter_fingerprint(folder: str | os.PathLike) -> str:
+    """SHA-256 (hex) of an adapter's config and weights: its identity.
+
+    Raises:
+        UserError: it is none.
+    """
+    read_adapter_config(folder)  # a clear sentence if it is none
+    digest = hashlib.sha256()
+    for file in sorted(Path(folder).glob("adapter_*")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _check_base(folder: Path, base_fingerprint: str) -> None:

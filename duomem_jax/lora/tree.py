@@ -9,11 +9,6 @@ import jax.numpy as jnp
 from duomem_jax.models.lora import LoraConfig
 
 
-def init_lora(model: Any, key: jax.Array) -> dict:
-    """A fresh float32 adapter for `model` (a `Model` with a LoraConfig); its product is zero."""
-    return model.init_lora(key)
-
-
 def merge(base: Any, lora: Any, config: LoraConfig) -> Any:
     """`base` with the adapter added into its kernels; for export and equality tests only.
 

@@ -86,11 +86,18 @@ def fingerprint(folder: str | os.PathLike) -> str:
     digest = hashlib.sha256()
     for file in files:
         try:
-            with open(file, "rb") as f:
-                digest.update(hashlib.file_digest(f, "sha256").digest())
+            facts = file.stat()
         except FileNotFoundError:
             raise UserError(f"{file}: no such file; give a Hugging Face folder") from None
+        digest.update(_file_digest(file.resolve(), facts.st_size, facts.st_mtime_ns))
     return digest.hexdigest()
+
+
+@functools.cache
+def _file_digest(file: Path, size: int, changed_ns: int) -> bytes:
+    """SHA-256 of a file, read once as long as its size and time stay: weights are gigabytes."""
+    with open(file, "rb") as f:
+        return hashlib.file_digest(f, "sha256").digest()
 
 
 def copy_tokenizer(source: str, target: Path) -> None:

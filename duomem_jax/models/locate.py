@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.models.shipped import NAMES, model_folder
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -38,8 +38,16 @@ def model_path(model: str, files: Sequence[str] = FILES) -> str:
     try:
         return snapshot_download(model, allow_patterns=list(files))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx.HTTPError) as e:
-        reason = str(e).strip().splitlines()[0]
         raise UserError(
-            f"{model}: no such folder, and the Hugging Face hub does not give it ({reason}); "
-            "check the name, the network, and `hf auth login` for gated models"
+            f"{model}: no such folder, and the Hugging Face hub does not give it "
+            f"({first_line(e)}); check the name, the network, and `hf auth login` for gated models"
         ) from None
+
+
+def model_name(folder: str) -> str:
+    """What people call a model: the hub id of a downloaded one, else its folder's name."""
+    path = Path(folder).resolve()
+    cache = path.parent.parent.name  # <cache>/models--OWNER--NAME/snapshots/<commit>
+    if path.parent.name == "snapshots" and cache.startswith("models--"):
+        return cache.removeprefix("models--").replace("--", "/")
+    return path.name

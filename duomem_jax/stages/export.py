@@ -8,12 +8,10 @@ from typing import Any
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_dir, atomic_write_text, read_json
 from duomem_jax.evals.games.summary import summarize
-from duomem_jax.lora.peft import NOTES, load_adapter
-from duomem_jax.lora.tree import merge
-from duomem_jax.models.hf import copy_tokenizer, fingerprint, save_pretrained
-from duomem_jax.models.load import load_pretrained
+from duomem_jax.lora.open import open_model
+from duomem_jax.lora.peft import NOTES
+from duomem_jax.models.hf import copy_tokenizer, save_pretrained
 from duomem_jax.models.locate import model_path
-from duomem_jax.models.model import Model
 from duomem_jax.records.results import collect_results
 from duomem_jax.report.table import arms_table
 
@@ -54,9 +52,8 @@ def export(
 
 
 def _write_merged(base: str, adapter: str, folder: Path) -> None:
-    config, params = load_pretrained(base)
-    lora, lora_config = load_adapter(adapter, Model(config), fingerprint(base))
-    save_pretrained(folder, config, merge(params, lora, lora_config), "bfloat16")
+    opened = open_model(base, adapter)
+    save_pretrained(folder, opened.model.config, opened.merged(), "bfloat16")
     copy_tokenizer(base, folder)
 
 

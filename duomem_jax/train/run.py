@@ -14,7 +14,7 @@ from duomem_jax.base.disk import explain_full_disk
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import as_path
 from duomem_jax.lora.peft import load_adapter, save_adapter
-from duomem_jax.lora.tree import count, init_lora
+from duomem_jax.lora.tree import count
 from duomem_jax.mesh.hosts import gathered, is_first, meet, say
 from duomem_jax.mesh.sharding import make_mesh, model_shardings, places, put_batch, use_mesh
 from duomem_jax.models.hf import copy_tokenizer, fingerprint, save_pretrained
@@ -61,7 +61,7 @@ def load_trees(
         return load_pretrained(folder, "float32", shardings["params"])[1], None
     _, base = load_pretrained(folder, config.dtype, shardings["params"], config.quantize)
     if not config.adapter:
-        make = jax.jit(lambda k: init_lora(model, k), out_shardings=shardings["lora"])
+        make = jax.jit(model.init_lora, out_shardings=shardings["lora"])
         return make(jax.random.key(config.seed)), base
     lora, found = load_adapter(config.adapter, model, base_id)
     if found != config.lora:

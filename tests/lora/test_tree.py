@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.lora.tree import count, init_lora, merge, stack
+from duomem_jax.lora.tree import count, merge, stack
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
@@ -24,7 +24,7 @@ def model():
 def trees(model):
     """Random parameters, and a fresh adapter."""
     base = draw(model.shapes()["params"], 0.2)
-    return base, jax.jit(lambda k: init_lora(model, k))(jax.random.key(1))
+    return base, jax.jit(model.init_lora)(jax.random.key(1))
 
 
 def draw(shapes, std):

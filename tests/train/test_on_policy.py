@@ -16,7 +16,6 @@ from safetensors.numpy import load_file
 
 import train
 from duomem_jax.base.errors import UserError
-from duomem_jax.lora.tree import init_lora
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.lora import LoraConfig
@@ -63,7 +62,7 @@ def models():
     student_config, base = load_pretrained(STUDENT)
     model = Model(student_config, LoraConfig(rank=4, alpha=8.0))
     teacher_config, taught = load_pretrained(TEACHER)
-    lora = init_lora(model, jax.random.key(0))
+    lora = model.init_lora(jax.random.key(0))
     return (model, base, lora), (Model(teacher_config), taught)
 
 

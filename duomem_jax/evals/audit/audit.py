@@ -12,14 +12,13 @@ from typing import Any, Literal
 
 import jax
 
-from duomem_jax.agents.player import adapter_hash
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_write_text
 from duomem_jax.base.progress import Progress
 from duomem_jax.base.rowlog import RowLog
 from duomem_jax.evals.audit.memorization import Score, score_windows
 from duomem_jax.evals.audit.windows import HELD_OUT, TRAIN, Window, cut_windows, sort_out
-from duomem_jax.lora.peft import load_adapter
+from duomem_jax.lora.peft import adapter_fingerprint, load_adapter
 from duomem_jax.models.hf import fingerprint, load_config
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
@@ -119,7 +118,7 @@ def audit(
         }
         for s in subjects:
             path = Path(out) / ROWS / f"{s.name}.{s.seed}.{name}.jsonl"
-            adapter = adapter_hash(s.adapter) if s.adapter else ""
+            adapter = adapter_fingerprint(s.adapter) if s.adapter else ""
             config = {"model": prints[s.model], "adapter": adapter, **of_set}
             logs[s, name] = RowLog(path, config, Score)
     _describe(Path(out), subjects, tokenizer, {TRAIN: train, HELD_OUT: held_out}, how)
