@@ -1,17 +1,16 @@
 """A tiny base model, a tiny packed dataset and a config on disk, shared by the train tests."""
 
-import json
-
 import jax
 import pytest
 from counting import T, make_rows
 
 import train
-from duomem_jax.data.pack import row_layout
+from duomem_jax.data.rows import RowFormat
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.records.store.write import DatasetSpec, ShardWriter
+from duomem_jax.text.tokenizer import load_tokenizer, vocabulary_fingerprint
 
 TINY = ModelConfig("qwen3", 64, 32, 2, 4, 2, 8, 48, max_len=64)
 CONFIG = """
@@ -46,18 +45,37 @@ def write_config(folder, base, data, steps):
 def base_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("base")
     save_pretrained(folder, TINY, jax.jit(Model(TINY).init)(jax.random.key(0)))
-    (folder / "tokenizer.json").write_text(json.dumps({"stand": "in"}))
+    write_tokenizer(folder)
+    return folder
+
+
+def write_tokenizer(folder, first=0):
+    """A tokenizer of 64 words, the numbers from `first` on."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    words = {str(first + i): i for i in range(TINY.vocab_size)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token=str(first)))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=str(first))
+    fast.chat_template = "{% for m in messages %}{{ m['content'] }} 0 {% endfor %}"
+    fast.save_pretrained(folder)
+
+
+def write_rows(folder, rows, base, length=T):
+    """A folder of packed rows that were made with the tokenizer of `base`."""
+    vocabulary = vocabulary_fingerprint(load_tokenizer(base))
+    form = RowFormat(length)
+    config = {"length": length, "vocabulary": vocabulary}
+    with ShardWriter(folder, DatasetSpec("examples", form.layout(), config=config)) as writer:
+        writer.add("0", list(rows))
+        writer.finish()
     return folder
 
 
 @pytest.fixture(scope="session")
-def data_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "examples"
-    spec = DatasetSpec(name="examples", layout=row_layout([T]), split="train", source={}, config={})
-    with ShardWriter(folder, spec) as writer:
-        writer.add("0", list(make_rows(64)))
-        writer.finish()
-    return folder
+def data_folder(tmp_path_factory, base_folder):
+    return write_rows(tmp_path_factory.mktemp("data") / "examples", make_rows(64), base_folder)
 
 
 @pytest.fixture

@@ -11,18 +11,16 @@ from jax.sharding import Mesh
 from duomem_jax.aot.cost import Cost, cost_of
 from duomem_jax.aot.hlo import parse
 from duomem_jax.aot.roofline import Roofline, model_flops, roofline
-from duomem_jax.aot.steps import Rows, compile_decode, compile_train, plan_mesh
+from duomem_jax.aot.steps import Rows, compile_decode, compile_train
 from duomem_jax.aot.topology import Topology
 from duomem_jax.base.errors import UserError
-from duomem_jax.models.hf import load_config
-from duomem_jax.models.locate import model_path
-from duomem_jax.models.model import Model
-from duomem_jax.objectives.chunks import ON_CHUNKS
 from duomem_jax.train.config import TrainConfig
-from duomem_jax.train.run import make_model
+from duomem_jax.train.plan import Plan, sketch
 
 # Two ways in which libtpu says that a program does not fit: what it needs, what there is.
 SIZE = r"([\d.]+[KMGT])"
+Compiler = Callable[[Plan, Rows], jax.stages.Compiled]
+COMPILERS: dict[str, Compiler] = {"train": compile_train, "decode": compile_decode}
 TOO_LARGE = re.compile(rf"Used {SIZE} of {SIZE} hbm|\({SIZE}\) exceeds available HBM \({SIZE}\)")
 
 
@@ -86,33 +84,23 @@ def check(
     Raises:
         UserError: no such model, a mesh that is impossible, or a step that does not fit.
     """
-    model = make_model(config, model_path(config.base, ("config.json",)))
-    teacher = None
-    if config.teacher:
-        folder = model_path(config.teacher, ("config.json",))
-        teacher = Model(load_config(folder, config.dtype))
-    if config.objective.name in ON_CHUNKS:
+    plan = sketch(config, devices)
+    if plan.targets.needs.chunks:
         raise UserError(
             f"config: compile-check makes up rows of one tokenizer, which objective.name "
             f"{config.objective.name} cannot use; take forward_kl for its memory"
         )
-    if config.objective.name == "text" or teacher is not None:
+    if not plan.targets.needs.stored:
         rows = rows._replace(candidates=0)
-    mesh = plan_mesh(config, model, teacher, devices)
-    compilers: dict[str, Callable[[], jax.stages.Compiled]] = {
-        "train": lambda: compile_train(config, model, teacher, mesh, rows),
-        "decode": lambda: compile_decode(config, model, mesh, rows),
-    }
     steps = []
     for name in names:
-        compiled = _compile(compilers[name], name, config, topology, mesh)
+        compiled = _compile(COMPILERS[name], name, plan, rows, topology)
         cost = cost_of(parse(_text(compiled)), topology.chips)
         least, mfu = roofline(topology.chip, cost), None
         if name == "train":
-            needed = model_flops(config, model, rows, teacher) / topology.chips
-            mfu = needed / (least.step * topology.chip.flops)
+            mfu = model_flops(plan, rows) / topology.chips / (least.step * topology.chip.flops)
         steps.append(_step(name, compiled, topology.chip.hbm, cost, least, mfu))
-    shape = {str(axis): size for axis, size in mesh.shape.items()}
+    shape = {str(axis): size for axis, size in plan.mesh.shape.items()}
     return Check(config.base, str(topology), shape, config.global_batch, rows, tuple(steps))
 
 
@@ -138,22 +126,18 @@ def _text(compiled: jax.stages.Compiled) -> str:
 
 
 def _compile(
-    make: Callable[[], jax.stages.Compiled],
-    name: str,
-    config: TrainConfig,
-    topology: Topology,
-    mesh: Mesh,
+    make: Compiler, name: str, plan: Plan, rows: Rows, topology: Topology
 ) -> jax.stages.Compiled:
     try:
-        return make()
+        return make(plan, rows)
     except jax.errors.JaxRuntimeError as e:
         found = TOO_LARGE.search(str(e))
         if not found:
             raise
         needs, has = (f"{size[:-1]} {size[-1]}iB" for size in found.groups() if size)
         raise UserError(
-            f"{config.base} on {topology}: the {name} step does not fit: needs {needs} a chip, "
-            f"has {has}; try {_remedy(config, mesh, name)}"
+            f"{plan.config.base} on {topology}: the {name} step does not fit: needs {needs} a "
+            f"chip, has {has}; try {_remedy(plan.config, plan.mesh, name)}"
         ) from None
 
 

@@ -17,7 +17,7 @@ from duomem_jax.aot.steps import Rows
 from duomem_jax.mesh.chips import Chip
 from duomem_jax.models.flops import Load, forward_flops, train_flops, windows
 from duomem_jax.models.model import Model
-from duomem_jax.train.config import TrainConfig
+from duomem_jax.train.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,13 @@ def roofline(chip: Chip, cost: Cost) -> Roofline:
     return Roofline(*(amount / rate for amount, rate in zip(work, rates, strict=True)))
 
 
-def model_flops(config: TrainConfig, model: Model, rows: Rows, teacher: Model | None) -> float:
+def model_flops(plan: Plan, rows: Rows) -> float:
     """Operations that a global batch needs, one segment a row."""
-    total = train_flops(model, _load(model, rows))
-    if teacher is not None:
+    total = train_flops(plan.model, _load(plan.model, rows))
+    if plan.teacher is not None:
+        teacher = plan.teacher.model
         total += forward_flops(teacher, _load(teacher, rows))
-    return config.global_batch * total
+    return plan.config.global_batch * total
 
 
 def _load(model: Model, rows: Rows) -> Load:

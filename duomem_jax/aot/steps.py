@@ -1,7 +1,6 @@
 """The train step and the decode step of a config, compiled from shapes alone."""
 
 import functools
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,75 +8,62 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from duomem_jax.mesh.sharding import BATCH, make_mesh, model_shardings, use_mesh
+from duomem_jax.data.rows import RowFormat, TargetFormat
+from duomem_jax.mesh.sharding import BATCH, model_shardings, use_mesh
 from duomem_jax.models.axes import mesh_axes
 from duomem_jax.models.model import Model
 from duomem_jax.models.shapes import weight_shapes
-from duomem_jax.train.config import TrainConfig
+from duomem_jax.train.plan import Plan
 from duomem_jax.train.state.optimizer import make_optimizer
-from duomem_jax.train.state.sizes import held_bytes, state_shapes
+from duomem_jax.train.state.sizes import state_shapes
 from duomem_jax.train.state.state import state_shardings
-from duomem_jax.train.state.step import FIELDS, Frozen, Task, jit_step
+from duomem_jax.train.state.step import Frozen, Learner, jit_step
 
 
 class Rows(NamedTuple):
     """What the data would say of a batch."""
 
     length: int  # T
-    replies: int  # M, reply tokens a row has at most
+    replies: int  # A, reply tokens a row has at most
     candidates: int  # C, stored targets a reply token; 0: none
 
+    def format(self, vocab: int) -> RowFormat:
+        """The format of such rows, for a teacher with `vocab` tokens."""
+        targets = None
+        if self.candidates:
+            targets = TargetFormat(self.replies, self.candidates, vocab, "topk")
+        return RowFormat(self.length, targets=targets)
 
-def plan_mesh(
-    config: TrainConfig, model: Model, teacher: Model | None, devices: Sequence[Any]
-) -> Mesh:
-    """The mesh that training would make of these devices."""
-    held = held_bytes(config, model, teacher)
-    return make_mesh(config.mesh, config.global_batch, held, devices)
 
-
-def compile_train(
-    config: TrainConfig, model: Model, teacher: Model | None, mesh: Mesh, rows: Rows
-) -> jax.stages.Compiled:
+def compile_train(plan: Plan, rows: Rows) -> jax.stages.Compiled:
     """One step of `train.state.step.jit_step`, as `train.run` makes it."""
+    config, model, mesh = plan.config, plan.model, plan.mesh
     shardings = model_shardings(model, mesh)
     tx = make_optimizer(config.optimizer, config.steps)
+    batch = rows.format(model.config.vocab_size).shapes(config.global_batch)
     with use_mesh(mesh):
         state = state_shapes(config, model)
-        part = "lora" if config.trainable == "lora" else "params"
-        state_sh = state_shardings(tx, state.params, shardings[part], mesh)
-        base = None
-        if config.trainable == "lora":
-            base = weight_shapes(model, config.dtype, config.quantize, shardings["params"])
-        weights = None
-        if teacher is not None:
-            where = model_shardings(teacher, mesh)["params"]
-            weights = weight_shapes(teacher, config.dtype, shardings=where)
-        frozen = Frozen(base, weights)
-        task = Task(model, tx, config.objective, teacher)
-        step = jit_step(task, state_sh, jax.tree.map(lambda x: x.sharding, frozen), mesh)
-        return step.lower(state, frozen, batch_shapes(config.global_batch, rows)).compile()
+        state_sh = state_shardings(tx, state.params, shardings[plan.trained], mesh)
+        frozen = _frozen_shapes(plan, shardings["params"])
+        teacher = plan.teacher.model if plan.teacher else None
+        learner = Learner(model, tx, plan.targets, teacher)
+        step = jit_step(learner, state_sh, jax.tree.map(lambda x: x.sharding, frozen), mesh)
+        return step.lower(state, frozen, batch).compile()
 
 
-def batch_shapes(batch: int, rows: Rows) -> dict[str, jax.ShapeDtypeStruct]:
-    """A global batch as `data.loader.batches` gives it, as shapes."""
-    B, (T, M, C) = batch, rows
-    shapes = {name: jax.ShapeDtypeStruct((B, T), jnp.int32) for name in FIELDS}
-    shapes["loss_mask"] = jax.ShapeDtypeStruct((B, T), jnp.float32)
-    if not C:
-        return shapes
-    return shapes | {
-        "target_ids": jax.ShapeDtypeStruct((B, M, C), jnp.int32),
-        "target_log_probs": jax.ShapeDtypeStruct((B, M, C), jnp.float16),
-        "target_rest": jax.ShapeDtypeStruct((B, M), jnp.float16),
-        "target_mask": jax.ShapeDtypeStruct((B, M), jnp.uint8),
-    }
+def _frozen_shapes(plan: Plan, shardings: Any) -> Frozen:
+    config, base, teacher = plan.config, None, None
+    if plan.trained == "lora":
+        base = weight_shapes(plan.model, config.dtype, config.quantize, shardings)
+    if plan.teacher is not None:
+        where = model_shardings(plan.teacher.model, plan.mesh)["params"]
+        teacher = weight_shapes(plan.teacher.model, config.dtype, shardings=where)
+    return Frozen(base, teacher)
 
 
-def compile_decode(
-    config: TrainConfig, model: Model, mesh: Mesh, rows: Rows
-) -> jax.stages.Compiled:
+def compile_decode(plan: Plan, rows: Rows) -> jax.stages.Compiled:
     """One new token in each of `global_batch` rows whose caches hold up to `rows.length`."""
+    config, model, mesh = plan.config, plan.model, plan.mesh
     B = config.global_batch
     shardings = model_shardings(model, mesh)
     with use_mesh(mesh):

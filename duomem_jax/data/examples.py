@@ -7,10 +7,12 @@ from typing import Any, Protocol
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import WHOLE, Shard
-from duomem_jax.data.pack import Conversation, Rows, pack_examples, row_layout
+from duomem_jax.data.pack import Conversation, pack_examples
+from duomem_jax.data.rows import Record, RowFormat
 from duomem_jax.records.episodes import Episode
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.manifest import content_hash
+from duomem_jax.records.store.spec import SPLIT
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.text.alignment import Aligner
 from duomem_jax.text.encoded import Example
@@ -72,10 +74,9 @@ def build_examples(
     student: View,
     teacher: View | None = None,
     *,
-    split: str = "train",
     shard: Shard = WHOLE,
 ) -> WriteReport:
-    """Tokenise, mask and pack the successful episodes of a split into rows of fixed length.
+    """Tokenise, mask and pack the successful episodes of a folder into rows of fixed length.
 
     The loss covers thoughts, actions and the end of turn, nothing that the student only reads.
     Resumes where it stopped; finished, it does nothing. Longer episodes are cut after their
@@ -91,53 +92,64 @@ def build_examples(
     Raises:
         UserError: bad input, or an output folder of another config.
     """
-    episodes = read_episodes(episodes_folder, split)
-    views = [student, *([teacher] if teacher else [])]
+    episodes = read_episodes(episodes_folder, SPLIT)
     config = student.config() | ({"teacher": teacher.config()} if teacher else {})
-    lengths = [view.length for view in views]
     aligner = None
     if teacher and config["vocabulary"] != config["teacher"]["vocabulary"]:
         aligner = Aligner(student.tokenizer, teacher.tokenizer)
+    form = RowFormat(student.length, teacher.length if teacher else 0, aligner is not None)
     spec = DatasetSpec(
         name="examples",
-        layout=row_layout(lengths, chunks=aligner is not None),
-        split=split,
+        layout=form.layout(),
         source={"episodes": content_hash(episodes_folder)},
         config=config,
     )
     blocks = -(-len(episodes) // BLOCK)
 
-    def make(keys: list[str]) -> Iterator[tuple[str, Rows, dict[str, int]]]:
+    def make(keys: list[str]) -> Iterator[tuple[str, list[Record], dict[str, int]]]:
         for key in keys:
             # Strided, since episodes lie in the order of their kinds and a mixture packs better.
             block = episodes[int(key) :: blocks]
             won = [e for e in block if e.success and e.turns]
-            conversations = list(zip(*(view.read(won) for view in views), strict=True))
+            conversations = _read(won, student, teacher)
             counts = {"episodes": len(block), "failed": len(block) - len(won)}
             if aligner:
-                aligned = [_aligned(aligner, *conversation) for conversation in conversations]
-                conversations = [conversation for conversation, _ in aligned]
-                counts["replies_left_out"] = sum(left_out for _, left_out in aligned)
+                conversations, omitted = _align(aligner, conversations)
+                counts["replies_left_out"] = omitted
             else:
                 for episode, conversation in zip(won, conversations, strict=True):
                     _check_replies(episode, conversation)
-            rows, packed = pack_examples(conversations, lengths)
-            yield key, rows, counts | packed
+            packed = pack_examples(conversations, form)
+            records = [form.record(row) for row in packed.rows]
+            yield key, records, counts | packed.counts
 
     return write_dataset(out, [f"{b:08d}" for b in range(blocks)], make, spec, shard)
 
 
-def _aligned(aligner: Aligner, student: Example, teacher: Example) -> tuple[Conversation, int]:
-    """The conversation with its chunks, and how many replies have none."""
-    found = aligner.conversation(student, teacher)
-    sides = student._replace(chunks=found.student), teacher._replace(chunks=found.teacher)
-    return sides, len(found.left_out)
+def _read(episodes: list[Episode], student: View, teacher: View | None) -> list[Conversation]:
+    """Each episode as both models read it."""
+    mine = student.read(episodes)
+    if teacher is None:
+        return [Conversation(example) for example in mine]
+    return [Conversation(*both) for both in zip(mine, teacher.read(episodes), strict=True)]
+
+
+def _align(aligner: Aligner, conversations: list[Conversation]) -> tuple[list[Conversation], int]:
+    """The conversations with their chunks, and how many replies have none."""
+    aligned, omitted = [], 0
+    for student, teacher in conversations:
+        assert teacher is not None
+        found = aligner.conversation(student, teacher)
+        omitted += len(found.left_out)
+        sides = student._replace(chunks=found.student), teacher._replace(chunks=found.teacher)
+        aligned.append(Conversation(*sides))
+    return aligned, omitted
 
 
 def _check_replies(episode: Episode, conversation: Conversation) -> None:
     """Raise UserError where the views do not spell the replies with the same ids."""
     first, *others = (
-        [t for t, m in zip(e.tokens, e.loss_mask, strict=True) if m] for e in conversation
+        [t for t, m in zip(e.tokens, e.loss_mask, strict=True) if m] for e in conversation.views
     )
     if any(other != first for other in others):
         raise UserError(

@@ -4,16 +4,17 @@ The global batch at step k is the same, row for row, for any number of hosts, so
 another slice size from the step number alone.
 """
 
+import functools
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from duomem_jax.base.errors import UserError
-from duomem_jax.data.pack import VIEWS, positions_in_segments
-from duomem_jax.data.targets import unpack_ids
+from duomem_jax.data.rows import batch_of
+from duomem_jax.objectives import Batch
+from duomem_jax.objectives.targets import EVERYTHING, Needs
 from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.store.spec import SPLIT
 
 if TYPE_CHECKING:
     import grain
@@ -25,28 +26,31 @@ PREFETCH_BATCHES = 4
 
 def batches(
     folder: str | os.PathLike,
-    split: str,
     *,
     global_batch: int,
     seed: int,
     start_step: int = 0,
     places: Sequence[int] = (0,),
     of: int = 1,
-) -> "grain.DatasetIterator[dict[str, np.ndarray]]":
+    needs: Needs = EVERYTHING,
+) -> "grain.DatasetIterator[Batch]":
     """Endless shuffled batches from step `start_step` on; a new order in each epoch.
 
     Args:
+        folder: packed rows, from `duomem examples` or `duomem label`.
         global_batch: rows over all hosts.
+        seed: of the order.
+        start_step: batches to pass over.
         places: the parts of every global batch that are wanted here, out of `of` equal ones.
+        of: how many parts there are.
+        needs: which parts of rows are read besides the student's tokens.
 
     Returns:
-        Iterator (close it with `.close()`) of the wanted rows, in order, B = global_batch *
-        len(places) / of: {"tokens", "segment_ids", "positions"} int32[B, T], "loss_mask"
-        float32[B, T], the same with the prefix "teacher_" where rows have a teacher's view, and
-        its stored targets (`data.targets`).
+        Iterator (close it with `.close()`) of the wanted rows, in order, numpy arrays [B,...] with
+        B = global_batch * len(places) / of.
 
     Raises:
-        UserError: the split is missing, damaged or empty, or the batch cannot be shared out.
+        UserError: the rows are missing, damaged or empty, or the batch cannot be shared out.
     """
     import grain
 
@@ -55,16 +59,16 @@ def batches(
             f"global_batch={global_batch} cannot be shared out to {of} places; "
             "make it a multiple of them"
         )
-    rows = read_dataset(folder, split)
+    rows = read_dataset(folder, SPLIT)
     if not len(rows):
-        raise UserError(f"{folder}: split {split!r} has no rows; check the stage that wrote it")
+        raise UserError(f"{folder}: has no rows; check the stage that wrote it")
     order = grain.MapDataset.range(len(rows)).seed(seed).shuffle().repeat()
     size = global_batch // of
     wanted = [place * size + i for place in places for i in range(size)]
     dataset = (
         grain.MapDataset.source(_Wanted(rows, order, global_batch, wanted))
         .batch(len(wanted), drop_remainder=True)
-        .map(finish)
+        .map(functools.partial(batch_of, needs=needs))
     )
     options = grain.ReadOptions(num_threads=NUM_THREADS, prefetch_buffer_size=PREFETCH_BATCHES)
     iterator = iter(dataset.to_iter_dataset(options))
@@ -87,19 +91,3 @@ class _Wanted:
     def __getitem__(self, index: int) -> Any:
         step, i = divmod(index, len(self._wanted))
         return self._rows[self._order[step * self._global_batch + self._wanted[i]]]
-
-
-def finish(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Stacked rows as a training step wants them: types, positions, ids."""
-    for view in VIEWS:
-        if view + "tokens" in batch:
-            segments = batch[view + "segment_ids"]
-            batch |= {
-                view + "tokens": batch[view + "tokens"].astype(np.int32, copy=False),
-                view + "segment_ids": segments.astype(np.int32),
-                view + "positions": positions_in_segments(segments),
-                view + "loss_mask": batch[view + "loss_mask"].astype(np.float32),
-            }
-        if view + "chunks" in batch:
-            batch[view + "chunks"] = batch[view + "chunks"].astype(np.int32)
-    return unpack_ids(batch) if "target_ids" in batch else batch

@@ -1,56 +1,52 @@
 """Lay tokenised conversations into rows of fixed length, offline and deterministically.
 
 A conversation may have two views: what the student reads and what its teacher reads, who sees
-memories, or has a tokenizer of its own. Both lie in one row under the same segment number, each
-in fields of its own; the i-th reply of a segment is the same reply in both.
+memories, or has a tokenizer of its own. Both lie in one row under the same segment number; the
+i-th reply of a segment is the same reply in both.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from duomem_jax.records.store.features import Layout
+from duomem_jax.data.rows import MAX_SEGMENTS, RowFormat, positions_in_segments
+from duomem_jax.objectives import Batch, Tokens
 from duomem_jax.text.encoded import Example
 
-# Segment ids are stored as uint8 and 0 means padding.
-MAX_SEGMENTS = 255
-VIEWS = ("", "teacher_")  # prefixes of a row's fields: the student's, the teacher's
+
+class Conversation(NamedTuple):
+    """A conversation as each of the two models reads it."""
+
+    student: Example
+    teacher: Example | None = None  # None: it reads what the student reads
+
+    @property
+    def views(self) -> list[Example]:
+        """Those that are there."""
+        return [self.student] if self.teacher is None else [self.student, self.teacher]
+
+    def fitted(self, form: RowFormat) -> "Conversation | None":
+        """Cut after the last reply with which every view fits into a row; None if none does.
+
+        A reply ends where the loss mask falls from 1 to 0, so a turn is never cut in two.
+        """
+        lengths = _lengths(form)
+        if all(len(e.tokens) <= n for e, n in zip(self.views, lengths, strict=True)):
+            return self
+        ends = [_reply_ends(e.loss_mask) for e in self.views]
+        fit = [sum(end <= n for end in own) for own, n in zip(ends, lengths, strict=True)]
+        replies = min(fit)
+        if not replies:
+            return None
+        cut = (e.upto(own[replies - 1]) for e, own in zip(self.views, ends, strict=True))
+        return Conversation(*cut)
 
 
-Conversation = tuple[Example, ...]  # its views, in the order of VIEWS
-Rows = list[dict[str, np.ndarray]]
-
-
-def row_layout(lengths: Sequence[int], *, chunks: bool = False) -> Layout:
-    """Record layout of packed rows.
-
-    Args:
-        lengths: tokens of a row, for each view.
-        chunks: whether tokens know their chunk (`text.alignment`).
-    """
-    fields = {"tokens": "int32", "segment_ids": "uint8", "loss_mask": "uint8"}
-    if chunks:
-        fields["chunks"] = "uint16"
-    return {
-        view + name: (dtype, (length,))
-        for view, length in zip(VIEWS, lengths, strict=False)
-        for name, dtype in fields.items()
-    }
-
-
-def fit_to_length(conversation: Conversation, lengths: Sequence[int]) -> Conversation | None:
-    """Cut a conversation after the last reply with which every view fits; None if none does.
-
-    A reply ends where the loss mask falls from 1 to 0, so a turn is never cut in two.
-    """
-    if all(len(e.tokens) <= n for e, n in zip(conversation, lengths, strict=True)):
-        return conversation
-    ends = [_reply_ends(e.loss_mask) for e in conversation]
-    replies = min(sum(end <= n for end in of) for of, n in zip(ends, lengths, strict=True))
-    if not replies:
-        return None
-    return tuple(e.upto(of[replies - 1]) for e, of in zip(conversation, ends, strict=True))
+def _lengths(form: RowFormat) -> list[int]:
+    """Tokens of a row for each view."""
+    return [form.length, form.teacher_length] if form.teacher_length else [form.length]
 
 
 def _reply_ends(mask: list[int]) -> list[int]:
@@ -59,24 +55,28 @@ def _reply_ends(mask: list[int]) -> list[int]:
 
 @dataclass
 class _Row:
-    lengths: Sequence[int]
+    """A row that is being filled."""
+
+    lengths: list[int]
     conversations: list[Conversation] = field(default_factory=list)
-    used: list[int] = field(default_factory=lambda: [0] * len(VIEWS))
+    used: list[int] = field(init=False)  # tokens of each view
+
+    def __post_init__(self) -> None:
+        self.used = [0] * len(self.lengths)
 
     def takes(self, conversation: Conversation) -> bool:
-        ends = (u + len(e.tokens) for u, e in zip(self.used, conversation, strict=False))
-        fits = all(end <= n for end, n in zip(ends, self.lengths, strict=True))
-        return fits and len(self.conversations) < MAX_SEGMENTS
+        if len(self.conversations) == MAX_SEGMENTS:
+            return False
+        views = zip(self.used, conversation.views, self.lengths, strict=True)
+        return all(used + len(e.tokens) <= n for used, e, n in views)
 
     def add(self, conversation: Conversation) -> None:
         self.conversations.append(conversation)
-        for i, e in enumerate(conversation):
-            self.used[i] += len(e.tokens)
+        for i, view in enumerate(conversation.views):
+            self.used[i] += len(view.tokens)
 
 
-def pack(
-    conversations: Iterable[Conversation], lengths: Sequence[int]
-) -> Iterator[dict[str, np.ndarray]]:
+def pack(conversations: Iterable[Conversation], form: RowFormat) -> Iterator[Batch]:
     """First-fit decreasing packing of one block of conversations.
 
     Neighbouring episodes are of one kind and length, which first-fit alone packs badly: of
@@ -85,74 +85,86 @@ def pack(
 
     Args:
         conversations: each view at most as long as its rows.
-        lengths: tokens of a row, for each view.
+        form: of the rows.
 
     Yields:
-        {"tokens" int32[T], "segment_ids" uint8[T] (1, 2, ...; 0 pads), "loss_mask" uint8[T]},
-        and the same with "teacher_" where there is such a view; "chunks" uint16[T] of both,
-        numbered through the row, where conversations have them.
+        Rows [T]; their segments are numbered 1, 2, ..., chunks are numbered through the row.
+
+    Raises:
+        ValueError: a conversation does not fit into any row.
     """
     rows: list[_Row] = []
-    for conversation in sorted(conversations, key=lambda c: -len(c[0].tokens)):
+    lengths = _lengths(form)
+    for conversation in sorted(conversations, key=lambda c: -len(c.student.tokens)):
         row = next((r for r in rows if r.takes(conversation)), None)
         if row is None:
             row = _Row(lengths)
             if not row.takes(conversation):
-                longest = [len(e.tokens) for e in conversation]
+                longest = [len(e.tokens) for e in conversation.views]
                 raise ValueError(f"{longest} tokens cannot go into rows of {lengths}")
             rows.append(row)
         row.add(conversation)
     for row in rows:
-        yield _emit(row)
+        yield _finished(row, form)
 
 
-def pack_examples(
-    conversations: list[Conversation], lengths: Sequence[int]
-) -> tuple[Rows, dict[str, int]]:
-    """Cut one block to `lengths`, pack it; the rows and what became of the conversations."""
-    fitted = [fit_to_length(c, lengths) for c in conversations]
+class Packed(NamedTuple):
+    """Packed rows, and what became of the conversations."""
+
+    rows: list[Batch]
+    counts: dict[str, int]
+
+
+def pack_examples(conversations: Sequence[Conversation], form: RowFormat) -> Packed:
+    """Cut one block to its rows' length and pack it."""
+    fitted = [c.fitted(form) for c in conversations]
     kept = [f for f in fitted if f is not None]
     cut = sum(f is not None and f is not c for f, c in zip(fitted, conversations, strict=True))
-    rows = list(pack(kept, lengths))
-    return rows, {
+    rows = list(pack(kept, form))
+    counts = {
         "examples": len(kept),
         "cut_to_fit": cut,
         "dropped_too_long": len(fitted) - len(kept),
-        "tokens": sum(len(c[0].tokens) for c in kept),
-        "loss_tokens": sum(int(row["loss_mask"].sum()) for row in rows),
-        "row_tokens": len(rows) * lengths[0],
+        "tokens": sum(len(c.student.tokens) for c in kept),
+        "loss_tokens": sum(int(row.student.reply_BT.sum()) for row in rows),
+        "row_tokens": len(rows) * form.length,
     }
+    return Packed(rows, counts)
 
 
-def _emit(row: _Row) -> dict[str, np.ndarray]:
-    out: dict[str, np.ndarray] = {}
-    views = zip(*row.conversations, strict=True)
-    for view, length, examples in zip(VIEWS, row.lengths, views, strict=False):
-        tokens = np.zeros(length, np.int32)
-        segment_ids = np.zeros(length, np.uint8)
-        loss_mask = np.zeros(length, np.uint8)
-        chunks = np.zeros(length, np.uint16)
-        at = first = 0
-        for segment, example in enumerate(examples, start=1):
-            here = slice(at, at + len(example.tokens))
-            tokens[here], loss_mask[here] = example.tokens, example.loss_mask
-            segment_ids[here] = segment
-            if example.chunks is not None:
-                chunks[here] = [c and first + c for c in example.chunks]
-                out[view + "chunks"] = chunks
-                first += max(c for e in row.conversations[segment - 1] for c in e.chunks or [0])
-            # Nothing inside its segment predicts a first token.
-            loss_mask[at] = 0
-            at = here.stop
-        out[view + "tokens"], out[view + "segment_ids"] = tokens, segment_ids
-        out[view + "loss_mask"] = loss_mask
-    return out
+def _finished(row: _Row, form: RowFormat) -> Batch:
+    # Chunks have numbers of their own in each conversation; in the row those of one conversation
+    # come after those of the one before, on both sides alike, though one side may have been cut.
+    most = [max((max(e.chunks or [0]) for e in c.views), default=0) for c in row.conversations]
+    before = [0, *np.cumsum(most).tolist()]
+    student = _side([c.student for c in row.conversations], form.length, before)
+    if not form.teacher_length:
+        return Batch(student)
+    taught = [c.teacher for c in row.conversations if c.teacher is not None]
+    return Batch(student, _side(taught, form.teacher_length, before))
 
 
-def positions_in_segments(segment_ids: np.ndarray) -> np.ndarray:
-    """Positions that restart at 0 in each run of equal ids: [..., T] -> int32[..., T]."""
-    index = np.arange(segment_ids.shape[-1], dtype=np.int32)
-    starts = np.zeros(segment_ids.shape, np.int32)
-    changed = segment_ids[..., 1:] != segment_ids[..., :-1]
-    starts[..., 1:] = np.where(changed, index[1:], 0)
-    return index - np.maximum.accumulate(starts, axis=-1)
+def _side(examples: list[Example], length: int, chunks_before: list[int]) -> Tokens:
+    """One model's view of the conversations of a row."""
+    ids_T = np.zeros(length, np.int32)
+    segments_T = np.zeros(length, np.int32)
+    reply_T = np.zeros(length, np.uint8)  # not bool: a mask may say who wrote a reply
+    chunks_T = np.zeros(length, np.int32)
+    start = 0
+    for i, example in enumerate(examples):
+        here = slice(start, start + len(example.tokens))
+        ids_T[here] = example.tokens
+        segments_T[here] = i + 1
+        reply_T[here] = example.loss_mask
+        reply_T[start] = 0  # nothing inside its segment predicts a first token
+        if example.chunks is not None:
+            chunks_T[here] = [number and chunks_before[i] + number for number in example.chunks]
+        start = here.stop
+    has_chunks = any(e.chunks is not None for e in examples)
+    return Tokens(
+        ids_BT=ids_T,
+        segments_BT=segments_T,
+        positions_BT=positions_in_segments(segments_T),
+        reply_BT=reply_T,
+        chunks_BT=chunks_T if has_chunks else None,
+    )

@@ -15,11 +15,13 @@ import numpy as np
 from duomem_jax.data.loader import batches
 from duomem_jax.lora.open import open_model
 from duomem_jax.models.model import Model
-from duomem_jax.objectives.chunked import in_chunks
-from duomem_jax.objectives.forward_kl import forward_kl
-from duomem_jax.objectives.replies import front, next_tokens
-from duomem_jax.objectives.reverse_kl import reverse_kl
+from duomem_jax.objectives import Batch
+from duomem_jax.objectives.divergences import forward_kl, reverse_kl
+from duomem_jax.objectives.fused import map_over_tokens
+from duomem_jax.objectives.replies import next_tokens, replies_first
+from duomem_jax.objectives.targets import Needs
 from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.store.spec import SPLIT
 
 BINS = 15  # of the calibration error (Guo et al., arXiv 1706.04599)
 
@@ -53,7 +55,6 @@ def measure_fidelity(
     *,
     adapter: str = "",
     rows: int = 64,
-    split: str = "train",
 ) -> Fidelity:
     """Compare a student with its teacher on packed rows.
 
@@ -63,15 +64,14 @@ def measure_fidelity(
         examples: packed rows of both models' tokenizer.
         adapter: PEFT folder; empty: the student as it is.
         rows: at most so many are read.
-        split: of the examples.
 
     Raises:
         UserError: a folder is missing or damaged.
     """
     learner, master = open_model(student, adapter), open_model(teacher)
     count = jax.jit(functools.partial(_sums, learner.model, master.model))
-    n = min(rows, len(read_dataset(examples, split)))
-    read = batches(examples, split, global_batch=1, seed=0)
+    n = min(rows, len(read_dataset(examples, SPLIT)))
+    read = batches(examples, global_batch=1, seed=0, needs=Needs())
     sums: dict[str, np.ndarray] = {}
     for _ in range(n):
         found = jax.device_get(count(learner.base, learner.lora, master.base, next(read)))
@@ -84,36 +84,40 @@ def measure_fidelity(
     return Fidelity(tokens=int(total), **means, calibration_error=float(bins / total))
 
 
-def _sums(model: Model, teacher: Model, base: Any, lora: Any, taught: Any, batch: dict) -> dict:
-    inputs = batch["tokens"], batch["positions"], batch["segment_ids"]
-    states = model.hidden(base, *inputs, lora), teacher.hidden(taught, *inputs)
-    heads = model.head(base), teacher.head(taught)
-    tokens_BT, mask_BT = next_tokens(batch)
-    live_BM, moved = front(mask_BT, (*states, tokens_BT), tokens_BT.shape[1])
-    vocab = model.config.vocab_size + teacher.config.vocab_size
+def _sums(
+    student: Model, teacher: Model, base: Any, lora: Any, taught: Any, batch: Batch
+) -> dict[str, jax.Array]:
+    """Sums over the reply tokens of a batch; calibration by bin of confidence [BINS]."""
+    tokens = batch.student
+    inputs = tokens.ids_BT, tokens.positions_BT, tokens.segments_BT
+    states_BTD = student.hidden(base, *inputs, lora), teacher.hidden(taught, *inputs)
+    student_head, teacher_head = student.head(base), teacher.head(taught)
+    ids_BT, mask_BT = next_tokens(tokens)
+    live_BA, moved = replies_first(mask_BT, (*states_BTD, ids_BT), ids_BT.shape[1])
 
-    def one(chunk: tuple) -> dict[str, jax.Array]:
-        live_BC, (x_BCD, y_BCE, tokens_BC) = chunk
-        logits = [head(x) for head, x in zip(heads, (x_BCD, y_BCE), strict=True)]
-        shared = min(y.shape[-1] for y in logits)
-        log_s, log_t = (jax.nn.log_softmax(y[..., :shared]) for y in logits)
-        written_BC = jnp.take_along_axis(log_s, tokens_BC[..., None], -1)[..., 0]
-        ours_BC, sure_BC = log_s.argmax(-1), jnp.exp(log_s.max(-1))
-        bin_BC = jnp.minimum((sure_BC * BINS).astype(int), BINS - 1)
-        of_bin = live_BC[..., None] & (bin_BC[..., None] == jnp.arange(BINS))
-
-        def over_bins(y_BC: jax.Array) -> jax.Array:
-            return jnp.sum(of_bin * y_BC[..., None], axis=(0, 1))
-
-        by_token = {
-            "tokens": jnp.ones_like(sure_BC),
+    def compare(chunk: tuple) -> dict[str, jax.Array]:
+        x_BXD, y_BXE, ids_BX = chunk
+        logits_s, logits_t = student_head(x_BXD), teacher_head(y_BXE)
+        shared = min(logits_s.shape[-1], logits_t.shape[-1])
+        log_s, log_t = (jax.nn.log_softmax(y[..., :shared]) for y in (logits_s, logits_t))
+        written_BX = jnp.take_along_axis(log_s, ids_BX[..., None], -1)[..., 0]
+        likeliest_BX = log_s.argmax(-1)
+        return {
             "forward_kl": forward_kl(log_s, log_t),
             "reverse_kl": reverse_kl(log_s, log_t),
-            "cross_entropy": -written_BC,
-            "agreement": ours_BC == log_t.argmax(-1),
+            "cross_entropy": -written_BX,
+            "agreement": likeliest_BX == log_t.argmax(-1),
+            "confidence": jnp.exp(log_s.max(-1)),
+            "right": likeliest_BX == ids_BX,
         }
-        sums = {name: jnp.sum(jnp.where(live_BC, y, 0)) for name, y in by_token.items()}
-        return sums | {"confident": over_bins(sure_BC), "right": over_bins(ours_BC == tokens_BC)}
 
-    chunks = in_chunks((live_BM, moved), vocab)
-    return jax.tree.map(lambda y: y.sum(0), jax.lax.map(one, chunks))
+    found = map_over_tokens(compare, moved, student.config.vocab_size + teacher.config.vocab_size)
+    confidence_BA, right_BA = found.pop("confidence"), found.pop("right")
+    bin_BA = jnp.minimum((confidence_BA * BINS).astype(int), BINS - 1)
+    bins_BAn = live_BA[..., None] & (bin_BA[..., None] == jnp.arange(BINS))
+    sums = {name: jnp.sum(jnp.where(live_BA, y_BA, 0)) for name, y_BA in found.items()}
+    return sums | {
+        "tokens": jnp.sum(live_BA),
+        "confident": jnp.sum(bins_BAn * confidence_BA[..., None], axis=(0, 1)),
+        "right": jnp.sum(bins_BAn * right_BA[..., None], axis=(0, 1)),
+    }

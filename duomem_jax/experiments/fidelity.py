@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 from duomem_jax.base.io import atomic_write_text
+from duomem_jax.data.facts import RowFacts
 from duomem_jax.evals.cost import Cost
 from duomem_jax.evals.fidelity import Fidelity, measure_fidelity
-from duomem_jax.records.store.manifest import split_facts
 
 
 def nearness(student: str, teacher: str, probe: str, adapter: str) -> Fidelity:
@@ -36,7 +36,7 @@ def cost(run: str | Path) -> Cost:
     ends = [row["step"] for row in rows]
     spans = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     data = config["data"]  # none where the student played its rows
-    counts = split_facts(Path(data), config["split"])["counts"] if data else {}
+    counts = RowFacts.read(data).counts if data else {}
     return Cost(
         steps=config["steps"],
         tokens=sum(n * row["loss_tokens"] for n, row in zip(spans, rows, strict=True)),

@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -11,8 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.data.pack import VIEWS, Rows, positions_in_segments
-from duomem_jax.data.targets import Kind, pack_ids
+from duomem_jax.data.rows import Kind, stack
 from duomem_jax.lora.open import content_name
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.mesh.sharding import make_mesh, model_shardings, put_batch, use_mesh
@@ -21,16 +20,17 @@ from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.platform import platform
 from duomem_jax.models.shapes import tree_bytes, weight_shapes
+from duomem_jax.objectives import Stored, Tokens
 from duomem_jax.objectives.candidates import with_rest
-from duomem_jax.objectives.chunked import in_chunks
-from duomem_jax.objectives.replies import front, next_tokens
+from duomem_jax.objectives.fused import map_over_tokens
+from duomem_jax.objectives.replies import next_tokens, replies_first
 from duomem_jax.text.tokenizer import load_tokenizer, vocabulary_fingerprint
 
 RECALL = 0.98  # of the approximate search on TPU, which takes a hundredth of the exact one's time
 
 
 class ModelScorer:
-    """Reads packed rows and gives its distributions over their replies; see `label.Scorer`."""
+    """Reads packed rows and gives its distributions over their replies; a `label.Scorer`."""
 
     def __init__(
         self,
@@ -83,99 +83,91 @@ class ModelScorer:
 
     @contextlib.contextmanager
     def ready(self) -> Iterator[None]:
-        """See `label.Scorer`; the weights are there meanwhile."""
+        """Hold the weights for as long as rows are scored."""
         with use_mesh(self._mesh):
             shardings = model_shardings(self._model, self._mesh)["params"]
             self._params = load_pretrained(self._folder, self.config["dtype"], shardings)[1]
         yield
         self._params = None
 
-    def __call__(self, rows: Rows, first: int, tokens: int) -> Rows:
-        """See `label.Scorer`."""
-        parts = range(0, len(rows), self._rows)
-        return [
-            found
-            for at in parts
-            for found in self._batch(rows[at : at + self._rows], first + at, tokens)
-        ]
+    def __call__(self, rows: Sequence[Tokens], first: int, tokens: int) -> list[Stored]:
+        """Targets of each row, in the order of its reply tokens."""
+        found: list[Stored] = []
+        for start in range(0, len(rows), self._rows):
+            found += self._batch(rows[start : start + self._rows], first + start, tokens)
+        return found
 
-    def _batch(self, rows: Rows, first: int, tokens: int) -> Rows:
-        view = VIEWS[1] if VIEWS[1] + "tokens" in rows[0] else VIEWS[0]
+    def _batch(self, rows: Sequence[Tokens], first: int, tokens: int) -> list[Stored]:
         # A last, short batch is filled up, so that one shape is compiled.
-        padded = rows + rows[-1:] * (self._rows - len(rows))
-        batch = {
-            name: np.stack([row[view + name] for row in padded]).astype(np.int32)
-            for name in ("tokens", "segment_ids", "loss_mask")
-        }
-        batch["positions"] = positions_in_segments(batch["segment_ids"])
-        batch["number"] = first + np.arange(self._rows, dtype=np.int32)
+        padded = [*rows, *[rows[-1]] * (self._rows - len(rows))]
+        number_B = first + np.arange(self._rows, dtype=np.int32)
         with use_mesh(self._mesh):
-            found = self._score(tokens)(self._params, put_batch(batch, self._mesh))
-        host = jax.device_get(found)
-        host |= pack_ids(host["target_ids"], self.vocab)
-        return [{name: x[i] for name, x in host.items()} for i in range(len(rows))]
+            batch = put_batch((stack(padded), number_B), self._mesh)
+            found = jax.device_get(self._score(tokens)(self._params, *batch))
+        return [jax.tree.map(lambda x, i=i: x[i], found) for i in range(len(rows))]
 
     @functools.cache  # noqa: B019 - a scorer lives as long as its program
     def _score(self, tokens: int) -> Any:
         return jax.jit(functools.partial(self._targets, tokens))
 
-    def _targets(self, tokens: int, params: Any, batch: dict) -> dict[str, jax.Array]:
-        inputs = batch["tokens"], batch["positions"], batch["segment_ids"]
-        x_BTD = self._model.hidden(params, *inputs)
-        next_BT, mask_BT = next_tokens(batch)
-        live_BM, (x_BMD, next_BM) = front(mask_BT, (x_BTD, next_BT), tokens)
+    def _targets(self, room: int, params: Any, tokens: Tokens, number_B: jax.Array) -> Stored:
+        """Targets of a batch, [B,A,C] with A = `room`; only some tokens' logits exist at once."""
+        x_BTD = self._model.hidden(params, tokens.ids_BT, tokens.positions_BT, tokens.segments_BT)
+        next_BT, mask_BT = next_tokens(tokens)
+        live_BA, (x_BAD, next_BA) = replies_first(mask_BT, (x_BTD, next_BT), room)
         head = self._model.head(params)
 
-        def one(chunk):
-            x_BCD, extra = chunk
-            logits_BCV = head(x_BCD) / self._temperature
-            if self.kind == "topk":
-                return likeliest(logits_BCV, extra, self.candidates)
-            return _samples(logits_BCV, extra)
+        def find_likeliest(chunk: tuple) -> tuple:
+            x_BXD, next_BX = chunk
+            return likeliest(head(x_BXD) / self._temperature, next_BX, self.candidates)
 
-        extra = next_BM
-        if self.kind == "samples":
-            extra = _uniforms(batch["number"], tokens, self.candidates, self._seed)
-        found = jax.lax.map(one, in_chunks((x_BMD, extra), self.vocab))
-        joined = {
-            name: jnp.moveaxis(y, 0, 1).reshape(len(x_BMD), -1, *y.shape[3:])[:, :tokens]
-            for name, y in found.items()
-        }
-        return joined | {"target_mask": live_BM.astype(jnp.uint8)}
+        def draw(chunk: tuple) -> tuple:
+            x_BXD, u_BXC = chunk
+            return _samples(head(x_BXD) / self._temperature, u_BXC)
+
+        if self.kind == "topk":
+            found = map_over_tokens(find_likeliest, (x_BAD, next_BA), self.vocab)
+        else:
+            u_BAC = _uniforms(number_B, room, self.candidates, self._seed)
+            found = map_over_tokens(draw, (x_BAD, u_BAC), self.vocab)
+        ids_BAC, log_probs_BAC, rest_BA = found
+        return Stored(ids_BAC, log_probs_BAC, live_BA, rest_BA)
 
 
-def likeliest(logits_BCV, next_BC, k: int) -> dict[str, jax.Array]:
-    """The written token, then the k - 1 likeliest others."""
-    log_p_BCV = jax.nn.log_softmax(logits_BCV)
-    ours_BCV = jnp.arange(logits_BCV.shape[-1]) == next_BC[..., None]
-    others_BCV = jnp.where(ours_BCV, -jnp.inf, log_p_BCV)
+def likeliest(logits_BXV, next_BX, k: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The written token, then the k - 1 likeliest others.
+
+    Returns:
+        (ids_BXC int32, log_probs_BXC float16, rest_BX float16), C = k.
+    """
+    log_p_BXV = jax.nn.log_softmax(logits_BXV)
+    ours_BXV = jnp.arange(logits_BXV.shape[-1]) == next_BX[..., None]
+    others_BXV = jnp.where(ours_BXV, -jnp.inf, log_p_BXV)
     if platform() == "tpu":
-        top, ids = jax.lax.approx_max_k(others_BCV, k - 1, recall_target=RECALL)
+        top, ids = jax.lax.approx_max_k(others_BXV, k - 1, recall_target=RECALL)
     else:
-        top, ids = jax.lax.top_k(others_BCV, k - 1)
-    written = jnp.take_along_axis(log_p_BCV, next_BC[..., None], axis=-1)
-    log_p_BCK = jnp.concatenate([written, top], axis=-1)
-    return {
-        "target_ids": jnp.concatenate([next_BC[..., None], ids], axis=-1).astype(jnp.int32),
-        "target_log_probs": log_p_BCK.astype(jnp.float16),
-        "target_rest": with_rest(log_p_BCK)[..., -1].astype(jnp.float16),
-    }
+        top, ids = jax.lax.top_k(others_BXV, k - 1)
+    written = jnp.take_along_axis(log_p_BXV, next_BX[..., None], axis=-1)
+    log_p_BXC = jnp.concatenate([written, top], axis=-1)
+    ids_BXC = jnp.concatenate([next_BX[..., None], ids], axis=-1).astype(jnp.int32)
+    rest_BX = with_rest(log_p_BXC)[..., -1]
+    return ids_BXC, log_p_BXC.astype(jnp.float16), rest_BX.astype(jnp.float16)
 
 
-def _uniforms(rows_B, tokens: int, k: int, seed: int) -> jax.Array:
-    """u_BMK in [0, 1); what a row gets depends on its number alone."""
+def _uniforms(number_B, tokens: int, k: int, seed: int) -> jax.Array:
+    """u_BAC in [0, 1); what a row gets depends on its number alone."""
 
-    def one(row):
-        return jax.random.uniform(jax.random.fold_in(jax.random.key(seed), row), (tokens, k))
+    def one(number):
+        return jax.random.uniform(jax.random.fold_in(jax.random.key(seed), number), (tokens, k))
 
-    return jax.vmap(one)(rows_B)
+    return jax.vmap(one)(number_B)
 
 
-def _samples(logits_BCV, u_BCK) -> dict[str, jax.Array]:
-    """Draws of each token's distribution, by its inverse."""
-    below_BCV = jnp.cumsum(jax.nn.softmax(logits_BCV), axis=-1)
+def _samples(logits_BXV, u_BXC) -> tuple[jax.Array, jax.Array, None]:
+    """Draws of each token's distribution, by its inverse; samples have no rest."""
+    below_BXV = jnp.cumsum(jax.nn.softmax(logits_BXV), axis=-1)
     search = jax.vmap(jax.vmap(functools.partial(jnp.searchsorted, side="right")))
-    ids_BCK = search(below_BCV, u_BCK * below_BCV[..., -1:])
-    weight = jnp.full(u_BCK.shape, -np.log(u_BCK.shape[-1]), jnp.float16)
-    most = logits_BCV.shape[-1] - 1
-    return {"target_ids": jnp.minimum(ids_BCK, most).astype(jnp.int32), "target_log_probs": weight}
+    ids_BXC = search(below_BXV, u_BXC * below_BXV[..., -1:])
+    # Rounding can place a draw behind the last token.
+    ids_BXC = jnp.minimum(ids_BXC, logits_BXV.shape[-1] - 1).astype(jnp.int32)
+    return ids_BXC, jnp.full(u_BXC.shape, -np.log(u_BXC.shape[-1]), jnp.float16), None

@@ -1,14 +1,14 @@
 """A served model as the one who labels (vLLM's `prompt_logprobs`)."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from duomem_jax.data.pack import VIEWS, Rows
-from duomem_jax.data.targets import Kind, pack_ids
+from duomem_jax.data.rows import Kind
+from duomem_jax.objectives import Stored, Tokens
 from duomem_jax.objectives.candidates import LOWEST
 from duomem_jax.speak.served.model import ServedModel
 from duomem_jax.speak.served.scores import Scores, score_request
@@ -17,7 +17,7 @@ from duomem_jax.text.tokenizer import load_tokenizer, vocabulary_fingerprint
 
 
 class ServedScorer:
-    """Asks for the likeliest tokens of each conversation of a row; see `label.Scorer`.
+    """Asks for the likeliest tokens of each conversation of a row; a `label.Scorer`.
 
     A conversation that does not fit into the server's context gets no targets.
     """
@@ -55,51 +55,57 @@ class ServedScorer:
         with ServedModel(self.name, self._server, self._record) as self._model:
             yield
 
-    def __call__(self, rows: Rows, first: int, tokens: int) -> Rows:
-        """See `label.Scorer`."""
-        assert self._model is not None
-        view = VIEWS[1] if VIEWS[1] + "tokens" in rows[0] else VIEWS[0]
-        conversations = [
-            (number, row[view + "tokens"][at].tolist(), row[view + "loss_mask"][at] > 0)
-            for number, row in enumerate(rows)
-            for segment in range(1, int(row[view + "segment_ids"].max()) + 1)
-            for at in [row[view + "segment_ids"] == segment]
-        ]
-        requests = (score_request(self.name, ids, self.candidates) for _, ids, _ in conversations)
+    def __call__(self, rows: Sequence[Tokens], first: int, tokens: int) -> list[Stored]:
+        """Targets of each row, in the order of its reply tokens."""
+        if self._model is None:
+            raise ValueError("enter `ready` first")
+        conversations = [c for i, row in enumerate(rows) for c in _conversations(i, row)]
+        requests = (score_request(self.name, c.ids, self.candidates) for c in conversations)
         out = [self._empty(tokens) for _ in rows]
         filled = [0] * len(rows)
-        answers = self._model.ask(requests)
-        for (number, ids, mask), scores in zip(conversations, answers, strict=True):
-            replies = np.nonzero(mask)[0]
-            here = slice(filled[number], filled[number] + len(replies))
-            filled[number] = here.stop
+        for c, scores in zip(conversations, self._model.ask(requests), strict=True):
+            start, end = filled[c.row], filled[c.row] + len(c.replies)
+            filled[c.row] = end
             if scores is not None:
-                found = _targets(scores, ids, replies, self.candidates)
-                found["target_mask"] = np.ones(len(replies), np.uint8)
-                for name, values in found.items():
-                    out[number][name][here] = values
-        return [row | pack_ids(row["target_ids"], self.vocab) for row in out]
+                _fill(out[c.row], slice(start, end), scores, c, self.candidates)
+        return out
 
-    def _empty(self, tokens: int) -> dict[str, np.ndarray]:
+    def _empty(self, tokens: int) -> Stored:
         shape = tokens, self.candidates
-        return {
-            "target_ids": np.zeros(shape, np.int32),
-            "target_log_probs": np.zeros(shape, np.float16),
-            "target_rest": np.zeros(tokens, np.float16),
-            "target_mask": np.zeros(tokens, np.uint8),
-        }
+        return Stored(
+            ids_BAC=np.zeros(shape, np.int32),
+            log_probs_BAC=np.zeros(shape, np.float16),
+            mask_BA=np.zeros(tokens, bool),
+            rest_BA=np.zeros(tokens, np.float16),
+        )
 
 
-def _targets(scores: Scores, ids: list[int], replies: np.ndarray, k: int) -> dict[str, np.ndarray]:
-    """The written token first, then the k - 1 likeliest others, for the tokens at `replies`."""
-    found_TC, log_p_TC = scores.ids[replies - 1], scores.logprobs[replies - 1]
-    written_T1 = np.array(ids)[replies, None]
-    order = np.argsort(np.where(found_TC == written_T1, -np.inf, -log_p_TC), axis=1, kind="stable")
-    order = order[:, :k]
-    log_p_TC = np.take_along_axis(log_p_TC, order, axis=1)
-    rest_T = np.log(np.maximum(1 - np.exp(log_p_TC.astype(np.float64)).sum(1), np.exp(LOWEST)))
-    return {
-        "target_ids": np.take_along_axis(found_TC, order, axis=1),
-        "target_log_probs": log_p_TC.astype(np.float16),
-        "target_rest": rest_T.astype(np.float16),
-    }
+class _Conversation(NamedTuple):
+    """A segment of a packed row, which is a request of its own."""
+
+    row: int
+    ids: list[int]
+    replies: np.ndarray  # positions of the reply tokens
+
+
+def _conversations(number: int, row: Tokens) -> Iterator[_Conversation]:
+    for segment in range(1, int(row.segments_BT.max()) + 1):
+        own_T = row.segments_BT == segment
+        replies = np.nonzero(row.reply_BT[own_T])[0]
+        yield _Conversation(number, row.ids_BT[own_T].tolist(), replies)
+
+
+def _fill(out: Stored, here: slice, scores: Scores, c: _Conversation, k: int) -> None:
+    """Write the targets of a conversation's replies: the written token, the k - 1 likeliest."""
+    found_AC, log_p_AC = scores.ids[c.replies - 1], scores.logprobs[c.replies - 1]
+    written_A1 = np.array(c.ids)[c.replies, None]
+    order_AC = np.argsort(
+        np.where(found_AC == written_A1, -np.inf, -log_p_AC), axis=1, kind="stable"
+    )[:, :k]
+    log_p_AC = np.take_along_axis(log_p_AC, order_AC, axis=1)
+    left_A = 1 - np.exp(log_p_AC.astype(np.float64)).sum(1)
+    out.ids_BAC[here] = np.take_along_axis(found_AC, order_AC, axis=1)
+    out.log_probs_BAC[here] = log_p_AC
+    assert out.rest_BA is not None
+    out.rest_BA[here] = np.log(np.maximum(left_A, np.exp(LOWEST)))
+    out.mask_BA[here] = True

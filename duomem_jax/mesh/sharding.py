@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -30,6 +30,7 @@ RULES = (
     ("layers", None),
 )
 BATCH = P(("data", "fsdp"))
+Tree = TypeVar("Tree")
 SHARE = 0.5  # of a device's memory that what it holds may fill; the rest is for temporaries
 
 
@@ -134,8 +135,8 @@ def places(mesh: Mesh) -> tuple[list[int], int]:
     return sorted({part[0].indices(of)[0] for part in parts if part}), of
 
 
-def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
-    """This host's rows, those of its `places`, as part of the global batch."""
+def put_batch(batch: Tree, mesh: Mesh) -> Tree:
+    """This host's rows, those of its `places`, as part of the global batch: a tree of arrays."""
     sharding = NamedSharding(mesh, BATCH)
     held, of = places(mesh)
 
@@ -149,4 +150,4 @@ def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
 
         return jax.make_array_from_callback(shape, sharding, part)
 
-    return {name: put(rows) for name, rows in batch.items()}
+    return jax.tree.map(put, batch)

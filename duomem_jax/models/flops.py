@@ -4,7 +4,6 @@ A frozen kernel takes one product forward and one for the gradient of its input,
 another for its own gradient; attention twice as much backward as forward (PaLM, arXiv 2204.02311).
 """
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -21,10 +20,17 @@ class Load(NamedTuple):
     scored: Any  # tokens that meet the head
 
 
-def load_of(model: Model, batch: Mapping[str, jax.Array], view: str, scored: Any) -> Load:
-    """Of one view ("" or "teacher_") of a batch, traced."""
-    real_BT = batch[view + "segment_ids"] > 0
-    seen_BT = jnp.where(real_BT, batch[view + "positions"] + 1, 0).astype(jnp.float32)
+def load_of(model: Model, positions_BT: jax.Array, segments_BT: jax.Array, scored: Any) -> Load:
+    """What packed rows ask of a model, traced.
+
+    Args:
+        model: which reads them.
+        positions_BT: int32, restarting in each segment.
+        segments_BT: int32, 0 pads.
+        scored: tokens that meet the head.
+    """
+    real_BT = segments_BT > 0
+    seen_BT = jnp.where(real_BT, positions_BT + 1, 0).astype(jnp.float32)
     pairs = sum(
         layers * jnp.sum(jnp.minimum(seen_BT, window) if window else seen_BT)
         for window, layers in windows(model)

@@ -6,7 +6,7 @@ from typing import Literal
 from duomem_jax.base.errors import UserError
 
 Divergence = Literal["forward_kl", "reverse_kl", "jsd", "skew_forward_kl", "skew_reverse_kl"]
-# For a teacher with another tokenizer: on chunks of text that both spell (`objectives.chunks`).
+# For a teacher with another tokenizer: on chunks of text that both spell (`objectives.aligned`).
 OnChunks = Literal["alm", "alm_reverse_kl", "alm_limit", "reverse_calm", "uld"]
 
 

@@ -71,8 +71,8 @@ def card(notes: dict[str, Any], name: str, adapter: Path, merged: bool, results:
         "the successful episodes of a teacher.\n",
         "| | |\n|---|---|",
         f"| base | `{notes['base']}`, SHA-256 {notes['base_fingerprint'][:16]} |",
-        f"| data | `{run['data']}`, {_data(Path(run['data']))} |",
-        "| objective | cross-entropy on the teacher's replies |",
+        f"| data | {_rows(notes)} |",
+        f"| objective | {_objective(run)} |",
         f"| adapter | rank {lora['rank']}, alpha {lora['alpha']:g} (scale {scale}), dropout "
         f"{lora['dropout']:g}, on {', '.join(lora['targets'])} |",
         f"| training | {run['steps']:,} steps of {run['global_batch']} rows, {rule['name']}, "
@@ -85,14 +85,23 @@ def card(notes: dict[str, Any], name: str, adapter: Path, merged: bool, results:
     return "\n".join(lines) + "\n"
 
 
-def _data(folder: Path) -> str:
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-    except FileNotFoundError:
-        return "no longer there"
-    counts = [split["counts"] for split in manifest["splits"].values()]
-    examples = sum(c.get("examples", 0) for c in counts)
-    return f"{examples:,} examples, content {manifest['content_hash'][:16]}"
+def _rows(notes: dict[str, Any]) -> str:
+    """What was learnt from, as it was then: other rows may lie in the folder by now."""
+    rows = notes["rows"]
+    if rows is None:
+        return f"the student's own play of games in `{notes['config']['on_policy']['games']}`"
+    return f"`{rows['folder']}`, {rows['examples']:,} examples, content {rows['content'][:16]}"
+
+
+def _objective(run: dict[str, Any]) -> str:
+    """What the adapter was trained to do, from the config of its run."""
+    objective = run["objective"]
+    if objective["name"] == "text":
+        return "cross-entropy on the teacher's replies"
+    source = f"teacher `{run['teacher']}`" if run["teacher"] else "targets stored with the rows"
+    share = objective["ce_weight"]
+    text = f", {share:g} of it cross-entropy" if share else ""
+    return f"{objective['name']}, {source}, temperature {objective['temperature']:g}{text}"
 
 
 def _last_loss(run: Path) -> str:

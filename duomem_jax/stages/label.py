@@ -5,7 +5,7 @@ from typing import Literal
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import WHOLE, Shard
-from duomem_jax.data.targets import Kind
+from duomem_jax.data.rows import Kind
 from duomem_jax.models.locate import model_path
 from duomem_jax.records.store.write import WriteReport
 from duomem_jax.speak.served.server import Server, served_name

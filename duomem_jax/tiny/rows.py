@@ -4,10 +4,16 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 
-from duomem_jax.data.pack import Rows, pack_examples, row_layout
+from duomem_jax.data.pack import Conversation, pack_examples
+from duomem_jax.data.rows import Record, RowFormat
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.text.encoded import Example
-from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer, tokenizer_fingerprint
+from duomem_jax.text.tokenizer import (
+    chat_tokens,
+    load_tokenizer,
+    tokenizer_fingerprint,
+    vocabulary_fingerprint,
+)
 from duomem_jax.text.turns import first_message, next_message, reply
 from duomem_jax.tiny.corpus import Transcript, expert_transcripts, general_transcripts
 from duomem_jax.worlds.household.expert.prior import LocationPrior
@@ -20,6 +26,7 @@ CORPORA: dict[str, Callable[..., Iterator[Transcript]]] = {
 GAMES = {"teacher": 34_000, "student": 32_000}  # a corpus each, read about once
 BLOCK = 2000  # games a unit
 LENGTH = 1024  # T, tokens a row
+FORM = RowFormat(LENGTH)
 ROWS_SEED = 20_000_000  # far from the seeds of games that anybody plays
 
 
@@ -66,22 +73,24 @@ def write_rows(
     tokenizer = load_tokenizer(tokenizer_folder)
     spec = DatasetSpec(
         name="examples",
-        layout=row_layout([LENGTH]),
+        layout=FORM.layout(),
         config={
             "corpus": name,
             "games": GAMES[name],
             "length": LENGTH,
             "tokenizer": tokenizer_fingerprint(tokenizer),
+            "vocabulary": vocabulary_fingerprint(tokenizer),
         },
         seed=ROWS_SEED,
     )
 
-    def make(keys: list[str]) -> Iterator[tuple[str, Rows, dict[str, int]]]:
+    def make(keys: list[str]) -> Iterator[tuple[str, list[Record], dict[str, int]]]:
         for key in keys:
             block = list(transcripts(name, int(key)))
             encoded = chat_tokens(tokenizer).conversations([messages(t) for t in block])
             learnt = [_without_slips(e, t.slips) for e, t in zip(encoded, block, strict=True)]
-            yield key, *pack_examples([(e,) for e in learnt], [LENGTH])
+            packed = pack_examples([Conversation(e) for e in learnt], FORM)
+            yield key, [FORM.record(row) for row in packed.rows], packed.counts
 
     keys = [f"{b:06d}" for b in range(GAMES[name] // BLOCK)]
     return write_dataset(out, keys, make, spec)

@@ -46,6 +46,8 @@ class OnPolicyConfig:
     temperature: float = 1.0  # of the student's play
     max_new: int = 64  # tokens a reply may have
     max_steps: int = 50  # commands after which a game is over
+    system: str = ""  # system message, or @FILE of it; as the player is evaluated with
+    engine: str = "fast"  # or "textworld", the real one (extra `alfworld`)
     # TCOD, arXiv 2604.24005: the student plays the first turns of a game, or the last ones after
     # those of a won game are replayed; one turn more every `growth` steps.
     curriculum: Literal["", "forward", "backward"] = ""
@@ -76,7 +78,6 @@ class TrainConfig:
     base: str  # Hugging Face folder or hub id: weights and tokenizer
     data: str  # folder of packed examples; empty where the student plays (on_policy.games)
     output: str  # checkpoints, metrics and the exported result
-    split: str = "train"
     validation: str = ""  # held-out rows; the checkpoint with their least loss is exported
     trainable: Literal["lora", "all"] = "lora"
     adapter: str = ""  # PEFT folder to start from; empty: a fresh adapter

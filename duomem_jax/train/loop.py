@@ -1,31 +1,49 @@
 """The loop of a run: a batch ahead, metrics a step behind, checkpoints, the end when told."""
 
 import contextlib
-from collections.abc import Callable
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from duomem_jax.base.config import to_dict
-from duomem_jax.base.errors import StoppedError
+from duomem_jax.base.errors import StoppedError, UserError
 from duomem_jax.base.io import as_path
 from duomem_jax.mesh.hosts import is_first
 from duomem_jax.train.config import TrainConfig
+from duomem_jax.train.feed import Fed, Feed
 from duomem_jax.train.state.checkpoint import Checkpoints
 from duomem_jax.train.state.optimizer import make_schedule
-from duomem_jax.train.state.state import TrainState
+from duomem_jax.train.state.state import TrainState, Tree
 from duomem_jax.train.state.step import Frozen
-from duomem_jax.train.validation import HeldOut
+from duomem_jax.train.validation import Validation
 from duomem_jax.train.watch.goodput import Stopwatch
 from duomem_jax.train.watch.metrics import MetricsLog
 from duomem_jax.train.watch.preemption import notice
 from duomem_jax.train.watch.profiler import Profiler
 from duomem_jax.train.watch.writers import open_writers
 
-Metrics = dict[str, tuple[Any, Any]]  # name -> (sum, weight)
-Fetch = Callable[[int, Any], tuple[dict[str, Any], Metrics]]
-"""From steps done and trained tree to (the next global batch, metrics of how it was made)."""
+
+class DivergedError(UserError):
+    """The loss or the weights are no longer numbers."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """One update, dispatched but perhaps not computed yet.
+
+    Attributes:
+        step: its number, from 1.
+        state: after it; the state before is gone (its buffers were donated).
+        metrics: (sum, weight) pairs; reading one waits for the device.
+    """
+
+    step: int
+    state: TrainState
+    metrics: dict[str, tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -36,77 +54,117 @@ class Loop:
         config: of the run.
         step: from `train.state.step.jit_step`.
         frozen: its second argument.
-        fetch: gives the batches.
+        feed: gives the batches.
         saver: takes the checkpoints.
-        held_out: rows whose loss is taken with each checkpoint, or None.
+        validation: rows whose loss is taken with each checkpoint, or None.
         watch: counts the time.
     """
 
     config: TrainConfig
     step: Any
     frozen: Frozen
-    fetch: Fetch
+    feed: Feed
     saver: Checkpoints
-    held_out: HeldOut | None
+    validation: Validation | None
     watch: Stopwatch
 
     def run(self, state: TrainState) -> TrainState:
         """Do the remaining steps.
 
-        A step is dispatched, the next batch is made while it runs, and only then are the metrics
-        of the step before read: the device never waits for this process.
-
         Raises:
             StoppedError: the machine is to be taken away; the state is saved.
+            DivergedError: the loss is not a number; the last checkpoint is from before.
         """
-        start, steps, watch = int(state.step), self.config.steps, self.watch
-        host = as_path(self.config.output) / "profile" / f"host-{jax.process_index()}"
+        start = int(state.step)
+        output = as_path(self.config.output)
+        host = output / "profile" / f"host-{jax.process_index()}"
         profiler = Profiler(host, self.config.profile)
-        before: Metrics | None = None
-        with notice() as to_end, self._log(start) as log, contextlib.closing(profiler):
-            ahead = self._next(start, state) if start < steps else None
-            for step in range(start + 1, steps + 1):
-                assert ahead is not None
-                batch, made = ahead
-                with watch.during("compile" if step == start + 1 else "step"), profiler.step(step):
-                    state, metrics = self.step(state, self.frozen, batch)
-                ahead = self._next(step, state) if step < steps else None
-                watch.switch("step")
-                if before is not None:
-                    log.add(step - 1, before)
-                profiler.after(step, state)
-                before, ends = metrics | made, to_end(step)
-                if ends or self._due(step):
-                    self._checkpoint(step, state, before, log)
-                    before = None
-                if ends and step < steps:
+        unread: Update | None = None
+        with notice() as told_to_end, self._log(start) as log, contextlib.closing(profiler):
+            for update in self._updates(state, profiler):
+                # Metrics are read only once the next step is under way, so that the device never
+                # waits for this process.
+                if unread is not None:
+                    self._record(unread, log)
+                state, unread = update.state, update
+                ends = told_to_end(update.step)
+                if ends or self._due(update.step):
+                    self._checkpoint(update, log)
+                    unread = None
+                if ends and update.step < self.config.steps:
                     self.saver.wait()
-                    raise StoppedError(f"told to end; saved at step {step}, run it again to go on")
-            with watch.during("checkpoint"):
+                    raise StoppedError(
+                        f"told to end; saved at step {update.step}, run it again to go on"
+                    )
+            with self.watch.during("checkpoint"):
                 self.saver.wait()
         return state
 
-    def _next(self, done: int, state: TrainState) -> tuple[dict[str, Any], Metrics]:
+    def _updates(self, state: TrainState, profiler: Profiler) -> Iterator[Update]:
+        """Every remaining update; the batch of the next one is made while it is computed."""
+        start, steps, watch = int(state.step), self.config.steps, self.watch
+        if start >= steps:
+            return
+        fed = self._fetch(start, state)
+        for step in range(start + 1, steps + 1):
+            with watch.during("compile" if step == start + 1 else "step"), profiler.step(step):
+                state, metrics = self.step(state, self.frozen, fed.batch)
+            update = Update(step, state, metrics | fed.metrics)
+            if step < steps:
+                fed = self._fetch(step, state)
+            watch.switch("step")
+            profiler.after(step, state)
+            yield update
+
+    def _fetch(self, done: int, state: TrainState) -> Fed:
         with self.watch.during("data"):
-            return self.fetch(done, state.params)
+            return self.feed.batch(done, state.params)
 
     def _due(self, step: int) -> bool:
         return self.saver.due(step) or step == self.config.steps
 
-    def _checkpoint(self, step: int, state: TrainState, metrics: Metrics, log: MetricsLog) -> None:
-        """Record this step first: a run that goes on from a checkpoint has the records up to it."""
-        loss = None
-        if self.held_out is not None and self._due(step):
+    def _record(self, update: Update, log: MetricsLog) -> None:
+        """Read the metrics of an update.
+
+        Raises:
+            DivergedError: they are not numbers.
+        """
+        metrics = {name: (float(s), float(w)) for name, (s, w) in update.metrics.items()}
+        for name in ("loss", "grad_norm"):
+            if not math.isfinite(metrics[name][0]):
+                raise self._diverged(update.step, f"{name} is {metrics[name][0]}")
+        log.add(update.step, metrics)
+
+    def _checkpoint(self, update: Update, log: MetricsLog) -> None:
+        """Record the step first: a run that goes on from a checkpoint has the records up to it."""
+        state, loss = update.state, None
+        if self.validation is not None and self._due(update.step):
             with self.watch.during("eval"):
-                loss = self.held_out.loss(state.params, self.frozen)
-            metrics |= {"validation_loss": (loss, 1)}
-        log.add(step, metrics)
+                loss = self.validation.loss(state.params, self.frozen)
+            if not math.isfinite(loss):
+                raise self._diverged(update.step, f"loss on {self.config.validation} is {loss}")
+            update.metrics["validation_loss"] = (loss, 1)
+        self._record(update, log)
         log.flush()
+        # A finite loss says that the weights before this update were good, not those after it.
+        if not bool(_all_finite(state.params)):
+            raise self._diverged(update.step, "the trained weights are not finite")
         with self.watch.during("checkpoint"):
-            self.saver.save(step, state, loss)
+            self.saver.save(update.step, state, loss)
+
+    def _diverged(self, step: int, what: str) -> DivergedError:
+        kept = self.saver.latest()
+        where = "no checkpoint was saved before"
+        if kept is not None:
+            where = f"the last good checkpoint is step {kept} in {self.config.output}/checkpoints"
+        return DivergedError(
+            f"step {step}: {what}, so training has diverged; {where}; lower "
+            "optimizer.learning_rate and choose another output folder"
+        )
 
     def _log(self, start: int) -> contextlib.closing[MetricsLog]:
-        config, writers = self.config, []
+        config = self.config
+        writers = []
         if is_first():
             output = as_path(config.output)
             writers = open_writers(config.writers, output, start, to_dict(config))
@@ -119,3 +177,10 @@ class Loop:
             rate=make_schedule(config.optimizer, config.steps),
         )
         return contextlib.closing(log)
+
+
+@jax.jit
+def _all_finite(tree: Tree) -> jax.Array:
+    """Whether no number of a tree is infinite or NaN."""
+    finite = [jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(tree)]
+    return jnp.all(jnp.stack(finite))

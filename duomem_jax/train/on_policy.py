@@ -5,9 +5,9 @@ loop then scores the student's own tokens (on-policy distillation; GKD, arXiv 23
 step's games and their luck depend on the seed and the step alone, so that a run resumes exactly.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import numpy as np
@@ -16,64 +16,67 @@ from duomem_jax.agents.guided import Author, GuidedPolicy, Transcript
 from duomem_jax.agents.policy import Move
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.prompts import system_text
 from duomem_jax.base.sample import spread
-from duomem_jax.data.loader import finish
-from duomem_jax.data.pack import VIEWS, Conversation, pack_examples, row_layout
+from duomem_jax.data.pack import Conversation, pack_examples
+from duomem_jax.data.rows import RowFormat, stack
 from duomem_jax.decode.generator import Generator
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.guidelines import guidelines_text
+from duomem_jax.mesh.sharding import put_batch
 from duomem_jax.models.model import Model
+from duomem_jax.objectives import Batch, Tokens
 from duomem_jax.records.played import read_episodes
 from duomem_jax.text.encoded import Example
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
 from duomem_jax.text.turns import first_message
-from duomem_jax.train.config import OnPolicyConfig, TrainConfig
+from duomem_jax.train.config import OnPolicyConfig
+from duomem_jax.train.feed import Fed
+from duomem_jax.train.plan import Plan
+from duomem_jax.train.state.state import Tree
+from duomem_jax.train.state.step import Frozen
 from duomem_jax.worlds.household.game import Game
 from duomem_jax.worlds.household.load import load_games
 
 GUIDED = 0.8  # of the steps, after which the teacher no longer speaks
 
 
-class Rollouts:
-    """Plays one batch of games a step; needs all weights on this host."""
+class PlayedRows:
+    """A `train.feed.Feed`: plays one batch of games a step; needs all weights on this host."""
 
-    def __init__(
-        self,
-        config: TrainConfig,
-        folder: str,
-        student: tuple[Model, Any, Any],
-        teacher: tuple[Model, Any],
-    ):
+    def __init__(self, plan: Plan, frozen: Frozen, params: Tree):
         """Read the games and set up the players.
 
         Args:
-            config: of the run.
-            folder: Hugging Face folder of the student, for its tokenizer.
-            student: (model, base, adapter).
-            teacher: (model, parameters).
+            plan: of the run.
+            frozen: base and teacher.
+            params: the student's adapter.
 
         Raises:
             UserError: games, episodes or memories are missing or do not go together.
         """
-        self._config, c = config, config.on_policy
         if jax.process_count() > 1:
             raise UserError("config: on_policy.games works on one host; start one process")
-        tokenizer = load_tokenizer(folder)
-        self._chat = chat_tokens(tokenizer)
+        if plan.teacher is None:
+            raise ValueError("a plan without a teacher in the loop")
+        self._plan, c = plan, plan.config.on_policy
+        tokenizer = load_tokenizer(plan.folder)
+        self._chat, self._system = chat_tokens(tokenizer), system_text(c.system)
         self._records = _records(c) if c.curriculum == "backward" else {}
         self._games = _games(c, self._records)
         self._bank = MemoryBank.load(c.memory, make_embedder(c.embedder)) if c.memory else None
-        self._lengths = [c.length, *([c.teacher_length] if self._bank else [])]
-        model, base, lora = student
-        players = [self._player(model, base, lora)]
+        self._form = RowFormat(c.length, c.teacher_length if self._bank else 0)
+        self._student = self._player(plan.model, frozen.base, params)
+        teacher = None
         if c.guidance:
-            players.append(self._player(*teacher, None))
-        self._student = players[0]
-        self._policy = GuidedPolicy("student", tokenizer, *players)
+            teacher = self._player(plan.teacher.model, frozen.teacher, None)
+        self._policy = GuidedPolicy(
+            "student", tokenizer, self._student, teacher, system=self._system
+        )
 
-    def _player(self, model: Model, base: Any, lora: Any) -> Generator:
-        c = self._config.on_policy
+    def _player(self, model: Model, base: Tree | None, lora: Tree | None) -> Generator:
+        c = self._plan.config.on_policy
         return Generator(
             model,
             base,
@@ -85,32 +88,46 @@ class Rollouts:
             temperature=c.temperature,
         )
 
-    def batch(self, step: int, lora: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """(rows, metrics) of the step after `step` others, played with an adapter."""
-        config, c = self._config, self._config.on_policy
+    def batch(self, step: int, params: Tree) -> Fed:
+        """Rows of the step after `step` others, played with an adapter."""
+        rows, metrics = self.rows(step, params)
+        return Fed(put_batch(rows, self._plan.mesh), metrics)
+
+    def close(self) -> None:
+        """Nothing is open between steps."""
+
+    def rows(self, step: int, params: Tree) -> tuple[Batch, dict[str, tuple[float, float]]]:
+        """(numpy rows, metrics) of the step after `step` others."""
+        config, c = self._plan.config, self._plan.config.on_policy
         games = draw(self._games, c.batch, config.seed, step)
         depth = 1 + step // c.growth if c.curriculum else c.max_steps
         self._policy.depth = depth
-        self._student.use(lora)
+        self._student.use(params)
         self._policy.guidance = guidance(c.guidance, step / config.steps)
         if c.curriculum == "backward":
             records = {game.id: self._records[game.id] for game in games}
             self._policy.records = {g: r[: max(0, len(r) - depth)] for g, r in records.items()}
-        seed = step + (config.seed << 20)
         episodes = list(
-            play_games(games, self._policy, slots=c.batch, max_steps=c.max_steps, seed=seed)
+            play_games(
+                games,
+                self._policy,
+                slots=c.batch,
+                max_steps=c.max_steps,
+                engine=c.engine,
+                seed=step + (config.seed << 20),
+            )
         )
         transcripts, self._policy.finished = self._policy.finished, []
-        rows, counts = pack_examples(self._views(transcripts, games), self._lengths)
-        taken = rows[: config.global_batch]
-        batch = self._stack(taken)
+        packed = pack_examples(self._views(transcripts, games), self._form)
+        taken = packed.rows[: config.global_batch]
+        games_played = float(len(episodes))
         metrics = {
-            "won": (float(sum(e.success for e in episodes)), float(len(episodes))),
-            "turns": (float(sum(len(e.turns) for e in episodes)), float(len(episodes))),
-            "rows_left_out": (float(len(rows) - len(taken)), 1.0),
-            "games_left_out": (float(counts["dropped_too_long"]), 1.0),
+            "won": (float(sum(e.success for e in episodes)), games_played),
+            "turns": (float(sum(len(e.turns) for e in episodes)), games_played),
+            "rows_left_out": (float(len(packed.rows) - len(taken)), 1.0),
+            "games_left_out": (float(packed.counts["dropped_too_long"]), 1.0),
         }
-        return batch, metrics
+        return self._filled(taken), metrics
 
     def _views(
         self, transcripts: Sequence[Transcript], games: Sequence[Game]
@@ -120,31 +137,32 @@ class Rollouts:
         out: list[Conversation] = []
         for t in transcripts:
             mask = [int(author) for author in t.authors]
-            views = [Example(t.tokens, mask)]
+            teacher = None
             if self._bank is not None:
                 memories = self._bank.retrieve(
-                    tasks[t.game_id], self._config.on_policy.k, exclude_game_id=t.game_id
+                    tasks[t.game_id], self._plan.config.on_policy.k, exclude_game_id=t.game_id
                 )
                 told = first_message(t.first_turn, guidelines_text(memories))
-                first = self._chat.first(told)
-                rest = slice(len(self._chat.first(t.first_turn)), None)
-                views.append(Example(first + t.tokens[rest], [0] * len(first) + mask[rest]))
-            out.append(tuple(views))
+                first = self._chat.first(told, self._system)
+                rest = slice(len(self._chat.first(t.first_turn, self._system)), None)
+                teacher = Example(first + t.tokens[rest], [0] * len(first) + mask[rest])
+            out.append(Conversation(Example(t.tokens, mask), teacher))
         return out
 
-    def _stack(self, rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    def _filled(self, rows: list[Batch]) -> Batch:
         """Rows as a batch of the full size, filled up with empty ones."""
-        empty = {
-            name: np.zeros(shape, dtype)
-            for name, (dtype, shape) in row_layout(self._lengths).items()
-        }
-        full = rows + [empty] * (self._config.global_batch - len(rows))
-        batch = {name: np.stack([row[name] for row in full]) for name in empty}
-        if self._config.on_policy.guidance:
-            batch["as_text"] = (batch["loss_mask"] == Author.TEACHER).astype(np.int32)
-        for view in VIEWS[: len(self._lengths)]:
-            batch[view + "loss_mask"] = np.minimum(batch[view + "loss_mask"], 1)
-        return finish(batch)
+        empty = self._form.empty()
+        batch = stack(rows + [empty] * (self._plan.config.global_batch - len(rows)))
+        by_teacher = None
+        if self._plan.config.on_policy.guidance:
+            by_teacher = batch.student.reply_BT == Author.TEACHER
+        teacher = None if batch.teacher is None else _as_mask(batch.teacher)
+        return Batch(_as_mask(batch.student), teacher, as_text_BT=by_teacher)
+
+
+def _as_mask(tokens: Tokens) -> Tokens:
+    """Until here the mask says who wrote a token; a step only asks whether it is learnt."""
+    return dataclasses.replace(tokens, reply_BT=tokens.reply_BT > 0)
 
 
 def draw(games: Sequence[Game], n: int, seed: int, step: int) -> list[Game]:

@@ -9,6 +9,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import as_path, atomic_write_text
 from duomem_jax.mesh.hosts import is_first
 from duomem_jax.train.config import TrainConfig
+from duomem_jax.train.plan import Plan
 
 CONFIG = "config.json"
 # May differ on a restart: they change how a run goes, not what it makes.
@@ -38,12 +39,13 @@ def check_output(config: TrainConfig) -> None:
         raise UserError(f"{folder}: is a file; choose another output folder")
 
 
-def claim(config: TrainConfig) -> Path:
+def claim(plan: Plan) -> Path:
     """Create the output folder with the resolved config, or return to it.
 
     Raises:
         UserError: the folder belongs to another run, or is not writable.
     """
+    config = plan.config
     check_output(config)
     folder = as_path(config.output)
     if is_first():
@@ -51,12 +53,23 @@ def claim(config: TrainConfig) -> Path:
     return folder
 
 
-def describe(config: TrainConfig, fingerprint: str) -> dict[str, Any]:
-    """What an adapter or checkpoint has to remember to be used again."""
-    lora = {"rank": config.lora.rank, "alpha": config.lora.alpha, "targets": config.lora.targets}
-    return {
+def describe(plan: Plan) -> dict[str, Any]:
+    """What an adapter or a checkpoint has to remember: its base, its config, what it learnt from.
+
+    The rows are described as they are now, since their folder may hold others later.
+    """
+    config = plan.config
+    facts: dict[str, Any] = {
         "base": config.base,
-        "base_fingerprint": fingerprint,
-        **(json.loads(json.dumps(lora)) if config.trainable == "lora" else {}),
-        "config": json.loads(json.dumps(to_dict(config))),
+        "base_fingerprint": plan.base_id,
+        "config": to_dict(config),
+        "rows": None,
     }
+    if plan.trained == "lora":
+        lora = config.lora
+        facts |= {"rank": lora.rank, "alpha": lora.alpha, "targets": lora.targets}
+    if plan.rows is not None:
+        rows = plan.rows
+        examples = rows.counts.get("examples", 0)
+        facts["rows"] = {"folder": rows.folder, "content": rows.content, "examples": examples}
+    return json.loads(json.dumps(facts))

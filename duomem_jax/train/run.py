@@ -1,183 +1,184 @@
-"""One training run: mesh, data, state, loop, export."""
+"""One training run: plan, weights, state, loop, result."""
 
 import contextlib
 import shlex
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jax
-from jax.sharding import Mesh
 
-from duomem_jax.base.disk import explain_full_disk
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import as_path
 from duomem_jax.lora.peft import load_adapter, save_adapter
 from duomem_jax.lora.tree import count
 from duomem_jax.mesh.hosts import gathered, is_first, meet, say
-from duomem_jax.mesh.sharding import make_mesh, model_shardings, places, put_batch, use_mesh
-from duomem_jax.models.hf import copy_tokenizer, fingerprint, save_pretrained
-from duomem_jax.models.hf import load_config as load_model_config
+from duomem_jax.mesh.sharding import model_shardings, use_mesh
+from duomem_jax.models.hf import copy_tokenizer, save_pretrained
 from duomem_jax.models.load import load_pretrained
-from duomem_jax.models.locate import model_path
-from duomem_jax.models.model import Model
 from duomem_jax.train.config import TrainConfig
-from duomem_jax.train.loop import Fetch, Loop
-from duomem_jax.train.on_policy import Rollouts
+from duomem_jax.train.feed import Feed, StoredRows
+from duomem_jax.train.loop import Loop
+from duomem_jax.train.on_policy import PlayedRows
 from duomem_jax.train.output import check_output, claim, describe
-from duomem_jax.train.rows import check_rows, stored_batches
+from duomem_jax.train.plan import Plan, missing_targets, plan
 from duomem_jax.train.state.checkpoint import Checkpoints
 from duomem_jax.train.state.optimizer import make_optimizer
-from duomem_jax.train.state.sizes import held_bytes
-from duomem_jax.train.state.state import TrainState, init_state, state_shardings
-from duomem_jax.train.state.step import Frozen, Task, jit_step
-from duomem_jax.train.teacher import find_teacher, load_teacher
-from duomem_jax.train.validation import HeldOut
+from duomem_jax.train.state.state import TrainState, Tree, init_state, state_shardings
+from duomem_jax.train.state.step import Frozen, Learner, jit_step
+from duomem_jax.train.validation import Validation
 from duomem_jax.train.watch.goodput import Stopwatch, summary
 
 
-def find_base(config: TrainConfig) -> str:
-    """The folder of the base model; a hub id is downloaded."""
+def run(config: TrainConfig) -> Path:
+    """One whole training run; the folder of its result.
+
+    Raises:
+        UserError: bad input, an output folder of another run, or a loss that is not a number.
+        StoppedError: the machine is to be taken away; the same command goes on.
+    """
+    watch = Stopwatch()
+    check_output(config)
+    meet("checked")  # before the first host claims the folder
+    planned = plan(config)
+    with use_mesh(planned.mesh):
+        with open_run(planned) as opened:
+            state = _chosen(opened, _loop(opened, watch))
+        folder = export(planned, state)
+    meet("exported")  # none leaves before the first host has written the result
+    say(summary(watch.seconds()))
+    return folder
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is ready to go on.
+
+    Attributes:
+        plan: what it is to do.
+        learner: what is fixed about its steps.
+        frozen: weights that stay as they are, on the mesh.
+        state: at its start, or of the last checkpoint.
+        shardings: of the state.
+        saver: of its checkpoints.
+    """
+
+    plan: Plan
+    learner: Learner
+    frozen: Frozen
+    state: TrainState
+    shardings: TrainState
+    saver: Checkpoints
+
+
+@contextlib.contextmanager
+def open_run(plan: Plan) -> Iterator[Run]:
+    """Load weights, claim the output folder, and restore the last checkpoint if there is one."""
+    config = plan.config
+    params, frozen = load_weights(plan)
+    output = claim(plan)  # only now: a refused run leaves nothing behind
+    tx = make_optimizer(config.optimizer, config.steps)
+    where = model_shardings(plan.model, plan.mesh)[plan.trained]
+    shardings = state_shardings(tx, params, where, plan.mesh)
+    state = init_state(tx, params, shardings, config.seed)
+    _tell(plan, params)
+    folder, facts = output / "checkpoints", describe(plan)
+    saver = Checkpoints(folder, plan.trained, config.checkpoint_every, facts)
+    teacher = plan.teacher.model if plan.teacher else None
+    learner = Learner(plan.model, tx, plan.targets, teacher)
     try:
-        return model_path(config.base)
-    except UserError as e:
-        raise UserError(f"config: field base is {e}") from None
+        state = saver.restore(state, shardings) or state
+        yield Run(plan, learner, frozen, state, shardings, saver)
+    except BaseException:
+        saver.close(failed=True)
+        raise
+    saver.close()
 
 
-def make_model(config: TrainConfig, folder: str) -> Model:
-    """The model to train, without its weights."""
-    if config.quantize and config.trainable == "all":
-        raise UserError("config: quantize is for a frozen base; set trainable to lora")
-    shape = load_model_config(folder, config.dtype)
-    return Model(shape, config.lora if config.trainable == "lora" else None, config.remat)
+def load_weights(plan: Plan) -> tuple[Tree, Frozen]:
+    """(the trained tree, what stays as it is), in place on the mesh."""
+    config, shardings = plan.config, model_shardings(plan.model, plan.mesh)
+    if plan.trained == "params":
+        params = load_pretrained(plan.folder, "float32", shardings["params"])[1]
+        return params, Frozen(None, _teacher_weights(plan, None))
+    _, base = load_pretrained(plan.folder, config.dtype, shardings["params"], config.quantize)
+    frozen = Frozen(base, _teacher_weights(plan, base))
+    if config.adapter:
+        return jax.device_put(_given_adapter(plan), shardings["lora"]), frozen
+    make = jax.jit(plan.model.init_lora, out_shardings=shardings["lora"])
+    return make(jax.random.key(config.seed)), frozen
 
 
-def load_trees(
-    config: TrainConfig, model: Model, folder: str, base_id: str, shardings: Any
-) -> tuple[Any, Any]:
-    """(trained tree, frozen base or None), in place on the mesh."""
-    if config.trainable == "all":
-        return load_pretrained(folder, "float32", shardings["params"])[1], None
-    _, base = load_pretrained(folder, config.dtype, shardings["params"], config.quantize)
-    if not config.adapter:
-        make = jax.jit(model.init_lora, out_shardings=shardings["lora"])
-        return make(jax.random.key(config.seed)), base
-    lora, found = load_adapter(config.adapter, model, base_id)
+def _teacher_weights(plan: Plan, base: Tree | None) -> Tree | None:
+    if plan.teacher is None:
+        return None
+    if plan.teacher.shares_base:
+        return base
+    where = model_shardings(plan.teacher.model, plan.mesh)["params"]
+    return load_pretrained(plan.teacher.folder, plan.config.dtype, where)[1]
+
+
+def _given_adapter(plan: Plan) -> Tree:
+    """The adapter that a run starts from."""
+    config = plan.config
+    lora, found = load_adapter(config.adapter, plan.model, plan.base_id)
     if found != config.lora:
         raise UserError(
             f"{config.adapter}/adapter_config.json: rank, alpha or targets are not those of "
             f"field lora; set it to {found}"
         )
-    return jax.device_put(lora, shardings["lora"]), base
+    return lora
 
 
-@contextlib.contextmanager
-def stored_rows(config: TrainConfig, start_step: int, mesh: Mesh) -> Iterator[Fetch]:
-    """The rows of `config.data`, which do not depend on what was learnt."""
-    with contextlib.closing(stored_batches(config, config.data, start_step, *places(mesh))) as rows:
-        yield lambda done, params: (put_batch(next(rows), mesh), {})
+def _tell(plan: Plan, params: Tree) -> None:
+    mesh = plan.mesh
+    share = plan.held / (mesh.size // mesh.shape["data"]) / 2**20
+    say(
+        f"{count(params):,} trained parameters, mesh {dict(mesh.shape)}, {share:,.0f} MiB of "
+        "weights and optimizer on each device"
+    )
+    if plan.targets.needs.stored and plan.rows and (sentence := missing_targets(plan.rows)):
+        say(sentence)
 
 
-def own_rows(rollouts: Rollouts, mesh: Mesh) -> Fetch:
-    """Rows that the student plays with what it has learnt."""
-
-    def fetch(done: int, params: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        batch, made = rollouts.batch(done, params)
-        return put_batch(batch, mesh), made
-
-    return fetch
-
-
-def check_data(config: TrainConfig, model: Model) -> None:
-    """Raise UserError when rows cannot be read or were made for another vocabulary."""
-    if config.on_policy.games:
-        if config.validation:
-            raise UserError("config: validation needs stored rows; leave on_policy.games empty")
-        return
-    for folder in filter(None, (config.data, config.validation)):
-        check_rows(config, folder, model)
+def _loop(run: Run, watch: Stopwatch) -> TrainState:
+    """Do the remaining steps."""
+    plan, learner = run.plan, run.learner
+    where = jax.tree.map(lambda x: x.sharding, run.frozen)
+    step = jit_step(learner, run.shardings, where, plan.mesh)
+    validation = Validation(plan, learner) if plan.validation else None
+    with contextlib.closing(_feed(run)) as feed:
+        loop = Loop(plan.config, step, run.frozen, feed, run.saver, validation, watch)
+        return loop.run(run.state)
 
 
-def export(config: TrainConfig, model: Model, state: TrainState, base: str, base_id: str) -> Path:
+def _feed(run: Run) -> Feed:
+    if run.plan.rows is None:
+        return PlayedRows(run.plan, run.frozen, run.state.params)
+    return StoredRows(run.plan, run.plan.rows.folder, int(run.state.step))
+
+
+def _chosen(run: Run, state: TrainState) -> TrainState:
+    """The state to export: the last one, or the one with the least loss on validation rows."""
+    best = run.saver.best() if run.plan.validation else None
+    if best is None or best == int(state.step):
+        return state
+    say(f"step {best} has the least loss on {run.plan.config.validation}")
+    return run.saver.load(best, state, run.shardings)
+
+
+def export(plan: Plan, state: TrainState) -> Path:
     """Write the result where others can open it: a PEFT or a Hugging Face folder."""
-    params, step = gathered(state.params), int(state.step)
-    folder = as_path(config.output) / ("adapter" if config.trainable == "lora" else "model")
+    config, params, step = plan.config, gathered(state.params), int(state.step)
+    folder = as_path(config.output) / ("adapter" if plan.trained == "lora" else "model")
     if not is_first():
         return folder
-    if config.trainable == "lora":
-        save_adapter(
-            folder,
-            params,
-            config.lora,
-            base_id,
-            base_name=config.base,
-            notes=describe(config, base_id) | {"step": step, "command": shlex.join(sys.argv)},
-        )
-    else:
-        save_pretrained(folder, model.config, params, config.dtype)
-        copy_tokenizer(base, folder)
-    return folder
-
-
-def run(config: TrainConfig) -> Path:
-    """One whole training run; returns the folder of its result."""
-    watch = Stopwatch()
-    base_folder = find_base(config)
-    model = make_model(config, base_folder)
-    check_output(config)
-    meet("checked")  # before the first host claims the folder
-    check_data(config, model)
-    teacher_folder = find_teacher(config, base_folder)
-    shared = teacher_folder == base_folder and config.trainable == "lora" and not config.quantize
-    teacher = Model(load_model_config(teacher_folder, config.dtype)) if teacher_folder else None
-    held = held_bytes(config, model, None if shared else teacher)
-    mesh = make_mesh(config.mesh, config.global_batch, held)
-    shardings = model_shardings(model, mesh)
-    base_id = fingerprint(base_folder)
-    part = "lora" if config.trainable == "lora" else "params"
-    with use_mesh(mesh):
-        params, base = load_trees(config, model, base_folder, base_id, shardings)
-        output = claim(config)  # only now: a refused run leaves nothing behind
-        tx = make_optimizer(config.optimizer, config.steps)
-        state_sh = state_shardings(tx, params, shardings[part], mesh)
-        state = init_state(tx, params, state_sh, config.seed)
-        share = held / (mesh.size // mesh.shape["data"]) / 2**20
-        say(
-            f"{count(params):,} trained parameters, mesh {dict(mesh.shape)}, {share:,.0f} MiB of "
-            "weights and optimizer on each device"
-        )
-        frozen = Frozen(base)
-        if teacher is not None:
-            weights = base if shared else load_teacher(config, teacher, teacher_folder, mesh)
-            frozen = Frozen(base, weights)
-        task = Task(model, tx, config.objective, teacher)
-        step_fn = jit_step(task, state_sh, jax.tree.map(lambda x: x.sharding, frozen), mesh)
-        failed = True
-        saver = Checkpoints(
-            output / "checkpoints", part, config.checkpoint_every, describe(config, base_id)
-        )
-        try:
-            state = saver.restore(state, state_sh) or state
-            with contextlib.ExitStack() as stack:
-                if config.on_policy.games:
-                    assert teacher is not None
-                    student = model, base, state.params
-                    taught = teacher, frozen.teacher
-                    fetch = own_rows(Rollouts(config, base_folder, student, taught), mesh)
-                else:
-                    fetch = stack.enter_context(stored_rows(config, int(state.step), mesh))
-                held_out = HeldOut(config, task, mesh) if config.validation else None
-                state = Loop(config, step_fn, frozen, fetch, saver, held_out, watch).run(state)
-            best = saver.best() if config.validation else None
-            if best is not None and best != int(state.step):
-                say(f"step {best} has the least loss on {config.validation}")
-                state = saver.load(best, state, state_sh)
-            failed = False
-        finally:
-            saver.close(failed=failed)
-    with explain_full_disk(output):
-        folder = export(config, model, state, base_folder, base_id)
-    meet("exported")  # none leaves before the first host has written the result
-    say(summary(watch.seconds()))
+    if plan.trained == "params":
+        save_pretrained(folder, plan.model.config, params, config.dtype)
+        copy_tokenizer(plan.folder, folder)
+        return folder
+    notes = describe(plan) | {"step": step, "command": shlex.join(sys.argv)}
+    base = plan.base_id
+    save_adapter(folder, params, config.lora, base, base_name=config.base, notes=notes)
     return folder

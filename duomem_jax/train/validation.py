@@ -2,51 +2,52 @@
 
 import contextlib
 import functools
-from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from duomem_jax.mesh.sharding import places, put_batch
-from duomem_jax.records.store.reader import read_dataset
-from duomem_jax.train.config import TrainConfig
-from duomem_jax.train.rows import Batch, stored_batches
-from duomem_jax.train.state.step import Frozen, Task, batch_loss
+from duomem_jax.objectives import Batch
+from duomem_jax.train.feed import StoredRows
+from duomem_jax.train.plan import Plan
+from duomem_jax.train.state.state import Tree
+from duomem_jax.train.state.step import Frozen, Learner, batch_loss
 
 
-class HeldOut:
+class Validation:
     """The rows of `config.validation`."""
 
-    def __init__(self, config: TrainConfig, task: Task, mesh: Mesh):
-        """Count the rows.
+    def __init__(self, plan: Plan, learner: Learner):
+        """Compile nothing yet.
 
         Args:
-            config: of the run.
-            task: models and objective.
-            mesh: current when `loss` is called.
+            plan: of the run, with validation rows; its mesh is current when `loss` is called.
+            learner: models and targets.
         """
-        self._config, self._mesh, self._places = config, mesh, places(mesh)
-        self._total = len(read_dataset(config.validation, config.split))
-        self._loss = jax.jit(functools.partial(batch_loss, task))
+        assert plan.validation is not None
+        self._plan, self._rows = plan, plan.validation
+        self._loss = jax.jit(functools.partial(batch_loss, learner))
 
-    def loss(self, params: Any, frozen: Frozen) -> float:
+    def loss(self, params: Tree, frozen: Frozen) -> float:
         """Mean loss of a reply token over all rows, each read once."""
-        size, (held, of) = self._config.global_batch, self._places
-        numbers = np.concatenate([np.arange(size // of) + size // of * place for place in held])
-        sums = np.zeros(2)
-        stored = stored_batches(self._config, self._config.validation, 0, held, of)
-        with contextlib.closing(stored) as rows:
-            for start in range(0, self._total, size):
-                batch = _emptied(next(rows), start + numbers >= self._total)
-                found = self._loss(params, frozen, put_batch(batch, self._mesh))
-                sums += [float(x) for x in found]
-        return float(sums[0] / max(sums[1], 1))
+        mesh, size = self._plan.mesh, self._plan.config.global_batch
+        held, of = places(mesh)
+        # Where this host's rows stand in a global batch.
+        number_B = np.concatenate([np.arange(size // of) + size // of * place for place in held])
+        total = weight = 0.0
+        with contextlib.closing(StoredRows(self._plan, self._rows.folder)) as rows:
+            for start in range(0, self._rows.rows, size):
+                batch = _without(rows.read(), start + number_B >= self._rows.rows)
+                loss = self._loss(params, frozen, put_batch(batch, mesh))
+                total += float(loss.total)
+                weight += float(loss.weight)
+        return total / max(weight, 1.0)
 
 
-def _emptied(batch: Batch, surplus: np.ndarray) -> Batch:
-    """Rows of the next epoch, which fill up the last batch, made empty."""
-    return {
-        name: np.where(surplus.reshape(-1, *[1] * (x.ndim - 1)), np.zeros((), x.dtype), x)
-        for name, x in batch.items()
-    }
+def _without(batch: Batch, surplus_B: np.ndarray) -> Batch:
+    """The last batch is filled up with rows of the next epoch: those are made empty."""
+
+    def clear(x: np.ndarray) -> np.ndarray:
+        return np.where(surplus_B.reshape(-1, *[1] * (x.ndim - 1)), np.zeros((), x.dtype), x)
+
+    return jax.tree.map(clear, batch)

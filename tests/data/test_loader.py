@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.shard import Shard
 from duomem_jax.data.loader import batches
-from duomem_jax.data.pack import row_layout
+from duomem_jax.data.rows import RowFormat, TargetFormat
+from duomem_jax.objectives.targets import Needs
 from duomem_jax.records.store.write import DatasetSpec, read_dataset, write_dataset
 
 ROWS, T = 40, 16
@@ -23,22 +25,24 @@ def folder(tmp_path_factory):
                 "tokens": np.full(T, int(key), np.int32),
                 "segment_ids": np.repeat([1, 2, 0, 0], T // 4).astype(np.uint8),
                 "loss_mask": np.ones(T, np.uint8),
-                "teacher_ids": np.full((T, 2), int(key), np.int32),
+                "target_ids": np.full((T, 2), int(key), np.uint16),
+                "target_log_probs": np.full((T, 2), -1, np.float16),
+                "target_rest": np.full(T, -2, np.float16),
+                "target_mask": np.ones(T, np.uint8),
             }
             yield key, [row], {}
 
-    layout = row_layout([T]) | {"teacher_ids": ("int32", (T, 2))}
+    form = RowFormat(T, targets=TargetFormat(T, 2, 1000, "topk"))
+    keys, spec = [f"{i:02d}" for i in range(ROWS)], DatasetSpec("examples", form.layout())
     for i in range(3):
-        write_dataset(
-            folder, [f"{i:02d}" for i in range(ROWS)], make, DatasetSpec("examples", layout), (i, 3)
-        )
+        write_dataset(folder, keys, make, spec, Shard(i, 3))
     return folder
 
 
 def take(folder, n, **kw):
-    iterator = batches(folder, "train", **({"global_batch": 8, "seed": 3} | kw))
+    iterator = batches(folder, **({"global_batch": 8, "seed": 3} | kw))
     try:
-        return [b["tokens"][:, 0].tolist() for b in itertools.islice(iterator, n)]
+        return [b.student.ids_BT[:, 0].tolist() for b in itertools.islice(iterator, n)]
     finally:
         iterator.close()
 
@@ -73,13 +77,17 @@ def test_global_batch_is_the_same_for_any_number_of_hosts(folder, hosts):
         np.testing.assert_array_equal(part, wanted)
 
 
-def test_further_fields_come_along(folder):
-    iterator = batches(folder, "train", global_batch=4, seed=0)
+def test_stored_targets_come_along_where_they_are_needed(folder):
+    iterator = batches(folder, global_batch=4, seed=0)
     batch = next(iterator)
     iterator.close()
-    assert batch["teacher_ids"].shape == (4, T, 2)
-    np.testing.assert_array_equal(batch["teacher_ids"][:, 0, 0], batch["tokens"][:, 0])
-    np.testing.assert_array_equal(batch["positions"][0], [*range(4), *range(4), *range(8)])
+    assert batch.stored.ids_BAC.dtype == np.int32
+    np.testing.assert_array_equal(batch.stored.ids_BAC[:, 0, 0], batch.student.ids_BT[:, 0])
+    positions = [*range(4), *range(4), *range(8)]
+    np.testing.assert_array_equal(batch.student.positions_BT[0], positions)
+    iterator = batches(folder, global_batch=4, seed=0, needs=Needs())
+    assert next(iterator).stored is None
+    iterator.close()
 
 
 def test_fixed_size_rows_decode_as_tfds_decodes_them(folder):
@@ -95,10 +103,10 @@ def test_fixed_size_rows_decode_as_tfds_decodes_them(folder):
 
 def test_batch_that_hosts_cannot_share_is_refused(folder):
     with pytest.raises(UserError, match="global_batch=6 cannot be shared out to 4"):
-        batches(folder, "train", global_batch=6, seed=0, of=4)
+        batches(folder, global_batch=6, seed=0, of=4)
 
 
 def test_empty_split_is_refused(tmp_path):
-    write_dataset(tmp_path, [], lambda keys: (), DatasetSpec("examples", row_layout([T])))
-    with pytest.raises(UserError, match="no rows"):
-        batches(tmp_path, "train", global_batch=1, seed=0)
+    write_dataset(tmp_path, [], lambda keys: (), DatasetSpec("examples", RowFormat(T).layout()))
+    with pytest.raises(UserError, match="has no rows"):
+        batches(tmp_path, global_batch=1, seed=0)

@@ -73,19 +73,17 @@ def test_batches_have_their_types_and_positions(folders):
     out = folders / "examples-loader"
     view = View(load_tokenizer(folders / "tokenizer"), LENGTH)
     build_examples(folders / "episodes", out, view)
-    it = batches(out, "train", global_batch=4, seed=1)
+    it = batches(out, global_batch=4, seed=1)
     batch = next(it)
     it.close()
-    assert {k: (v.dtype, v.shape) for k, v in batch.items()} == {
-        "tokens": (np.int32, (4, LENGTH)),
-        "segment_ids": (np.int32, (4, LENGTH)),
-        "positions": (np.int32, (4, LENGTH)),
-        "loss_mask": (np.float32, (4, LENGTH)),
-    }
+    tokens = batch.student
+    kinds = [tokens.ids_BT, tokens.segments_BT, tokens.positions_BT, tokens.reply_BT]
+    assert [x.dtype for x in kinds] == [np.int32, np.int32, np.int32, bool]
+    assert {x.shape for x in kinds} == {(4, LENGTH)}
     for row in range(4):
-        for segment in range(1, batch["segment_ids"][row].max() + 1):
-            at = batch["segment_ids"][row] == segment
-            np.testing.assert_array_equal(batch["positions"][row][at], np.arange(at.sum()))
+        for segment in range(1, tokens.segments_BT[row].max() + 1):
+            at = tokens.segments_BT[row] == segment
+            np.testing.assert_array_equal(tokens.positions_BT[row][at], np.arange(at.sum()))
 
 
 def test_examples_are_made_with_memories_of_other_games(folders, episodes, tmp_path):

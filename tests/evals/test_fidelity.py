@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from duomem_jax.data.pack import positions_in_segments
+from duomem_jax.data.rows import positions_in_segments
 from duomem_jax.evals.fidelity import BINS, measure_fidelity
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
@@ -22,7 +22,7 @@ def log_probs(folder, row):
     return np.asarray(jax.nn.log_softmax(model.head(params)(x)), np.float64)[0]
 
 
-def test_it_is_what_numpy_says(played):
+def test_fidelity_equals_numpy_on_full_logits(played):
     rows = list(read_dataset(played / "rows", "train"))
     s, t, written = [], [], []
     for row in rows:
@@ -44,7 +44,7 @@ def test_it_is_what_numpy_says(played):
     assert found.calibration_error == pytest.approx(sum(gaps) / len(written), abs=1e-3)
 
 
-def test_nobody_is_away_from_himself(played):
+def test_a_model_has_no_distance_to_itself(played):
     found = measure_fidelity(TEACHER, TEACHER, played / "rows", rows=2)
     assert found.forward_kl == pytest.approx(0, abs=1e-5)
     assert found.agreement == 1

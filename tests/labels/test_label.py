@@ -8,12 +8,14 @@ import pytest
 
 from duomem_jax import stages
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.shard import Shard
 from duomem_jax.data.loader import batches
-from duomem_jax.data.pack import positions_in_segments
-from duomem_jax.data.targets import pack_ids, target_layout, unpack_ids
+from duomem_jax.data.rows import TargetFormat, batch_of, positions_in_segments
+from duomem_jax.labels import local
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.shipped import model_folder
+from duomem_jax.objectives import Stored
 from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.stages.label import Label
 
@@ -96,7 +98,7 @@ def test_neither_batches_nor_shards_change_the_targets(played, how, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     stages.label(str(played / "rows"), TEACHER, str(whole), dataclasses.replace(how, rows=1))
     for i in range(2):
-        stages.label(str(played / "rows"), TEACHER, str(parts), how, (i, 2))
+        stages.label(str(played / "rows"), TEACHER, str(parts), how, Shard(i, 2))
 
     def ids(folder):
         rows = read_dataset(folder, "train")
@@ -113,34 +115,36 @@ def test_the_manifest_tells_what_the_targets_are(labelled):
     assert facts["counts"]["rows_missing_targets"] == 0
 
 
-def test_at_most_six_bytes_a_candidate():
+def test_targets_take_at_most_six_bytes_a_candidate():
     sizes = {"uint16": 2, "uint8": 1, "float16": 2}
     for vocab, k in ((1000, 8), (151_936, 8), (151_936, 64)):
-        layout = target_layout(10, k, vocab, "topk")
+        layout = TargetFormat(10, k, vocab, "topk").layout()
         size = sum(sizes[dtype] * np.prod(shape) for dtype, shape in layout.values())
         assert size <= 6 * 10 * k
 
 
-def test_large_ids_come_back():
-    ids = np.array([[0, 65_535, 65_536, 151_935]])
-    fields = pack_ids(ids, 151_936)
-    np.testing.assert_array_equal(unpack_ids(fields)["target_ids"], ids)
-    assert unpack_ids(pack_ids(ids % 1000, 1000))["target_ids"].tolist() == (ids % 1000).tolist()
+@pytest.mark.parametrize("vocab", [1000, 151_936])
+def test_targets_come_back_from_their_record(vocab):
+    ids = np.array([[0, 999, 65_535 % vocab, 65_536 % vocab, vocab - 1]])
+    log_probs = np.float16([[-1, -2, -3, -4, -5]])
+    stored = Stored(ids, log_probs, np.array([True]), np.float16([-6]))
+    record = TargetFormat(1, 5, vocab, "topk").record(stored)
+    tokens = {"tokens": ids[0], "segment_ids": ids[0], "loss_mask": ids[0]}
+    jax.tree.map(np.testing.assert_array_equal, batch_of(tokens | record).stored, stored)
 
 
 def test_batches_carry_targets(labelled):
-    it = batches(labelled, "train", global_batch=2, seed=0)
-    batch = next(it)
+    it = batches(labelled, global_batch=2, seed=0)
+    stored = next(it).stored
     it.close()
-    assert batch["target_ids"].dtype == np.int32
-    assert batch["target_log_probs"].shape == batch["target_ids"].shape
+    assert stored.ids_BAC.dtype == np.int32
+    assert stored.log_probs_BAC.shape == stored.ids_BAC.shape
 
 
-def test_another_vocabulary_is_refused_by_name(played, tmp_path, monkeypatch):
-    from duomem_jax.teachers import scorer
-
-    monkeypatch.setattr(scorer, "vocabulary_fingerprint", lambda tokenizer: "f" * 64)
-    with pytest.raises(UserError, match=r"vocabulary [0-9a-f]{12}, tiny-teacher has ffffffffffff"):
+def test_a_teacher_of_another_vocabulary_is_refused_by_name(played, tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "vocabulary_fingerprint", lambda tokenizer: "f" * 64)
+    wanted = r"vocabulary [0-9a-f]{12}, tiny-teacher@[0-9a-f]{8} has ffffffffffff"
+    with pytest.raises(UserError, match=wanted):
         stages.label(str(played / "rows"), TEACHER, str(tmp_path / "out"))
 
 

@@ -21,8 +21,7 @@ from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import KINDS, Quantize, as_kernel
-from duomem_jax.objectives.config import ObjectiveConfig
-from duomem_jax.objectives.loss import loss_of
+from duomem_jax.objectives import Batch, States, TextTargets, Tokens
 
 CONFIG = ModelConfig("qwen2", 64, 64, 3, 4, 2, 16, 128, tied=False, qk_norm=False, attn_bias=True)
 
@@ -97,8 +96,8 @@ def test_adapters_train_on_quantised_kernels_as_on_what_these_stand_for(folder):
     @jax.value_and_grad
     def loss(lora, base):
         x_BTD = model.hidden(base, tokens, np.tile(np.arange(32), (2, 1)), ones, lora)
-        batch = {"tokens": tokens, "segment_ids": ones, "loss_mask": ones}
-        return loss_of(ObjectiveConfig(), x_BTD, model.head(base), batch)[0]
+        batch = Batch(Tokens(tokens, ones, ones, ones > 0))
+        return TextTargets().loss(States(x_BTD, model.head(base)), batch).total
 
     assert isinstance(whole["layers"]["mlp"]["up_proj"]["kernel"], jax.Array)
     (got, grads), (want, expected) = loss(lora, small), loss(lora, whole)

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from duomem_jax.objectives import Tokens
+
 B, T, D, V = 3, 50, 16, 37
 
 
@@ -15,11 +17,8 @@ def rows():
     mask[:, 0] = 0
     mask[:, 1:] &= segments[:, 1:] == segments[:, :-1]
     mask[1] = 0
-    return {
-        "tokens": rng.integers(0, V, (B, T)).astype(np.int32),
-        "segment_ids": segments.astype(np.int32),
-        "loss_mask": mask,
-    }
+    ids = rng.integers(0, V, (B, T)).astype(np.int32)
+    return Tokens(ids, segments.astype(np.int32), np.zeros_like(ids), mask > 0)
 
 
 @pytest.fixture(scope="session")

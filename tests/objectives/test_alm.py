@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from duomem_jax.objectives.aligned import chunk_logprobs
-from duomem_jax.objectives.alm import DIVERGENCES, alm_loss
+from duomem_jax.objectives import States, Tokens
+from duomem_jax.objectives.aligned.alm import DIVERGENCES, alm_loss
+from duomem_jax.objectives.aligned.chunks import chunk_logprobs
 
 LOGP = np.array([-1e-5, -1e-3, -0.1, -0.6, -0.8, -3.0, -20.0, -300.0])
 STUDENT, TEACHER = (y[None] for y in np.meshgrid(LOGP, LOGP))  # [1, 8, 8]
@@ -91,7 +92,7 @@ def test_is_least_where_the_student_is_the_teacher(divergence, temperature):
 
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)
-def test_sure_and_hopeless_chunks_stay_finite(divergence):
+def test_loss_and_gradient_are_finite_at_certain_and_impossible_chunks(divergence):
     ends = np.array([0.0, -1e-9, -1e-4, -1e4])
     student, teacher = (y.reshape(1, -1) for y in np.meshgrid(ends, ends))
     for temperature in (1.0, 100.0):
@@ -99,7 +100,7 @@ def test_sure_and_hopeless_chunks_stay_finite(divergence):
             assert np.isfinite(y).all()
 
 
-def test_limit_is_what_a_growing_temperature_comes_to():
+def test_the_limit_equals_a_very_large_temperature():
     """Of temperature * (cross-entropy - the teacher's own), in float64 and without the epsilon."""
     s, t = STUDENT, TEACHER
     temperature = 1e6
@@ -126,13 +127,8 @@ TEACHER_CHUNKS = np.array([[0, 1, 2, 2, 2, 3, 4, 0]])
 
 
 def view(chunks, V, seed):
-    tokens = np.random.default_rng(seed).integers(0, V, chunks.shape)
-    return {
-        "tokens": tokens,
-        "segment_ids": np.ones_like(chunks),
-        "loss_mask": chunks > 0,
-        "chunks": chunks,
-    }
+    ids = np.random.default_rng(seed).integers(0, V, chunks.shape)
+    return Tokens(ids, np.ones_like(chunks), np.zeros_like(chunks), chunks > 0, chunks)
 
 
 def models(seed, T, V, D=8):
@@ -146,14 +142,14 @@ def test_two_vocabularies_end_to_end():
     student, teacher = view(STUDENT_CHUNKS, 17, 2), view(TEACHER_CHUNKS, 29, 3)
 
     def loss(x, head):
-        teacher_BN, has = chunk_logprobs(teacher_x, lambda y: y @ teacher_head, teacher, 8)
-        student_BN, live = chunk_logprobs(x, lambda y: y @ head, student, 8)
-        return alm_loss(student_BN, teacher_BN, live & has, temperature=3.0)
+        teacher_BU, has = chunk_logprobs(States(teacher_x, lambda y: y @ teacher_head), teacher, 8)
+        student_BU, live = chunk_logprobs(States(x, lambda y: y @ head), student, 8)
+        return alm_loss(student_BU, teacher_BU, live & has, temperature=3.0)
 
     def reference(x, head):
         def sums(x, head, view):
             logp = jax.nn.log_softmax(x @ head)[0]
-            tokens, chunks = view["tokens"][0], view["chunks"][0]
+            tokens, chunks = view.ids_BT[0], view.chunks_BT[0]
             return [
                 sum(logp[t - 1, tokens[t]] for t in np.flatnonzero(chunks == n))
                 for n in range(1, 5)
@@ -182,16 +178,16 @@ def test_equal_tokenisations_at_temperature_one_match_token_by_token():
 
     @jax.jit
     def loss_of(x, head, other_x, other_head):
-        teacher_BN, _ = chunk_logprobs(other_x, lambda y: y @ other_head, batch, 8)
-        student_BN, live = chunk_logprobs(x, lambda y: y @ head, batch, 8)
-        return alm_loss(student_BN, teacher_BN, live, temperature=1.0)
+        teacher_BU, _ = chunk_logprobs(States(other_x, lambda y: y @ other_head), batch, 8)
+        student_BU, live = chunk_logprobs(States(x, lambda y: y @ head), batch, 8)
+        return alm_loss(student_BU, teacher_BU, live, temperature=1.0)
 
     loss, weight = loss_of(x, head, other_x, other_head)
 
     def p(x, head):
         logits = (x @ head)[0].astype(np.float64)
         every = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-        return np.array([every[t - 1, batch["tokens"][0, t]] for t in range(2, 7)])
+        return np.array([every[t - 1, batch.ids_BT[0, t]] for t in range(2, 7)])
 
     s, t = p(x, head), p(other_x, other_head)
     assert weight == 5
@@ -199,16 +195,16 @@ def test_equal_tokenisations_at_temperature_one_match_token_by_token():
 
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)
-def test_a_teacher_equal_to_the_student_moves_nothing(divergence):
+def test_gradient_is_zero_where_teacher_and_student_are_equal(divergence):
     x, head = models(0, 10, 17)
     batch = view(STUDENT_CHUNKS, 17, 2)
 
     @jax.jit
     @jax.grad
     def gradient(x, teacher_x):
-        teacher_BN, _ = chunk_logprobs(teacher_x, lambda y: y @ head, batch, 8)
-        student_BN, live = chunk_logprobs(x, lambda y: y @ head, batch, 8)
-        return alm_loss(student_BN, teacher_BN, live, temperature=1.0, divergence=divergence)[0]
+        teacher_BU, _ = chunk_logprobs(States(teacher_x, lambda y: y @ head), batch, 8)
+        student_BU, live = chunk_logprobs(States(x, lambda y: y @ head), batch, 8)
+        return alm_loss(student_BU, teacher_BU, live, temperature=1.0, divergence=divergence)[0]
 
     assert np.abs(gradient(x, x)).max() < 1e-5
     assert np.abs(gradient(x * 1.1, x)).max() > 1e-3

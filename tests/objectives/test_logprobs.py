@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from duomem_jax.objectives import chunked
+from duomem_jax.objectives import fused
 from duomem_jax.objectives.logprobs import token_logprobs
 
 B, T, D, V = 3, 50, 16, 37
@@ -30,8 +30,8 @@ def inputs():
 
 
 def set_chunk(monkeypatch, chunk):
-    monkeypatch.setattr(chunked, "MIN_CHUNK", chunk)
-    monkeypatch.setattr(chunked, "MAX_CHUNK", chunk)
+    monkeypatch.setattr(fused, "MIN_CHUNK", chunk)
+    monkeypatch.setattr(fused, "MAX_CHUNK", chunk)
 
 
 @pytest.mark.parametrize("chunk", [7, 50])

@@ -13,11 +13,20 @@ from duomem_jax.aot.cost import cost_of
 from duomem_jax.aot.hlo import parse
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.mesh.sharding import BATCH, make_mesh, use_mesh
-from duomem_jax.objectives import chunked
+from duomem_jax.objectives import (
+    Batch,
+    LiveTargets,
+    States,
+    Stored,
+    StoredTargets,
+    TextTargets,
+    Tokens,
+    fused,
+)
 from duomem_jax.objectives.candidates import log_probs_of, with_rest
 from duomem_jax.objectives.config import ObjectiveConfig
-from duomem_jax.objectives.loss import DIVERGENCES, Teacher, loss_of
-from duomem_jax.objectives.replies import front, next_tokens
+from duomem_jax.objectives.divergences import DIVERGENCES
+from duomem_jax.objectives.replies import next_tokens, replies_first
 
 DIVERGENT = [
     ObjectiveConfig("forward_kl"),
@@ -63,7 +72,7 @@ def expected(c, student, rows, log_t=None, coarse=lambda log_p, place: log_p):
     total = 0.0
     for b, t in replies(rows):
         logits = x[b, t].astype(np.float64) @ head
-        ce = -log_softmax(logits)[rows["tokens"][b, t + 1]]
+        ce = -log_softmax(logits)[rows.ids_BT[b, t + 1]]
         if c.name == "text":
             total += ce
             continue
@@ -75,31 +84,41 @@ def expected(c, student, rows, log_t=None, coarse=lambda log_p, place: log_p):
 
 def replies(rows):
     """(row, position before it) of each token with loss."""
-    return [(b, t - 1) for b, t in zip(*np.nonzero(rows["loss_mask"]), strict=True)]
+    return [(b, t - 1) for b, t in zip(*np.nonzero(rows.reply_BT), strict=True)]
 
 
 def linear(kernel):
     return lambda x: x @ kernel
 
 
-def value_and_grads(c, student, rows, teacher=None):
+def targets_of(config, batch):
+    if config.name == "text":
+        return TextTargets()
+    return StoredTargets(config) if batch.stored else LiveTargets(config)
+
+
+def loss_of(config, x, head, batch, teacher=None):
+    return targets_of(config, batch).loss(States(x, head), batch, teacher)
+
+
+def value_and_grads(c, student, batch, teacher=None):
     def loss(x, head):
-        return loss_of(c, x, linear(head), rows, teacher)
+        return tuple(loss_of(c, x, linear(head), batch, teacher))
 
     return jax.jit(jax.value_and_grad(loss, (0, 1), has_aux=True))(*student)
 
 
 def stored(log_t, rows, k):
     """(targets of a row, coarse view of a distribution): written token, likeliest others, rest."""
-    most = rows["loss_mask"].sum(1).max()
-    shape = (len(rows["tokens"]), most)
+    most = rows.reply_BT.sum(1).max()
+    shape = (len(rows.ids_BT), most)
     ids, log_p = np.zeros((*shape, k), np.int32), np.zeros((*shape, k), np.float32)
     rest, mask = np.zeros(shape, np.float32), np.zeros(shape, np.uint8)
     place, seen = {}, dict.fromkeys(range(shape[0]), 0)
     for b, t in replies(rows):
         i = seen[b]
         seen[b] += 1
-        written = rows["tokens"][b, t + 1]
+        written = rows.ids_BT[b, t + 1]
         order = [v for v in np.argsort(-log_t[b, t]) if v != written]
         ids[b, i] = [written, *order[: k - 1]]
         log_p[b, i] = log_t[b, t][ids[b, i]]
@@ -111,57 +130,58 @@ def stored(log_t, rows, k):
         few = log_p[place[where]]
         return np.append(few, np.log1p(-np.exp(few).sum()))
 
-    targets = {"ids": ids, "log_probs": log_p, "rest": rest, "mask": mask}
-    return {f"target_{name}": x for name, x in targets.items()}, coarse
+    return Stored(ids, log_p, mask > 0, rest), coarse
 
 
 @pytest.fixture
 def small_chunks(monkeypatch):
-    monkeypatch.setattr(chunked, "MIN_CHUNK", 7)
-    monkeypatch.setattr(chunked, "MAX_CHUNK", 7)
+    monkeypatch.setattr(fused, "MIN_CHUNK", 7)
+    monkeypatch.setattr(fused, "MAX_CHUNK", 7)
 
 
 @NAMED([ObjectiveConfig(), *DIVERGENT])
 def test_equals_numpy_on_full_logits(config, student, teacher, rows, small_chunks):
     live = None
     if config.name != "text":
-        live = Teacher(teacher[0], linear(teacher[1]), "")
-    (loss, weight), _ = value_and_grads(config, student, rows, live)
+        live = States(teacher[0], linear(teacher[1]))
+    (loss, weight), _ = value_and_grads(config, student, Batch(rows), live)
     log_t = log_softmax(teacher[0] @ teacher[1] / config.temperature)
-    assert weight == rows["loss_mask"].sum()
+    assert weight == rows.reply_BT.sum()
     np.testing.assert_allclose(loss, expected(config, student, rows, log_t), rtol=1e-5)
 
 
 @NAMED(DIVERGENT)
-def test_stored_candidates_are_a_coarser_distribution(config, student, teacher, rows, small_chunks):
+def test_stored_candidates_equal_numpy_on_the_coarser_distribution(
+    config, student, teacher, rows, small_chunks
+):
     log_t = log_softmax(teacher[0] @ teacher[1] / config.temperature)
     targets, coarse = stored(log_t, rows, 5)
-    (loss, weight), _ = value_and_grads(config, student, rows | targets)
+    (loss, weight), _ = value_and_grads(config, student, Batch(rows, stored=targets))
     coarse_t = {(b, t): coarse(log_t[b, t], (b, t)) for b, t in replies(rows)}
     want = expected(config, student, rows, coarse_t, coarse)
-    assert weight == rows["loss_mask"].sum()
+    assert weight == rows.reply_BT.sum()
     np.testing.assert_allclose(loss, want, rtol=1e-5)
 
 
 @NAMED([ObjectiveConfig(), *DIVERGENT])
 def test_gradients_are_those_of_the_loss(config, student, teacher, rows):
     log_t = log_softmax(teacher[0] @ teacher[1] / config.temperature)
-    live = None if config.name == "text" else Teacher(teacher[0], linear(teacher[1]), "")
+    live = None if config.name == "text" else States(teacher[0], linear(teacher[1]))
 
     def loss(x, head, batch, teacher):
         return loss_of(config, x, linear(head), batch, teacher)[0]
 
     check = functools.partial(check_grads, order=1, modes=["rev"], atol=2e-2, rtol=2e-2, eps=1e-2)
-    check(jax.jit(lambda x, head: loss(x, head, rows, live)), student)
+    check(jax.jit(lambda x, head: loss(x, head, Batch(rows), live)), student)
     if live:
         targets, _ = stored(log_t, rows, 5)
-        check(jax.jit(lambda x, head: loss(x, head, rows | targets, None)), student)
+        check(jax.jit(lambda x, head: loss(x, head, Batch(rows, stored=targets), None)), student)
 
 
 @pytest.mark.parametrize("name", sorted(DIVERGENCES))
-def test_nothing_to_learn_from_oneself(name, student, rows):
+def test_a_student_equal_to_its_teacher_has_no_loss_and_no_gradient(name, student, rows):
     (loss, _), grads = value_and_grads(
-        ObjectiveConfig(name), student, rows, Teacher(student[0], linear(student[1]), "")
+        ObjectiveConfig(name), student, Batch(rows), States(student[0], linear(student[1]))
     )
     np.testing.assert_allclose(loss, 0, atol=1e-4)
     for g in grads:
@@ -170,11 +190,11 @@ def test_nothing_to_learn_from_oneself(name, student, rows):
 
 def test_both_ends_of_beta_are_the_two_divergences(student, teacher, rows):
     near = student[0] / 5, student[1]
-    live = Teacher(teacher[0] / 5, linear(teacher[1]), "")
+    live = States(teacher[0] / 5, linear(teacher[1]))
 
     def loss(name, beta=0.5):
         config = ObjectiveConfig(name, beta=beta)
-        return float(value_and_grads(config, near, rows, live)[0][0])
+        return float(value_and_grads(config, near, Batch(rows), live)[0][0])
 
     tiny = 1e-3
     assert loss("jsd", tiny) / tiny == pytest.approx(loss("forward_kl"), rel=0.02)
@@ -183,38 +203,35 @@ def test_both_ends_of_beta_are_the_two_divergences(student, teacher, rows):
     assert loss("jsd", 1.0) == loss("reverse_kl")
 
 
-def test_samples_have_no_bias(student, teacher, rows):
+def test_sampled_targets_give_an_unbiased_gradient(student, teacher, rows):
     """The mean gradient of many draws is that of the whole distribution."""
     rng = np.random.default_rng(0)
     p = np.exp(log_softmax(teacher[0] @ teacher[1]))
     targets, _ = stored(np.log(p), rows, 5)
     places = replies(rows)
     k = 4000
-    ids = np.zeros((*targets["target_ids"].shape[:2], k), np.int32)
+    ids = np.zeros((*targets.ids_BAC.shape[:2], k), np.int32)
     seen = dict.fromkeys(range(len(ids)), 0)
     for b, t in places:
         ids[b, seen[b]] = rng.choice(p.shape[-1], k, p=p[b, t])
         seen[b] += 1
-    batch = rows | {
-        "target_ids": ids,
-        "target_log_probs": np.full(ids.shape, -np.log(k), np.float32),
-        "target_mask": targets["target_mask"],
-    }
+    weights = np.full(ids.shape, -np.log(k), np.float32)
+    batch = Batch(rows, stored=Stored(ids, weights, targets.mask_BA))
     config = ObjectiveConfig("forward_kl")
     (loss, _), (dx, _) = value_and_grads(config, student, batch)
-    live = Teacher(teacher[0], linear(teacher[1]), "")
-    (whole, _), (want, _) = value_and_grads(config, student, rows, live)
+    live = States(teacher[0], linear(teacher[1]))
+    (whole, _), (want, _) = value_and_grads(config, student, Batch(rows), live)
     entropy = sum(-(p[b, t] * np.log(p[b, t])).sum() for b, t in places)
     np.testing.assert_allclose(loss - entropy, whole, rtol=0.05)
     assert np.linalg.norm(dx - want) < 0.05 * np.linalg.norm(want)
 
 
-def test_a_token_without_targets_is_left_out(student, teacher, rows):
+def test_a_token_without_stored_targets_is_omitted(student, teacher, rows):
     """It is neither distilled nor learnt as text."""
     config = ObjectiveConfig("forward_kl", ce_weight=0.5)
     targets, _ = stored(log_softmax(teacher[0] @ teacher[1]), rows, 5)
-    targets["target_mask"][0, 2:] = 0
-    (_, weight), (dx, _) = value_and_grads(config, student, rows | targets)
+    targets.mask_BA[0, 2:] = False
+    (_, weight), (dx, _) = value_and_grads(config, student, Batch(rows, stored=targets))
     kept = [(b, t) for i, (b, t) in enumerate(replies(rows)) if b or i < 2]
     assert weight == len(kept)
     moved = set(zip(*np.nonzero(np.abs(dx).sum(-1)), strict=True))
@@ -224,17 +241,12 @@ def test_a_token_without_targets_is_left_out(student, teacher, rows):
 def test_a_teacher_reads_its_own_view(student, teacher, rows):
     """Its row is longer and its replies lie elsewhere; the i-th is still the i-th."""
     shift = 13
-    wide = {
-        "teacher_" + name: np.pad(rows[name], [(0, 0), (shift, 4)], mode="edge")
-        for name in ("tokens", "segment_ids", "loss_mask")
-    }
-    wide["teacher_loss_mask"][:, :shift] = wide["teacher_loss_mask"][:, -4:] = 0
+    wide = jax.tree.map(lambda y: np.pad(y, [(0, 0), (shift, 4)], mode="edge"), rows)
+    wide.reply_BT[:, :shift] = wide.reply_BT[:, -4:] = False
     x_teacher = np.pad(teacher[0], [(0, 0), (shift, 4), (0, 0)])
     config = ObjectiveConfig("reverse_kl")
-    plain = value_and_grads(config, student, rows, Teacher(teacher[0], linear(teacher[1]), ""))
-    own = value_and_grads(
-        config, student, rows | wide, Teacher(x_teacher, linear(teacher[1]), "teacher_")
-    )
+    plain = value_and_grads(config, student, Batch(rows), States(teacher[0], linear(teacher[1])))
+    own = value_and_grads(config, student, Batch(rows, wide), States(x_teacher, linear(teacher[1])))
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5), own, plain)
 
 
@@ -242,8 +254,8 @@ def test_heads_of_one_tokenizer_may_be_padded_differently(student, teacher, rows
     x, head = teacher
     padded = np.pad(head, [(0, 0), (0, 5)], constant_values=3.0)
     config = ObjectiveConfig("forward_kl")
-    plain = value_and_grads(config, student, rows, Teacher(x, linear(head), ""))
-    wide = value_and_grads(config, student, rows, Teacher(x, linear(padded), ""))
+    plain = value_and_grads(config, student, Batch(rows), States(x, linear(head)))
+    wide = value_and_grads(config, student, Batch(rows), States(x, linear(padded)))
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), wide, plain)
 
 
@@ -255,30 +267,30 @@ def test_log_probs_of_repeated_candidates():
     check_grads(lambda y: log_probs_of(y, ids), (logits,), order=1, modes=["rev"], eps=1e-2)
 
 
-def test_the_rest_stays_finite_when_nothing_is_left():
+def test_log_probability_of_the_rest_is_finite_when_candidates_sum_to_one():
     log_p = jnp.log(jnp.array([0.75, 0.25]))
     value, slope = jax.value_and_grad(lambda y: with_rest(y)[-1])(log_p)
     assert np.isfinite(value)
     assert np.isfinite(slope).all()
 
 
-def test_chunks_stay_useful_for_large_vocabularies_and_batches():
-    assert chunked.chunk_length(1, 512, 151_936) == 171
-    assert chunked.chunk_length(64, 2048, 151_936) == chunked.MIN_CHUNK
-    assert chunked.chunk_length(16, 1024, 800) == chunked.MAX_CHUNK
-    assert chunked.chunk_length(1, 260, 800) == 130
-    assert chunked.chunk_length(2, 8, 800) == 8
+def test_chunk_length_for_large_vocabularies_and_batches():
+    assert fused.chunk_length(1, 512, 151_936) == 171
+    assert fused.chunk_length(64, 2048, 151_936) == fused.MIN_CHUNK
+    assert fused.chunk_length(16, 1024, 800) == fused.MAX_CHUNK
+    assert fused.chunk_length(1, 260, 800) == 130
+    assert fused.chunk_length(2, 8, 800) == 8
 
 
-def test_chunks_follow_the_rows_of_a_device():
+def test_chunk_length_counts_the_rows_of_one_device():
     rows = jax.ShapeDtypeStruct((8, 2048), jnp.float32)
-    cut = functools.partial(jax.eval_shape, functools.partial(chunked.in_chunks, vocab=151_936))
+    cut = functools.partial(jax.eval_shape, functools.partial(fused.in_chunks, vocab=151_936))
     assert cut(rows).shape == (2048 // 27 + 1, 8, 27)  # 8 rows x 27 tokens are 2**25 logits
     with use_mesh(make_mesh(MeshConfig(data=4, fsdp=2), 8)):
         assert cut(rows).shape == (10, 8, 205)
 
 
-def test_candidates_of_split_rows_gather_nothing():
+def test_log_probs_of_candidates_on_split_rows_need_no_collectives():
     mesh = make_mesh(MeshConfig(data=4, fsdp=2), 8)
     logits, ids = (
         jax.ShapeDtypeStruct((64, n), kind, sharding=NamedSharding(mesh, BATCH))
@@ -292,7 +304,7 @@ def test_candidates_of_split_rows_gather_nothing():
 def test_bfloat16_sums_in_float32():
     x = jnp.ones((1, 4096, 8), jnp.bfloat16)
     ones = np.ones((1, 4096), np.int32)
-    batch = {"tokens": ones, "segment_ids": ones, "loss_mask": ones}
+    batch = Batch(Tokens(ones, ones, ones, ones > 0))
 
     def head(x):
         return (x @ jnp.zeros((8, 16), x.dtype)).astype(jnp.float32)
@@ -303,20 +315,18 @@ def test_bfloat16_sums_in_float32():
     np.testing.assert_allclose(loss, 4095 * np.log(16), rtol=1e-6)
 
 
-def test_the_front_keeps_the_order():
+def test_replies_first_keeps_their_order():
     mask = jnp.array([[0, 1, 0, 1, 1], [0, 0, 0, 0, 0]])
-    live, (moved,) = front(mask, (jnp.arange(10).reshape(2, 5),), 4)
+    live, (moved,) = replies_first(mask, (jnp.arange(10).reshape(2, 5),), 4)
     np.testing.assert_array_equal(live, [[True, True, True, False], [False] * 4])
     np.testing.assert_array_equal(moved[0, :3], [1, 3, 4])
 
 
 def test_targets_stay_inside_their_segment():
-    batch = {
-        "tokens": jnp.array([[5, 6, 7, 8, 9, 0]]),
-        "segment_ids": jnp.array([[1, 1, 1, 2, 2, 0]]),
-        "loss_mask": jnp.array([[1.0, 1, 1, 1, 1, 0]]),
-    }
-    targets, mask = next_tokens(batch)
+    ids = jnp.array([[5, 6, 7, 8, 9, 0]])
+    segments = jnp.array([[1, 1, 1, 2, 2, 0]])
+    reply = jnp.array([[1, 1, 1, 1, 1, 0]]) > 0
+    targets, mask = next_tokens(Tokens(ids, segments, ids, reply))
     np.testing.assert_array_equal(targets[0, :5], [6, 7, 8, 9, 0])
     # token 8 starts a segment, so nothing predicts it; nothing follows 9
     np.testing.assert_array_equal(mask[0], [True, True, False, True, False, False])

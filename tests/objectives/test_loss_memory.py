@@ -4,8 +4,14 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from duomem_jax.objectives.config import ObjectiveConfig
-from duomem_jax.objectives.loss import Teacher, loss_of
+from duomem_jax.data.rows import RowFormat, TargetFormat
+from duomem_jax.objectives import (
+    LiveTargets,
+    ObjectiveConfig,
+    States,
+    StoredTargets,
+    TextTargets,
+)
 
 D, K = 64, 64
 QWEN = 151_936  # words
@@ -15,25 +21,20 @@ def temporaries(kind, length, vocab):
     """Bytes for one row of `length` tokens, gradients by hidden states and not by the head."""
     config = ObjectiveConfig("text" if kind == "text" else "forward_kl", ce_weight=0.5)
 
-    def shape(*sizes, dtype=jnp.float32):
-        return jax.ShapeDtypeStruct((1, *sizes), dtype)
-
-    names = ("tokens", "segment_ids", "loss_mask")
-    batch = dict.fromkeys(names, shape(length, dtype=jnp.int32))
-    if kind == "stored":
-        batch |= {
-            "target_ids": shape(length, K, dtype=jnp.int32),
-            "target_log_probs": shape(length, K, dtype=jnp.float16),
-            "target_rest": shape(length, dtype=jnp.float16),
-            "target_mask": shape(length, dtype=jnp.uint8),
-        }
+    targets = {
+        "text": TextTargets(),
+        "live": LiveTargets(config),
+        "stored": StoredTargets(config),
+    }[kind]
+    form = TargetFormat(length, K, vocab, "topk") if kind == "stored" else None
+    batch = RowFormat(length, targets=form).shapes(1)
     heads = [jax.ShapeDtypeStruct((D, vocab), jnp.float32)] * 2
 
     def loss(x, y, batch, head, teacher_head):
-        teacher = Teacher(y, lambda y: y @ teacher_head, "") if kind == "live" else None
-        return loss_of(config, x, lambda x: x @ head, batch, teacher)[0]
+        teacher = States(y, lambda y: y @ teacher_head) if kind == "live" else None
+        return targets.loss(States(x, lambda x: x @ head), batch, teacher).total
 
-    states = shape(length, D)
+    states = jax.ShapeDtypeStruct((1, length, D), jnp.float32)
     lowered = jax.jit(jax.grad(loss)).lower(states, states, batch, *heads)
     return lowered.compile().memory_analysis().temp_size_in_bytes
 

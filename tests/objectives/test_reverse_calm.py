@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from duomem_jax.objectives.alm import alm_loss
-from duomem_jax.objectives.reverse_calm import reverse_calm_loss
+from duomem_jax.objectives.aligned.alm import alm_loss
+from duomem_jax.objectives.aligned.reverse_calm import reverse_calm_loss
 
 RNG = np.random.default_rng(0)
 STUDENT, TEACHER = (-RNG.exponential(3, (2, 12)).astype(np.float32) for _ in range(2))

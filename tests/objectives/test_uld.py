@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from duomem_jax.objectives import chunked
-from duomem_jax.objectives.uld import uld_loss
+from duomem_jax.objectives import fused
+from duomem_jax.objectives.aligned.uld import uld_loss
 
 B, N = 2, 11
 
@@ -34,8 +34,8 @@ def sorted_p(x, head):
 @pytest.mark.parametrize("sizes", [(13, 20), (20, 13), (13, 13)])
 @pytest.mark.parametrize("chunk", [4, 11])
 def test_equals_numpy(sizes, chunk, monkeypatch):
-    monkeypatch.setattr(chunked, "MIN_CHUNK", chunk)
-    monkeypatch.setattr(chunked, "MAX_CHUNK", chunk)
+    monkeypatch.setattr(fused, "MIN_CHUNK", chunk)
+    monkeypatch.setattr(fused, "MAX_CHUNK", chunk)
     x, head, teacher_x, teacher_head, live = case(*sizes)
     loss, weight = loss_of(x, head, teacher_x, teacher_head, live)
     s, t = sorted_p(x, head), sorted_p(teacher_x, teacher_head)
@@ -85,8 +85,8 @@ def test_equal_models_move_nothing_and_the_teacher_is_a_constant():
 
 
 def test_memory_does_not_grow_with_chunks_times_words(monkeypatch):
-    monkeypatch.setattr(chunked, "MIN_CHUNK", 32)
-    monkeypatch.setattr(chunked, "MAX_CHUNK", 32)
+    monkeypatch.setattr(fused, "MIN_CHUNK", 32)
+    monkeypatch.setattr(fused, "MAX_CHUNK", 32)
 
     def temporaries(N):
         shapes = [(1, N, 8), (8, 1024), (1, N, 8), (8, 2048), (1, N)]

@@ -52,12 +52,17 @@ def changed(config, **changes):
     return dataclasses.replace(config, **changes)
 
 
+def on_all_rows(config, **changes):
+    """Every step takes all rows, so that losses of different steps compare."""
+    config = changed(config, **changes)
+    return changed(config, global_batch=len(read_dataset(config.data, "train")))
+
+
 def test_stored_candidates_nearly_give_the_teachers_own_loss(config, labelled, tmp_path):
     objective = ObjectiveConfig("forward_kl")
-    live = losses(changed(config, objective=objective, teacher=TEACHER))
-    stored = losses(
-        changed(config, objective=objective, data=str(labelled), output=str(tmp_path / "stored"))
-    )
+    config = on_all_rows(config, objective=objective)
+    live = losses(changed(config, teacher=TEACHER))
+    stored = losses(changed(config, data=str(labelled), output=str(tmp_path / "stored")))
     for a, b in zip(live, stored, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=0.03)
     assert live[-1]["loss"] < 0.8 * live[0]["loss"]
@@ -71,15 +76,8 @@ def test_a_model_has_nothing_to_learn_from_itself(config):
 
 def test_memories_that_only_the_teacher_sees_can_be_learnt(config, played):
     """Context distillation: the same weights, with memories, are the teacher."""
-    rows = losses(
-        changed(
-            config,
-            objective=ObjectiveConfig("forward_kl"),
-            teacher=STUDENT,
-            data=str(played / "paired"),
-            steps=8,
-        )
-    )
+    objective, paired = ObjectiveConfig("forward_kl"), str(played / "paired")
+    rows = losses(on_all_rows(config, objective=objective, teacher=STUDENT, data=paired, steps=8))
     assert rows[0]["loss"] > 0.01
     assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
 
@@ -96,10 +94,10 @@ def test_one_and_eight_devices_learn_the_same(config, tmp_path):
         np.testing.assert_allclose(value, b[name], atol=2e-4, err_msg=name)
 
 
-def test_samples_train_too(config, played, tmp_path):
+def test_sampled_targets_are_learnt(config, played, tmp_path):
     out = str(tmp_path / "sampled")
     stages.label(str(played / "rows"), TEACHER, out, Label("samples", k=16, rows=1))
-    rows = losses(changed(config, objective=ObjectiveConfig("forward_kl"), data=out))
+    rows = losses(on_all_rows(config, objective=ObjectiveConfig("forward_kl"), data=out))
     assert rows[-1]["loss"] < rows[0]["loss"]
 
 
@@ -117,6 +115,37 @@ def test_mistakes_are_named(config, played, labelled, tmp_path):
     with refused(match="ce_weight is 2"):
         ObjectiveConfig(ce_weight=2.0)
     assert not (tmp_path / "out").exists()
+
+
+def test_validation_rows_must_hold_what_the_rows_hold(config, played, labelled, tmp_path):
+    """Their loss chooses what is exported, so it has to be the loss that is trained on."""
+    kl, refused = ObjectiveConfig("forward_kl"), functools.partial(pytest.raises, UserError)
+    stored = changed(config, objective=kl, data=str(labelled))
+    with refused(match="rows holds no targets"):
+        run(changed(stored, validation=str(played / "rows")))
+    warm = str(tmp_path / "warm")
+    stages.label(str(played / "rows"), TEACHER, warm, Label(k=8, rows=1, temperature=2.0))
+    with refused(match="targets of .*warm were stored at 2"):
+        run(changed(stored, validation=warm))
+    live = changed(config, objective=kl, teacher=STUDENT, data=str(played / "paired"))
+    with refused(match="field validation, .*differs from .*paired in a teacher's own view"):
+        run(changed(live, validation=str(played / "rows")))
+    assert not (tmp_path / "out").exists()
+
+
+def test_validation_reads_stored_targets_and_a_teachers_view(config, played, labelled, tmp_path):
+    kl = ObjectiveConfig("forward_kl")
+    stored = changed(config, objective=kl, data=str(labelled), validation=str(labelled))
+    live = changed(
+        config,
+        objective=kl,
+        teacher=STUDENT,
+        data=str(played / "paired"),
+        validation=str(played / "paired"),
+        output=str(tmp_path / "live"),
+    )
+    for each in (stored, live):
+        assert losses(changed(each, steps=1))[-1]["validation_loss"] > 0
 
 
 def test_samples_serve_one_objective_only(config, played, tmp_path):
@@ -173,9 +202,7 @@ def aligned(played, other_teacher, tmp_path_factory):
     ids=lambda o: o.name,
 )
 def test_a_teacher_with_another_tokenizer(config, aligned, other_teacher, objective):
-    config = changed(config, objective=objective, teacher=other_teacher, data=aligned)
-    every = len(read_dataset(aligned, "train"))  # in each step, so that losses compare
-    rows = losses(changed(config, global_batch=every))
+    rows = losses(on_all_rows(config, objective=objective, teacher=other_teacher, data=aligned))
     assert rows[-1]["loss"] < rows[0]["loss"]
 
 

@@ -3,13 +3,12 @@
 import json
 
 import pytest
-from counting import T, make_rows
+from counting import make_rows
 from safetensors.numpy import load_file
+from tiny_run import write_rows
 from written import records
 
 import train
-from duomem_jax.data.pack import row_layout
-from duomem_jax.records.store.write import DatasetSpec, ShardWriter
 
 
 def run(config_file, *overrides):
@@ -31,15 +30,10 @@ def test_it_is_the_mean_over_all_rows_each_once(config_file, data_folder, tmp_pa
 
 
 @pytest.fixture(scope="module")
-def other_rows(tmp_path_factory):
-    """Rows like those that are learnt from, but of other numbers in the half that is asked for."""
-    folder = tmp_path_factory.mktemp("other") / "examples"
-    spec = DatasetSpec(name="examples", layout=row_layout([T]), split="train", source={}, config={})
-    with ShardWriter(folder, spec) as writer:
-        rows = [row | {"tokens": row["tokens"][::-1].copy()} for row in make_rows(8)]
-        writer.add("0", rows)
-        writer.finish()
-    return folder
+def other_rows(tmp_path_factory, base_folder):
+    """Rows that count downwards."""
+    rows = [row | {"tokens": row["tokens"][::-1].copy()} for row in make_rows(8)]
+    return write_rows(tmp_path_factory.mktemp("other") / "examples", rows, base_folder)
 
 
 def test_the_best_checkpoint_is_exported_and_a_second_run_agrees(config_file, other_rows, tmp_path):

@@ -3,15 +3,15 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 
+from duomem_jax.data.rows import RowFormat
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.train.config import OptimizerConfig
 from duomem_jax.train.state.optimizer import make_optimizer
 from duomem_jax.train.state.state import new_state
-from duomem_jax.train.state.step import FIELDS, Frozen, Task, train_step
+from duomem_jax.train.state.step import Frozen, Learner, train_step
 
 
 def temporaries(length):
@@ -19,8 +19,8 @@ def temporaries(length):
     model = Model(ModelConfig("qwen3", 512, 64, 2, 4, 2, 16, 128), LoraConfig(rank=4, alpha=8.0))
     shapes, tx = model.shapes(), make_optimizer(OptimizerConfig(), 10)
     state = jax.eval_shape(functools.partial(new_state, tx), shapes["lora"])
-    batch = dict.fromkeys(FIELDS, jax.ShapeDtypeStruct((1, length), jnp.int32))
-    step = jax.jit(functools.partial(train_step, Task(model, tx)), donate_argnums=0)
+    batch = RowFormat(length).shapes(1)
+    step = jax.jit(functools.partial(train_step, Learner(model, tx)), donate_argnums=0)
     compiled = step.lower(state, Frozen(shapes["params"]), batch).compile()
     return compiled.memory_analysis().temp_size_in_bytes
 

@@ -7,8 +7,11 @@ import subprocess
 import jax
 import numpy as np
 import pytest
+from counting import T, make_rows
+from tiny_run import write_rows, write_tokenizer
 
 import train
+from duomem_jax.data.rows import RowFormat
 from duomem_jax.lora.peft import save_adapter
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.lora import LoraConfig
@@ -16,6 +19,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.records.store.write import DatasetSpec, ShardWriter
 from duomem_jax.train.config import load_config
 from duomem_jax.train.output import claim
+from duomem_jax.train.plan import plan
 
 
 @pytest.fixture
@@ -50,7 +54,6 @@ def test_missing_and_unusable_inputs(refused, tmp_path, base_folder):
         "--base", tmp_path / "none"
     )
     assert "none" in refused("--data", tmp_path / "none")
-    assert "dev" in refused("--split", "dev")
     other = tmp_path / "gpt"
     other.mkdir()
     (other / "config.json").write_text(json.dumps({"model_type": "gpt9"}))
@@ -60,20 +63,22 @@ def test_missing_and_unusable_inputs(refused, tmp_path, base_folder):
     assert "global_batch 9 is not a multiple" in refused("--mesh.data", 8, "--global_batch", 9)
 
 
-def test_data_of_another_vocabulary(refused, tmp_path):
-    layout = {
-        name: (kind, (32,))
-        for name, kind in (("tokens", "int32"), ("segment_ids", "uint8"), ("loss_mask", "uint8"))
-    }
-    row = {
-        "tokens": np.full(32, 999, np.int32),
-        "segment_ids": np.ones(32, np.uint8),
-        "loss_mask": np.ones(32, np.uint8),
-    }
-    with ShardWriter(tmp_path / "rows", DatasetSpec(name="examples", layout=layout)) as writer:
-        writer.add("0", [row] * 8)
+def test_rows_of_another_tokenizer_are_refused(refused, tmp_path):
+    """Also where every id exists in the model: the numbers mean other words."""
+    other = tmp_path / "other"
+    other.mkdir()
+    write_tokenizer(other, first=100)
+    rows = write_rows(tmp_path / "rows", make_rows(8), other)
+    remedy = "pack the rows with the tokenizer of field base"
+    assert remedy in refused("--data", rows)
+    assert remedy in refused("--validation", rows)
+
+
+def test_rows_that_do_not_name_their_tokenizer_are_refused(refused, tmp_path):
+    with ShardWriter(tmp_path / "rows", DatasetSpec("examples", RowFormat(T).layout())) as writer:
+        writer.add("0", list(make_rows(8)))
         writer.finish()
-    assert "token id 999 is outside" in refused("--data", tmp_path / "rows")
+    assert "does not say 'length' of its rows" in refused("--data", tmp_path / "rows")
 
 
 def test_adapter_for_another_base_or_shape(refused, tmp_path):
@@ -93,7 +98,7 @@ def test_output_of_another_config_or_of_something_else(refused, tmp_path, config
     (out / "thesis.txt").write_text("precious")
     assert "not empty" in refused()
     (out / "thesis.txt").unlink()
-    claim(load_config(str(config_file)))
+    claim(plan(load_config(str(config_file))))
     error = refused("--steps", 2, "--seed", 3)
     assert f"{out}/config.json: the folder belongs to a run with another steps, seed" in error
     assert "choose another output folder" in error

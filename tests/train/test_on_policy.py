@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 import train
 from duomem_jax.base.errors import UserError
 from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.models.hf import load_config
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
@@ -25,8 +26,11 @@ from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.records.played import read_episodes
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
 from duomem_jax.train.config import OnPolicyConfig, OptimizerConfig, TrainConfig
-from duomem_jax.train.on_policy import Rollouts, draw, guidance
+from duomem_jax.train.on_policy import PlayedRows, draw, guidance
+from duomem_jax.train.plan import plan
 from duomem_jax.train.run import run
+from duomem_jax.train.state.step import Frozen
+from duomem_jax.worlds import load_games
 
 TEACHER, STUDENT = (str(model_folder(f"tiny-{who}")) for who in ("teacher", "student"))
 
@@ -57,97 +61,102 @@ def played_with(config, **changes):
 
 
 @pytest.fixture(scope="module")
-def models():
-    """(student model, base, adapter), (teacher model, parameters)."""
-    student_config, base = load_pretrained(STUDENT)
-    model = Model(student_config, LoraConfig(rank=4, alpha=8.0))
-    teacher_config, taught = load_pretrained(TEACHER)
-    lora = model.init_lora(jax.random.key(0))
-    return (model, base, lora), (Model(teacher_config), taught)
+def weights():
+    """(base and teacher, adapter)."""
+    shape, base = load_pretrained(STUDENT)
+    lora = Model(shape, LoraConfig(rank=4, alpha=8.0)).init_lora(jax.random.key(0))
+    return Frozen(base, load_pretrained(TEACHER)[1]), lora
 
 
-def batch_of(config, models, step=0):
-    student, teacher = models
-    return Rollouts(config, STUDENT, student, teacher).batch(step, student[2])
+def rows_of(config, weights, step=0):
+    frozen, lora = weights
+    return PlayedRows(plan(config), frozen, lora).rows(step, lora)
 
 
-def replies(batch, row, view=""):
-    """Text of each run of loss tokens of a row."""
-    tokens, mask = batch[view + "tokens"][row], batch[view + "loss_mask"][row] > 0
-    cuts = np.nonzero(np.diff(mask.astype(int), prepend=0, append=0))[0].reshape(-1, 2)
+def replies(tokens, row):
+    """Text of each run of reply tokens of a row."""
+    mask = np.diff(tokens.reply_BT[row].astype(int), prepend=0, append=0)
+    cuts = np.nonzero(mask)[0].reshape(-1, 2)
     decode = load_tokenizer(STUDENT).decode
-    return [decode(tokens[a:b], skip_special_tokens=True) for a, b in cuts]
+    return [decode(tokens.ids_BT[row][a:b], skip_special_tokens=True) for a, b in cuts]
 
 
-def test_what_the_student_wrote_carries_the_loss(config, models):
-    batch, metrics = batch_of(config, models)
-    said = [text for row in range(4) for text in replies(batch, row)]
+def test_what_the_student_wrote_carries_the_loss(config, weights):
+    batch, metrics = rows_of(config, weights)
+    said = [text for row in range(4) for text in replies(batch.student, row)]
     assert len(said) == metrics["turns"][0] == 16
     end = chat_tokens(load_tokenizer(STUDENT)).end_id
-    ends = (batch["tokens"] == end) & (batch["loss_mask"] > 0)
+    ends = (batch.student.ids_BT == end) & batch.student.reply_BT
     assert ends.sum() == 16
-    assert batch["tokens"].shape == (4, 512)
-    assert "as_text" not in batch
+    assert batch.student.ids_BT.shape == (4, 512)
+    assert batch.as_text_BT is None
 
 
-def test_depth_grows_from_the_front(config, models):
+def test_depth_grows_from_the_front(config, weights):
     config = played_with(config, curriculum="forward", growth=2)
-    turns = [batch_of(config, models, step)[1]["turns"] for step in (0, 1, 2, 9)]
+    turns = [rows_of(config, weights, step)[1]["turns"] for step in (0, 1, 2, 9)]
     assert [n / games for n, games in turns] == [1, 1, 2, 4]
 
 
-def test_won_games_are_replayed_up_to_the_last_turns(config, models, played):
+def test_won_games_are_replayed_up_to_the_last_turns(config, weights, played):
     """Nothing replayed is learnt, and the student comes on at the end."""
     config = played_with(
         config, curriculum="backward", episodes=str(played / "episodes"), max_steps=30
     )
-    batch, _ = batch_of(config, models, step=0)
-    text = load_tokenizer(STUDENT).decode(batch["tokens"].ravel())
-    games = draw(Rollouts(config, STUDENT, *models)._games, 4, 0, 0)
+    batch, _ = rows_of(config, weights, step=0)
+    text = load_tokenizer(STUDENT).decode(batch.student.ids_BT.ravel())
+    games = draw(list(load_games(played / "games")), 4, 0, 0)
     won = {e.game_id: e for e in read_episodes(played / "episodes", "train")}
     for game in games:
         for turn in won[game.id].turns[:-1]:
             assert f"Action: {turn.action}" in text
-    assert sum(len(replies(batch, row)) for row in range(4)) == 4
-    later, _ = batch_of(config, models, step=2)
-    assert 4 < sum(len(replies(later, row)) for row in range(4)) <= 8
+    assert sum(len(replies(batch.student, row)) for row in range(4)) == 4
+    later, _ = rows_of(config, weights, step=2)
+    assert 4 < sum(len(replies(later.student, row)) for row in range(4)) <= 8
 
 
-def test_the_teacher_speaks_less_and_less(config, models):
+def test_the_teacher_speaks_less_and_less(config, weights):
     assert [guidance(0.5, x) for x in (0, 0.4, 0.8, 1)] == pytest.approx([0.5, 0.25, 0, 0])
-    whole, _ = batch_of(played_with(config, guidance=1.0), models, step=0)
-    assert (whole["as_text"] == whole["loss_mask"]).all()
-    assert whole["as_text"].sum() > 50
-    part, _ = batch_of(played_with(config, guidance=0.9), models, step=2)
-    share = part["as_text"].sum() / part["loss_mask"].sum()
+    whole, _ = rows_of(played_with(config, guidance=1.0), weights, step=0)
+    assert (whole.as_text_BT == whole.student.reply_BT).all()
+    assert whole.as_text_BT.sum() > 50
+    part, _ = rows_of(played_with(config, guidance=0.9), weights, step=2)
+    share = part.as_text_BT.sum() / part.student.reply_BT.sum()
     assert 0 < share < 1
-    late, _ = batch_of(played_with(config, guidance=1.0), models, step=4)
-    assert not late["as_text"].any()
+    late, _ = rows_of(played_with(config, guidance=1.0), weights, step=4)
+    assert not late.as_text_BT.any()
 
 
-def test_both_players_share_one_conversation(config, models):
-    """What the teacher wrote is what it writes alone, though it came in between."""
+def test_what_the_teacher_writes_in_between_is_what_it_writes_alone(config, weights):
+    """Both players read one conversation; here the teacher takes every turn of it."""
     guided = played_with(config, guidance=1.0, temperature=1e-3)
-    batch, _ = batch_of(guided, models)
-    (_, _, lora), (model, taught) = models
-    alone = Rollouts(
-        played_with(config, temperature=1e-3), STUDENT, (model, taught, None), (model, taught)
-    )
-    alone._student.use = lambda lora: None
-    same, _ = alone.batch(0, lora)
-    for row in range(4):
-        np.testing.assert_array_equal(batch["tokens"][row], same["tokens"][row])
+    batch, _ = rows_of(guided, weights)
+    frozen, _ = weights
+    teacher_plays = dataclasses.replace(played_with(config, temperature=1e-3), base=TEACHER)
+    # An adapter that was never trained changes nothing, so this student is the teacher.
+    alone = Model(load_config(TEACHER), LoraConfig(rank=4, alpha=8.0)).init_lora(jax.random.key(1))
+    same, _ = rows_of(teacher_plays, (Frozen(frozen.teacher, frozen.teacher), alone))
+    np.testing.assert_array_equal(batch.student.ids_BT, same.student.ids_BT)
 
 
-def test_memories_are_for_the_teacher_alone(config, models, played):
+def test_memories_are_for_the_teacher_alone(config, weights, played):
     config = played_with(config, memory=str(played / "memories"), teacher_length=768)
-    batch, _ = batch_of(config, models)
+    batch, _ = rows_of(config, weights)
     decode = load_tokenizer(STUDENT).decode
     for row in range(4):
-        assert replies(batch, row) == replies(batch, row, "teacher_")
-    assert (batch["teacher_segment_ids"] > 0).sum() > (batch["segment_ids"] > 0).sum()
-    assert "1. find" in decode(batch["teacher_tokens"].ravel())
-    assert "1. find" not in decode(batch["tokens"].ravel())
+        assert replies(batch.student, row) == replies(batch.teacher, row)
+    assert (batch.teacher.segments_BT > 0).sum() > (batch.student.segments_BT > 0).sum()
+    assert "1. find" in decode(batch.teacher.ids_BT.ravel())
+    assert "1. find" not in decode(batch.student.ids_BT.ravel())
+
+
+def test_the_system_message_of_the_experiment_is_shown(config, weights, played):
+    config = played_with(config, system="You are in a room.", memory=str(played / "memories"))
+    batch, _ = rows_of(config, weights)
+    decode = load_tokenizer(STUDENT).decode
+    for tokens in (batch.student, batch.teacher):
+        for row in tokens.ids_BT:
+            assert "You are in a room." in decode(row)
 
 
 def test_every_game_comes_once_in_an_epoch():
@@ -171,10 +180,11 @@ def test_killed_and_restarted_it_ends_with_the_same_adapter(config, tmp_path):
     whole = load_file(run(config) / "adapter_model.safetensors")
     out = tmp_path / "again"
     again = dataclasses.replace(config, output=str(out))
-    file = tmp_path / "train/config.py"
-    names = "MeshConfig, OnPolicyConfig, OptimizerConfig, TrainConfig"
+    file = tmp_path / "config.py"
+    names = "OnPolicyConfig, OptimizerConfig, TrainConfig"
     file.write_text(
         f"from duomem_jax.train.config import {names}\n"
+        "from duomem_jax.mesh.config import MeshConfig\n"
         "from duomem_jax.models.lora import LoraConfig\n"
         "from duomem_jax.objectives.config import ObjectiveConfig\n"
         f"def get_config():\n    return {again!r}\n"
@@ -208,8 +218,8 @@ def test_mistakes_are_named(config, changes, message):
     assert not Path(config.output).exists()
 
 
-def test_mistakes_in_play_are_named(config, models):
+def test_mistakes_in_play_are_named(config, weights):
     with pytest.raises(UserError, match=r"on_policy\.episodes"):
-        batch_of(played_with(config, curriculum="backward"), models)
+        rows_of(played_with(config, curriculum="backward"), weights)
     with pytest.raises(UserError, match="growth is 0"):
         OnPolicyConfig(growth=0)

@@ -18,7 +18,7 @@ import numpy as np
 
 from duomem_jax.evals.audit.windows import Window
 from duomem_jax.models.model import Model
-from duomem_jax.objectives.chunked import LOGITS
+from duomem_jax.objectives.fused import LOGITS
 
 
 @dataclass(frozen=True)

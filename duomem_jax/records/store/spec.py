@@ -8,6 +8,8 @@ from typing import Any
 from duomem_jax.base.errors import UserError
 from duomem_jax.records.store.features import Layout
 
+SPLIT = "train"  # the split that every stage writes: which games it is about, their folder says
+
 
 @dataclass(frozen=True)
 class DatasetSpec:
@@ -23,7 +25,7 @@ class DatasetSpec:
 
     name: str
     layout: Layout
-    split: str = "train"
+    split: str = SPLIT
     source: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     seed: int = 0

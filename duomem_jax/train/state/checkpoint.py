@@ -1,7 +1,7 @@
 """Checkpoints of the small state: {step, lora or params, opt_state, rng}, never the base."""
 
 import contextlib
-import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,13 @@ from etils import epath
 from orbax.checkpoint import v1 as ocp
 
 from duomem_jax.base.disk import explain_full_disk
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.base.io import is_remote
 from duomem_jax.mesh.hosts import agree, is_first
 from duomem_jax.train.state.checksum import checksum
 from duomem_jax.train.state.state import TrainState
 
 KEEP = 2
-logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates every save
-# A read that failed leaves tasks behind, of which asyncio would report each one.
-logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 class Checkpoints:
@@ -78,7 +75,7 @@ class Checkpoints:
     def restore(self, like: TrainState, shardings: TrainState) -> TrainState | None:
         """The latest state placed by `shardings`, or None when there is no checkpoint yet.
 
-        A damaged checkpoint is named in a warning and left out; the run makes it anew.
+        A damaged checkpoint is named in a warning and omitted; the run writes it again.
 
         Args:
             like: a state (or its shapes) of the same structure.
@@ -94,25 +91,32 @@ class Checkpoints:
             except UserError:
                 raise
             except Exception as e:  # whatever a library meets in a damaged file
-                problem = f"{type(e).__name__}: {e}".splitlines()[0][:200]
+                problem = f"{type(e).__name__}: {first_line(e)}"[:200]
             if agree(not problem):
                 for step in damaged:
                     self._checkpointer.delete(step)
                 return state
             if problem or is_first():
                 reason = problem or "another host cannot read it"
-                print(f"{self._folder / str(found.step)}: damaged, left out ({reason})", flush=True)
+                print(f"{self._folder / str(found.step)}: damaged, omitted ({reason})", flush=True)
             damaged.append(found.step)
         if damaged:
             raise UserError(
-                f"{self._folder}: no checkpoint can be read; delete it to start anew, or choose "
+                f"{self._folder}: no checkpoint can be read; delete it to start again, or choose "
                 "another output folder"
             )
         return None
 
+    def latest(self) -> int | None:
+        """The step of the last checkpoint once it is on disk, None where there is none."""
+        self.wait()
+        return max((c.step for c in self._checkpointer.checkpoints), default=None)
+
     def best(self) -> int | None:
         """The checkpoint whose loss on held-out rows is least, None where there are no losses."""
         losses = [(c.metrics["loss"], c.step) for c in self._checkpointer.checkpoints if c.metrics]
+        # Runs stop at a loss that is NaN; a folder of an older version may still hold one.
+        losses = [(loss, step) for loss, step in losses if math.isfinite(loss)]
         return min(losses)[1] if losses else None
 
     def load(self, step: int, like: TrainState, shardings: TrainState) -> TrainState:

@@ -10,6 +10,8 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
+Tree = Any  # nested dictionaries of arrays, shapes or shardings
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -17,8 +19,8 @@ class TrainState:
     """The trained tree (an adapter, or all parameters) and what the optimizer remembers."""
 
     step: Any  # int32, updates done
-    params: Any  # float32
-    opt_state: Any
+    params: Tree  # float32
+    opt_state: Tree
     rng: Any  # uint32[2], key data
 
 

@@ -2,7 +2,7 @@
 
 import functools
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,127 +13,136 @@ from jax.sharding import PartitionSpec as P
 from duomem_jax.mesh.sharding import BATCH
 from duomem_jax.models.flops import forward_flops, load_of, train_flops
 from duomem_jax.models.model import Model
-from duomem_jax.objectives.config import ObjectiveConfig
-from duomem_jax.objectives.loss import Teacher, loss_of
+from duomem_jax.objectives import Batch, Loss, States, Targets, TextTargets, Tokens
 from duomem_jax.objectives.replies import next_tokens
-from duomem_jax.train.state.state import TrainState
+from duomem_jax.train.state.state import TrainState, Tree
 
-FIELDS = ("tokens", "segment_ids", "positions", "loss_mask")  # of each view of a batch, [B,T]
 Metrics = dict[str, tuple[jax.Array, jax.Array]]  # name -> (sum, weight)
 
 
 class Frozen(NamedTuple):
     """Parameters that a step reads and leaves as they are."""
 
-    base: Any = None  # the student's, None where all of them are trained
-    teacher: Any = None  # a teacher's in the loop, or None
+    base: Tree | None = None  # the student's, None where all of them are trained
+    teacher: Tree | None = None  # a teacher's in the loop, or None
 
 
 @dataclass(frozen=True)
-class Task:
+class Learner:
     """What is fixed about a step.
 
     Attributes:
         model: with a LoraConfig when an adapter is trained.
         tx: the optimizer.
-        objective: what the student is to do.
-        teacher: a teacher in the loop, or None.
+        targets: what replies are compared with.
+        teacher: the model in the loop that `targets` asks for, or None.
     """
 
     model: Model
     tx: optax.GradientTransformation
-    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    targets: Targets = field(default_factory=TextTargets)
     teacher: Model | None = None
 
 
 def train_step(
-    task: Task, state: TrainState, frozen: Frozen, batch: dict[str, jax.Array]
+    learner: Learner, state: TrainState, frozen: Frozen, batch: Batch
 ) -> tuple[TrainState, Metrics]:
     """One gradient step on the mean loss per reply token of the batch.
 
     Args:
-        task: models, optimizer, objective.
+        learner: models, optimizer, targets.
         state: its `params` is the adapter, or all parameters when there is no frozen base.
         frozen: the rest.
-        batch: `FIELDS` of the student's view, of the teacher's where it has its own
-            ("teacher_tokens", ...), and stored targets (`objectives.loss.loss_of`).
+        batch: rows [B,T]; which parts it needs, `learner.targets.needs` says.
 
     Returns:
         (next state, metrics as (sum, weight) pairs).
     """
-    model, key = task.model, None
-    if frozen.base is not None and model.lora is not None and model.lora.dropout:
-        key = jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
-    teacher = _teacher(task, frozen, batch)
+    key = _dropout_key(learner.model, state, frozen)
+    # Outside of what is differentiated: nothing of the teacher's forward pass is kept.
+    teacher = _taught(learner, frozen, batch)
 
-    def loss_fn(params: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        loss_sum, weight = _loss(task, params, frozen, batch, teacher, key)
-        return loss_sum / jnp.maximum(weight, 1), (loss_sum, weight)
+    def loss_fn(params: Tree) -> tuple[jax.Array, Loss]:
+        loss = _loss(learner, params, frozen, batch, teacher, key)
+        return loss.mean, loss
 
     (_, loss), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-    updates, opt_state = task.tx.update(grads, state.opt_state, state.params)
+    updates, opt_state = learner.tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    one = jnp.float32(1)
-    replies = jnp.sum(next_tokens(batch)[1], dtype=jnp.float32)
-    load = load_of(model, batch, "", loss[1])
-    needed = train_flops(model, load)
-    if task.teacher is not None:
-        view = _view(batch)
-        needed += forward_flops(task.teacher, load_of(task.teacher, batch, view, loss[1]))
-    metrics = {
-        "loss": loss,
-        "grad_norm": (optax.global_norm(grads), one),
-        "loss_tokens": (loss[1], one),
-        "missing_targets": (replies - loss[1], one),
-        "tokens": (load.tokens, one),
-        "flops": (needed, one),
-    }
+    metrics = _metrics(learner, batch, loss, optax.global_norm(grads))
     return TrainState(state.step + 1, params, opt_state, state.rng), metrics
 
 
-def batch_loss(
-    task: Task, params: Any, frozen: Frozen, batch: dict[str, jax.Array]
-) -> tuple[jax.Array, jax.Array]:
-    """(sum of the loss, weight of its tokens) of a batch, without dropout."""
-    return _loss(task, params, frozen, batch, _teacher(task, frozen, batch))
+def batch_loss(learner: Learner, params: Tree, frozen: Frozen, batch: Batch) -> Loss:
+    """The loss of a batch, without dropout and without an update."""
+    return _loss(learner, params, frozen, batch, _taught(learner, frozen, batch))
 
 
-def _teacher(task: Task, frozen: Frozen, batch: dict[str, jax.Array]) -> Teacher | None:
-    if task.teacher is None:
+def _dropout_key(model: Model, state: TrainState, frozen: Frozen) -> jax.Array | None:
+    if frozen.base is None or model.lora is None or not model.lora.dropout:
         return None
-    view = _view(batch)
-    x_BTE = task.teacher.hidden(frozen.teacher, *_inputs(batch, view))
-    return Teacher(x_BTE, task.teacher.head(frozen.teacher), view)
+    return jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
 
 
-def _view(batch: dict[str, jax.Array]) -> str:
-    """What the names of the teacher's fields begin with: it may have a view of its own."""
-    return "teacher_" if "teacher_tokens" in batch else ""
+def _taught(learner: Learner, frozen: Frozen, batch: Batch) -> States | None:
+    """What the teacher in the loop makes of the batch."""
+    if learner.teacher is None:
+        return None
+    x_BTD = learner.teacher.hidden(frozen.teacher, *_inputs(batch.taught))
+    return States(x_BTD, learner.teacher.head(frozen.teacher))
 
 
 def _loss(
-    task: Task,
-    params: Any,
+    learner: Learner,
+    params: Tree,
     frozen: Frozen,
-    batch: dict[str, jax.Array],
-    teacher: Teacher | None,
+    batch: Batch,
+    teacher: States | None,
     key: jax.Array | None = None,
-) -> tuple[jax.Array, jax.Array]:
-    weights, lora = (params, None) if frozen.base is None else (frozen.base, params)
-    x_BTD = task.model.hidden(weights, *_inputs(batch), lora, dropout_key=key)
-    return loss_of(task.objective, x_BTD, task.model.head(weights), batch, teacher)
+) -> Loss:
+    base, lora = (params, None) if frozen.base is None else (frozen.base, params)
+    x_BTD = learner.model.hidden(base, *_inputs(batch.student), lora, dropout_key=key)
+    return learner.targets.loss(States(x_BTD, learner.model.head(base)), batch, teacher)
 
 
-def _inputs(batch: dict[str, jax.Array], view: str = "") -> tuple[jax.Array, jax.Array, jax.Array]:
-    return batch[view + "tokens"], batch[view + "positions"], batch[view + "segment_ids"]
+def _inputs(tokens: Tokens) -> tuple[jax.Array, jax.Array, jax.Array]:
+    return tokens.ids_BT, tokens.positions_BT, tokens.segments_BT
+
+
+def _metrics(learner: Learner, batch: Batch, loss: Loss, grad_norm: jax.Array) -> Metrics:
+    one = jnp.float32(1)
+    replies = jnp.sum(next_tokens(batch.student)[1], dtype=jnp.float32)
+    load = load_of(
+        learner.model, batch.student.positions_BT, batch.student.segments_BT, loss.weight
+    )
+    flops = train_flops(learner.model, load)
+    if learner.teacher is not None:
+        view = batch.taught
+        read = load_of(learner.teacher, view.positions_BT, view.segments_BT, loss.weight)
+        flops += forward_flops(learner.teacher, read)
+    return {
+        "loss": (loss.total, loss.weight),
+        "grad_norm": (grad_norm, one),
+        "loss_tokens": (loss.weight, one),
+        "missing_targets": (replies - loss.weight, one),
+        "tokens": (load.tokens, one),
+        "flops": (flops, one),
+    }
 
 
 def jit_step(
-    task: Task, state_shardings: TrainState, frozen_shardings: Frozen, mesh: Mesh
+    learner: Learner, state_shardings: TrainState, frozen_shardings: Frozen, mesh: Mesh
 ) -> jax.stages.Wrapped:
-    """`train_step(state, frozen, batch)` with explicit shardings; the state is donated."""
+    """`train_step(state, frozen, batch)` with explicit shardings; the state is donated.
+
+    Args:
+        learner: what is fixed.
+        state_shardings: of the state before and after.
+        frozen_shardings: of the frozen parameters.
+        mesh: rows lie along its `data` and `fsdp` axes, metrics on every device.
+    """
     return jax.jit(
-        functools.partial(train_step, task),
+        functools.partial(train_step, learner),
         donate_argnums=0,
         in_shardings=(state_shardings, frozen_shardings, NamedSharding(mesh, BATCH)),
         out_shardings=(state_shardings, NamedSharding(mesh, P())),

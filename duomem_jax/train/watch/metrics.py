@@ -41,17 +41,17 @@ class MetricsLog:
         """
         self._writers, self._watch = writers, watch
         self._steps, self._every, self._rate = steps, every, rate
-        self._sums: dict[str, list[float]] = {}
+        self._sums: dict[str, list[float]] = {}  # name -> [sum, weight] since the last record
         self._seconds = watch.seconds() | {"init": 0.0}
         self._began, self._start = time.perf_counter(), start
         self._bar = _bar(start, steps) if writers else None
 
-    def add(self, step: int, metrics: dict[str, tuple[Any, Any]]) -> None:
-        """Count in the metrics of update number `step` (from 1) and report when due."""
-        for name, pair in metrics.items():
+    def add(self, step: int, metrics: dict[str, tuple[float, float]]) -> None:
+        """Count in the (sum, weight) pairs of update number `step` (from 1); report when due."""
+        for name, (value, weight) in metrics.items():
             total = self._sums.setdefault(name, [0.0, 0.0])
-            total[0] += float(pair[0])
-            total[1] += float(pair[1])
+            total[0] += value
+            total[1] += weight
         if self._bar is not None:
             self._bar.update(1)
         if step == self._start + 1 and self._writers:
@@ -92,7 +92,8 @@ class MetricsLog:
         spent = {kind: s - self._seconds.get(kind, 0.0) for kind, s in now.items()}
         self._seconds = now
         running = spent["step"] + spent["data"]
-        flops = record.pop("flops") * self._sums["flops"][1] / running
+        del record["flops"]  # its mean says little; what counts is how many there were a second
+        flops = self._sums["flops"][0] / running
         record["seconds"] = sum(spent.values()) - spent["init"]
         record |= {f"{kind}_seconds": s for kind, s in spent.items()}
         record["tokens_per_s"] = self._sums["tokens"][0] / running

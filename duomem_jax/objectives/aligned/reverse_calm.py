@@ -3,15 +3,15 @@
 import jax
 import jax.numpy as jnp
 
-from duomem_jax.objectives.aligned import sum_over_chunks
+from duomem_jax.objectives.aligned.chunks import sum_over_chunks
 
 _CLAMP = 1e-7  # s and t stay as far from 0 and 1
 
 
 def reverse_calm_loss(
-    student_BN: jax.Array,
-    teacher_BN: jax.Array,
-    live_BN: jax.Array,
+    student_BU: jax.Array,
+    teacher_BU: jax.Array,
+    live_BU: jax.Array,
     *,
     temperature: float = 2.0,
 ) -> tuple[jax.Array, jax.Array]:
@@ -24,20 +24,20 @@ def reverse_calm_loss(
     add cross-entropy; for a divergence take `alm_loss` with "reverse_binary_kl".
 
     Args:
-        student_BN: log-probability of each chunk, see `aligned.chunk_logprobs`.
-        teacher_BN: the teacher's, a constant.
-        live_BN: chunks that both sides have.
+        student_BU: log-probability of each chunk, see `aligned.chunk_logprobs`.
+        teacher_BU: the teacher's, a constant.
+        live_BU: chunks that both sides have.
         temperature: of the chunk's probability; TIDE's default.
 
     Returns:
         (loss_sum in nats, weight = number of live chunks), float32 scalars.
     """
 
-    def probability(logp_BN):
-        return jnp.clip(jnp.exp(logp_BN / temperature), _CLAMP, 1 - _CLAMP)
+    def probability(logp_BU):
+        return jnp.clip(jnp.exp(logp_BU / temperature), _CLAMP, 1 - _CLAMP)
 
-    def chunk_loss(student_BN, teacher_BN):
-        s_BN, t_BN = probability(student_BN), probability(teacher_BN)
-        return -(s_BN * jnp.log(t_BN) + (1 - s_BN) * jnp.log1p(-t_BN))
+    def chunk_loss(student_BU, teacher_BU):
+        s_BU, t_BU = probability(student_BU), probability(teacher_BU)
+        return -(s_BU * jnp.log(t_BU) + (1 - s_BU) * jnp.log1p(-t_BU))
 
-    return sum_over_chunks(chunk_loss, student_BN, teacher_BN, live_BN)
+    return sum_over_chunks(chunk_loss, student_BU, teacher_BU, live_BU)

@@ -7,15 +7,15 @@ drawn to the teacher's. The three divergences are those of tokenkit, the authors
 import jax
 import jax.numpy as jnp
 
-from duomem_jax.objectives.aligned import sum_over_chunks
+from duomem_jax.objectives.aligned.chunks import sum_over_chunks
 
 _EPS = 1e-6  # keeps p below 1, where log(1 - p) has no value
 
 
 def alm_loss(
-    student_BN: jax.Array,
-    teacher_BN: jax.Array,
-    live_BN: jax.Array,
+    student_BU: jax.Array,
+    teacher_BU: jax.Array,
+    live_BU: jax.Array,
     *,
     temperature: float = 100.0,
     divergence: str = "binary_cross_entropy",
@@ -26,9 +26,9 @@ def alm_loss(
     of "binary_kl_limit" do not, and it has no temperature.
 
     Args:
-        student_BN: log-probability of each chunk, see `aligned.chunk_logprobs`.
-        teacher_BN: the teacher's, a constant.
-        live_BN: chunks that both sides have.
+        student_BU: log-probability of each chunk, see `aligned.chunk_logprobs`.
+        teacher_BU: the teacher's, a constant.
+        live_BU: chunks that both sides have.
         temperature: of the chunk's probability; tokenkit's default.
         divergence: a name in `DIVERGENCES`.
 
@@ -36,40 +36,40 @@ def alm_loss(
         (loss_sum in nats, weight = number of live chunks), float32 scalars.
     """
 
-    def chunk_loss(student_BN, teacher_BN):
-        return DIVERGENCES[divergence](student_BN, teacher_BN, temperature)
+    def chunk_loss(student_BU, teacher_BU):
+        return DIVERGENCES[divergence](student_BU, teacher_BU, temperature)
 
-    return sum_over_chunks(chunk_loss, student_BN, teacher_BN, live_BN)
+    return sum_over_chunks(chunk_loss, student_BU, teacher_BU, live_BU)
 
 
 def binary_cross_entropy(
-    student_BN: jax.Array, teacher_BN: jax.Array, temperature: float
+    student_BU: jax.Array, teacher_BU: jax.Array, temperature: float
 ) -> jax.Array:
     """-(t log s + (1 - t) log(1 - s)) with s, t = exp(logp / temperature)."""
-    s_BN, t_BN = student_BN / temperature - _EPS, teacher_BN / temperature - _EPS
-    return -(jnp.exp(t_BN) * s_BN - jnp.expm1(t_BN) * jax.nn.log1mexp(-s_BN))
+    s_BU, t_BU = student_BU / temperature - _EPS, teacher_BU / temperature - _EPS
+    return -(jnp.exp(t_BU) * s_BU - jnp.expm1(t_BU) * jax.nn.log1mexp(-s_BU))
 
 
 def reverse_binary_kl(
-    student_BN: jax.Array, teacher_BN: jax.Array, temperature: float
+    student_BU: jax.Array, teacher_BU: jax.Array, temperature: float
 ) -> jax.Array:
     """s log(s / t) + (1 - s) log((1 - s) / (1 - t)) with s, t = exp(logp / temperature)."""
-    s_BN, t_BN = student_BN / temperature - _EPS, teacher_BN / temperature - _EPS
-    rest_BN = jax.nn.log1mexp(-s_BN) - jax.nn.log1mexp(-t_BN)
-    return jnp.exp(s_BN) * (s_BN - t_BN) - jnp.expm1(s_BN) * rest_BN
+    s_BU, t_BU = student_BU / temperature - _EPS, teacher_BU / temperature - _EPS
+    rest_BU = jax.nn.log1mexp(-s_BU) - jax.nn.log1mexp(-t_BU)
+    return jnp.exp(s_BU) * (s_BU - t_BU) - jnp.expm1(s_BU) * rest_BU
 
 
-def binary_kl_limit(student_BN: jax.Array, teacher_BN: jax.Array) -> jax.Array:
+def binary_kl_limit(student_BU: jax.Array, teacher_BU: jax.Array) -> jax.Array:
     """a log(a / b) - a + b with a = -logp of the teacher, b = -logp of the student.
 
     The limit of temperature * KL(t, s) as the temperature grows.
     """
-    a_BN, b_BN = _EPS - teacher_BN, _EPS - student_BN
-    return a_BN * (jnp.log(a_BN) - jnp.log(b_BN)) - a_BN + b_BN
+    a_BU, b_BU = _EPS - teacher_BU, _EPS - student_BU
+    return a_BU * (jnp.log(a_BU) - jnp.log(b_BU)) - a_BU + b_BU
 
 
 DIVERGENCES = {
     "binary_cross_entropy": binary_cross_entropy,
     "reverse_binary_kl": reverse_binary_kl,
-    "binary_kl_limit": lambda student_BN, teacher_BN, _: binary_kl_limit(student_BN, teacher_BN),
+    "binary_kl_limit": lambda student_BU, teacher_BU, _: binary_kl_limit(student_BU, teacher_BU),
 }

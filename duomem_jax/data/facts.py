@@ -1,0 +1,96 @@
+"""What a folder of packed rows says of itself, as a record instead of nested dictionaries."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.records.store.manifest import content_hash, split_facts
+from duomem_jax.records.store.spec import SPLIT
+
+
+@dataclass(frozen=True)
+class ViewFacts:
+    """How one model's side of the rows was made.
+
+    Attributes:
+        length: T, tokens a row.
+        vocabulary: fingerprint of the tokenizer's vocabulary; equal ones give equal ids.
+        system: content of the system message.
+    """
+
+    length: int
+    vocabulary: str
+    system: str
+
+
+@dataclass(frozen=True)
+class TargetFacts:
+    """What is stored of a teacher: the identity its scorer gave, of which training asks these."""
+
+    kind: str
+    temperature: float
+
+
+@dataclass(frozen=True)
+class RowFacts:
+    """A folder of packed rows.
+
+    Attributes:
+        folder: where they are.
+        rows: how many.
+        counts: what the stages that wrote them counted, such as examples and loss_tokens.
+        content: hash over all records.
+        student: the student's side.
+        teacher: the teacher's where it has its own, else None.
+        targets: stored ones, or None.
+    """
+
+    folder: str
+    rows: int
+    counts: dict[str, int]
+    content: str
+    student: ViewFacts
+    teacher: ViewFacts | None = None
+    targets: TargetFacts | None = None
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike) -> "RowFacts":
+        """The facts in a folder's manifest.
+
+        Raises:
+            UserError: no complete rows there, or rows that do not say which tokenizer made them.
+        """
+        split = split_facts(Path(folder), SPLIT)
+        config = split["config"]
+        teacher, targets = config.get("teacher"), config.get("targets")
+        return cls(
+            folder=str(folder),
+            rows=split["records"],
+            counts=split["counts"],
+            content=content_hash(folder),
+            student=_view(folder, config),
+            teacher=_view(folder, teacher) if teacher else None,
+            targets=TargetFacts(targets["kind"], targets["temperature"]) if targets else None,
+        )
+
+    @property
+    def taught(self) -> ViewFacts:
+        """The side that a teacher reads."""
+        return self.teacher or self.student
+
+    @property
+    def aligned(self) -> bool:
+        """Whether the teacher's side has other tokens, so that chunks of text are compared."""
+        return self.taught.vocabulary != self.student.vocabulary
+
+
+def _view(folder: str | os.PathLike, config: dict[str, Any]) -> ViewFacts:
+    try:
+        return ViewFacts(config["length"], config["vocabulary"], config.get("system", ""))
+    except KeyError as e:
+        raise UserError(
+            f"{folder}: manifest.json does not say {e} of its rows; write them again with "
+            "`duomem examples`"
+        ) from None

@@ -1,0 +1,1 @@
+"""Objectives for a teacher with another tokenizer."""

@@ -1,0 +1,65 @@
+"""Where the batches of a run come from, and putting them on the mesh."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from jax.sharding import Mesh
+
+from duomem_jax.data.loader import batches
+from duomem_jax.mesh.sharding import places, put_batch
+from duomem_jax.objectives import Batch
+from duomem_jax.train.plan import Plan
+from duomem_jax.train.state.state import Tree
+
+
+@dataclass(frozen=True)
+class Fed:
+    """A global batch on the mesh, and metrics of how it was made, as (sum, weight) pairs."""
+
+    batch: Batch
+    metrics: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+class Feed(Protocol):
+    """Gives one batch a step; which one depends on the step and the seed alone."""
+
+    def batch(self, step: int, params: Tree) -> Fed:
+        """The batch of the step after `step` others, with what has been learnt until then.
+
+        Called with 0, 1, 2, ... or from any number on.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files and threads."""
+        ...
+
+
+class StoredRows:
+    """Packed rows of a folder, which do not depend on what was learnt."""
+
+    def __init__(self, plan: Plan, folder: str, start_step: int = 0):
+        """Open the rows and read ahead, from the batch of step `start_step` + 1 on."""
+        held, of = places(plan.mesh)
+        self._mesh: Mesh = plan.mesh
+        self._rows = batches(
+            folder,
+            global_batch=plan.config.global_batch,
+            seed=plan.config.seed,
+            start_step=start_step,
+            places=held,
+            of=of,
+            needs=plan.targets.needs,
+        )
+
+    def read(self) -> Batch:
+        """This host's rows of the next global batch, as numpy arrays."""
+        return next(self._rows)
+
+    def batch(self, step: int, params: Tree) -> Fed:
+        """The next batch; steps are asked for in their order."""
+        return Fed(put_batch(self.read(), self._mesh))
+
+    def close(self) -> None:
+        """Stop the threads that read ahead."""
+        self._rows.close()

@@ -1,0 +1,292 @@
+"""What a run is to do, decided once and before anything is loaded.
+
+The only place that refuses: whatever does not go together (models, objective, rows, validation
+rows, devices) is said here in one sentence, for training, `duomem compile-check` and experiments
+alike.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jax.sharding import Mesh
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.data.facts import RowFacts, ViewFacts
+from duomem_jax.mesh.sharding import make_mesh
+from duomem_jax.models.hf import fingerprint, load_config
+from duomem_jax.models.locate import model_path
+from duomem_jax.models.model import Model
+from duomem_jax.objectives import (
+    ON_CHUNKS,
+    AlignedTargets,
+    LiveTargets,
+    StoredTargets,
+    Targets,
+    TextTargets,
+)
+from duomem_jax.text.tokenizer import load_tokenizer, vocabulary_fingerprint
+from duomem_jax.train.config import TrainConfig
+from duomem_jax.train.state.sizes import held_bytes
+
+
+@dataclass(frozen=True)
+class TeacherPlan:
+    """A teacher in the loop.
+
+    Attributes:
+        folder: Hugging Face folder.
+        model: its shape.
+        shares_base: the student's frozen base serves for it too.
+    """
+
+    folder: str
+    model: Model
+    shares_base: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that fits together.
+
+    Attributes:
+        config: as it was given.
+        folder: of the base model.
+        model: the student, with a LoraConfig when an adapter is trained.
+        targets: what replies are compared with.
+        teacher: in the loop, or None.
+        rows: what is learnt from; None where the student plays its rows.
+        validation: rows that choose the checkpoint, or None.
+        mesh: the devices.
+        held: bytes of weights, trained tree and optimizer, over all devices.
+    """
+
+    config: TrainConfig
+    folder: str
+    model: Model
+    targets: Targets
+    teacher: TeacherPlan | None
+    rows: RowFacts | None
+    validation: RowFacts | None
+    mesh: Mesh
+    held: int
+
+    @property
+    def base_id(self) -> str:
+        """Fingerprint of the base model."""
+        return fingerprint(self.folder)
+
+    @property
+    def trained(self) -> str:
+        """The collection that is trained: "lora", or "params" where all of them are."""
+        return "lora" if self.model.lora is not None else "params"
+
+
+def plan(config: TrainConfig) -> Plan:
+    """Decide a run from its config and from what lies in the folders it names.
+
+    Raises:
+        UserError: something is missing, or does not go with something else.
+    """
+    _check_fields(config)
+    rows = validation = None
+    if not config.on_policy.games:
+        rows = RowFacts.read(config.data)
+        validation = RowFacts.read(config.validation) if config.validation else None
+    folder = _found("base", config.base)
+    teacher = _found("teacher", config.teacher) if config.teacher else ""
+    model = student_model(config, folder)
+    vocabulary = vocabulary_fingerprint(load_tokenizer(folder))
+    taught = vocabulary_fingerprint(load_tokenizer(teacher)) if teacher else ""
+    for facts in filter(None, (rows, validation)):
+        _check_vocabularies(config, facts, vocabulary, taught)
+        _check_targets(config, facts)
+    if rows is None and taught != vocabulary:
+        raise _other_vocabulary(folder, vocabulary, taught)
+    if rows is not None and validation is not None:
+        _check_alike(rows, validation)
+    return _planned(config, folder, model, teacher, rows=rows, validation=validation)
+
+
+def sketch(config: TrainConfig, devices: Sequence[Any]) -> Plan:
+    """The plan of a run on devices that need not be there, with rows that are not packed yet.
+
+    Args:
+        config: of `base` and `teacher` the config.json alone is read.
+        devices: of the mesh.
+
+    Raises:
+        UserError: as `plan`, as far as can be told without rows and tokenizers.
+    """
+    _check_fields(config)
+    files = ("config.json",)
+    folder = model_path(config.base, files)
+    teacher = model_path(config.teacher, files) if config.teacher else ""
+    model = student_model(config, folder)
+    return _planned(config, folder, model, teacher, devices=devices)
+
+
+def student_model(config: TrainConfig, folder: str) -> Model:
+    """The model to train, without its weights."""
+    lora = config.lora if config.trainable == "lora" else None
+    return Model(load_config(folder, config.dtype), lora, config.remat)
+
+
+def _planned(
+    config: TrainConfig,
+    folder: str,
+    model: Model,
+    teacher_folder: str,
+    *,
+    rows: RowFacts | None = None,
+    validation: RowFacts | None = None,
+    devices: Sequence[Any] | None = None,
+) -> Plan:
+    teacher = None
+    if teacher_folder:
+        # A quantised base would be another teacher than the one that was named.
+        frozen_as_it_is = config.trainable == "lora" and not config.quantize
+        shape = Model(load_config(teacher_folder, config.dtype))
+        teacher = TeacherPlan(teacher_folder, shape, teacher_folder == folder and frozen_as_it_is)
+    extra = teacher.model if teacher and not teacher.shares_base else None
+    held = held_bytes(config, model, extra)
+    mesh = make_mesh(config.mesh, config.global_batch, held, devices)
+    targets = _targets(config)
+    return Plan(config, folder, model, targets, teacher, rows, validation, mesh, held)
+
+
+def _targets(config: TrainConfig) -> Targets:
+    objective = config.objective
+    if objective.name == "text":
+        return TextTargets()
+    if objective.name in ON_CHUNKS:
+        return AlignedTargets(objective)
+    return LiveTargets(objective) if config.teacher else StoredTargets(objective)
+
+
+def _found(field: str, model: str) -> str:
+    """The folder of a model that a field names; a hub id is downloaded."""
+    try:
+        return model_path(model)
+    except UserError as e:
+        raise UserError(f"config: field {field} is {e}") from None
+
+
+def _check_fields(config: TrainConfig) -> None:
+    """Refuse fields that contradict each other, whatever the folders hold."""
+    name = config.objective.name
+    if config.quantize and config.trainable == "all":
+        raise UserError("config: quantize is for a frozen base; set trainable to lora")
+    if name == "text" and config.teacher:
+        raise UserError("config: objective.name is text, which needs no teacher; omit it")
+    if config.on_policy.games:
+        _check_play(config)
+    elif name in ON_CHUNKS and not config.teacher:
+        raise UserError(f"config: objective.name {name} needs field teacher; set it")
+
+
+def _check_play(config: TrainConfig) -> None:
+    name = config.objective.name
+    if config.data or not config.teacher or name == "text":
+        raise UserError(
+            "config: with on_policy.games the student plays its own rows, and a teacher scores "
+            "them; leave data empty, set teacher and an objective other than text"
+        )
+    if name in ON_CHUNKS:
+        raise UserError(
+            f"config: objective.name {name} needs stored rows; leave on_policy.games empty"
+        )
+    if config.trainable == "all":
+        raise UserError("config: on_policy.games needs an adapter; set trainable to lora")
+    if config.validation:
+        raise UserError("config: validation needs stored rows; leave on_policy.games empty")
+
+
+def _check_vocabularies(config: TrainConfig, rows: RowFacts, base: str, teacher: str) -> None:
+    """Refuse rows whose ids are not those of the models that read them.
+
+    Args:
+        config: of the run.
+        rows: of training or validation.
+        base: fingerprint of the student's vocabulary.
+        teacher: that of the teacher in the loop, "" for none.
+    """
+    if rows.student.vocabulary != base:
+        raise UserError(
+            f"{rows.folder}: its tokens are of the vocabulary {rows.student.vocabulary[:12]}, "
+            f"field base has {base[:12]}; pack the rows with the tokenizer of field base"
+        )
+    if not teacher:
+        return
+    name = config.objective.name
+    if rows.aligned and name not in ON_CHUNKS:
+        raise UserError(
+            f"config: {rows.folder} holds a teacher's tokens of another vocabulary, which "
+            f"objective.name {name} cannot compare; choose from {', '.join(ON_CHUNKS)}"
+        )
+    if name in ON_CHUNKS and not rows.aligned:
+        raise UserError(
+            f"config: objective.name {name} needs rows with a teacher's own tokens; make them "
+            "with `duomem examples --teacher`, or choose a divergence over the vocabulary"
+        )
+    if rows.taught.vocabulary != teacher:
+        raise _other_vocabulary(rows.folder, rows.taught.vocabulary, teacher)
+
+
+def _other_vocabulary(what: str, wanted: str, found: str) -> UserError:
+    return UserError(
+        f"config: {what} has the vocabulary {wanted[:12]}, field teacher {found[:12]}; give a "
+        "teacher with the student's tokenizer"
+    )
+
+
+def _check_targets(config: TrainConfig, rows: RowFacts) -> None:
+    """Refuse rows whose stored targets do not serve the objective, where it reads them."""
+    objective, targets = config.objective, rows.targets
+    if objective.name == "text" or config.teacher:
+        return
+    if targets is None:
+        raise UserError(
+            f"config: objective.name {objective.name} needs a teacher, and {rows.folder} holds no "
+            "targets; set field teacher, or give what `duomem label` wrote"
+        )
+    if targets.temperature != objective.temperature:
+        raise UserError(
+            f"config: objective.temperature is {objective.temperature:g}, the targets of "
+            f"{rows.folder} were stored at {targets.temperature:g}; set it to that"
+        )
+    if targets.kind == "samples" and objective.name != "forward_kl":
+        raise UserError(
+            f"config: objective.name is {objective.name}, but {rows.folder} holds samples, which "
+            "serve forward_kl only; label with --how.kind topk"
+        )
+
+
+def _check_alike(rows: RowFacts, validation: RowFacts) -> None:
+    """Refuse validation rows whose loss would be another one than that of training.
+
+    It would choose the checkpoint all the same, and nobody would notice.
+    """
+    for what, mine, theirs in (
+        ("targets", rows.targets, validation.targets),
+        ("a teacher's own view", _view(rows.teacher), _view(validation.teacher)),
+    ):
+        if mine != theirs:
+            raise UserError(
+                f"config: field validation, {validation.folder}: differs from {rows.folder} in "
+                f"{what} ({theirs}, not {mine}); write both with the same options"
+            )
+
+
+def _view(view: ViewFacts | None) -> str | None:
+    """What has to agree between two teachers' views: the tokens; rows may differ in length."""
+    return None if view is None else view.vocabulary
+
+
+def missing_targets(rows: RowFacts) -> str:
+    """One sentence on reply tokens that were stored without a target; "" where none is."""
+    count = rows.counts.get("rows_missing_targets", 0)
+    if not count:
+        return ""
+    tokens = rows.counts["tokens_missing_targets"]
+    return f"{rows.folder}: {count} rows lack {tokens} targets; these tokens are omitted"
