@@ -16,7 +16,6 @@ from duomem_jax.agents.guided import Author, GuidedPolicy, Transcript
 from duomem_jax.agents.policy import Move
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.sample import spread
 from duomem_jax.data.loader import finish
 from duomem_jax.data.pack import VIEWS, Conversation, pack_examples, row_layout
 from duomem_jax.decode.generator import Generator
@@ -29,8 +28,8 @@ from duomem_jax.text.encoded import Example
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
 from duomem_jax.text.turns import first_message
 from duomem_jax.train.config import OnPolicyConfig, TrainConfig
-from duomem_jax.worlds.household.game import Game
-from duomem_jax.worlds.household.load import load_games
+from duomem_jax.worlds.base import Task
+from duomem_jax.worlds.games import Games
 
 GUIDED = 0.8  # of the steps, after which the teacher no longer speaks
 
@@ -62,7 +61,9 @@ class Rollouts:
         tokenizer = load_tokenizer(folder)
         self._chat = chat_tokens(tokenizer)
         self._records = _records(c) if c.curriculum == "backward" else {}
-        self._games = _games(c, self._records)
+        where = Games(c.games, c.split, c.limit)
+        self._world = where.open_world()
+        self._games = _games(c, where, self._records)
         self._bank = MemoryBank.load(c.memory, make_embedder(c.embedder)) if c.memory else None
         self._lengths = [c.length, *([c.teacher_length] if self._bank else [])]
         model, base, lora = student
@@ -97,9 +98,10 @@ class Rollouts:
             records = {game.id: self._records[game.id] for game in games}
             self._policy.records = {g: r[: max(0, len(r) - depth)] for g, r in records.items()}
         seed = step + (config.seed << 20)
-        episodes = list(
-            play_games(games, self._policy, slots=c.batch, max_steps=c.max_steps, seed=seed)
+        played = play_games(
+            self._world, games, self._policy, slots=c.batch, max_steps=c.max_steps, seed=seed
         )
+        episodes = [game.episode for game in played]
         transcripts, self._policy.finished = self._policy.finished, []
         rows, counts = pack_examples(self._views(transcripts, games), self._lengths)
         taken = rows[: config.global_batch]
@@ -113,10 +115,10 @@ class Rollouts:
         return batch, metrics
 
     def _views(
-        self, transcripts: Sequence[Transcript], games: Sequence[Game]
+        self, transcripts: Sequence[Transcript], games: Sequence[Task]
     ) -> list[Conversation]:
         """What the student read, and what the teacher is shown of the same games."""
-        tasks = {game.id: game.task for game in games}
+        tasks = {game.id: game.text for game in games}
         out: list[Conversation] = []
         for t in transcripts:
             mask = [int(author) for author in t.authors]
@@ -147,7 +149,7 @@ class Rollouts:
         return finish(batch)
 
 
-def draw(games: Sequence[Game], n: int, seed: int, step: int) -> list[Game]:
+def draw(games: Sequence[Task], n: int, seed: int, step: int) -> list[Task]:
     """The games of a step: all of them in a new order in each epoch."""
     chosen = []
     for i in range(step * n, step * n + n):
@@ -161,8 +163,8 @@ def guidance(first: float, done: float) -> float:
     return first * (1 + math.cos(math.pi * min(1.0, done / GUIDED))) / 2
 
 
-def _games(c: OnPolicyConfig, won: dict[str, list[Move]]) -> Sequence[Game]:
-    games = spread(load_games(c.games, split=c.split or None), c.limit)
+def _games(c: OnPolicyConfig, where: Games, won: dict[str, list[Move]]) -> Sequence[Task]:
+    games = where.load()
     if c.curriculum != "backward":
         return games
     games = [game for game in games if game.id in won]

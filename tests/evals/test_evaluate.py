@@ -2,12 +2,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from duomem_jax.evals.games.summary import summarize
 
 from duomem_jax.agents.player import Arm, identity
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import Shard
 from duomem_jax.evals.games.evaluate import evaluate
-from duomem_jax.evals.games.summary import summarize
 from duomem_jax.lora.peft import save_adapter
 from duomem_jax.memory.build import write_bank
 from duomem_jax.memory.embed import make_embedder

@@ -1,7 +1,7 @@
 import pytest
+from duomem_jax.evals.games.summary import compare_arms, summarize
 from scipy import stats
 
-from duomem_jax.evals.games.summary import compare_arms, summarize
 from duomem_jax.evals.stats import wilson
 from duomem_jax.records.results import Result
 
