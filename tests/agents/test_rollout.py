@@ -5,6 +5,9 @@ import pytest
 from duomem_jax.agents.policy import EachAlone, Usage
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.world import Household
+
+HOUSEHOLD = Household()
 
 
 class Walker:
@@ -28,14 +31,16 @@ def walker():
 
 
 def test_episodes_tell_what_happened(games, walker):
-    episodes = list(play_games(games, walker, slots=3, seed=4))
+    episodes = [p.episode for p in play_games(HOUSEHOLD, games, walker, slots=3, seed=4)]
     assert len(episodes) == len(games)
     for episode in episodes:
         game = next(g for g in games if g.id == episode.game_id)
-        assert (episode.task, episode.task_type) == (game.task, game.task_type)
+        assert (episode.task, episode.kind) == (game.text, game.kind)
         assert (episode.player, episode.seed) == ("walker", 4)
-        assert episode.engine.startswith("fast ")
+        assert episode.world == "household"
+        assert episode.version.startswith("fast ")
         assert episode.success
+        assert episode.score == 1.0
         world = World(game)
         seen, won = world.reset(), False
         for turn in episode.turns:
@@ -49,7 +54,8 @@ def test_episodes_tell_what_happened(games, walker):
 
 def test_slots_and_order_change_nothing(games, walker):
     def play(slots, order, **kwargs):
-        return {e.game_id: e for e in play_games(order, walker, slots=slots, **kwargs)}
+        played = play_games(HOUSEHOLD, order, walker, slots=slots, **kwargs)
+        return {p.task.id: p.episode for p in played}
 
     alone = play(1, games)
     assert play(3, games) == alone
@@ -58,18 +64,16 @@ def test_slots_and_order_change_nothing(games, walker):
 
 
 def test_a_game_ends_at_the_step_limit_or_when_won_on_it(games, walker):
-    lengths = {e.game_id: len(e.turns) for e in play_games(games, walker, slots=7)}
+    whole = play_games(HOUSEHOLD, games, walker, slots=7)
+    lengths = {p.task.id: len(p.episode.turns) for p in whole}
     limit = sorted(lengths.values())[3]
-    outcomes = []
-    episodes = play_games(
-        games, walker, slots=2, max_steps=limit, on_episode=lambda e, o: outcomes.append((e, o))
-    )
-    for episode in episodes:
-        won = lengths[episode.game_id] <= limit
-        assert episode.success == won
-        assert len(episode.turns) == min(lengths[episode.game_id], limit)
-    assert {o.ended for _, o in outcomes} == {"won", "steps"}
-    assert all((o.ended == "won") == e.success for e, o in outcomes)
+    played = list(play_games(HOUSEHOLD, games, walker, slots=2, max_steps=limit))
+    for game in played:
+        won = lengths[game.task.id] <= limit
+        assert game.episode.success == won
+        assert game.ended == ("won" if won else "steps")
+        assert len(game.episode.turns) == min(lengths[game.task.id], limit)
+    assert {game.ended for game in played} == {"won", "steps"}
 
 
 class Forgetful(EachAlone):
@@ -94,16 +98,15 @@ class Forgetful(EachAlone):
 
 
 def test_a_conversation_that_does_not_fit_is_a_lost_game(games):
-    outcomes = []
     policy = Forgetful()
-    episodes = list(play_games(games, policy, slots=2, on_episode=lambda e, o: outcomes.append(o)))
-    assert len(episodes) == len(games)
-    for episode, outcome in zip(episodes, outcomes, strict=True):
-        assert not episode.success
-        assert len(episode.turns) == 2
-        assert outcome.ended == "context"
-        assert outcome.usage == Usage(30, 5, ("m",))
-        assert episode.memory_ids == ("m",)
+    played = list(play_games(HOUSEHOLD, games, policy, slots=2))
+    assert len(played) == len(games)
+    for game in played:
+        assert not game.episode.success
+        assert len(game.episode.turns) == 2
+        assert game.ended == "context"
+        assert game.usage == Usage(30, 5, ("m",))
+        assert game.episode.memory_ids == ("m",)
     assert policy.moves == {}
 
 
@@ -120,10 +123,8 @@ def test_seconds_add_up_to_the_run_without_set_up(games, monkeypatch):
             return super().act(observations)
 
     seconds = []
-    episodes = play_games(
-        games[:3], Slow(), slots=2, on_episode=lambda e, o: seconds.append(o.seconds)
-    )
-    for _ in episodes:
+    for game in play_games(HOUSEHOLD, games[:3], Slow(), slots=2):
+        seconds.append(game.seconds)
         clock[0] += 1000.0  # what the caller does between episodes is not playing
     # Two games share three rounds of 2 s, the third has three rounds for itself.
     assert seconds == pytest.approx([3.0, 3.0, 6.0])
@@ -131,9 +132,9 @@ def test_seconds_add_up_to_the_run_without_set_up(games, monkeypatch):
 
 def test_stopping_early_empties_the_slots(games):
     policy = Forgetful()
-    episodes = play_games(games, policy, slots=3)
-    next(episodes)
-    episodes.close()
+    played = play_games(HOUSEHOLD, games, policy, slots=3)
+    next(played)
+    played.close()
     assert policy.moves == {}
 
 
@@ -145,7 +146,7 @@ def test_games_are_read_as_slots_become_free(games):
             read.append(game.id)
             yield game
 
-    episodes = play_games(lazily(), Forgetful(), slots=2)
-    next(episodes)
+    played = play_games(HOUSEHOLD, lazily(), Forgetful(), slots=2)
+    next(played)
     assert len(read) == 2
-    assert len(list(episodes)) == len(games) - 1
+    assert len(list(played)) == len(games) - 1
