@@ -179,7 +179,7 @@ def test_empty_and_missing_places_are_named(tmp_path):
 
 
 def test_a_task_with_signs_survives_the_file(tmp_path, make_room):
-    game = replace(make_room(), task='put the "big" mug \\ in fridge.')
+    game = replace(make_room(), text='put the "big" mug \\ in fridge.')
     folder = tmp_path / TASKS[0] / "trial_1"
     write(folder, game)
     assert load_games(tmp_path)[0].text == game.text
