@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from duomem_jax.worlds.base import Move, Player, Task
+from duomem_jax.worlds.base import Move, RulePlayer, Task
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class EachAlone:
 
     setup_seconds = 0.0  # nothing to compile
 
-    def __init__(self, name: str, make_player: Callable[[Task, int], Player]):
+    def __init__(self, name: str, make_player: Callable[[Task, int], RulePlayer]):
         """Play under `name` with `make_player(task, seed)` in each slot."""
         self.name = name
         self._make_player = make_player
-        self._players: dict[int, Player] = {}
+        self._players: dict[int, RulePlayer] = {}
 
     def start(self, slot: int, task: Task, first_observation: str, seed: int) -> None:
         """Begin a game with a new player."""

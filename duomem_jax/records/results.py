@@ -40,7 +40,7 @@ class Result:
         ended: why it ended, where that can differ ("won", "lost", "steps", "context" of a game).
 
     Raises:
-        TypeError: a score is not a number, or the cost has other fields.
+        TypeError: the cost has other fields.
     """
 
     subject: str
@@ -53,9 +53,6 @@ class Result:
     ended: str = ""
 
     def __post_init__(self) -> None:
-        for name, value in self.scores.items():
-            if not isinstance(value, int | float):
-                raise TypeError(f"score {name} is {value!r}")
         if not isinstance(self.cost, Usage):  # as it comes from JSON
             object.__setattr__(self, "cost", Usage(**self.cost))
 

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from pkgutil import resolve_name
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.worlds.base import Environment, Move, Player, Step, Task, World
+from duomem_jax.worlds.base import Environment, Move, RulePlayer, Step, Task, World
 
 __all__ = [
     "DEFAULT",
     "WORLDS",
     "Environment",
     "Move",
-    "Player",
+    "RulePlayer",
     "Step",
     "Task",
     "World",

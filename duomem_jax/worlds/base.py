@@ -63,7 +63,7 @@ class Environment(Protocol):
         ...
 
 
-class Player(Protocol):
+class RulePlayer(Protocol):
     """A player of one game at a time that needs no model."""
 
     def reset(self, first_observation: str) -> None:
@@ -104,7 +104,7 @@ class World(abc.ABC, Generic[TaskT]):
     prompt: ClassVar[str]
     engines: ClassVar[tuple[str, ...]] = ()
     kinds: ClassVar[Mapping[str, str]] = {}
-    players: ClassVar[Mapping[str, Callable[[], Player]]] = {}
+    players: ClassVar[Mapping[str, Callable[[], RulePlayer]]] = {}
     writers: ClassVar[Mapping[str, Callable[[Episode], str]]] = {}
 
     def __init__(self, engine: str = ""):

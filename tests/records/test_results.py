@@ -71,7 +71,7 @@ def test_another_configuration_is_refused_and_names_what_differs(tmp_path):
         "[]",
         "{}",
         json.dumps(dataclasses.asdict(row()) | {"seed": "7"}),
-        json.dumps(dataclasses.asdict(row()) | {"scores": {"steps": "7"}}),
+        json.dumps(dataclasses.asdict(row()) | {"scores": 7}),
         json.dumps(dataclasses.asdict(row()) | {"cost": {"dollars": 7}}),
     ],
 )

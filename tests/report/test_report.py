@@ -140,7 +140,7 @@ def test_report_on_questions_has_their_words(tmp_path):
     assert "| arm    | questions | seeds |    F1 % [95 % CI] | tokens read |" in text
     assert "## F1 per category, %\n\n| arm    | when |  who |" in text
     assert "| plain  | 50.0 | 25.0 |" in text
-    assert "| memory - plain |        16 | +25.0 [+25.0, +25.0] |" in text
+    assert "| memory - plain |        16 |         +25.0 [+25.0, +25.0] |           - |" in text
     assert "game" not in text
 
 

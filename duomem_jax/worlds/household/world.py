@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from duomem_jax.records.episodes import FULL_SCORE
-from duomem_jax.worlds.base import Player, Step, World, release
+from duomem_jax.worlds.base import RulePlayer, Step, World, release
 from duomem_jax.worlds.household.engine.world import World as FastEngine
 from duomem_jax.worlds.household.expert.player import Expert
 from duomem_jax.worlds.household.expert.prior import LocationPrior
@@ -34,7 +34,7 @@ def _prior() -> LocationPrior:
     return LocationPrior.default()
 
 
-def _expert() -> Player:
+def _expert() -> RulePlayer:
     return Expert(_prior())
 
 
