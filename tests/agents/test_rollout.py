@@ -4,7 +4,8 @@ import pytest
 
 from duomem_jax.agents.policy import EachAlone, Usage
 from duomem_jax.agents.rollout import play_games
-from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.base import Step, Task, World
+from duomem_jax.worlds.household.engine.world import World as FastEngine
 from duomem_jax.worlds.household.world import Household
 
 HOUSEHOLD = Household()
@@ -41,7 +42,7 @@ def test_episodes_tell_what_happened(games, walker):
         assert episode.version.startswith("fast ")
         assert episode.success
         assert episode.score == 1.0
-        world = World(game)
+        world = FastEngine(game)
         seen, won = world.reset(), False
         for turn in episode.turns:
             assert not won
@@ -108,6 +109,55 @@ def test_a_conversation_that_does_not_fit_is_a_lost_game(games):
         assert game.usage == Usage(30, 5, ("m",))
         assert game.episode.memory_ids == ("m",)
     assert policy.moves == {}
+
+
+class Trap(World):
+    """Its only game ends at the second command, with the score that its task's text says."""
+
+    name, prompt = "trap", "Do something."
+
+    def tasks(self, path, split=""):
+        return [Task(score, score, "trap") for score in ("0", "0.5", "1")]
+
+    def open(self, task):
+        return Trapped(float(task.text))
+
+
+class Trapped:
+    def __init__(self, score):
+        self.score = score
+
+    def reset(self):
+        self.left = 2
+        return "-= Welcome"
+
+    def step(self, command):
+        self.left -= 1
+        return Step(f"{self.left} left.", self.left == 0, self.score)
+
+
+@pytest.mark.parametrize(
+    ("max_steps", "ends"),
+    [
+        (5, {"0": "lost", "0.5": "lost", "1": "won"}),
+        (1, {"0": "steps", "0.5": "steps", "1": "won"}),
+    ],
+)
+def test_a_world_may_end_a_game_that_is_not_won(max_steps, ends):
+    class Looker:
+        def reset(self, first_observation):
+            assert first_observation == "-= Welcome"
+
+        def act(self, observation):
+            return "", "look"
+
+    world = Trap()
+    policy = EachAlone("looker", lambda task, seed: Looker())
+    played = list(play_games(world, world.tasks(""), policy, slots=2, max_steps=max_steps))
+    assert {p.task.id: p.ended for p in played} == ends
+    assert {p.task.id: p.episode.score for p in played} == {"0": 0, "0.5": 0.5, "1": 1}
+    assert all(len(p.episode.turns) == min(2, max_steps) for p in played)
+    assert all(p.episode.success == (p.ended == "won") for p in played)
 
 
 def test_seconds_add_up_to_the_run_without_set_up(games, monkeypatch):

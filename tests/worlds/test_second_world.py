@@ -1,6 +1,5 @@
 """A second world, in this one file and one line of the registry, through every stage."""
 
-import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
@@ -109,7 +108,7 @@ def test_its_own_writer_writes_the_memories(root):
 
 def test_a_student_learns_from_it_and_is_scored_by_it(games, root, capsys):
     examples = str(root / "examples")
-    how = Examples(length=256, memory_share=1.0)
+    how = Examples(length=160, memory_share=1.0)
     report = stages.prepare(
         str(root / "episodes"), "tiny-student", examples, str(root / "memories"), how
     )
@@ -127,11 +126,15 @@ def test_a_student_learns_from_it_and_is_scored_by_it(games, root, capsys):
         )
     )
     results = str(root / "results")
-    play = Play(slots=6, max_steps=4)
-    student = Arm("student", "tiny-student", memory=str(root / "memories"), k=2, max_new=16)
-    stages.evaluate(games, student, results, play)
-    taught = dataclasses.replace(student, name="taught", adapter=str(adapter))
-    stages.evaluate(games, taught, results, play)
+    student = Arm(
+        "student",
+        "tiny-student",
+        adapter=str(adapter),
+        memory=str(root / "memories"),
+        k=2,
+        max_new=16,
+    )
+    stages.evaluate(games, student, results, Play(slots=6, max_steps=4))
     rows = collect_results([results])
     assert {(r.group, r.kind) for r in rows} == {
         ("evening 0", "a short vigil"),
@@ -140,12 +143,9 @@ def test_a_student_learns_from_it_and_is_scored_by_it(games, root, capsys):
         ("evening 2", "a long vigil"),
         ("evening 2", "a short vigil"),
     }
-    assert all(0 <= r.scores["score"] <= 1 for r in rows)
-    mean = {
-        name: sum(r.scores["score"] for r in rows if r.subject == name) / 6
-        for name in ("student", "taught")
-    }
-    assert mean["student"] < mean["taught"]
+    scores = [r.scores["score"] for r in rows]
+    assert all(0 <= score <= 1 for score in scores)
+    assert sum(scores) > 1  # without the adapter it never looks: 0
 
     where = ("--games.path", games.path, "--games.split", games.split, "--games.world", games.world)
     player = ("--player.name", "watcher", "--player.model", "watcher")
