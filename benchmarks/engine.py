@@ -16,10 +16,13 @@ from pathlib import Path
 import tyro
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.worlds import Game, TextEnv, World, load_games
+from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.game import Game, TextEnv
+from duomem_jax.worlds.household.load import load_games
 from duomem_jax.worlds.household.parity import rules_in
 from duomem_jax.worlds.household.textworld import TextWorldEnv
 from duomem_jax.worlds.household.wander import wander
+from duomem_jax.worlds.household.world import Household
 from duomem_jax.worlds.vector import VectorEnv
 
 
@@ -49,7 +52,7 @@ def timed(env: TextEnv, commands: list[str], repeats: int = 1) -> tuple[float, f
 
 def vector_rate(games: list[Game], slots: int, steps: int) -> float:
     """Steps per second of a `VectorEnv` with `slots` games."""
-    vector = VectorEnv()
+    vector = VectorEnv(Household())
     plans = [commands_for(game, steps) for game in games]
     for slot in range(slots):
         vector.start(slot, games[slot % len(games)])

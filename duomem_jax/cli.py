@@ -20,21 +20,23 @@ from duomem_jax.speak.served.server import Server
 from duomem_jax.stages.examples import Examples
 from duomem_jax.stages.label import Label
 from duomem_jax.stages.memories import SCRIPT
+from duomem_jax.worlds import DEFAULT
 from duomem_jax.worlds.games import Games
 
 Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
 Config = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
 
 
-def generate(out: Folder, /, count: int = 300, seed: int = 0) -> None:
-    """Write generated household games in ALFWorld's own file format.
+def generate(out: Folder, /, count: int = 300, seed: int = 0, world: str = DEFAULT) -> None:
+    """Write generated games, in their world's own file format.
 
     Args:
         out: folder to write.
         count: how many games.
         seed: game i of a seed is always the same game.
+        world: one that can generate games.
     """
-    print(stages.make_games(out, count, seed))
+    print(stages.make_games(out, count, seed, world))
 
 
 def play(
@@ -46,13 +48,13 @@ def play(
     shard: str = "0/1",
     server: Server = Server(),
 ) -> None:
-    """Let a model (or `expert`) play games and store its episodes.
+    """Let a model, or a rule-based player of the world, play games and store its episodes.
 
     Args:
         out: folder to write.
         games: what is played.
         player: who plays.
-        how: step limit, engine and seed.
+        how: step limit and seed.
         shard: play part i/n; run all parts, in any order.
         server: where a player openai:NAME is.
     """
@@ -76,7 +78,7 @@ def memories(
         episodes: folder of episodes, from `duomem play`.
         embedder: hashing, sentence-transformers[:model] or openai[:model].
         shard: write part i/n.
-        writer: script, or openai:NAME of a served model.
+        writer: a rule-based writer of the world, such as script, or openai:NAME of a served model.
         how: prompt and sampling of a served writer.
         server: where a writer openai:NAME is.
     """
@@ -94,14 +96,14 @@ def maintain(
     how: Writing = Writing(),
     server: Server = Server(),
 ) -> None:
-    """Write a bank anew after use: drop memories that misled, add what was newly won.
+    """Write a new bank after use: drop memories that misled, add what was newly won.
 
     Args:
         out: folder to write; the old bank stays as it is.
         memories: the bank.
         episodes: what was played with it, from `duomem play`.
         embedder: the one of the bank.
-        writer: script, or openai:NAME of a served model.
+        writer: a rule-based writer of the world, such as script, or openai:NAME of a served model.
         how: prompt and sampling of a served writer.
         server: where a writer openai:NAME is.
     """
@@ -186,17 +188,18 @@ def evaluate(
         out: folder for results, report.md and success.png.
         games: what is played.
         player: the arm; its name is the row of the table.
-        how: step limit, engine and seed.
+        how: step limit and seed.
         shard: play part i/n; the last one to end reports the results of all.
         server: where a player openai:NAME is.
     """
+    from duomem_jax.evals.games.describe import games_in
     from duomem_jax.records.results import collect_results
     from duomem_jax.report.write import write_report
 
     stages.evaluate(games, player, out, how, server, Shard.parse(shard))
-    where = f"{games.path} {games.split}".strip()
-    note = f"{where}, at most {how.max_steps} steps, {how.engine} engine."
-    report = write_report(out, collect_results([out]), title="Success on games", note=note)
+    rows, description = collect_results([out]), games_in(games.open_world())
+    note = f"{games.protocol(how.max_steps)}."
+    report = write_report(out, rows, description, title="Success on games", note=note)
     print(report.read_text())
 
 

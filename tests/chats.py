@@ -98,13 +98,14 @@ def make_episode(i, *, success=True, task="put a clean plate in fridge."):
     return Episode(
         game_id=f"pick_and_place_simple-Plate-None-Fridge-{i}/trial_{i}",
         task=task,
-        task_type="pick_and_place_simple",
+        kind="pick_and_place_simple",
         turns=tuple(turns),
         final_observation="You won." if success else "Nothing happens.",
-        success=success,
+        score=float(success),
         player="expert",
         seed=i % 3,
-        engine="fast-1",
+        world="household",
+        version="fast-1",
         memory_ids=() if i % 2 else (f"m{i}", "mé"),
     )
 

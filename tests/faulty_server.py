@@ -72,7 +72,7 @@ class Walkthroughs:
     """Answers each conversation with its game's next move."""
 
     def __init__(self, games):
-        self.scripts = {game.task: game.walkthrough for game in games}
+        self.scripts = {game.text: game.walkthrough for game in games}
 
     def __call__(self, body):
         messages = body["messages"]

@@ -16,7 +16,7 @@ from duomem_jax.agents.policy import Move, Usage, sampling_seed
 from duomem_jax.decode.generator import Generator
 from duomem_jax.text.tokenizer import chat_tokens
 from duomem_jax.text.turns import first_message, next_message, parse_action, reply
-from duomem_jax.worlds.household.game import Game
+from duomem_jax.worlds.base import Task
 
 
 class Author(IntEnum):
@@ -96,13 +96,13 @@ class GuidedPolicy:
         """Seconds spent on compiling."""
         return sum(player.compile_seconds for player in self._players.values())
 
-    def start(self, slot: int, game: Game, first_observation: str, seed: int) -> None:
+    def start(self, slot: int, task: Task, first_observation: str, seed: int) -> None:
         """See `Policy`."""
-        own = sampling_seed(seed, game.id)
-        record = list(self.records.get(game.id, ()))
+        own = sampling_seed(seed, task.id)
+        record = list(self.records.get(task.id, ()))
         message = first_message(first_observation)
         unread: dict[Author, list[int]] = {author: [] for author in self._players}
-        seat = _Seat(Transcript(game.id, message), random.Random(own), record, unread)
+        seat = _Seat(Transcript(task.id, message), random.Random(own), record, unread)
         self._seats[slot] = seat
         self._hear(seat, self._chat.first(message, self._system))
         for author, player in self._players.items():

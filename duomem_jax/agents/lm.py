@@ -10,7 +10,7 @@ from duomem_jax.decode.generator import Generator
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.text.tokenizer import chat_tokens
 from duomem_jax.text.turns import next_message, parse_action
-from duomem_jax.worlds.household.game import Game
+from duomem_jax.worlds.base import Task
 
 
 @dataclass
@@ -62,11 +62,11 @@ class LMPolicy:
         """Seconds spent on compiling."""
         return self._generator.compile_seconds
 
-    def start(self, slot: int, game: Game, first_observation: str, seed: int) -> None:
+    def start(self, slot: int, task: Task, first_observation: str, seed: int) -> None:
         """See `Policy`."""
-        message, memory_ids = self._opening(game, first_observation)
+        message, memory_ids = self._opening(task, first_observation)
         self._talks[slot] = _Talk(self._chat.first(message, self._system), memory_ids)
-        self._generator.reset(slot, seed=sampling_seed(seed, game.id))
+        self._generator.reset(slot, seed=sampling_seed(seed, task.id))
 
     def act(self, observations: Mapping[int, str]) -> dict[int, Move | None]:
         """See `Policy`."""

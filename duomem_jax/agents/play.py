@@ -11,7 +11,6 @@ class Play:
 
     slots: int = 32  # at once
     max_steps: int = 50  # commands after which a game is lost
-    engine: str = "fast"  # or "textworld", the real one (extra `alfworld`)
     seed: int = 0  # of the player's choices
 
     def __post_init__(self) -> None:

@@ -21,8 +21,8 @@ from duomem_jax.models.quantize import Quantize
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.speak.served.server import Server, served_name
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
+from duomem_jax.worlds.base import World
 
-EXPERT = "expert"
 LONGEST = 8192  # tokens of a conversation unless asked for more: all caches are held at once
 _RUN_HERE = ("adapter", "max_len", "dtype", "quantize")  # fields that a served model has no use for
 
@@ -32,7 +32,7 @@ class Arm:
     """A player: a model, with or without an adapter, with or without memories."""
 
     name: str  # in the report
-    model: str  # folder, hub id, shipped model (`locate.model_path`), openai:NAME, or "expert"
+    model: str  # folder, hub id, shipped model, openai:NAME, or one of the world's own players
     adapter: str = ""  # PEFT folder
     memory: str = ""  # folder of a memory bank
     k: int = 4  # memories shown
@@ -45,26 +45,30 @@ class Arm:
     quantize: Quantize = ""  # the model's kernels
 
 
-def located(arm: Arm) -> Arm:
+def located(arm: Arm, world: World) -> Arm:
     """The arm with the folder its model lies in and the text of its system message.
+
+    A name of a rule-based player of the world stays as it is.
 
     Raises:
         UserError: there is no such model or file.
     """
     served = served_name(arm.model)
-    model = arm.model if arm.model == EXPERT or served else model_path(arm.model)
-    system = system_text(arm.system, f"@{PLAY}" if served else "")
+    model = arm.model if arm.model in world.players or served else model_path(arm.model)
+    # A served model has not learnt how to play, so it is told unless something else is said.
+    system = system_text(arm.system or (PLAY if served else ""), world.prompt)
     return dataclasses.replace(arm, model=model, system=system)
 
 
 @contextlib.contextmanager
 def open_policy(
-    arm: Arm, *, slots: int, server: Server = Server(), record: Path
+    arm: Arm, world: World, *, slots: int, server: Server = Server(), record: Path
 ) -> Iterator[Policy]:
     """Everything an arm needs, for as long as it plays.
 
     Args:
         arm: what to play with.
+        world: what is played, which may have a player of that name.
         slots: games played at once.
         server: where and how hard a served model is asked.
         record: where its answers and their cost are kept, see `served.model.ServedModel`.
@@ -89,21 +93,22 @@ def open_policy(
                 temperature=arm.temperature,
             )
     else:
-        yield load_policy(arm, slots=slots)
+        yield load_policy(arm, world, slots=slots)
 
 
-def load_policy(arm: Arm, *, slots: int) -> Policy:
+def load_policy(arm: Arm, world: World, *, slots: int) -> Policy:
     """Load everything needed by an arm that runs here.
 
     Args:
         arm: what to play with.
+        world: what is played, which may have a player of that name.
         slots: games played at once.
 
     Raises:
         UserError: a folder is missing, damaged or does not fit the others.
     """
-    if arm.model == EXPERT:
-        return _expert()
+    if make_player := world.players.get(arm.model):
+        return EachAlone(arm.model, lambda task, seed: make_player())
     tokenizer = load_tokenizer(arm.model)
     opened = open_model(
         arm.model, arm.adapter, dtype=arm.dtype, quantize=arm.quantize, decoding=True
@@ -122,14 +127,14 @@ def load_policy(arm: Arm, *, slots: int) -> Policy:
     return LMPolicy(name, tokenizer, generator, system=arm.system, bank=_bank(arm), k=arm.k)
 
 
-def identity(arm: Arm) -> dict[str, Any]:
+def identity(arm: Arm, world: World) -> dict[str, Any]:
     """The arm with its folders replaced by what is in them: what its results depend on.
 
     Raises:
         UserError: a folder is missing or damaged.
     """
-    if arm.model == EXPERT:
-        return {"name": arm.name, "model": EXPERT}
+    if arm.model in world.players:
+        return {"name": arm.name, "model": arm.model}
     if served_name(arm.model):
         return _served_identity(arm)
     content = {"model": fingerprint(arm.model)}
@@ -147,7 +152,7 @@ def _served_identity(arm: Arm) -> dict[str, Any]:
         if getattr(arm, name) != fields.pop(name):
             raise UserError(
                 f"arm {arm.name}: {name} is for models that run here, and {arm.model} is served; "
-                "leave it away"
+                "omit it"
             )
     content = {name: getattr(arm, name) for name in fields}
     return content | ({"memory": content_hash(arm.memory)} if arm.memory else {})
@@ -164,11 +169,3 @@ def _max_len(arm: Arm, made_for: int) -> int:
             f"{arm.model} was made for; lower it"
         )
     return arm.max_len or min(made_for, LONGEST)
-
-
-def _expert() -> Policy:
-    from duomem_jax.worlds.household.expert.player import Expert
-    from duomem_jax.worlds.household.expert.prior import LocationPrior
-
-    prior = LocationPrior.default()
-    return EachAlone(EXPERT, lambda game, seed: Expert(prior))

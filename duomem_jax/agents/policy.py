@@ -5,9 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from duomem_jax.worlds.household.game import Game
-
-Move = tuple[str, str]  # thought, action
+from duomem_jax.worlds.base import Move, RulePlayer, Task
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,8 @@ class Policy(Protocol):
         """One-off work so far (compiling), which no game is charged for."""
         ...
 
-    def start(self, slot: int, game: Game, first_observation: str, seed: int) -> None:
-        """Begin a game in an empty slot; what is random may depend on (seed, game) only."""
+    def start(self, slot: int, task: Task, first_observation: str, seed: int) -> None:
+        """Begin a game in an empty slot; what is random may depend on (seed, task) only."""
         ...
 
     def act(self, observations: Mapping[int, str]) -> dict[int, Move | None]:
@@ -55,40 +53,28 @@ class Policy(Protocol):
         ...
 
 
-class Player(Protocol):
-    """A player of one game at a time, such as the text expert."""
-
-    def reset(self, first_observation: str) -> None:
-        """Begin a game."""
-        ...
-
-    def act(self, observation: str) -> Move:
-        """The move after `observation`, the first one included."""
-        ...
-
-
 class EachAlone:
     """A policy of independent players, one for each slot; they read and write no tokens."""
 
     setup_seconds = 0.0  # nothing to compile
 
-    def __init__(self, name: str, make_player: Callable[[Game, int], Player]):
-        """Play under `name` with `make_player(game, seed)` in each slot."""
+    def __init__(self, name: str, make_player: Callable[[Task, int], RulePlayer]):
+        """Play under `name` with `make_player(task, seed)` in each slot."""
         self.name = name
         self._make_player = make_player
-        self._players: dict[int, Player] = {}
+        self._players: dict[int, RulePlayer] = {}
 
-    def start(self, slot: int, game: Game, first_observation: str, seed: int) -> None:
-        """See `Policy`."""
-        player = self._players[slot] = self._make_player(game, seed)
+    def start(self, slot: int, task: Task, first_observation: str, seed: int) -> None:
+        """Begin a game with a new player."""
+        player = self._players[slot] = self._make_player(task, seed)
         player.reset(first_observation)
 
     def act(self, observations: Mapping[int, str]) -> dict[int, Move | None]:
-        """See `Policy`."""
+        """Ask each slot's player for its move."""
         return {slot: self._players[slot].act(seen) for slot, seen in observations.items()}
 
     def stop(self, slot: int) -> Usage:
-        """See `Policy`."""
+        """End the game in a slot; nobody counted tokens."""
         del self._players[slot]
         return Usage()
 

@@ -2,102 +2,104 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Iterator
-from importlib import metadata
+from collections.abc import Iterable, Iterator
+from typing import Literal
 
 from duomem_jax.agents.policy import Move, Policy, Usage
-from duomem_jax.records.episodes import Episode, Turn
-from duomem_jax.worlds.household.game import Game
+from duomem_jax.records.episodes import Episode, Turn, is_success
+from duomem_jax.worlds.base import Step, Task, World
 from duomem_jax.worlds.vector import VectorEnv
 
-_PACKAGE = {"fast": "duomem-jax", "textworld": "textworld"}
+Ending = Literal["won", "lost", "steps", "context"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
-    """How a game ended and what it cost, beside its episode.
+class Played:
+    """A finished game: its episode, and what it cost.
 
     Attributes:
         usage: tokens and memories.
         seconds: the game's share of the wall time. Each round of moves is shared evenly among
             the games then playing, so the games' seconds add up to the run's, one-off work
             like compiling left out; with one slot it is how long the game took.
-        ended: "won", "steps" (the limit) or "context" (the conversation no longer fitted).
+        ended: "won", "lost" (the world ended it below the full score), "steps" (the limit) or
+            "context" (the conversation no longer fitted).
     """
 
+    task: Task
+    episode: Episode
     usage: Usage
     seconds: float
-    ended: str
+    ended: Ending
 
 
 @dataclasses.dataclass
 class _Seat:
     """A game being played in a slot."""
 
-    game: Game
+    task: Task
     observation: str
     turns: list[Turn] = dataclasses.field(default_factory=list)
+    score: float = 0.0
     seconds: float = 0.0
-    ended: str = ""
+    ended: Ending | None = None
 
-    def play(self, move: Move, observation: str, won: bool, max_steps: int) -> None:
+    def play(self, move: Move, step: Step, max_steps: int) -> None:
         self.turns.append(Turn(self.observation, *move))
-        self.observation = observation
-        if won:
-            self.ended = "won"
-        elif len(self.turns) == max_steps:
-            self.ended = "steps"
+        self.observation, self.score = step.observation, step.score
+        if step.done or len(self.turns) == max_steps:
+            self.stop("lost" if step.done else "steps")
+
+    def stop(self, why: Ending) -> None:
+        """End the game; a full score counts as won, even where the world would go on."""
+        self.ended = "won" if is_success(self.score) else why
 
 
 def play_games(
-    games: Iterable[Game],
+    world: World,
+    tasks: Iterable[Task],
     policy: Policy,
     *,
     slots: int,
     max_steps: int = 50,
-    engine: str = "fast",
     seed: int = 0,
-    on_episode: Callable[[Episode, Outcome], None] | None = None,
-) -> Iterator[Episode]:
-    """Play every game once; episodes come in the order in which games end.
+) -> Iterator[Played]:
+    """Play every task once; games come in the order in which they end.
 
     What happens in a game depends on neither `slots` nor the other games.
 
     Args:
-        games: read one by one, as slots become free.
+        world: where the tasks are from.
+        tasks: read one by one, as slots become free.
         policy: who plays; all its slots are empty before and after.
         slots: games played at once.
-        max_steps: commands after which a game is lost.
-        engine: one of `envs.ENGINES`.
+        max_steps: commands after which a game is over.
         seed: of the policy's choices.
-        on_episode: also told what each game cost.
 
     Raises:
-        UserError: a game cannot be read or played.
+        UserError: a task cannot be read or played.
     """
-    waiting, envs = iter(games), VectorEnv(engine)
+    waiting, envs = iter(tasks), VectorEnv(world)
     seats: dict[int, _Seat] = {}
-    label = _engine_label(engine)
     try:
         while True:
             start, setup = time.monotonic(), policy.setup_seconds
             for slot in range(slots):
-                if slot not in seats and (game := next(waiting, None)) is not None:
-                    seats[slot] = _Seat(game, envs.start(slot, game))
-                    policy.start(slot, game, seats[slot].observation, seed)
+                if slot not in seats and (task := next(waiting, None)) is not None:
+                    seats[slot] = _Seat(task, envs.start(slot, task))
+                    policy.start(slot, task, seats[slot].observation, seed)
             if not seats:
                 return
             _round(seats, policy, envs, max_steps)
             passed = time.monotonic() - start - (policy.setup_seconds - setup)
             for seat in seats.values():
                 seat.seconds += passed / len(seats)
-            for slot in [slot for slot, seat in seats.items() if seat.ended]:
-                seat, usage = seats.pop(slot), policy.stop(slot)
+            # A list, since the dictionary changes under the loop.
+            for slot, seat in [item for item in seats.items() if item[1].ended]:
+                del seats[slot]
+                usage = policy.stop(slot)
                 envs.stop(slot)
-                episode = _episode(seat, usage, policy.name, seed, label)
-                if on_episode is not None:
-                    on_episode(episode, Outcome(usage, seat.seconds, seat.ended))
-                yield episode
+                yield _played(world, seat, usage, policy.name, seed)
     finally:
         for slot in seats:  # left when the caller stops early
             policy.stop(slot)
@@ -109,26 +111,24 @@ def _round(seats: dict[int, _Seat], policy: Policy, envs: VectorEnv, max_steps: 
     answers = envs.step({slot: move[1] for slot, move in moves.items() if move is not None})
     for slot, move in moves.items():
         if move is None:
-            seats[slot].ended = "context"
+            seats[slot].stop("context")
         else:
-            seats[slot].play(move, *answers[slot], max_steps)
+            seats[slot].play(move, answers[slot], max_steps)
 
 
-def _episode(seat: _Seat, usage: Usage, player: str, seed: int, engine: str) -> Episode:
-    return Episode(
-        game_id=seat.game.id,
-        task=seat.game.task,
-        task_type=seat.game.task_type,
+def _played(world: World, seat: _Seat, usage: Usage, player: str, seed: int) -> Played:
+    episode = Episode(
+        game_id=seat.task.id,
+        task=seat.task.text,
+        kind=seat.task.kind,
         turns=tuple(seat.turns),
         final_observation=seat.observation,
-        success=seat.ended == "won",
+        score=seat.score,
         player=player,
         seed=seed,
-        engine=engine,
+        world=world.name,
+        version=world.version,
         memory_ids=usage.memory_ids,
     )
-
-
-def _engine_label(engine: str) -> str:
-    """The engine and the version of the package it is from."""
-    return f"{engine} {metadata.version(_PACKAGE[engine])}" if engine in _PACKAGE else engine
+    assert seat.ended is not None
+    return Played(seat.task, episode, usage, seat.seconds, seat.ended)

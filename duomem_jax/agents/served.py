@@ -9,7 +9,7 @@ from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.speak.served.chat import Message, Reply, chat_request
 from duomem_jax.speak.served.model import ServedModel
 from duomem_jax.text.turns import next_message, parse_action, reply
-from duomem_jax.worlds.household.game import Game
+from duomem_jax.worlds.base import Task
 
 
 @dataclass
@@ -72,12 +72,12 @@ class ServedPolicy:
         self._max_new, self._temperature = max_new, temperature
         self._talks: dict[int, _Talk] = {}
 
-    def start(self, slot: int, game: Game, first_observation: str, seed: int) -> None:
+    def start(self, slot: int, task: Task, first_observation: str, seed: int) -> None:
         """See `Policy`."""
-        content, memory_ids = self._opening(game, first_observation)
+        content, memory_ids = self._opening(task, first_observation)
         messages = [{"role": "system", "content": self._system}] if self._system else []
         messages.append({"role": "user", "content": content})
-        self._talks[slot] = _Talk(messages, memory_ids, sampling_seed(seed, game.id))
+        self._talks[slot] = _Talk(messages, memory_ids, sampling_seed(seed, task.id))
 
     def act(self, observations: Mapping[int, str]) -> dict[int, Move | None]:
         """See `Policy`."""

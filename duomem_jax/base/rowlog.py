@@ -5,7 +5,7 @@ import json
 import os
 import warnings
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_origin
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_write_text, clear_os_errors
@@ -102,7 +102,7 @@ def _parse(line: str, kind: type[Row]) -> Row:
     row = kind(**json.loads(line))
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         value = getattr(row, field.name)
-        kinds = (int, float) if field.type is float else field.type
+        kinds = (int, float) if field.type is float else get_origin(field.type) or field.type
         if not isinstance(value, kinds):  # type: ignore[arg-type]
             raise ValueError(f"{field.name} is {value!r}")
     return row

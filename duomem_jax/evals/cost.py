@@ -4,7 +4,7 @@ import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
-class Cost:
+class TrainingCost:
     """What training one adapter took."""
 
     steps: int

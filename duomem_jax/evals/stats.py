@@ -86,35 +86,45 @@ def paired_bootstrap(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -
 
 
 def crossed_bootstrap(
-    a_GS: np.ndarray, b_GS: np.ndarray, *, seed: int = 0
+    a_GS: np.ndarray, b_GS: np.ndarray, n_G: np.ndarray | None = None, *, seed: int = 0
 ) -> tuple[Interval, float]:
-    """mean(b) - mean(a) where games (rows) are shared and seeds (columns) are each arm's own.
+    """mean(b) - mean(a) where groups (rows) are shared and seeds (columns) are each arm's own.
 
-    Every resample draws games for both arms and seeds for each (Owen's pigeonhole bootstrap,
+    Every resample draws groups for both arms and seeds for each (Owen's pigeonhole bootstrap,
     arXiv 0712.1111, whose variance is at least the true one).
+
+    Args:
+        a_GS: sum of the values of a group under a seed.
+        b_GS: the same of the other arm.
+        n_G: how many values a group has under each seed; one each when None, as games do.
+        seed: of the resampling.
 
     Returns:
         (percentile interval, two-sided p-value: twice the smaller share of resamples on the
         other side of 0, at least 1 / `RESAMPLES`).
 
     Raises:
-        ValueError: no game or seed, or not the same games.
+        ValueError: no group or seed, or not the same groups.
     """
     if len(a_GS) != len(b_GS) or not (a_GS.size and b_GS.size):
-        raise ValueError(f"games and seeds {a_GS.shape} against {b_GS.shape}")
+        raise ValueError(f"groups and seeds {a_GS.shape} against {b_GS.shape}")
+    if n_G is None:
+        n_G = np.ones(len(a_GS), int)
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(RESAMPLES // BLOCK):
-        games = rng.multinomial(len(a_GS), np.full(len(a_GS), 1 / len(a_GS)), BLOCK)
+        groups = rng.multinomial(len(a_GS), np.full(len(a_GS), 1 / len(a_GS)), BLOCK)
         ends = []
         for x_GS in (a_GS, b_GS):
             S = x_GS.shape[1]
             seeds = rng.multinomial(S, np.full(S, 1 / S), BLOCK)
-            ends.append(np.einsum("rg,gs,rs->r", games, x_GS, seeds, optimize=True) / x_GS.size)
+            sums = np.einsum("rg,gs,rs->r", groups, x_GS, seeds, optimize=True)
+            ends.append(sums / (groups @ n_G * S))
         found.append(ends[1] - ends[0])
     differences = np.concatenate(found)
     tail = min(float(np.mean(differences <= 0)), float(np.mean(differences >= 0)))
-    interval = _interval(b_GS.mean() - a_GS.mean(), differences)
+    mean_a, mean_b = (x_GS.sum() / (n_G.sum() * x_GS.shape[1]) for x_GS in (a_GS, b_GS))
+    interval = _interval(mean_b - mean_a, differences)
     return interval, min(1.0, max(2 * tail, 1 / RESAMPLES))
 
 

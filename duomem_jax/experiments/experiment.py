@@ -16,9 +16,10 @@ from duomem_jax.agents.player import Arm
 from duomem_jax.base.config import from_file
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.parallel import run_all
-from duomem_jax.evals.cost import Cost
+from duomem_jax.evals.cost import TrainingCost
 from duomem_jax.evals.fidelity import Fidelity
-from duomem_jax.evals.games.summary import ArmSummary, summarize
+from duomem_jax.evals.games.describe import GAMES, games_in
+from duomem_jax.evals.summary import Summary, summarize
 from duomem_jax.experiments.fidelity import cost, nearness
 from duomem_jax.experiments.recipe import Recipe
 from duomem_jax.records.results import collect_results
@@ -129,12 +130,14 @@ def run_experiment(experiment: Experiment) -> Path:
     ]
     run_all(evaluate, jobs, e.workers)
     rows, sections = collect_results([results]), []
+    description = games_in(e.test_games.open_world())
     if len(e.recipes) > 1:
         by_run = dict(zip(trained, adapters, strict=True))
-        sections = [recipes_section(e, by_run, summarize(rows))]
+        sections = [recipes_section(e, by_run, summarize(rows, description))]
     return write_report(
         root,
         rows,
+        description,
         title=e.title,
         note=_note(e, won),
         order=e.arms,
@@ -186,12 +189,10 @@ def train_config(e: Experiment, recipe: Recipe, seed: int, data: str, memory: st
     in_loop = recipe.objective.name != "text" and recipe.label is None
     on_policy = OnPolicyConfig()
     if recipe.on_policy is not None:
-        games = e.train_games
         on_policy = dataclasses.replace(
             recipe.on_policy,
-            games=games.path,
-            split=games.split,
-            limit=games.limit,
+            games=e.train_games,
+            system=e.examples.system,
             max_new=e.max_new,
             max_steps=e.play.max_steps,
             memory=memory if recipe.memories == "always" else "",
@@ -221,7 +222,7 @@ def train_adapter(config: TrainConfig) -> str:
 
 
 def recipes_section(
-    e: Experiment, adapters: dict[tuple[Recipe, int], str], arms: list[ArmSummary]
+    e: Experiment, adapters: dict[tuple[Recipe, int], str], arms: list[Summary]
 ) -> str:
     """The part of the report on training: cost and distance to the teacher, with its picture."""
     root = Path(e.output)
@@ -231,17 +232,17 @@ def recipes_section(
     jobs = [(e.student, e.teacher, probe, adapter) for adapter in ("", *adapters.values())]
     untrained, *near = run_all(nearness, jobs, e.workers)
     by_adapter = dict(zip(adapters, near, strict=True))
-    rows: list[tuple[str, list[Cost], list[Fidelity]]] = [("no adapter", [], [untrained])]
+    rows: list[tuple[str, list[TrainingCost], list[Fidelity]]] = [("no adapter", [], [untrained])]
     for recipe in e.recipes:
         costs = [cost(Path(adapters[recipe, seed]).parent) for seed in e.seeds]
         rows.append((recipe.name, costs, [by_adapter[recipe, seed] for seed in e.seeds]))
-    success = {arm.arm: arm.success for arm in arms}
+    success = {arm.subject: arm.headline for arm in arms}
     points = [
         (name, fmean(f.forward_kl for f in near), success[name])
         for name, _, near in rows
         if name in success
     ]
-    draw_distance(root / "distance.png", points, title=e.title)
+    draw_distance(root / "distance.png", points, GAMES, title=e.title)
     picture = "![Success against the distance to the teacher](distance.png)\n"
     return "\n".join(["## Training\n", recipes_table(rows), picture, HOW_TO_READ])
 
@@ -261,9 +262,8 @@ def _compared(e: Experiment) -> list[tuple[str, str]] | None:
 
 
 def _note(e: Experiment, self_won: int) -> str:
-    games = f"{e.test_games.path} {e.test_games.split}".strip()
     return (
-        f"Games: {games}, at most {e.play.max_steps} steps, {e.play.engine} engine, admissible "
+        f"Games: {e.test_games.protocol(e.play.max_steps)}, admissible "
         f"commands not shown, temperature {e.temperature:g}. Student {Path(e.student).name}, "
         f"teacher {Path(e.teacher).name}; LoRA rank {e.train.lora.rank}, {e.train.steps} steps, "
         f"training seeds {', '.join(map(str, e.seeds))}; {e.examples.k} memories shown. The "

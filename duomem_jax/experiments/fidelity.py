@@ -6,7 +6,7 @@ from pathlib import Path
 
 from duomem_jax.base.io import atomic_write_text
 from duomem_jax.data.facts import RowFacts
-from duomem_jax.evals.cost import Cost
+from duomem_jax.evals.cost import TrainingCost
 from duomem_jax.evals.fidelity import Fidelity, measure_fidelity
 
 
@@ -28,7 +28,7 @@ def nearness(student: str, teacher: str, probe: str, adapter: str) -> Fidelity:
     return found
 
 
-def cost(run: str | Path) -> Cost:
+def cost(run: str | Path) -> TrainingCost:
     """What a finished run of training took, from its folder."""
     folder = Path(run)
     config = json.loads((folder / "config.json").read_text())
@@ -37,7 +37,7 @@ def cost(run: str | Path) -> Cost:
     spans = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     data = config["data"]  # none where the student played its rows
     counts = RowFacts.read(data).counts if data else {}
-    return Cost(
+    return TrainingCost(
         steps=config["steps"],
         tokens=sum(n * row["loss_tokens"] for n, row in zip(spans, rows, strict=True)),
         seconds=sum(row["seconds"] for row in rows),

@@ -4,7 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.records.store.features import Layout
+
+FULL_SCORE = 1.0
+
+
+def is_success(score: float) -> bool:
+    """Whether a game with this score at its end was won."""
+    return score >= FULL_SCORE
 
 
 @dataclass(frozen=True)
@@ -21,36 +29,47 @@ class Episode:
     """One played game.
 
     Attributes:
+        task: what was to be done, in words.
+        kind: of the task, as its world groups them.
         turns: `turns[0].observation` is the whole reset text.
         final_observation: what the last action led to.
-        player: who played it (expert, a model folder's name, a served model's name).
+        score: at the end, from 0 to `FULL_SCORE`.
+        player: who played it (a rule-based player, a model folder's name, a served model's name).
         seed: of the player's choices; (game_id, seed) names an episode.
-        engine: text engine and its version.
+        world: where it was played, one of `worlds.WORLDS`.
+        version: engine and release that played it.
         memory_ids: memories shown to the player, if any.
     """
 
     game_id: str
     task: str
-    task_type: str
+    kind: str
     turns: tuple[Turn, ...]
     final_observation: str
-    success: bool
+    score: float
     player: str
     seed: int
-    engine: str
+    world: str
+    version: str
     memory_ids: tuple[str, ...] = ()
+
+    @property
+    def success(self) -> bool:
+        """Whether it was won."""
+        return is_success(self.score)
 
 
 EPISODE_LAYOUT: Layout = {
     "game_id": "text",
     "task": "text",
-    "task_type": "text",
+    "kind": "text",
     "turns": [{"observation": "text", "thought": "text", "action": "text"}],
     "final_observation": "text",
-    "success": "bool",
+    "score": "float32",
     "player": "text",
     "seed": "int64",
-    "engine": "text",
+    "world": "text",
+    "version": "text",
     "memory_ids": ["text"],
 }
 
@@ -74,14 +93,12 @@ def episode_from_record(record: dict[str, Any]) -> Episode:
         steps = [Turn(*step) for step in zip(*columns, strict=True)]
     else:
         steps = [Turn(**t) for t in turns]
-    rest = {k: record[k] for k in ("game_id", "task", "task_type", "final_observation")}
+    rest = {name: record[name] for name, kind in EPISODE_LAYOUT.items() if kind == "text"}
     return Episode(
         **rest,
         turns=tuple(steps),
-        success=bool(record["success"]),
-        player=record["player"],
+        score=float(record["score"]),
         seed=int(record["seed"]),
-        engine=record["engine"],
         memory_ids=tuple(record["memory_ids"]),
     )
 
@@ -91,9 +108,18 @@ class EpisodeReader(Sequence):
 
     Args:
         records: what `read_dataset(folder, split)` returned.
+        where: the folder they are from, for messages.
+
+    Raises:
+        UserError: they were stored by a version whose episodes had other fields.
     """
 
-    def __init__(self, records: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, records: Sequence[dict[str, Any]], where: object = "episodes") -> None:
+        if len(records) and (missing := sorted(EPISODE_LAYOUT.keys() - records[0].keys())):
+            raise UserError(
+                f"{where}: episodes of an older version, without the field {missing[0]}; play "
+                "them again into a new folder"
+            )
         self.records = records
 
     def __len__(self) -> int:

@@ -48,7 +48,7 @@ def make_memory(episode: Episode, text: str) -> Memory:
         key=episode.task,
         text=text,
         game_id=episode.game_id,
-        task_type=episode.task_type,
+        task_type=episode.kind,
         teacher=episode.player,
         uses=0,
         successes=0,

@@ -60,4 +60,4 @@ def read_episodes(
     Raises:
         UserError: see `reader.read_dataset`.
     """
-    return EpisodeReader(read_dataset(folder, split, verify=verify))
+    return EpisodeReader(read_dataset(folder, split, verify=verify), folder)

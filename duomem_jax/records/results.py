@@ -1,4 +1,4 @@
-"""One JSON line per played game."""
+"""One row for each item that a subject was scored on: a game, or a question."""
 
 import dataclasses
 import os
@@ -9,65 +9,78 @@ from typing import Any
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.rowlog import RowLog, read_rows
 
-ENDINGS = ("won", "steps", "context")
+
+@dataclasses.dataclass(frozen=True)
+class Usage:
+    """What an item cost the model that was scored on it.
+
+    Attributes:
+        prompt_tokens: tokens it was given, each counted once where a cache keeps the conversation.
+        new_tokens: tokens it wrote.
+        seconds: the item's share of the wall time.
+    """
+
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    seconds: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """How one game went.
+    """How a subject did on one item.
 
     Attributes:
-        arm: who played, as named in the report.
-        game_id: the game.
-        task_type: one of the six ALFWorld task types.
-        seed: training or sampling seed of this arm.
-        success: won within the step limit.
-        steps: commands sent to the game.
-        prompt_tokens: tokens appended to the conversation by us (instructions, guidelines,
-            observations), each counted once since the cache keeps the conversation.
-        new_tokens: tokens the player wrote.
-        seconds: this game's share of the wall time (see `agents.rollout`).
-        ended: "won", "steps" (limit reached) or "context" (the conversation no longer fitted).
+        subject: who was scored, as named in the report.
+        item: the game or the question.
+        group: what is drawn together in statistics: the game itself, the dialogue of a question.
+        kind: what tables group items by.
+        seed: training or sampling seed of the subject.
+        scores: by name, such as success, score and steps of a game.
+        cost: tokens and time.
+        ended: why it ended, where that can differ ("won", "lost", "steps", "context" of a game).
 
     Raises:
-        ValueError: `ended` is none of these.
+        TypeError: the cost has other fields.
     """
 
-    arm: str
-    game_id: str
-    task_type: str
+    subject: str
+    item: str
+    group: str
+    kind: str
     seed: int
-    success: bool
-    steps: int
-    prompt_tokens: int
-    new_tokens: int
-    seconds: float
-    ended: str
+    scores: dict[str, float]
+    cost: Usage
+    ended: str = ""
 
     def __post_init__(self) -> None:
-        if self.ended not in ENDINGS:
-            raise ValueError(f"ended is {self.ended!r}")
+        if not isinstance(self.cost, Usage):  # as it comes from JSON
+            object.__setattr__(self, "cost", Usage(**self.cost))
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """(subject, item, seed): there is one row of it."""
+        return self.subject, self.item, self.seed
 
 
 class ResultLog(RowLog[Result]):
     """The results of one configuration, in a file; see `RowLog`.
 
     Attributes:
-        done: (arm, game id, seed) of every finished row.
+        done: the key of every finished row.
     """
 
     def __init__(self, path: str | os.PathLike, config: dict[str, Any]):
         super().__init__(path, config, Result)
-        self.done = {(r.arm, r.game_id, r.seed) for r in self.rows}
+        self.done = {row.key for row in self.rows}
 
     def append(self, *rows: Result) -> None:
-        """Add finished games; their lines are on disk when this returns."""
+        """Add finished items; their rows are on disk when this returns."""
         super().append(*rows)
-        self.done |= {(r.arm, r.game_id, r.seed) for r in rows}
+        self.done |= {row.key for row in rows}
 
 
 def read_results(path: str | os.PathLike) -> list[Result]:
-    """Rows of one JSON Lines file; a last line cut off by a crash is ignored with a warning.
+    """Rows of one file; a last line cut off by a crash is ignored with a warning.
 
     Raises:
         UserError: the file is missing or a line is not a result.
@@ -79,22 +92,21 @@ def read_results(path: str | os.PathLike) -> list[Result]:
 
 
 def collect_results(paths: Iterable[str | os.PathLike]) -> list[Result]:
-    """Rows of several files or folders of `*.jsonl`, each (arm, game, seed) exactly once.
+    """Rows of several files or folders of `*.jsonl`, each (subject, item, seed) exactly once.
 
     Raises:
-        UserError: nothing was found, or a game occurs twice for the same arm and seed.
+        UserError: nothing was found, or an item occurs twice for the same subject and seed.
     """
     seen: dict[tuple[str, str, int], Path] = {}
     rows = []
     for path in _expand(paths):
         for row in read_results(path):
-            key = (row.arm, row.game_id, row.seed)
-            if key in seen:
+            if row.key in seen:
                 raise UserError(
-                    f"{path}: arm {row.arm}, game {row.game_id}, seed {row.seed} is already in"
-                    f" {seen[key]}; compare only one of the two files"
+                    f"{path}: {row.subject}, item {row.item}, seed {row.seed} is already in"
+                    f" {seen[row.key]}; compare only one of the two files"
                 )
-            seen[key] = path
+            seen[row.key] = path
             rows.append(row)
     if not rows:
         raise UserError("no results found; give files or folders written by `duomem evaluate`")

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from duomem_jax.evals.cost import Cost
+from duomem_jax.evals.cost import TrainingCost
 from duomem_jax.evals.fidelity import Fidelity
 from duomem_jax.report.table import markdown_table
 
@@ -18,7 +18,7 @@ in its likeliest token (15 bins).
 """
 
 
-def recipes_table(rows: Sequence[tuple[str, Sequence[Cost], Sequence[Fidelity]]]) -> str:
+def recipes_table(rows: Sequence[tuple[str, Sequence[TrainingCost], Sequence[Fidelity]]]) -> str:
     """One row per recipe: its name, costs and fidelities over seeds."""
     header = ["adapter", "steps", "tokens", "s", "targets, MB"]
     header += ["KL(T,S)", "KL(S,T)", "CE", "same %", "ECE %"]

@@ -2,17 +2,9 @@
 
 from collections.abc import Sequence
 
-from duomem_jax.evals.games.summary import ArmSummary, PairedDifference
+from duomem_jax.evals.describe import Description
 from duomem_jax.evals.stats import Interval
-
-SHORT_TYPE = {
-    "pick_and_place_simple": "put",
-    "look_at_obj_in_light": "examine",
-    "pick_clean_then_place_in_recep": "clean",
-    "pick_heat_then_place_in_recep": "heat",
-    "pick_cool_then_place_in_recep": "cool",
-    "pick_two_obj_and_place": "put two",
-}
+from duomem_jax.evals.summary import Difference, Summary
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -41,53 +33,52 @@ def points(interval: Interval) -> str:
     return f"{100 * interval.mean:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
 
 
-def arms_table(arms: Sequence[ArmSummary]) -> str:
-    """Success with its interval and what it costs, one row per arm."""
-    header = ["arm", "games", "seeds", "success % [95 % CI]", "in 30 steps %", "steps"]
-    header += ["tokens read", "tokens written", "s / game"]
+def subjects_table(summaries: Sequence[Summary], description: Description) -> str:
+    """The headline with its interval and the means beside it, one row per subject."""
+    columns = description.columns
+    header = ["arm", description.items, "seeds", f"{description.title} % [95 % CI]"]
     rows = [
         [
-            a.arm,
-            f"{a.games}",
-            f"{a.seeds}",
-            percent(a.success),
-            f"{100 * a.success_short:.1f}",
-            f"{a.steps:.1f}",
-            f"{a.prompt_tokens:,.0f}",
-            f"{a.new_tokens:,.0f}",
-            f"{a.seconds:.2f}",
+            s.subject,
+            f"{s.items}",
+            f"{s.seeds}",
+            percent(s.headline),
+            *(column.form.format(s.means[column.title]) for column in columns),
         ]
-        for a in arms
+        for s in summaries
     ]
-    return markdown_table(header, rows)
+    return markdown_table([*header, *(column.title for column in columns)], rows)
 
 
-def types_table(arms: Sequence[ArmSummary]) -> str:
-    """Success per cent of each arm on each task type."""
-    present = {t for a in arms for t in a.by_type}
-    known = [t for t in SHORT_TYPE if t in present]
-    types = known + sorted(present - set(known))
+def kinds_table(summaries: Sequence[Summary], description: Description) -> str:
+    """The headline of each subject on each kind of items, in per cent."""
+    present = {kind for s in summaries for kind in s.by_kind}
+    named = [kind for kind in description.kinds if kind in present]
+    kinds = named + sorted(present - set(named))
     rows = [
-        [a.arm, *(f"{100 * a.by_type[t].mean:.1f}" if t in a.by_type else "-" for t in types)]
-        for a in arms
+        [
+            s.subject,
+            *(f"{100 * s.by_kind[k].mean:.1f}" if k in s.by_kind else "-" for k in kinds),
+        ]
+        for s in summaries
     ]
-    return markdown_table(["arm", *(SHORT_TYPE.get(t, t) for t in types)], rows)
+    return markdown_table(["arm", *(description.kinds.get(k, k) for k in kinds)], rows)
 
 
-def differences_table(pairs: Sequence[PairedDifference]) -> str:
-    """Paired differences in percentage points; who won alone only with one seed each."""
+def differences_table(pairs: Sequence[Difference], description: Description) -> str:
+    """Paired differences in percentage points; who won alone only where that was counted."""
     rows = []
     for pair in pairs:
-        single = pair.only_other is not None
+        counted = pair.only_other is not None
         rows.append(
             [
                 f"{pair.other} - {pair.base}",
-                f"{pair.games}",
+                f"{pair.items}",
                 points(pair.difference),
-                f"{pair.only_other} / {pair.only_base}" if single else "-",
+                f"{pair.only_other} / {pair.only_base}" if counted else "-",
                 f"{pair.p_value:.2g}",
                 f"{pair.corrected:.2g}",
             ]
         )
-    header = ["arms", "games", "difference, points [95 % CI]", "won only by", "p", "p, Holm"]
-    return markdown_table(header, rows)
+    header = ["arms", description.items, "difference, points [95 % CI]"]
+    return markdown_table([*header, "won only by", "p", "p, Holm"], rows)

@@ -5,7 +5,7 @@ from pathlib import Path
 from duomem_jax.agents.play import Play
 from duomem_jax.agents.player import Arm, located
 from duomem_jax.base.shard import WHOLE, Shard
-from duomem_jax.evals.games.evaluate import evaluate as run_arm
+from duomem_jax.evals.games.evaluate import evaluate as run_subject
 from duomem_jax.speak.served.server import Server
 from duomem_jax.worlds.games import Games
 
@@ -23,14 +23,6 @@ def evaluate(
     Raises:
         UserError: bad games or arm, or results of another config.
     """
-    return run_arm(
-        located(arm),
-        games.load(),
-        out,
-        slots=how.slots,
-        max_steps=how.max_steps,
-        engine=how.engine,
-        seed=how.seed,
-        server=server,
-        shard=shard,
-    )
+    world = games.open_world()
+    player = located(arm, world)
+    return run_subject(player, world, games.load(), out, how, server=server, shard=shard)

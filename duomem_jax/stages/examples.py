@@ -10,6 +10,7 @@ from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.guidelines import RetrievedGuidelines
 from duomem_jax.models.locate import model_path
 from duomem_jax.records.store.write import WriteReport
+from duomem_jax.stages.played import world_of
 from duomem_jax.text.tokenizer import load_tokenizer
 
 
@@ -55,7 +56,7 @@ def prepare(
         memories = MemoryBank.load(bank, make_embedder(how.embedder))
         return RetrievedGuidelines(memories, k=how.k, share=share, seed=how.seed)
 
-    system = system_text(how.system)
+    system = system_text(how.system, world_of(episodes).prompt)
     student = View(loaded, how.length, system, shown(memory, how.memory_share))
     told = None
     if teacher or teacher_memory:

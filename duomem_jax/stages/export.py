@@ -7,13 +7,14 @@ from typing import Any
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_dir, atomic_write_text, read_json
-from duomem_jax.evals.games.summary import summarize
+from duomem_jax.evals.games.describe import GAMES
+from duomem_jax.evals.summary import summarize
 from duomem_jax.lora.open import open_model
 from duomem_jax.lora.peft import NOTES
 from duomem_jax.models.hf import copy_tokenizer, save_pretrained
 from duomem_jax.models.locate import model_path
 from duomem_jax.records.results import collect_results
-from duomem_jax.report.table import arms_table
+from duomem_jax.report.table import subjects_table
 
 
 def export(
@@ -81,7 +82,7 @@ def card(notes: dict[str, Any], name: str, adapter: Path, merged: bool, results:
         f"| command | `{notes['command']}` |\n",
     ]
     if results:
-        lines += ["## Scores\n", arms_table(summarize(collect_results([Path(results)])))]
+        lines += ["## Scores\n", _scores(Path(results))]
     return "\n".join(lines) + "\n"
 
 
@@ -89,7 +90,8 @@ def _rows(notes: dict[str, Any]) -> str:
     """What was learnt from, as it was then: other rows may lie in the folder by now."""
     rows = notes["rows"]
     if rows is None:
-        return f"the student's own play of games in `{notes['config']['on_policy']['games']}`"
+        games = notes["config"]["on_policy"]["games"]["path"]
+        return f"the student's own play of games in `{games}`"
     return f"`{rows['folder']}`, {rows['examples']:,} examples, content {rows['content'][:16]}"
 
 
@@ -102,6 +104,10 @@ def _objective(run: dict[str, Any]) -> str:
     share = objective["ce_weight"]
     text = f", {share:g} of it cross-entropy" if share else ""
     return f"{objective['name']}, {source}, temperature {objective['temperature']:g}{text}"
+
+
+def _scores(results: Path) -> str:
+    return subjects_table(summarize(collect_results([results]), GAMES), GAMES)
 
 
 def _last_loss(run: Path) -> str:

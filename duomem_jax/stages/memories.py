@@ -1,5 +1,6 @@
 """Episodes to memories."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from duomem_jax.memory.write import Writer, Writing
 from duomem_jax.records.store.write import WriteReport
 from duomem_jax.speak.served.server import PREFIX, Server, served_name
 from duomem_jax.stages.play import _record
-from duomem_jax.worlds.household.script import write_scripts
+from duomem_jax.stages.played import world_of
 
-SCRIPT = "script"  # writes memories without a model
+SCRIPT = "script"  # what a world's writer that needs no model is called by custom
 
 
 def remember(
@@ -31,7 +32,7 @@ def remember(
     Raises:
         UserError: no won episode, or an output folder of another config.
     """
-    write, config = _writer(writer, how, server, _record(out, shard))
+    write, config = _writer(writer, episodes, how, server, _record(out, shard))
     return build_memories(
         episodes, out, make_embedder(embedder), write=write, writer=config, shard=shard
     )
@@ -46,19 +47,19 @@ def maintain(
     how: Writing = Writing(),
     server: Server = Server(),
 ) -> WriteReport:
-    """Write a bank anew: credited and pruned by episodes that used it, with what they add.
+    """Write a new bank: the old one judged by episodes that used it, with what they add.
 
     Raises:
         UserError: bad input, or an output folder of another config.
     """
-    write, config = _writer(writer, how, server, _record(out))
+    write, config = _writer(writer, episodes, how, server, _record(out))
     return update_memories(
         memories, episodes, out, make_embedder(embedder), write=write, writer=config
     )
 
 
 def _writer(
-    writer: str, how: Writing, server: Server, record: Path
+    writer: str, episodes: str, how: Writing, server: Server, record: Path
 ) -> tuple[Writer, str | dict[str, Any]]:
     """What writes memories, and its identity."""
     if name := served_name(writer):
@@ -66,6 +67,11 @@ def _writer(
 
         served = ServedWriter(name, how, server, record)
         return served, served.config
-    if writer != SCRIPT:
-        raise UserError(f"writer={writer}: unknown; give {SCRIPT}, or {PREFIX}NAME of a model")
-    return write_scripts, SCRIPT
+    world = world_of(episodes)
+    if writer not in world.writers:
+        known = [*world.writers, f"{PREFIX}NAME of a model"]
+        raise UserError(
+            f"writer={writer}: the world {world.name} has none of that name; give "
+            f"{' or '.join(known)}"
+        )
+    return partial(map, world.writers[writer]), writer

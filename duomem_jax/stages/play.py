@@ -1,7 +1,4 @@
-"""The arrows of the data flow, one function each; every one resumes where it stopped.
-
-games -> episodes -> memories -> examples -> adapter -> results -> report
-"""
+"""Games to episodes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,26 +33,27 @@ def play(
     Raises:
         UserError: bad games or player, or an output folder of another config.
     """
-    player = located(player)
-    chosen = {game.id: game for game in games.load()}
+    world = games.open_world()
+    player = located(player, world)
+    chosen = {task.id: task for task in games.load()}
     wanted = [(game_id, how.seed) for game_id in chosen]
 
     def run(missing: list[Wanted]) -> Iterator[Episode]:
         record = _record(out, shard)
         with (
-            open_policy(player, slots=how.slots, server=server, record=record) as policy,
+            open_policy(player, world, slots=how.slots, server=server, record=record) as policy,
             Progress(len(missing), f"{player.name} plays") as progress,
         ):
-            for episode in play_games(
+            for played in play_games(
+                world,
                 (chosen[game_id] for game_id, _ in missing),
                 policy,
                 slots=how.slots,
                 max_steps=how.max_steps,
-                engine=how.engine,
                 seed=how.seed,
             ):
-                progress.add(episode.success)
-                yield episode
+                progress.add(played.episode.success)
+                yield played.episode
 
     return write_episodes(
         out,
@@ -63,7 +61,11 @@ def play(
         run,
         split="train",
         source={"games": games.path, "split": games.split, "count": len(chosen)},
-        config={"player": identity(player), "max_steps": how.max_steps, "engine": how.engine},
+        config={
+            "player": identity(player, world),
+            "max_steps": how.max_steps,
+            "world": world.config,
+        },
         seed=how.seed,
         shard=shard,
     )

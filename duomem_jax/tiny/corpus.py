@@ -85,7 +85,7 @@ def play_procedure(
     world = World(game)
     observation = world.reset()
     if sentence is not None:
-        observation = observation.replace(game.task, sentence)
+        observation = observation.replace(game.text, sentence)
     expert.reset(observation, procedure)
     turns: list[Turn] = []
     slips: set[int] = set()
@@ -215,7 +215,7 @@ def exploring_transcript(game: Game, rng: random.Random) -> Transcript | None:
         return None
     world = World(game)
     sentence, _ = _sample(rng, kinds).fill(_fields(kinds))
-    observation = world.reset().replace(game.task, sentence)
+    observation = world.reset().replace(game.text, sentence)
     explorer = Explorer(rng)
     explorer.reset(observation)
     turns = []

@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 
 from duomem_jax.base.io import atomic_dir, atomic_write_text
-from duomem_jax.evals.games.summary import summarize
+from duomem_jax.evals.games.describe import GAMES
+from duomem_jax.evals.summary import summarize
 from duomem_jax.lora.tree import count
 from duomem_jax.models.hf import copy_tokenizer, save_pretrained
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.records.results import collect_results
-from duomem_jax.report.table import arms_table
+from duomem_jax.report.table import subjects_table
 
 ABOUT = {
     "teacher": (
@@ -59,9 +60,9 @@ def card(name: str, run: Path, results: Path | None) -> str:
 
 def _scores(name: str, results: Path) -> str:
     """The arms that this model plays, weakest first."""
-    arms = summarize(collect_results([results]))
-    mine = [arm for arm in arms if (arm.arm == "teacher") == (name == "teacher")]
-    return arms_table(sorted(mine, key=lambda arm: arm.success.mean))
+    arms = summarize(collect_results([results]), GAMES)
+    mine = [arm for arm in arms if (arm.subject == "teacher") == (name == "teacher")]
+    return subjects_table(sorted(mine, key=lambda arm: arm.headline.mean), GAMES)
 
 
 def ship(name: str, run: Path, results: Path | None) -> Path:

@@ -19,6 +19,7 @@ from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.quantize import Quantize
 from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.worlds.games import Games
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,14 @@ class OptimizerConfig:
 class OnPolicyConfig:
     """Rows that the student plays itself while it learns, instead of stored ones."""
 
-    games: str = ""  # where the games are; empty: the rows of `data` are read
-    split: str = ""  # of the games; empty: all
-    limit: int = 0  # so many games, evenly spread over the task types; 0: all
+    # What is played; without a path the rows of `data` are read.
+    games: Games = field(default_factory=lambda: Games(""))
     batch: int = 16  # games a step
     length: int = 1024  # tokens a row
     temperature: float = 1.0  # of the student's play
     max_new: int = 64  # tokens a reply may have
     max_steps: int = 50  # commands after which a game is over
     system: str = ""  # system message, or @FILE of it; as the player is evaluated with
-    engine: str = "fast"  # or "textworld", the real one (extra `alfworld`)
     # TCOD, arXiv 2604.24005: the student plays the first turns of a game, or the last ones after
     # those of a won game are replayed; one turn more every `growth` steps.
     curriculum: Literal["", "forward", "backward"] = ""
@@ -60,6 +59,11 @@ class OnPolicyConfig:
     k: int = 2  # memories it sees
     embedder: str = "hashing"
     teacher_length: int = 2048  # tokens a row of its view, where it sees memories
+
+    @property
+    def active(self) -> bool:
+        """Whether the student plays its rows itself."""
+        return bool(self.games.path)
 
     def __post_init__(self) -> None:
         for name in ("batch", "growth", "max_steps"):
@@ -76,7 +80,7 @@ class TrainConfig:
     """One training run; the resolved form is written beside everything it makes."""
 
     base: str  # Hugging Face folder or hub id: weights and tokenizer
-    data: str  # folder of packed examples; empty where the student plays (on_policy.games)
+    data: str  # folder of packed examples; empty where the student plays (on_policy.games.path)
     output: str  # checkpoints, metrics and the exported result
     validation: str = ""  # held-out rows; the checkpoint with their least loss is exported
     trainable: Literal["lora", "all"] = "lora"

@@ -17,7 +17,6 @@ from duomem_jax.agents.policy import Move
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.prompts import system_text
-from duomem_jax.base.sample import spread
 from duomem_jax.data.pack import Conversation, pack_examples
 from duomem_jax.data.rows import RowFormat, stack
 from duomem_jax.decode.generator import Generator
@@ -36,8 +35,7 @@ from duomem_jax.train.feed import Fed
 from duomem_jax.train.plan import Plan
 from duomem_jax.train.state.state import Tree
 from duomem_jax.train.state.step import Frozen
-from duomem_jax.worlds.household.game import Game
-from duomem_jax.worlds.household.load import load_games
+from duomem_jax.worlds.base import Task
 
 GUIDED = 0.8  # of the steps, after which the teacher no longer speaks
 
@@ -57,13 +55,15 @@ class PlayedRows:
             UserError: games, episodes or memories are missing or do not go together.
         """
         if jax.process_count() > 1:
-            raise UserError("config: on_policy.games works on one host; start one process")
+            raise UserError("config: on_policy.games.path works on one host; start one process")
         if plan.teacher is None:
             raise ValueError("a plan without a teacher in the loop")
         self._plan, c = plan, plan.config.on_policy
         tokenizer = load_tokenizer(plan.folder)
-        self._chat, self._system = chat_tokens(tokenizer), system_text(c.system)
+        self._chat = chat_tokens(tokenizer)
         self._records = _records(c) if c.curriculum == "backward" else {}
+        self._world = c.games.open_world()
+        self._system = system_text(c.system, self._world.prompt)
         self._games = _games(c, self._records)
         self._bank = MemoryBank.load(c.memory, make_embedder(c.embedder)) if c.memory else None
         self._form = RowFormat(c.length, c.teacher_length if self._bank else 0)
@@ -107,16 +107,15 @@ class PlayedRows:
         if c.curriculum == "backward":
             records = {game.id: self._records[game.id] for game in games}
             self._policy.records = {g: r[: max(0, len(r) - depth)] for g, r in records.items()}
-        episodes = list(
-            play_games(
-                games,
-                self._policy,
-                slots=c.batch,
-                max_steps=c.max_steps,
-                engine=c.engine,
-                seed=step + (config.seed << 20),
-            )
+        played = play_games(
+            self._world,
+            games,
+            self._policy,
+            slots=c.batch,
+            max_steps=c.max_steps,
+            seed=step + (config.seed << 20),
         )
+        episodes = [game.episode for game in played]
         transcripts, self._policy.finished = self._policy.finished, []
         packed = pack_examples(self._views(transcripts, games), self._form)
         taken = packed.rows[: config.global_batch]
@@ -130,10 +129,10 @@ class PlayedRows:
         return self._filled(taken), metrics
 
     def _views(
-        self, transcripts: Sequence[Transcript], games: Sequence[Game]
+        self, transcripts: Sequence[Transcript], games: Sequence[Task]
     ) -> list[Conversation]:
         """What the student read, and what the teacher is shown of the same games."""
-        tasks = {game.id: game.task for game in games}
+        tasks = {game.id: game.text for game in games}
         out: list[Conversation] = []
         for t in transcripts:
             mask = [int(author) for author in t.authors]
@@ -165,7 +164,7 @@ def _as_mask(tokens: Tokens) -> Tokens:
     return dataclasses.replace(tokens, reply_BT=tokens.reply_BT > 0)
 
 
-def draw(games: Sequence[Game], n: int, seed: int, step: int) -> list[Game]:
+def draw(games: Sequence[Task], n: int, seed: int, step: int) -> list[Task]:
     """The games of a step: all of them in a new order in each epoch."""
     chosen = []
     for i in range(step * n, step * n + n):
@@ -179,13 +178,15 @@ def guidance(first: float, done: float) -> float:
     return first * (1 + math.cos(math.pi * min(1.0, done / GUIDED))) / 2
 
 
-def _games(c: OnPolicyConfig, won: dict[str, list[Move]]) -> Sequence[Game]:
-    games = spread(load_games(c.games, split=c.split or None), c.limit)
+def _games(c: OnPolicyConfig, won: dict[str, list[Move]]) -> Sequence[Task]:
+    games = c.games.load()
     if c.curriculum != "backward":
         return games
     games = [game for game in games if game.id in won]
     if not games:
-        raise UserError(f"config: {c.episodes} has won none of the games in {c.games}; play them")
+        raise UserError(
+            f"config: {c.episodes} has won none of the games in {c.games.path}; play them"
+        )
     return games
 
 

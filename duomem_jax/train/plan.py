@@ -90,7 +90,7 @@ def plan(config: TrainConfig) -> Plan:
     """
     _check_fields(config)
     rows = validation = None
-    if not config.on_policy.games:
+    if not config.on_policy.active:
         rows = RowFacts.read(config.data)
         validation = RowFacts.read(config.validation) if config.validation else None
     folder = _found("base", config.base)
@@ -179,7 +179,7 @@ def _check_fields(config: TrainConfig) -> None:
         raise UserError("config: quantize is for a frozen base; set trainable to lora")
     if name == "text" and config.teacher:
         raise UserError("config: objective.name is text, which needs no teacher; omit it")
-    if config.on_policy.games:
+    if config.on_policy.active:
         _check_play(config)
     elif name in ON_CHUNKS and not config.teacher:
         raise UserError(f"config: objective.name {name} needs field teacher; set it")
@@ -189,17 +189,17 @@ def _check_play(config: TrainConfig) -> None:
     name = config.objective.name
     if config.data or not config.teacher or name == "text":
         raise UserError(
-            "config: with on_policy.games the student plays its own rows, and a teacher scores "
-            "them; leave data empty, set teacher and an objective other than text"
+            "config: with on_policy.games.path the student plays its own rows, and a teacher "
+            "scores them; leave data empty, set teacher and an objective other than text"
         )
     if name in ON_CHUNKS:
         raise UserError(
-            f"config: objective.name {name} needs stored rows; leave on_policy.games empty"
+            f"config: objective.name {name} needs stored rows; omit on_policy.games.path"
         )
     if config.trainable == "all":
-        raise UserError("config: on_policy.games needs an adapter; set trainable to lora")
+        raise UserError("config: on_policy.games.path needs an adapter; set trainable to lora")
     if config.validation:
-        raise UserError("config: validation needs stored rows; leave on_policy.games empty")
+        raise UserError("config: validation needs stored rows; omit on_policy.games.path")
 
 
 def _check_vocabularies(config: TrainConfig, rows: RowFacts, base: str, teacher: str) -> None:

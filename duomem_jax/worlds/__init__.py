@@ -1,32 +1,42 @@
-"""Text worlds behind one interface: reset, step, admissible commands."""
+"""Text worlds behind one interface, by name."""
+
+from collections.abc import Callable
+from pkgutil import resolve_name
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.worlds.household.engine.world import World
-from duomem_jax.worlds.household.game import TASK_TYPES, Game, TextEnv
-from duomem_jax.worlds.household.load import GameSet, load_games
+from duomem_jax.worlds.base import Environment, Move, RulePlayer, Step, Task, World
 
-__all__ = ["ENGINES", "TASK_TYPES", "Game", "GameSet", "TextEnv", "World", "load_games", "make_env"]
+__all__ = [
+    "DEFAULT",
+    "WORLDS",
+    "Environment",
+    "Move",
+    "RulePlayer",
+    "Step",
+    "Task",
+    "World",
+    "open_world",
+]
 
 
-def _textworld(game: Game) -> TextEnv:
-    from duomem_jax.worlds.household.textworld import TextWorldEnv
+def _lazy(place: str) -> Callable[[str], World]:
+    """The world at `module:class`, imported when it is first opened: some need much."""
+    return lambda engine: resolve_name(place)(engine)
 
-    return TextWorldEnv(game)
 
-
-# One line per engine: anything that turns a Game into a TextEnv.
-ENGINES = {
-    "fast": World,
-    "textworld": _textworld,
+# One line per world: its name, and what makes it of the name of an engine ("": its default).
+WORLDS: dict[str, Callable[[str], World]] = {
+    "household": _lazy("duomem_jax.worlds.household.world:Household"),
 }
+DEFAULT = next(iter(WORLDS))
 
 
-def make_env(game: Game, engine: str = "fast") -> TextEnv:
-    """Open `game` in one of `ENGINES`.
+def open_world(name: str = DEFAULT, engine: str = "") -> World:
+    """Make a world of `WORLDS`.
 
     Raises:
-        UserError: an unknown engine, its extra is not installed, or the game cannot be played.
+        UserError: there is no such world, or it has no such engine.
     """
-    if engine not in ENGINES:
-        raise UserError(f"engine: no engine {engine!r}; choose one of {', '.join(ENGINES)}")
-    return ENGINES[engine](game)
+    if name not in WORLDS:
+        raise UserError(f"world: no world {name!r}; choose one of {', '.join(WORLDS)}")
+    return WORLDS[name](engine)

@@ -2,39 +2,34 @@
 
 from collections.abc import Mapping
 
-from duomem_jax.worlds import make_env
-from duomem_jax.worlds.household.game import Game, TextEnv
+from duomem_jax.worlds.base import Environment, Step, Task, World
 
 
 class VectorEnv:
     """Steps many games with one call.
 
-    Slots are stepped one after another: a step of the fast engine takes about ten microseconds,
+    Slots are stepped one after another: a step of a fast engine takes about ten microseconds,
     less than handing it to a thread.
     """
 
-    def __init__(self, engine: str = "fast"):
-        """Make a vector without games; `engine` is one of `envs.ENGINES`."""
-        self._engine = engine
-        self._envs: dict[int, TextEnv] = {}
+    def __init__(self, world: World):
+        """Make a vector without games."""
+        self._world = world
+        self._envs: dict[int, Environment] = {}
 
-    def start(self, slot: int, game: Game) -> str:
-        """Put `game` into `slot`, in place of what was there; return its first observation.
+    def start(self, slot: int, task: Task) -> str:
+        """Put `task` into `slot`, in place of what was there; return its first observation.
 
         Raises:
-            UserError: an unknown engine, its extra is not installed, or a game it cannot play.
+            UserError: the world cannot play it.
         """
-        env = make_env(game, self._engine)
+        env = self._world.open(task)
         self._envs[slot] = env
         return env.reset()
 
-    def step(self, commands: Mapping[int, str]) -> dict[int, tuple[str, bool]]:
-        """Play one command in each named slot; return the observation and win flag of each."""
+    def step(self, commands: Mapping[int, str]) -> dict[int, Step]:
+        """Play one command in each named slot."""
         return {slot: self._envs[slot].step(command) for slot, command in commands.items()}
-
-    def admissible_commands(self, slot: int) -> list[str]:
-        """Every command that does something now in `slot`, sorted."""
-        return self._envs[slot].admissible_commands()
 
     def stop(self, slot: int) -> None:
         """Take the game out of `slot`."""

@@ -13,6 +13,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.records.memories import Memory
 from duomem_jax.text.tokenizer import chat_tokens, encode_chat
 from duomem_jax.text.turns import episode_messages, reply
+from duomem_jax.worlds.household.world import Household
 
 
 class ScriptedGenerator:
@@ -22,7 +23,7 @@ class ScriptedGenerator:
 
     def __init__(self, tokenizer, games):
         self.chat = chat_tokens(tokenizer)
-        self.scripts = {game.task: game.walkthrough for game in games}
+        self.scripts = {game.text: game.walkthrough for game in games}
         self.tokenizer = tokenizer
         self.rows, self.finished = {}, []
 
@@ -51,7 +52,7 @@ class ScriptedGenerator:
 @pytest.fixture(scope="module")
 def bank(games):
     memories = [
-        Memory(f"m{i}", g.task, f"Do {i} things.", g.id, g.task_type, "expert", 0, 0, "{}")
+        Memory(f"m{i}", g.text, f"Do {i} things.", g.id, g.kind, "expert", 0, 0, "{}")
         for i, g in enumerate(games)
     ]
     return MemoryBank(memories, make_embedder())
@@ -61,15 +62,11 @@ def bank(games):
 def test_the_model_reads_exactly_what_training_shows(games, tokenizer, bank, system, k):
     generator = ScriptedGenerator(tokenizer, games)
     policy = LMPolicy("lm", tokenizer, generator, system=system, bank=bank, k=k)
-    outcomes = {}
-    episodes = list(
-        play_games(
-            games, policy, slots=len(games), on_episode=lambda e, o: outcomes.update({e.game_id: o})
-        )
-    )
+    played = list(play_games(Household(), games, policy, slots=len(games)))
     rows = {tuple(row) for row in generator.rows.values()}
     by_id = {m.id: m for m in bank.memories}
-    for episode in episodes:
+    for game in played:
+        episode, usage = game.episode, game.usage
         assert episode.success
         assert len(episode.memory_ids) == k
         shown = [by_id[i] for i in episode.memory_ids]
@@ -80,7 +77,6 @@ def test_the_model_reads_exactly_what_training_shows(games, tokenizer, bank, sys
             tokenizer, episode_messages(episode, system=system, guidelines=text)
         )
         assert tuple(tokens) in rows
-        usage = outcomes[episode.game_id].usage
         assert (usage.prompt_tokens, usage.new_tokens) == (len(mask) - sum(mask), sum(mask))
         assert episode.turns[0].thought == "Step 0."
 
@@ -88,7 +84,8 @@ def test_the_model_reads_exactly_what_training_shows(games, tokenizer, bank, sys
 def test_retrieval_prefers_the_same_kind_of_task(games, tokenizer, bank):
     generator = ScriptedGenerator(tokenizer, games)
     policy = LMPolicy("lm", tokenizer, generator, bank=bank, k=1)
-    for episode in play_games(games, policy, slots=1):
+    for played in play_games(Household(), games, policy, slots=1):
+        episode = played.episode
         (expected,) = bank.retrieve(episode.task, 1, exclude_game_id=episode.game_id)
         assert episode.memory_ids == (expected.id,)
 
@@ -114,16 +111,9 @@ def play(games, tokenizer, small, *, slots, **kwargs):
         chunk=128,
     )
     policy = LMPolicy("lm", tokenizer, generator)
-    outcomes = {}
-    episodes = play_games(
-        games,
-        policy,
-        slots=slots,
-        on_episode=lambda e, o: outcomes.update({e.game_id: (e, o.usage, o.ended)}),
-        **kwargs,
-    )
-    assert len(list(episodes)) == len(games)
-    return outcomes
+    played = {p.task.id: p for p in play_games(Household(), games, policy, slots=slots, **kwargs)}
+    assert len(played) == len(games)
+    return {id: (p.episode, p.usage, p.ended) for id, p in played.items()}
 
 
 def test_a_sampled_game_depends_on_its_seed_alone(games, tokenizer, small):

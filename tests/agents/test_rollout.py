@@ -4,7 +4,11 @@ import pytest
 
 from duomem_jax.agents.policy import EachAlone, Usage
 from duomem_jax.agents.rollout import play_games
-from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.base import Step, Task, World
+from duomem_jax.worlds.household.engine.world import World as FastEngine
+from duomem_jax.worlds.household.world import Household
+
+HOUSEHOLD = Household()
 
 
 class Walker:
@@ -28,15 +32,17 @@ def walker():
 
 
 def test_episodes_tell_what_happened(games, walker):
-    episodes = list(play_games(games, walker, slots=3, seed=4))
+    episodes = [p.episode for p in play_games(HOUSEHOLD, games, walker, slots=3, seed=4)]
     assert len(episodes) == len(games)
     for episode in episodes:
         game = next(g for g in games if g.id == episode.game_id)
-        assert (episode.task, episode.task_type) == (game.task, game.task_type)
+        assert (episode.task, episode.kind) == (game.text, game.kind)
         assert (episode.player, episode.seed) == ("walker", 4)
-        assert episode.engine.startswith("fast ")
+        assert episode.world == "household"
+        assert episode.version.startswith("fast ")
         assert episode.success
-        world = World(game)
+        assert episode.score == 1.0
+        world = FastEngine(game)
         seen, won = world.reset(), False
         for turn in episode.turns:
             assert not won
@@ -49,7 +55,8 @@ def test_episodes_tell_what_happened(games, walker):
 
 def test_slots_and_order_change_nothing(games, walker):
     def play(slots, order, **kwargs):
-        return {e.game_id: e for e in play_games(order, walker, slots=slots, **kwargs)}
+        played = play_games(HOUSEHOLD, order, walker, slots=slots, **kwargs)
+        return {p.task.id: p.episode for p in played}
 
     alone = play(1, games)
     assert play(3, games) == alone
@@ -58,18 +65,16 @@ def test_slots_and_order_change_nothing(games, walker):
 
 
 def test_a_game_ends_at_the_step_limit_or_when_won_on_it(games, walker):
-    lengths = {e.game_id: len(e.turns) for e in play_games(games, walker, slots=7)}
+    whole = play_games(HOUSEHOLD, games, walker, slots=7)
+    lengths = {p.task.id: len(p.episode.turns) for p in whole}
     limit = sorted(lengths.values())[3]
-    outcomes = []
-    episodes = play_games(
-        games, walker, slots=2, max_steps=limit, on_episode=lambda e, o: outcomes.append((e, o))
-    )
-    for episode in episodes:
-        won = lengths[episode.game_id] <= limit
-        assert episode.success == won
-        assert len(episode.turns) == min(lengths[episode.game_id], limit)
-    assert {o.ended for _, o in outcomes} == {"won", "steps"}
-    assert all((o.ended == "won") == e.success for e, o in outcomes)
+    played = list(play_games(HOUSEHOLD, games, walker, slots=2, max_steps=limit))
+    for game in played:
+        won = lengths[game.task.id] <= limit
+        assert game.episode.success == won
+        assert game.ended == ("won" if won else "steps")
+        assert len(game.episode.turns) == min(lengths[game.task.id], limit)
+    assert {game.ended for game in played} == {"won", "steps"}
 
 
 class Forgetful(EachAlone):
@@ -94,17 +99,65 @@ class Forgetful(EachAlone):
 
 
 def test_a_conversation_that_does_not_fit_is_a_lost_game(games):
-    outcomes = []
     policy = Forgetful()
-    episodes = list(play_games(games, policy, slots=2, on_episode=lambda e, o: outcomes.append(o)))
-    assert len(episodes) == len(games)
-    for episode, outcome in zip(episodes, outcomes, strict=True):
-        assert not episode.success
-        assert len(episode.turns) == 2
-        assert outcome.ended == "context"
-        assert outcome.usage == Usage(30, 5, ("m",))
-        assert episode.memory_ids == ("m",)
+    played = list(play_games(HOUSEHOLD, games, policy, slots=2))
+    assert len(played) == len(games)
+    for game in played:
+        assert not game.episode.success
+        assert len(game.episode.turns) == 2
+        assert game.ended == "context"
+        assert game.usage == Usage(30, 5, ("m",))
+        assert game.episode.memory_ids == ("m",)
     assert policy.moves == {}
+
+
+class Trap(World):
+    """Its only game ends at the second command, with the score that its task's text says."""
+
+    name, prompt = "trap", "Do something."
+
+    def tasks(self, path, split=""):
+        return [Task(score, score, "trap") for score in ("0", "0.5", "1")]
+
+    def open(self, task):
+        return Trapped(float(task.text))
+
+
+class Trapped:
+    def __init__(self, score):
+        self.score = score
+
+    def reset(self):
+        self.left = 2
+        return "-= Welcome"
+
+    def step(self, command):
+        self.left -= 1
+        return Step(f"{self.left} left.", self.left == 0, self.score)
+
+
+@pytest.mark.parametrize(
+    ("max_steps", "ends"),
+    [
+        (5, {"0": "lost", "0.5": "lost", "1": "won"}),
+        (1, {"0": "steps", "0.5": "steps", "1": "won"}),
+    ],
+)
+def test_a_world_may_end_a_game_that_is_not_won(max_steps, ends):
+    class Looker:
+        def reset(self, first_observation):
+            assert first_observation == "-= Welcome"
+
+        def act(self, observation):
+            return "", "look"
+
+    world = Trap()
+    policy = EachAlone("looker", lambda task, seed: Looker())
+    played = list(play_games(world, world.tasks(""), policy, slots=2, max_steps=max_steps))
+    assert {p.task.id: p.ended for p in played} == ends
+    assert {p.task.id: p.episode.score for p in played} == {"0": 0, "0.5": 0.5, "1": 1}
+    assert all(len(p.episode.turns) == min(2, max_steps) for p in played)
+    assert all(p.episode.success == (p.ended == "won") for p in played)
 
 
 def test_seconds_add_up_to_the_run_without_set_up(games, monkeypatch):
@@ -120,10 +173,8 @@ def test_seconds_add_up_to_the_run_without_set_up(games, monkeypatch):
             return super().act(observations)
 
     seconds = []
-    episodes = play_games(
-        games[:3], Slow(), slots=2, on_episode=lambda e, o: seconds.append(o.seconds)
-    )
-    for _ in episodes:
+    for game in play_games(HOUSEHOLD, games[:3], Slow(), slots=2):
+        seconds.append(game.seconds)
         clock[0] += 1000.0  # what the caller does between episodes is not playing
     # Two games share three rounds of 2 s, the third has three rounds for itself.
     assert seconds == pytest.approx([3.0, 3.0, 6.0])
@@ -131,9 +182,9 @@ def test_seconds_add_up_to_the_run_without_set_up(games, monkeypatch):
 
 def test_stopping_early_empties_the_slots(games):
     policy = Forgetful()
-    episodes = play_games(games, policy, slots=3)
-    next(episodes)
-    episodes.close()
+    played = play_games(HOUSEHOLD, games, policy, slots=3)
+    next(played)
+    played.close()
     assert policy.moves == {}
 
 
@@ -145,7 +196,7 @@ def test_games_are_read_as_slots_become_free(games):
             read.append(game.id)
             yield game
 
-    episodes = play_games(lazily(), Forgetful(), slots=2)
-    next(episodes)
+    played = play_games(HOUSEHOLD, lazily(), Forgetful(), slots=2)
+    next(played)
     assert len(read) == 2
-    assert len(list(episodes)) == len(games) - 1
+    assert len(list(played)) == len(games) - 1

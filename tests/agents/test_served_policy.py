@@ -17,6 +17,7 @@ from duomem_jax.records.memories import Memory
 from duomem_jax.speak.served.model import ServedModel
 from duomem_jax.speak.served.server import Server
 from duomem_jax.text.turns import episode_messages
+from duomem_jax.worlds.household.world import Household
 
 
 @pytest.fixture
@@ -29,17 +30,13 @@ def server(games, monkeypatch):
 @pytest.fixture
 def play(server, tmp_path):
     def play(games, *, slots=8, max_steps=50, seed=0, **how):
-        outcomes = []
         with ServedModel("teacher", Server(server.url), tmp_path / "served") as model:
-            episodes = play_games(
-                games,
-                ServedPolicy(model, **how),
-                slots=slots,
-                max_steps=max_steps,
-                seed=seed,
-                on_episode=lambda e, o: outcomes.append((e, o)),
+            policy = ServedPolicy(model, **how)
+            played = play_games(
+                Household(), games, policy, slots=slots, max_steps=max_steps, seed=seed
             )
-            assert len(list(episodes)) == len(games)
+            outcomes = [(game.episode, game) for game in played]
+        assert len(outcomes) == len(games)
         return outcomes
 
     return play
@@ -48,7 +45,7 @@ def play(server, tmp_path):
 @pytest.mark.parametrize(("system", "k"), [("", 0), ("Play well.", 2)])
 def test_the_model_reads_exactly_what_training_shows(server, games, play, system, k):
     memories = [
-        Memory(f"m{i}", g.task, f"Do {i} things.", g.id, g.task_type, "expert", 0, 0, "{}")
+        Memory(f"m{i}", g.text, f"Do {i} things.", g.id, g.kind, "expert", 0, 0, "{}")
         for i, g in enumerate(games)
     ]
     bank = MemoryBank(memories, make_embedder())

@@ -3,11 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 
+from duomem_jax.agents.play import Play
 from duomem_jax.agents.player import Arm, identity
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import Shard
+from duomem_jax.evals.games.describe import GAMES
 from duomem_jax.evals.games.evaluate import evaluate
-from duomem_jax.evals.games.summary import summarize
+from duomem_jax.evals.summary import summarize
 from duomem_jax.lora.peft import save_adapter
 from duomem_jax.memory.build import write_bank
 from duomem_jax.memory.embed import make_embedder
@@ -21,8 +23,10 @@ from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
 from duomem_jax.worlds.household.engine.world import World
 from duomem_jax.worlds.household.generate import generate_games
+from duomem_jax.worlds.household.world import Household
 
 EXPERT = Arm("The teacher", "expert")
+HOUSEHOLD = Household()
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +60,7 @@ def folders(tmp_path_factory, games):
         base_name="model",
     )
     memories = [
-        Memory(f"m{i}", g.task, f"Go {i}.", g.id, g.task_type, "expert", 0, 0, "{}")
+        Memory(f"m{i}", g.text, f"Go {i}.", g.id, g.kind, "expert", 0, 0, "{}")
         for i, g in enumerate(games)
     ]
     write_bank(root / "bank", memories, make_embedder(), source={}, config={})
@@ -64,30 +68,30 @@ def folders(tmp_path_factory, games):
 
 
 def test_the_expert_is_an_arm_like_any_other(games, tmp_path):
-    path = evaluate(EXPERT, games, tmp_path, slots=4, seed=2)
+    path = evaluate(EXPERT, HOUSEHOLD, games, tmp_path, Play(slots=4, seed=2))
     assert path == tmp_path / "the-teacher.seed2.jsonl"
     rows = read_results(path)
-    assert {r.game_id for r in rows} == {g.id for g in games}
-    (summary,) = summarize(rows)
-    assert summary.arm == "The teacher"
-    assert summary.success.mean > 0.8
-    assert {(r.seed, r.prompt_tokens, r.new_tokens) for r in rows} == {(2, 0, 0)}
-    assert all(r.seconds > 0 for r in rows)
+    assert {r.item for r in rows} == {r.group for r in rows} == {g.id for g in games}
+    (summary,) = summarize(rows, GAMES)
+    assert summary.subject == "The teacher"
+    assert summary.headline.mean > 0.8
+    assert {(r.seed, r.cost.prompt_tokens, r.cost.new_tokens) for r in rows} == {(2, 0, 0)}
+    assert all(r.cost.seconds > 0 for r in rows)
 
 
 def test_a_stopped_run_goes_on_with_the_missing_games(games, tmp_path, capsys):
-    path = evaluate(EXPERT, games, tmp_path, slots=2)
+    path = evaluate(EXPERT, HOUSEHOLD, games, tmp_path, Play(slots=2))
     whole = path.read_text()
     kept = whole.splitlines(keepends=True)[:4]
     path.write_text("".join(kept))
-    evaluate(EXPERT, games, tmp_path, slots=2)
+    evaluate(EXPERT, HOUSEHOLD, games, tmp_path, Play(slots=2))
     assert path.read_text().startswith("".join(kept))
-    key = [(r.game_id, r.steps, r.success) for r in read_results(path)]
+    key = [(r.item, sorted(r.scores.items())) for r in read_results(path)]
     path.write_text(whole)
-    assert sorted(key) == sorted((r.game_id, r.steps, r.success) for r in read_results(path))
+    assert sorted(key) == sorted((r.item, sorted(r.scores.items())) for r in read_results(path))
     assert capsys.readouterr().err.splitlines()[-1].startswith("The teacher, seed 0: 2/2 games")
     before = path.stat().st_mtime_ns
-    evaluate(EXPERT, games, tmp_path, slots=2)
+    evaluate(EXPERT, HOUSEHOLD, games, tmp_path, Play(slots=2))
     assert path.stat().st_mtime_ns == before
 
 
@@ -100,32 +104,32 @@ def test_a_student_with_adapter_and_memory(games, folders, tmp_path):
         k=1,
         max_new=8,
     )
-    rows = read_results(evaluate(arm, games[:3], tmp_path, slots=3, max_steps=2))
+    rows = read_results(evaluate(arm, HOUSEHOLD, games[:3], tmp_path, Play(slots=3, max_steps=2)))
     assert len(rows) == 3
-    assert {(r.arm, r.steps, r.ended) for r in rows} == {("both", 2, "steps")}
-    assert all(r.prompt_tokens > 50 and 4 <= r.new_tokens <= 16 for r in rows)
+    assert {(r.subject, r.scores["steps"], r.ended) for r in rows} == {("both", 2, "steps")}
+    assert all(r.cost.prompt_tokens > 50 and 4 <= r.cost.new_tokens <= 16 for r in rows)
     with pytest.raises(UserError, match=r"another configuration.*max_steps"):
-        evaluate(arm, games[:3], tmp_path, slots=3, max_steps=3)
+        evaluate(arm, HOUSEHOLD, games[:3], tmp_path, Play(slots=3, max_steps=3))
 
 
 def test_games_are_shared_out_and_each_is_played_once(games, folders, tmp_path):
     """One of four shards is all that a run got to; two others finish it."""
     arm = Arm("student", str(folders / "model"), max_new=4, temperature=1.0)
-    how = {"slots": 2, "max_steps": 2, "seed": 3}
-    whole = read_results(evaluate(arm, games, tmp_path / "whole", **how))
+    how = Play(slots=2, max_steps=2, seed=3)
+    whole = read_results(evaluate(arm, HOUSEHOLD, games, tmp_path / "whole", how))
     out = tmp_path / "shared"
-    first = evaluate(arm, games, out, shard=Shard(1, 4), **how)
-    assert [r.game_id for r in read_results(first)] == [games[1].id, games[5].id]
+    first = evaluate(arm, HOUSEHOLD, games, out, how, shard=Shard(1, 4))
+    assert [r.item for r in read_results(first)] == [games[1].id, games[5].id]
     for index in (0, 1):
-        evaluate(arm, games, out, shard=Shard(index, 2), **how)
+        evaluate(arm, HOUSEHOLD, games, out, how, shard=Shard(index, 2))
     shared = collect_results([out])
 
     def plays(rows):
-        return sorted((r.game_id, r.steps, r.new_tokens, r.ended) for r in rows)
+        return sorted((r.item, r.scores["steps"], r.cost.new_tokens, r.ended) for r in rows)
 
     assert plays(shared) == plays(whole)
     with pytest.raises(UserError, match=r"another configuration.*max_steps"):
-        evaluate(arm, games, out, shard=Shard(0, 3), **how | {"max_steps": 3})
+        evaluate(arm, HOUSEHOLD, games, out, Play(2, 3, 3), shard=Shard(0, 3))
 
 
 def test_identity_follows_content_not_paths(folders, tmp_path):
@@ -133,16 +137,18 @@ def test_identity_follows_content_not_paths(folders, tmp_path):
     moved = tmp_path / "elsewhere"
     (folders / "model").rename(moved)
     try:
-        assert identity(dataclasses.replace(arm, model=str(moved)))["model"] == fingerprint(moved)
+        assert identity(dataclasses.replace(arm, model=str(moved)), HOUSEHOLD)[
+            "model"
+        ] == fingerprint(moved)
     finally:
         moved.rename(folders / "model")
-    before = identity(arm)
+    before = identity(arm, HOUSEHOLD)
     file = folders / "adapter" / "adapter_config.json"
     text = file.read_text()
     file.write_text(text.replace('"lora_alpha": 4.0', '"lora_alpha": 5.0'))
-    assert identity(arm) != before
+    assert identity(arm, HOUSEHOLD) != before
     file.write_text(text)
-    assert identity(arm) == before
+    assert identity(arm, HOUSEHOLD) == before
 
 
 @pytest.mark.parametrize(
@@ -158,5 +164,6 @@ def test_identity_follows_content_not_paths(folders, tmp_path):
 def test_bad_arms_are_refused_with_a_sentence(folders, games, tmp_path, change, message):
     arm = dataclasses.replace(Arm("x", str(folders / "model")), **change)
     with pytest.raises(UserError, match=message):
-        evaluate(arm, games, tmp_path, slots=1)
-    evaluate(dataclasses.replace(EXPERT, name="x"), games[:1], tmp_path, slots=1)  # no row yet
+        evaluate(arm, HOUSEHOLD, games, tmp_path, Play(slots=1))
+    other = dataclasses.replace(EXPERT, name="x")
+    evaluate(other, HOUSEHOLD, games[:1], tmp_path, Play(slots=1))  # no row yet

@@ -113,7 +113,7 @@ def test_with_one_seed_games_alone_are_drawn():
     crossed, _ = crossed_bootstrap(a, b)
     games = paired_bootstrap(a[:, 0], b[:, 0])
     assert (crossed.low, crossed.high) == pytest.approx((games.low, games.high), abs=0.01)
-    with pytest.raises(ValueError, match="games"):
+    with pytest.raises(ValueError, match="groups"):
         crossed_bootstrap(a, b[:3])
 
 

@@ -24,6 +24,7 @@ from duomem_jax.train.state.step import Frozen, Task, train_step
 from duomem_jax.worlds.household.expert.player import Expert
 from duomem_jax.worlds.household.expert.prior import LocationPrior
 from duomem_jax.worlds.household.generate import generate_games
+from duomem_jax.worlds.household.world import Household
 
 P, S, BATCH = 50, 50, 8
 
@@ -38,7 +39,7 @@ def sets(tokenizer):
     """Windows of the expert's episodes of eight generated games."""
     prior = LocationPrior.default()
     expert = EachAlone("expert", lambda game, seed: Expert(prior))
-    played = list(play_games(generate_games(8, 11), expert, slots=8))
+    played = [p.episode for p in play_games(Household(), generate_games(8, 11), expert, slots=8)]
     cut = functools.partial(cut_windows, tokenizer=tokenizer, prefix=P, suffix=S)
     return sort_out(*(list(cut(side)) for side in (played[:4], played[4:])))
 

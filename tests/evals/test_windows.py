@@ -24,7 +24,7 @@ def episode(i, seed=0, turns=6, success=True):
     first = f"You are in room {i}, with walls of colour {i * i}.\n\nYour task is to: look."
     steps = [Turn(first, f"Room {i} again.", "look")]
     steps += [Turn(f"You see wall {i + k}.", "So what.", f"go to wall {k}") for k in range(turns)]
-    return Episode(f"g{i}", "look.", "t", tuple(steps), "", success, "p", seed, "e")
+    return Episode(f"g{i}", "look.", "t", tuple(steps), "", float(success), "p", seed, "w", "e")
 
 
 def cut(tokenizer, episodes, **options):

@@ -42,7 +42,7 @@ def experiment(tmp_path_factory):
 def test_every_arm_plays_every_game_and_a_second_run_plays_none(experiment, capsys):
     report = run_experiment(experiment)
     rows = collect_results([report.parent / "results"])
-    seeds = {arm: {r.seed for r in rows if r.arm == arm} for arm in ARMS}
+    seeds = {arm: {r.seed for r in rows if r.subject == arm} for arm in ARMS}
     assert seeds == {arm: {0, 1} if arm in ("LoRA", "both") else {0} for arm in ARMS}
     assert len(rows) == 3 * sum(map(len, seeds.values()))
     first = report.read_text()
@@ -74,7 +74,7 @@ def test_recipes_are_compared_with_the_first(experiment, tmp_path, capsys):
     text = run_experiment(several).read_text()
     rows = collect_results([Path(several.output) / "results"])
     names = [name for r in recipes for name in (r.name, r.with_memory)]
-    assert {r.arm for r in rows} >= {*names, "teacher", "no memory"}
+    assert {r.subject for r in rows} >= {*names, "teacher", "no memory"}
     assert all(f"{r.name} - text " in text for r in recipes[1:])
     table = text[text.index("## Training") :]
     costs = {r.name: cost(Path(several.output) / "adapters" / r.slug / "seed0") for r in recipes}

@@ -17,13 +17,14 @@ def make_episode(i, *, success=True, memory_ids=(), task=None):
     return Episode(
         game_id=f"game-{i:02d}",
         task=task,
-        task_type=task.split()[0],
+        kind=task.split()[0],
         turns=(Turn(f"A room. Your task is to: {task}", "Look.", "look"),),
         final_observation="Done.",
-        success=success,
+        score=float(success),
         player="teacher",
         seed=0,
-        engine="fast-1",
+        world="household",
+        version="fast-1",
         memory_ids=memory_ids,
     )
 

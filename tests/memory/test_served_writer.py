@@ -165,7 +165,10 @@ def test_a_bank_is_kept_up_by_the_same_writer(server, episodes_folder, tmp_path)
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"writer": "poet"}, "writer=poet: unknown; give script, or openai:NAME"),
+        (
+            {"writer": "poet"},
+            "writer=poet: the world household has none.*give script or openai:NAME",
+        ),
         ({"writer": "openai:"}, "name is missing"),
         ({"how": Writing(max_tokens=0)}, "max_tokens is 0"),
         ({"how": Writing(prompt="nowhere.txt")}, r"prompt nowhere\.txt: not readable"),

@@ -4,13 +4,14 @@ import json
 import pytest
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.records.results import Result, ResultLog, collect_results, read_results
+from duomem_jax.records.results import Result, ResultLog, Usage, collect_results, read_results
 
 CONFIG = {"model": "tiny", "max_steps": 50, "targets": ("q", "v")}
 
 
-def row(game="g0", seed=0, arm="lora"):
-    return Result(arm, game, "pick_and_place_simple", seed, True, 7, 200, 90, 0.25, "won")
+def row(game="g0", seed=0, subject="lora"):
+    scores = {"success": 1.0, "steps": 7.0}
+    return Result(subject, game, game, "put", seed, scores, Usage(200, 90, 0.25), "won")
 
 
 def test_rows_come_back_and_count_as_done(tmp_path):
@@ -22,7 +23,9 @@ def test_rows_come_back_and_count_as_done(tmp_path):
         log.append(r)
     assert read_results(path) == rows
     assert ResultLog(path, CONFIG).done == {("lora", "g0", 0), ("lora", "g1", 0), ("lora", "g1", 1)}
-    assert {"arm", "game_id", "success", "seconds"} <= json.loads(path.open().readline()).keys()
+    assert {"subject", "item", "group", "scores", "cost", "ended"} <= json.loads(
+        path.open().readline()
+    ).keys()
 
 
 @pytest.mark.parametrize("cut", [1, 20, -2])
@@ -67,8 +70,9 @@ def test_another_configuration_is_refused_and_names_what_differs(tmp_path):
         "nonsense",
         "[]",
         "{}",
-        json.dumps(dataclasses.asdict(row()) | {"steps": "7"}),
-        json.dumps(dataclasses.asdict(row()) | {"ended": "bored"}),
+        json.dumps(dataclasses.asdict(row()) | {"seed": "7"}),
+        json.dumps(dataclasses.asdict(row()) | {"scores": 7}),
+        json.dumps(dataclasses.asdict(row()) | {"cost": {"dollars": 7}}),
     ],
 )
 def test_a_bad_line_is_named(tmp_path, line):
@@ -81,10 +85,10 @@ def test_a_bad_line_is_named(tmp_path, line):
 
 def test_collecting_folders_and_files(tmp_path):
     ResultLog(tmp_path / "x" / "a.jsonl", CONFIG).append(row("g0"))
-    ResultLog(tmp_path / "x" / "b.jsonl", CONFIG).append(row("g0", arm="both"))
+    ResultLog(tmp_path / "x" / "b.jsonl", CONFIG).append(row("g0", subject="both"))
     ResultLog(tmp_path / "c.jsonl", CONFIG).append(row("g1"))
     rows = collect_results([tmp_path / "x", tmp_path / "c.jsonl"])
-    assert rows == [row("g0"), row("g0", arm="both"), row("g1")]
+    assert rows == [row("g0"), row("g0", subject="both"), row("g1")]
     ResultLog(tmp_path / "d.jsonl", CONFIG).append(row("g1"))
     with pytest.raises(UserError, match="already in"):
         collect_results([tmp_path / "c.jsonl", tmp_path / "d.jsonl"])

@@ -1,68 +1,152 @@
 import json
-import struct
 
 import pytest
+from matplotlib.colors import to_hex
 
+from duomem_jax.evals.describe import Column, Description
+from duomem_jax.evals.games.describe import GAMES, games_in
 from duomem_jax.evals.stats import Interval
-from duomem_jax.records.results import Result
+from duomem_jax.evals.summary import summarize
+from duomem_jax.records.results import Result, Usage
 from duomem_jax.report import write_report
-from duomem_jax.report.picture import ARM_COLOUR, colours, draw_distance
+from duomem_jax.report.picture import (
+    ARM_COLOUR,
+    colours,
+    distance_figure,
+    draw_distance,
+    draw_headlines,
+    headlines_figure,
+)
 from duomem_jax.report.table import markdown_table
+from duomem_jax.worlds import open_world
+
+HOUSEHOLD = games_in(open_world("household"))
+
+
+def result(subject, game, seed, won, ended=""):
+    kind = ("pick_and_place_simple", "look_at_obj_in_light")[game % 2]
+    scores = {"success": float(won), "steps": 5.0 if won else 50.0}
+    ended = ended or ("won" if won else "steps")
+    return Result(subject, f"g{game}", f"g{game}", kind, seed, scores, Usage(1200, 90, 0.5), ended)
 
 
 @pytest.fixture(scope="module")
 def rows():
-    kinds = ("pick_and_place_simple", "look_at_obj_in_light")
     wins = {("no memory", 0): 2, ("Both", 0): 15, ("Both", 1): 13, ("mine", 0): 20}
     return [
-        Result(
-            *(arm, f"g{g}", kinds[g % 2], seed, g < won, 5 if g < won else 50, 1200, 90, 0.5),
-            "won" if g < won else ("context" if g == 19 else "steps"),
-        )
-        for (arm, seed), won in wins.items()
+        result(subject, g, seed, g < won, "context" if won <= g == 19 else "")
+        for (subject, seed), won in wins.items()
         for g in range(20)
     ]
 
 
 def test_report_folder(tmp_path, rows):
-    path = write_report(tmp_path, rows, title="A title", note="Protocol.", order=["mine"])
+    path = write_report(
+        tmp_path, rows, HOUSEHOLD, title="A title", note="Protocol.", order=["mine"]
+    )
     text = path.read_text()
     assert text.startswith("# A title\n\nProtocol.\n")
     assert "| mine      |    20 |     1 | 100.0 [83.9, 100.0] |" in text
     assert "| no memory |    20 |     1 |    10.0 [2.8, 30.1] |" in text
     assert "| Both      |    20 |     2 |" in text
+    assert "## Success per task type, %\n\n| arm       |   put | examine |" in text
+    assert "| no memory |  10.0 |    10.0 |" in text
     assert text.index("| mine") < text.index("| no memory") < text.index("| Both")
     assert "no memory: in 1 of its lost games the conversation outgrew" in text
     assert "-90.0 [-100.0, -75.0] |      0 / 18 | 7.6e-06 | 2.3e-05 |" in text
     report = json.loads((tmp_path / "report.json").read_text())
-    assert [a["arm"] for a in report["arms"]] == ["mine", "no memory", "Both"]
-    assert report["arms"][2]["success"]["mean"] == pytest.approx(0.7)
+    assert [a["subject"] for a in report["arms"]] == ["mine", "no memory", "Both"]
+    assert report["arms"][2]["headline"]["mean"] == pytest.approx(0.7)
     assert len(report["differences"]) == 3
 
 
-def test_picture_is_a_png_that_grows_with_the_arms(tmp_path, rows):
-    write_report(tmp_path / "3", rows, title="t")
-    write_report(tmp_path / "1", rows[:20], title="t")
-    sizes = []
-    for name in ("3", "1"):
-        data = (tmp_path / name / "success.png").read_bytes()
-        assert data[:8] == b"\x89PNG\r\n\x1a\n"
-        sizes.append(struct.unpack(">II", data[16:24]))
-    assert sizes[0][0] == sizes[1][0] == 1200
-    assert sizes[0][1] > sizes[1][1]
+def test_headlines_figure_shows_a_bar_a_whisker_and_a_number_for_each_subject(rows):
+    subjects = summarize(rows, HOUSEHOLD)
+    figure = headlines_figure(subjects, HOUSEHOLD, title="A title", subtitle="20 games")
+    (ax,) = figure.axes
+    bars, (_, _, (whiskers,)) = ax.containers
+    assert [bar.get_width() for bar in bars] == pytest.approx([10, 70, 100])
+    assert [to_hex(bar.get_facecolor()).upper() for bar in bars] == colours(
+        ["no memory", "Both", "mine"]
+    )
+    ends = [[100 * s.headline.low, 100 * s.headline.high] for s in subjects]
+    drawn = [list(segment[:, 0]) for segment in whiskers.get_segments()]
+    assert drawn == [pytest.approx(end) for end in ends]
+    middles = [bar.get_y() + bar.get_height() / 2 for bar in bars]
+    assert middles == pytest.approx(list(ax.get_yticks()))
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["no memory", "Both", "mine"]
+    assert ax.yaxis_inverted()  # the first subject is on top
+    assert [text.get_text() for text in ax.texts] == ["10.0", "70.0", "100.0", "20 games"]
+    assert ax.get_xlabel() == "games won, % (95 % interval)"
+    assert ax.get_title(loc="left") == "A title"
+    low, high = ax.get_xlim()
+    assert low == 0
+    assert high > 100
 
 
-def test_success_is_drawn_against_the_distance(tmp_path):
-    points = [(f"recipe {i}", 0.1 * i, Interval(0.5, 0.4, 0.7)) for i in range(12)]
-    draw_distance(tmp_path / "d.png", points, title="t")
-    data = (tmp_path / "d.png").read_bytes()
-    assert data[:8] == b"\x89PNG\r\n\x1a\n"
-    assert struct.unpack(">II", data[16:24]) == (1200, 750)
+def test_draw_headlines_writes_a_png(tmp_path, rows):
+    subjects = summarize(rows, HOUSEHOLD)
+    draw_headlines(tmp_path / "s.png", subjects, HOUSEHOLD, title="t")
+    assert (tmp_path / "s.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_distance_figure_shows_a_point_with_its_interval_for_each_recipe(tmp_path):
+    points = [(f"recipe {i}", 0.1 * i, Interval(0.5 + i / 100, 0.4, 0.7)) for i in range(12)]
+    (ax,) = distance_figure(points, GAMES, title="t").axes
+    assert len(ax.containers) == 12
+    for (name, distance, success), drawn in zip(points, ax.containers, strict=True):
+        point, _, (whisker,) = drawn
+        assert drawn.get_label() == name
+        assert (point.get_xdata()[0], point.get_ydata()[0]) == pytest.approx(
+            (distance, 100 * success.mean)
+        )
+        assert list(whisker.get_segments()[0][:, 1]) == pytest.approx([40, 70])
+    looks = {(c[0].get_color(), c[0].get_marker()) for c in ax.containers}
+    assert len(looks) == 12
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == [name for name, _, _ in points]
+    assert ax.get_ylabel() == GAMES.axis
+    draw_distance(tmp_path / "d.png", points, GAMES, title="t")
+    assert (tmp_path / "d.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_report_on_questions_has_their_words(tmp_path):
+    """Another sort of results: nothing of games is in its report."""
+    questions = Description(
+        headline="f1",
+        title="F1",
+        axis="F1, %",
+        items="questions",
+        kind="category",
+        how_to_read="**F1**: overlap.\n",
+        columns=(Column("tokens read", lambda r: r.cost.prompt_tokens, "{:,.0f}"),),
+        kinds={"time": "when", "person": "who"},
+    )
+    answers = [
+        Result(
+            subject,
+            f"q{i}",
+            f"dialogue {i // 4}",
+            ("person", "time")[i % 2],
+            0,
+            {"f1": base + i % 2 / 4},
+            Usage(1000),
+        )
+        for subject, base in (("plain", 0.25), ("memory", 0.5))
+        for i in range(16)
+    ]
+    text = write_report(tmp_path, answers, questions, title="Questions").read_text()
+    assert "![F1 of each arm](f1.png)" in text
+    assert (tmp_path / "f1.png").exists()
+    assert "| arm    | questions | seeds |    F1 % [95 % CI] | tokens read |" in text
+    assert "## F1 per category, %\n\n| arm    | when |  who |" in text
+    assert "| plain  | 50.0 | 25.0 |" in text
+    assert "| memory - plain |        16 |         +25.0 [+25.0, +25.0] |           - |" in text
+    assert "game" not in text
 
 
 def test_reports_are_reproducible(tmp_path, rows):
-    first = write_report(tmp_path / "a", rows, title="t").read_text()
-    assert first == write_report(tmp_path / "b", rows, title="t").read_text()
+    first = write_report(tmp_path / "a", rows, HOUSEHOLD, title="t").read_text()
+    assert first == write_report(tmp_path / "b", rows, HOUSEHOLD, title="t").read_text()
 
 
 def test_every_line_of_a_table_is_equally_wide():

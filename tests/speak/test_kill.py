@@ -99,9 +99,10 @@ def test_evaluation_goes_on_as_well(server, games, tmp_path, capsys):
     assert len(server.answered) == len({json.dumps(b) for b in server.answered}) > paid
     rows = read_results(tmp_path / "t.seed0.jsonl")
     assert len(rows) == GAMES
-    assert all(r.success and r.prompt_tokens > 50 and r.new_tokens > 5 for r in rows)
+    assert all(r.scores["success"] == 1 for r in rows)
+    assert all(r.cost.prompt_tokens > 50 and r.cost.new_tokens > 5 for r in rows)
     assert usage(tmp_path / "t.seed0.usage.json")["answers"] == len(server.answered)
-    assert len(server.answered) == sum(r.steps for r in rows)
+    assert len(server.answered) == sum(r.scores["steps"] for r in rows)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from duomem_jax.speak.served.model import ServedModel
 from duomem_jax.speak.served.scores import prompt_logprobs
 from duomem_jax.speak.served.server import Server
 from duomem_jax.worlds.household.load import load_games
+from duomem_jax.worlds.household.world import Household
 
 pytestmark = pytest.mark.slow
 
@@ -73,11 +74,16 @@ def games(tmp_path_factory):
 
 def test_it_plays_move_by_move_like_the_same_model_here(served, games, tmp_path):
     url, name = served
-    local = load_policy(Arm("here", name, max_new=64), slots=3)
-    here = play_games(load_games(games), local, slots=3, max_steps=8)
+    world = Household()
+
+    def play(policy):
+        played = play_games(world, load_games(games), policy, slots=3, max_steps=8)
+        return [game.episode for game in played]
+
+    here = play(load_policy(Arm("here", name, max_new=64), world, slots=3))
     with ServedModel(name, Server(url), tmp_path / "served") as model:
         policy = ServedPolicy(model, max_new=64)
-        there = list(play_games(load_games(games), policy, slots=3, max_steps=8))
+        there = play(policy)
         bill = model.ledger.bill
     expected = {e.game_id: dataclasses.replace(e, player=name) for e in here}
     assert {e.game_id: e for e in there} == expected

@@ -25,6 +25,7 @@ from duomem_jax.speak.served.server import Server
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.text.turns import encode_chat, episode_messages
 from duomem_jax.worlds.household.generate import generate_games
+from duomem_jax.worlds.household.world import Household
 
 pytestmark = pytest.mark.slow
 
@@ -41,16 +42,21 @@ def model(tmp_path):
         yield model
 
 
+def played(policy):
+    games = play_games(Household(), generate_games(6, 8), policy, slots=6, max_steps=30)
+    return [game.episode for game in games]
+
+
 @pytest.fixture(scope="module")
 def local():
     """What the same model plays here, greedily."""
-    policy = load_policy(Arm(NAME, FOLDER, max_new=64), slots=6)
-    return list(play_games(generate_games(6, 8), policy, slots=6, max_steps=30))
+    policy = load_policy(Arm(NAME, FOLDER, max_new=64), Household(), slots=6)
+    return played(policy)
 
 
 def test_it_plays_move_by_move_like_the_same_model_here(model, local):
     policy = ServedPolicy(model, max_new=64)
-    there = list(play_games(generate_games(6, 8), policy, slots=6, max_steps=30))
+    there = played(policy)
     expected = {e.game_id: dataclasses.replace(e, player=NAME) for e in local}
     assert {e.game_id: e for e in there} == expected
 

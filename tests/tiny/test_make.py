@@ -8,6 +8,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.tiny import __main__ as command
 from duomem_jax.tiny import rows, ship
 from duomem_jax.worlds.household.generate import generate_games
+from duomem_jax.worlds.household.world import Household
 
 CONFIG = """
 import dataclasses
@@ -34,9 +35,10 @@ def test_one_command_makes_a_model_that_plays(small, monkeypatch, capsys):
     card = (folder / "README.md").read_text()
     assert "730,496 parameters" in card
     assert "2 steps of 8 rows" in card
-    policy = load_policy(Arm("student", str(folder), max_new=8), slots=2)
-    (episode,) = play_games(generate_games(1, 1), policy, slots=2, max_steps=2)
-    assert len(episode.turns) == 2
+    world = Household()
+    policy = load_policy(Arm("student", str(folder), max_new=8), world, slots=2)
+    (played,) = play_games(world, generate_games(1, 1), policy, slots=2, max_steps=2)
+    assert len(played.episode.turns) == 2
 
     weights = (folder / "model.safetensors").read_bytes()
     assert (command.make("student") / "model.safetensors").read_bytes() == weights

@@ -30,7 +30,8 @@ from duomem_jax.train.on_policy import PlayedRows, draw, guidance
 from duomem_jax.train.plan import plan
 from duomem_jax.train.run import run
 from duomem_jax.train.state.step import Frozen
-from duomem_jax.worlds import load_games
+from duomem_jax.worlds.games import Games
+from duomem_jax.worlds.household.load import load_games
 
 TEACHER, STUDENT = (str(model_folder(f"tiny-{who}")) for who in ("teacher", "student"))
 
@@ -44,7 +45,7 @@ def config(played, tmp_path):
         teacher=TEACHER,
         objective=ObjectiveConfig("reverse_kl"),
         on_policy=OnPolicyConfig(
-            str(played / "games"), batch=4, length=512, max_new=40, max_steps=4
+            Games(str(played / "games")), batch=4, length=512, max_new=40, max_steps=4
         ),
         lora=LoraConfig(rank=4, alpha=8.0),
         optimizer=OptimizerConfig(learning_rate=1e-2),

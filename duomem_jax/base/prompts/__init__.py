@@ -8,7 +8,7 @@ from string import Template
 from duomem_jax.base.errors import UserError
 
 FOLDER = Path(__file__).parent
-PLAY = "play"  # tells a language model the rules of the house
+PLAY = "@play"  # as a system message: the one that the world tells a model how to play with
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def load_prompt(file: str, placeholders: tuple[str, ...] = ()) -> Prompt:
     """A prompt of the package by its name, or one's own by its path.
 
     Args:
-        file: `play` or `write_script`, or the path of a UTF-8 text file.
+        file: `write_script`, or the path of a UTF-8 text file.
         placeholders: names that must occur in it, and no others.
 
     Raises:
@@ -54,16 +54,16 @@ def load_prompt(file: str, placeholders: tuple[str, ...] = ()) -> Prompt:
     return Prompt(text)
 
 
-def system_text(system: str, default: str = "") -> str:
-    """Content of a system message that was given as text or as `@FILE`.
+def system_text(system: str, play: str) -> str:
+    """Content of a system message that was given as text, as `@play` or as `@FILE`.
 
     Args:
-        system: the text; after an @ the name of a prompt of the package, or the path of a file
-            (`@/dev/null` for none at all).
-        default: what "" stands for.
+        system: the text; after an @ the path of a file (`@/dev/null` for none at all).
+        play: what `@play` stands for: the prompt of the world.
 
     Raises:
         UserError: no such file.
     """
-    system = system or default
+    if system == PLAY:
+        return play
     return load_prompt(system[1:]).fill() if system.startswith("@") else system

@@ -1,49 +1,45 @@
-"""Play the games of one arm that are not in its results yet."""
+"""Play the games that a subject has no result for yet."""
 
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from duomem_jax.agents.play import Play
 from duomem_jax.agents.player import Arm, identity, open_policy
 from duomem_jax.agents.policy import Policy
-from duomem_jax.agents.rollout import Outcome, play_games
+from duomem_jax.agents.rollout import Played, play_games
 from duomem_jax.base.io import slug
 from duomem_jax.base.progress import Progress
 from duomem_jax.base.rowlog import check_config
 from duomem_jax.base.shard import WHOLE, Shard
-from duomem_jax.records.episodes import Episode
-from duomem_jax.records.results import Result, ResultLog, read_results
+from duomem_jax.records.results import Result, ResultLog, Usage, read_results
 from duomem_jax.speak.served.server import Server
-from duomem_jax.worlds.household.game import Game
+from duomem_jax.worlds.base import Task, World
 
 
 def evaluate(
-    arm: Arm,
-    games: Sequence[Game],
+    subject: Arm,
+    world: World,
+    tasks: Sequence[Task],
     out: str | os.PathLike,
+    how: Play = Play(),
     *,
-    slots: int,
-    max_steps: int = 50,
-    engine: str = "fast",
-    seed: int = 0,
     server: Server = Server(),
     shard: Shard = WHOLE,
 ) -> Path:
-    """Play `games` with an arm; run again, it goes on where it was stopped.
+    """Play `tasks` with a subject; run again, it goes on where it was stopped.
 
     Several hosts or devices share the games as shards of one folder. A game is played once, also
     when a run of four shards is finished by two.
 
     Args:
-        arm: who plays.
-        games: each is played once.
-        out: folder; gets `<arm>.seed<seed>.jsonl`, or one for each shard, and, beside it, the
+        subject: who plays.
+        world: where the tasks are from.
+        tasks: each is played once.
+        out: folder; gets `<subject>.seed<seed>.jsonl`, or one for each shard, and, beside it, the
             configuration and what a served model answered and cost.
-        slots: games played at once.
-        max_steps: commands after which a game is lost.
-        engine: one of `envs.ENGINES`.
-        seed: the arm's training seed, and of its sampling.
+        how: slots, step limit, and the seed of the subject's training and sampling.
         server: where and how hard a served model is asked.
         shard: the part to play.
 
@@ -51,24 +47,24 @@ def evaluate(
         The file of results.
 
     Raises:
-        UserError: a folder of the arm or a game cannot be read, or the file is of another
+        UserError: a folder of the subject or a game cannot be read, or the file is of another
             configuration.
     """
-    name = slug(arm.name)
-    config = identity(arm) | {"max_steps": max_steps, "engine": engine, "seed": seed}
+    name, seed = slug(subject.name), how.seed
+    config = identity(subject, world)
+    config |= {"max_steps": how.max_steps, "world": world.config, "seed": seed}
     part = "" if shard.is_whole else f".{shard.label}"
     log = ResultLog(Path(out) / f"{name}.seed{seed}{part}.jsonl", config)
     elsewhere = {
-        row.game_id
+        row.item
         for path in Path(out).glob(f"{name}.seed{seed}.*jsonl")
         if path != log.path
         for row in _checked(path, config)
     }
-    games = [game for game in shard.of(games) if game.id not in elsewhere]
-    with open_policy(arm, slots=slots, server=server, record=log.path.with_suffix("")) as policy:
-        score(
-            arm.name, games, policy, log, slots=slots, max_steps=max_steps, engine=engine, seed=seed
-        )
+    tasks = [task for task in shard.of(tasks) if task.id not in elsewhere]
+    record = log.path.with_suffix("")
+    with open_policy(subject, world, slots=how.slots, server=server, record=record) as policy:
+        score(subject.name, world, tasks, policy, log, how)
     return log.path
 
 
@@ -79,61 +75,57 @@ def _checked(path: Path, config: dict[str, Any]) -> list[Result]:
 
 
 def score(
-    arm: str,
-    games: Sequence[Game],
+    subject: str,
+    world: World,
+    tasks: Sequence[Task],
     policy: Policy,
     log: ResultLog,
-    *,
-    slots: int,
-    max_steps: int = 50,
-    engine: str = "fast",
-    seed: int = 0,
+    how: Play,
 ) -> None:
     """Append one result per game to `log`, leaving out the games that are in it.
 
     Args:
-        arm: name of the row in the report.
+        subject: name of the row in the report.
+        world: where the tasks are from.
+        tasks: each is played once.
         policy: who plays.
         log: where results go.
-        games, slots, max_steps, engine, seed: as in `evaluate`.
+        how: slots, step limit and seed.
     """
-    finished = {game_id for name, game_id, s in log.done if (name, s) == (arm, seed)}
-    with Progress(len(games), f"{arm}, seed {seed}") as progress:
+    with Progress(len(tasks), f"{subject}, seed {how.seed}") as progress:
 
-        def waiting() -> Iterator[Game]:
-            for game in games:
-                if game.id in finished:
+        def waiting() -> Iterator[Task]:
+            for task in tasks:
+                if (subject, task.id, how.seed) in log.done:
                     progress.total -= 1
                 else:
-                    yield game
+                    yield task
 
-        def keep(episode: Episode, outcome: Outcome) -> None:
-            log.append(_result(arm, seed, episode, outcome))
-            progress.add(episode.success)
-
-        played = play_games(
-            waiting(),
-            policy,
-            slots=slots,
-            max_steps=max_steps,
-            engine=engine,
-            seed=seed,
-            on_episode=keep,
-        )
-        for _ in played:
-            pass
+        for played in play_games(
+            world, waiting(), policy, slots=how.slots, max_steps=how.max_steps, seed=how.seed
+        ):
+            log.append(game_result(subject, played))
+            progress.add(played.episode.success)
 
 
-def _result(arm: str, seed: int, episode: Episode, outcome: Outcome) -> Result:
+def game_result(subject: str, played: Played) -> Result:
+    """The row of a played game: its success, its score and the commands it took."""
+    episode = played.episode
     return Result(
-        arm=arm,
-        game_id=episode.game_id,
-        task_type=episode.task_type,
-        seed=seed,
-        success=episode.success,
-        steps=len(episode.turns),
-        prompt_tokens=outcome.usage.prompt_tokens,
-        new_tokens=outcome.usage.new_tokens,
-        seconds=round(outcome.seconds, 4),
-        ended=outcome.ended,
+        subject=subject,
+        item=played.task.id,
+        group=played.task.group,
+        kind=played.task.kind,
+        seed=episode.seed,
+        scores={
+            "success": float(episode.success),
+            "score": episode.score,
+            "steps": float(len(episode.turns)),
+        },
+        cost=Usage(
+            prompt_tokens=played.usage.prompt_tokens,
+            new_tokens=played.usage.new_tokens,
+            seconds=round(played.seconds, 4),
+        ),
+        ended=played.ended,
     )

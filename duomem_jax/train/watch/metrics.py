@@ -1,4 +1,4 @@
-"""Metrics of a run: sums over a window of steps, the time it took, and what the reader sees."""
+"""Metrics of a run: sums over some steps, the time these took, and what the reader sees."""
 
 import sys
 import time
@@ -32,7 +32,7 @@ class MetricsLog:
         """Open the log.
 
         Args:
-            writers: of records; none where another host writes and tells.
+            writers: of records; none on the other hosts, which then neither write nor print.
             watch: of the run.
             start: steps done.
             steps: steps of the whole run.

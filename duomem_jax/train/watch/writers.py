@@ -25,14 +25,14 @@ class Writer(Protocol):
         """A kill from here on costs no record that was written."""
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Called once, after the last record."""
 
 
 class JsonLines:
     """`metrics.jsonl`, which the other stages read.
 
     A bucket cannot append, and takes no object more than once a second: there the whole file is
-    sent now and then, and after each checkpoint: what a kill costs, the resumed run writes anew.
+    sent now and then, and after each checkpoint: what a kill costs, the resumed run writes again.
     """
 
     def __init__(self, path: Path, start: int):
@@ -45,7 +45,7 @@ class JsonLines:
             atomic_write_text(path, self._text)
 
     def write(self, step: int, record: Record) -> None:
-        """One line."""
+        """Append one line."""
         line = json.dumps({"step": step} | record) + "\n"
         if not is_remote(self._path):
             with explain_full_disk(self._path), open(self._path, "a") as f:
@@ -62,7 +62,7 @@ class JsonLines:
             self._sent = time.monotonic()
 
     def close(self) -> None:
-        """The same."""
+        """Send the rest; the file is not held open."""
         self.flush()
 
 
@@ -87,7 +87,7 @@ class TensorBoard:
         self._writer.flush()
 
     def close(self) -> None:
-        """The same, for good."""
+        """Write what is buffered and close the event file."""
         self._writer.close()
 
 
@@ -110,7 +110,7 @@ class WandB:
         )
 
     def write(self, step: int, record: Record) -> None:
-        """One point a metric; those of steps that W&B has seen before a kill it leaves out."""
+        """One point a metric; W&B ignores those of steps that it has seen before a kill."""
         self._run.log(record, step=step)
 
     def flush(self) -> None:

@@ -1,9 +1,10 @@
-"""What a text game is, and what plays it."""
+"""What a household game is, and what plays it."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.worlds.base import Task
 
 TASK_TYPES = (
     "pick_and_place_simple",
@@ -15,22 +16,19 @@ TASK_TYPES = (
 )
 
 
-@dataclass(frozen=True)
-class Game:
-    """One solvable household task.
+@dataclass(frozen=True, kw_only=True)
+class Game(Task):
+    """One solvable household task; each is a group of its own.
 
     Attributes:
         id: unique name, `<split>/<task folder>/<trial>` for ALFWorld's own games.
-        task: the words after "Your task is to: ", full stop included.
-        task_type: one of `TASK_TYPES`.
+        text: the words after "Your task is to: ", full stop included.
+        kind: one of `TASK_TYPES`.
         pddl_problem: the world and its goal, in ALFWorld's PDDL domain.
         walkthrough: commands that win, written with knowledge of where things are.
         file: the `game.tw-pddl` it was read from, if it was.
     """
 
-    id: str
-    task: str
-    task_type: str
     pddl_problem: str = field(repr=False)
     walkthrough: tuple[str, ...] = field(repr=False)
     file: str | None = field(default=None, repr=False, compare=False)
@@ -40,7 +38,7 @@ class TextEnv(Protocol):
     """One game being played in words."""
 
     def reset(self) -> str:
-        """Start anew; return the first observation, which states the task."""
+        """Start again; return the first observation, which states the task."""
         ...
 
     def step(self, command: str) -> tuple[str, bool]:

@@ -27,12 +27,12 @@ def read_game_file(path: Path, id: str) -> Game:
     if "move {o} to {r}" not in grammar:
         raise UserError(
             f"{path}: field grammar is older than ALFWorld 0.4 (it has no 'move X to Y'); "
-            "fetch the games anew with `alfworld-download -f`"
+            "fetch the games again with `alfworld-download -f`"
         )
     return Game(
         id=id,
-        task=json.loads(f'"{task[1]}"'),
-        task_type=_task_type(path, id),
+        text=json.loads(f'"{task[1]}"'),
+        kind=_task_type(path, id),
         pddl_problem=_problem(data, str(path)),
         walkthrough=_walkthrough(data, str(path)),
         file=str(path),
@@ -49,8 +49,8 @@ def read_row(line: bytes, source: str) -> Game:
     id = _text(data, "id", source)
     return Game(
         id=id,
-        task=_text(data, "task", source),
-        task_type=task_type_of(id, source),
+        text=_text(data, "task", source),
+        kind=task_type_of(id, source),
         pddl_problem=_problem(data, source),
         walkthrough=_walkthrough(data, source),
     )

@@ -5,8 +5,6 @@ order of sub-goals, which carries over to other objects and rooms (MemP calls th
 arXiv 2508.06433).
 """
 
-from collections.abc import Iterable, Iterator
-
 from duomem_jax.records.episodes import Episode
 from duomem_jax.worlds.household.procedure import APPLIANCE, Procedure, Subgoal, script
 
@@ -48,8 +46,3 @@ def _subgoal(words: list[str], before: list[Subgoal]) -> Subgoal | None:
 def write_script(episode: Episode) -> str:
     """The script of a successful episode: `1. find a mug and take it. 2. clean it with …`."""
     return script(abstract(episode))
-
-
-def write_scripts(episodes: Iterable[Episode]) -> Iterator[str]:
-    """`write_script` of each, as a `Writer`."""
-    return map(write_script, episodes)

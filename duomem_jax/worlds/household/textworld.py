@@ -77,7 +77,7 @@ class TextWorldEnv:
 def game_json(game: Game, rules: tuple[str, str]) -> str:
     """The text of `game` as a `game.tw-pddl`, byte for byte as ALFWorld writes it."""
     domain, grammar = rules
-    task = json.dumps(game.task)[1:-1]
+    task = json.dumps(game.text)[1:-1]
     return json.dumps(
         {
             "pddl_domain": domain,

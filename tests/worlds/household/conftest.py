@@ -2,7 +2,7 @@
 
 import pytest
 
-from duomem_jax.worlds import Game
+from duomem_jax.worlds.household.game import Game
 
 # Two receptacles share a location, one object lies in two receptacles, another stands on the floor,
 # a box holds a pen, a lamp can be carried, a second one is shut in a drawer, one mug starts cool.
@@ -86,8 +86,8 @@ def make_room():
         )
         return Game(
             id="room/pick_clean_then_place_in_recep-Mug-None-Fridge-1/trial_1",
-            task="put a clean mug in fridge.",
-            task_type="pick_clean_then_place_in_recep",
+            text="put a clean mug in fridge.",
+            kind="pick_clean_then_place_in_recep",
             pddl_problem=problem,
             walkthrough=tuple(walkthrough),
         )

@@ -5,8 +5,10 @@ import sys
 import pytest
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.worlds import load_games, make_env
+from duomem_jax.worlds.base import Step
+from duomem_jax.worlds.household.load import load_games
 from duomem_jax.worlds.household.parity import compare, pick, rules_in
+from duomem_jax.worlds.household.world import ENGINES, Household
 
 # Goals beyond those of the benchmark, and each quantifier and connective once.
 GOALS = (
@@ -68,10 +70,10 @@ def test_a_wrong_word_is_found(make_room, monkeypatch):
 def test_real_engine_behind_the_same_interface(make_room):
     game = make_room()
     argv = list(sys.argv)
-    env = make_env(game, "textworld")
-    assert env.reset() == make_env(game).reset()
-    assert env.admissible_commands() == make_env(game).admissible_commands()
-    assert [env.step(command)[1] for command in game.walkthrough][-1] is True
+    real, fast = (ENGINES[name](game) for name in ("textworld", "fast"))
+    assert real.reset() == fast.reset()
+    assert real.admissible_commands() == fast.admissible_commands()
+    assert [real.step(command)[1] for command in game.walkthrough][-1] is True
     assert sys.argv == argv
 
 
@@ -83,18 +85,18 @@ def test_original_file_is_played_where_known(tmp_path, make_room):
     folder.mkdir(parents=True)
     changed = grammar.replace("You are not carrying anything.", "Your hands are empty.")
     (folder / "game.tw-pddl").write_text(game_json(make_room(), (domain, changed)))
-    env = make_env(load_games(tmp_path)[0], "textworld")
+    env = Household("textworld").open(load_games(tmp_path)[0])
     env.reset()
-    assert env.step("inventory") == ("Your hands are empty.", False)
+    assert env.step("inventory") == Step("Your hands are empty.", False, 0.0)
 
 
 def test_unreadable_problem_is_named(make_room):
     game = make_room(init="(atLocation nobody start)")
     with pytest.raises(UserError, match=r"room/.*textworld cannot read it"):
-        make_env(game, "textworld")
+        Household("textworld").open(game)
 
 
 def test_missing_extra_is_named(make_room, monkeypatch):
     monkeypatch.setitem(sys.modules, "textworld", None)
     with pytest.raises(UserError, match=r"duomem-jax\[alfworld\]"):
-        make_env(make_room(), "textworld")
+        Household("textworld").open(make_room())

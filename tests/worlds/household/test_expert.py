@@ -26,7 +26,16 @@ def play(game, max_steps=50):
         turns.append(Turn(observation, *expert.act(observation)))
         observation, won = world.step(turns[-1].action)
     return Episode(
-        game.id, game.task, game.task_type, tuple(turns), observation, won, "expert", 0, "fast"
+        game.id,
+        game.text,
+        game.kind,
+        tuple(turns),
+        observation,
+        won,
+        "expert",
+        0,
+        "household",
+        "fast",
     )
 
 
@@ -36,7 +45,7 @@ def episodes():
 
 
 def test_wins_generated_games_of_every_type(episodes):
-    assert {e.task_type for e in episodes} == set(TASK_TYPES)
+    assert {e.kind for e in episodes} == set(TASK_TYPES)
     assert sum(e.success for e in episodes) >= 58
 
 
@@ -57,9 +66,9 @@ def test_wins_whole_splits_in_few_steps(real_games_dir, split, bar):
 
 def test_real_sentences_name_their_task_type(real_games_dir):
     for game in itertools.islice(load_games(real_games_dir, split="train"), 0, None, 25):
-        task = parse_task(game.task)
+        task = parse_task(game.text)
         assert task is not None
-        assert task.type == game.task_type
+        assert task.type == game.kind
 
 
 def test_script_of_an_episode_is_the_procedure_of_its_task(episodes):

@@ -50,9 +50,9 @@ def test_game_depends_on_seed_and_number_alone():
 @pytest.mark.parametrize(("room", "task_type"), EXISTING)
 def test_walkthrough_wins_and_nothing_shorter_did(room, task_type):
     for game in generate_games(8, 1, rooms=[room], task_types=[task_type]):
-        assert game.task_type == task_type
+        assert game.kind == task_type
         world = World(game)
-        assert world.reset().endswith(f"Your task is to: {game.task}")
+        assert world.reset().endswith(f"Your task is to: {game.text}")
         for command in game.walkthrough[:-1]:
             assert command in world.admissible_commands()
             assert not world.step(command)[1], game.id
@@ -69,7 +69,7 @@ def test_nothing_wanted_starts_where_it_must_go_next():
 
 def test_all_task_types_and_rooms_come():
     assert {t for _, t in EXISTING} == set(TASK_TYPES)
-    tasks = {(parse_id(g.id)[3] // 100, g.task_type) for g in generate_games(600, 5)}
+    tasks = {(parse_id(g.id)[3] // 100, g.kind) for g in generate_games(600, 5)}
     assert len(tasks) == len(EXISTING)
 
 
@@ -129,7 +129,7 @@ def test_written_games_are_read_back(tmp_path):
     again = {g.id: g for g in load_games(tmp_path)}
     assert again == {g.id: g for g in games}
     trajectory = json.loads((tmp_path / games[0].id / "traj_data.json").read_text())
-    assert trajectory["task_type"] == games[0].task_type
+    assert trajectory["task_type"] == games[0].kind
 
 
 def test_real_engine_plays_written_games_as_the_fast_one_does(tmp_path):

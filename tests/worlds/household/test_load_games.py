@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.worlds import World, load_games
+from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.load import load_games
 from duomem_jax.worlds.household.textworld import game_json
 
 GRAMMAR = (
@@ -54,7 +55,7 @@ def packed(tmp_path, make_room):
         rows = []
         for k, task in enumerate(TASKS):
             game = make_room()
-            row = {"id": f"{split}/{task}/trial_{k}", "task": game.task}
+            row = {"id": f"{split}/{task}/trial_{k}", "task": game.text}
             row |= {"walkthrough": game.walkthrough, "pddl_problem": game.pddl_problem}
             rows.append(json.dumps(row) + "\n")
         (folder / f"{split}.jsonl.xz").write_bytes(lzma.compress("".join(rows).encode()))
@@ -66,8 +67,8 @@ def test_tree_and_packed_form_give_the_same_games(tree, packed):
     from_tree, from_packed = load_games(tree), load_games(packed)
     assert sorted(from_tree, key=lambda g: g.id) == sorted(from_packed, key=lambda g: g.id)
     assert len(from_tree) == 4
-    assert {g.task_type for g in from_tree} == {task.partition("-")[0] for task in TASKS}
-    assert all(g.task == "put a clean mug in fridge." for g in from_tree)
+    assert {g.kind for g in from_tree} == {task.partition("-")[0] for task in TASKS}
+    assert all(g.text == "put a clean mug in fridge." for g in from_tree)
     assert all(g.file is not None and g.file.endswith("game.tw-pddl") for g in from_tree)
 
 
@@ -178,16 +179,16 @@ def test_empty_and_missing_places_are_named(tmp_path):
 
 
 def test_a_task_with_signs_survives_the_file(tmp_path, make_room):
-    game = replace(make_room(), task='put the "big" mug \\ in fridge.')
+    game = replace(make_room(), text='put the "big" mug \\ in fridge.')
     folder = tmp_path / TASKS[0] / "trial_1"
     write(folder, game)
-    assert load_games(tmp_path)[0].task == game.task
+    assert load_games(tmp_path)[0].text == game.text
 
 
 def test_real_games_have_their_types_and_tasks(real_games_dir):
     games = load_games(real_games_dir, split="valid_seen")
     assert len(games) == 140
-    kinds = [game.task_type for game in games]
+    kinds = [game.kind for game in games]
     assert kinds.count("pick_and_place_simple") == 35
     assert kinds.count("pick_two_obj_and_place") == 24
     assert len(load_games(real_games_dir, limit=3)) == 3

@@ -7,9 +7,10 @@ import re
 import pytest
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.worlds import World, make_env
 from duomem_jax.worlds.household.engine.commands import BLOCKS
+from duomem_jax.worlds.household.engine.world import World
 from duomem_jax.worlds.household.wander import wander
+from duomem_jax.worlds.household.world import Household
 
 
 @pytest.fixture
@@ -175,7 +176,7 @@ def test_same_commands_after_reset_give_the_same_words(make_room):
 
 
 def test_real_walkthroughs_win(real_games_dir):
-    from duomem_jax.worlds import load_games
+    from duomem_jax.worlds.household.load import load_games
 
     for game in load_games(real_games_dir, split="valid_seen")[::10]:
         world = World(game)
@@ -217,6 +218,6 @@ def test_problem_cut_short_is_refused_wherever_it_is_cut(make_room):
             World(game)
 
 
-def test_unknown_engine_is_refused(make_room):
+def test_unknown_engine_is_refused():
     with pytest.raises(UserError, match="fast, textworld"):
-        make_env(make_room(), "slow")
+        Household("slow")

@@ -41,7 +41,7 @@ class World:
         self._won = self._goal(self._state, ())
         self._blocks = {verb: block(self._layout, self._state) for verb, block in BLOCKS.items()}
         self._sorted: dict[str, list[str]] = {}
-        return text.intro(self._layout, self._state, self.game.task)
+        return text.intro(self._layout, self._state, self.game.text)
 
     def step(self, command: str) -> tuple[str, bool]:
         """Play `command`; return the observation and whether the goal holds now."""

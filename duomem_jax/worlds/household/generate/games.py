@@ -74,8 +74,8 @@ def _game(seed: int, i: int, kinds: Row) -> Game:
     names = {i: by_lower[i.lower()] for i in ids}
     return Game(
         id=f"{task_type}-{task.kind}-None-{task.target}-{room.scene}/{trial}",
-        task=task.words,
-        task_type=task_type,
+        text=task.words,
+        kind=task_type,
         pddl_problem=problem_text(trial, task, room),
         walkthrough=walkthrough(rng, task, room, names),
     )

@@ -1,0 +1,161 @@
+"""Turn result rows into the numbers of the report."""
+
+import dataclasses
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from duomem_jax.evals.describe import Description
+from duomem_jax.evals.stats import (
+    Interval,
+    cluster_bootstrap,
+    crossed_bootstrap,
+    holm,
+    mcnemar_exact,
+    paired_bootstrap,
+    wilson,
+)
+from duomem_jax.records.results import Result
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """One subject over all its items and seeds.
+
+    Attributes:
+        headline: mean of the score that is compared. Wilson where it is won or lost once in each
+            group, else by a bootstrap over groups.
+        means: of the description's columns, by title.
+        by_kind: the same as `headline`, of each kind of items.
+        remarks: the description's sentences that apply.
+    """
+
+    subject: str
+    items: int
+    seeds: int
+    headline: Interval
+    means: dict[str, float]
+    by_kind: dict[str, Interval]
+    remarks: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """The headline of `other` minus that of `base`, on the items both were scored on.
+
+    Attributes:
+        only_base: items that only `base` won, where it is won or lost once in each group, else
+            None.
+        only_other: items that only `other` won, likewise.
+        p_value: exact McNemar test where these are counted, else by the bootstrap over groups and
+            seeds.
+        corrected: the p-value after Holm's correction for all differences of a report.
+    """
+
+    base: str
+    other: str
+    items: int
+    difference: Interval
+    only_base: int | None
+    only_other: int | None
+    p_value: float
+    corrected: float = 1.0
+
+
+def summarize(rows: Iterable[Result], description: Description) -> list[Summary]:
+    """One summary per subject, in the order in which the subjects first occur."""
+    return [_summarize(name, own, description) for name, own in _by_subject(rows).items()]
+
+
+def compare(
+    rows: Iterable[Result], base: str, other: str, description: Description
+) -> Difference | None:
+    """Paired difference between two subjects; None when they share no item.
+
+    Only items that both were scored on with all their seeds count. A subject without seeds
+    (greedy, untrained) can stand against one with several.
+    """
+    subjects = _by_subject(rows)
+    a, b = (_by_item(subjects[name], description) for name in (base, other))
+    full_a, full_b = (max(map(len, x.values())) for x in (a, b))
+    shared = sorted(i for i in a.keys() & b.keys() if (len(a[i]), len(b[i])) == (full_a, full_b))
+    if not shared:
+        return None
+    a_IS, b_IS = (np.array([x[i] for i in shared]) for x in (a, b))
+    groups = {row.item: description.cluster(row) for row in subjects[base]}
+    names_G, group_I = np.unique([groups[i] for i in shared], return_inverse=True)
+    once = len(names_G) == len(shared) and full_a == full_b == 1
+    if not (once and _all_binary(a_IS) and _all_binary(b_IS)):
+        a_GS, b_GS = (_group_sums(x_IS, group_I, len(names_G)) for x_IS in (a_IS, b_IS))
+        difference, p = crossed_bootstrap(a_GS, b_GS, np.bincount(group_I))
+        return Difference(base, other, len(shared), difference, None, None, p)
+    difference = paired_bootstrap(a_IS[:, 0].tolist(), b_IS[:, 0].tolist())
+    only_a, only_b = int((a_IS > b_IS).sum()), int((a_IS < b_IS).sum())
+    p = mcnemar_exact(only_a, only_b)
+    return Difference(base, other, len(shared), difference, only_a, only_b, p)
+
+
+def correct(pairs: Sequence[Difference]) -> list[Difference]:
+    """The differences with p-values that hold for all of them together."""
+    corrected = holm([pair.p_value for pair in pairs])
+    return [
+        dataclasses.replace(pair, corrected=p) for pair, p in zip(pairs, corrected, strict=True)
+    ]
+
+
+def _summarize(subject: str, rows: Sequence[Result], description: Description) -> Summary:
+    by_kind = defaultdict(list)
+    for row in rows:
+        by_kind[row.kind].append(row)
+    counts = {r.text: sum(map(r.applies, rows)) for r in description.remarks}
+    return Summary(
+        subject=subject,
+        items=len({r.item for r in rows}),
+        seeds=len({r.seed for r in rows}),
+        headline=_headline(rows, description),
+        means={c.title: statistics.fmean(map(c.value, rows)) for c in description.columns},
+        by_kind={kind: _headline(own, description) for kind, own in sorted(by_kind.items())},
+        remarks=tuple(text.format(count=n) for text, n in counts.items() if n),
+    )
+
+
+def _headline(rows: Sequence[Result], description: Description) -> Interval:
+    """Mean of the score with its interval; groups are what is drawn."""
+    clusters = defaultdict(list)
+    for row in rows:
+        clusters[description.cluster(row)].append(description.value(row))
+    values = np.array([description.value(row) for row in rows])
+    if _all_binary(values):
+        if len(clusters) == len(rows):
+            return wilson(int(values.sum()), len(rows))
+        if values.min() == values.max():  # nothing varies: resampling would claim certainty
+            return wilson(len(clusters) if values[0] else 0, len(clusters))
+    return cluster_bootstrap(list(clusters.values()))
+
+
+def _group_sums(x_IS: np.ndarray, group_I: np.ndarray, n_groups: int) -> np.ndarray:
+    """Sums [G,S] of the rows of each group."""
+    sums_GS = np.zeros((n_groups, x_IS.shape[1]))
+    np.add.at(sums_GS, group_I, x_IS)
+    return sums_GS
+
+
+def _all_binary(values: np.ndarray) -> bool:
+    return bool(np.isin(values, (0.0, 1.0)).all())
+
+
+def _by_item(rows: Iterable[Result], description: Description) -> dict[str, list[float]]:
+    """The score of each item, one value per seed."""
+    values = defaultdict(list)
+    for row in rows:
+        values[row.item].append(float(description.value(row)))
+    return values
+
+
+def _by_subject(rows: Iterable[Result]) -> dict[str, list[Result]]:
+    subjects: dict[str, list[Result]] = {}
+    for row in rows:
+        subjects.setdefault(row.subject, []).append(row)
+    return subjects
