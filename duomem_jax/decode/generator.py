@@ -29,6 +29,15 @@ CPU_CALL, ACCELERATOR_CALL = (8, 32), (64, 128)
 MIN_KEYS = 256  # tokens of the cache that a call looks at, at least
 
 
+def rows_of_a_call() -> int:
+    """Rows that a generator handles in one call on this device."""
+    return _call_size()[0]
+
+
+def _call_size() -> tuple[int, int]:
+    return CPU_CALL if platform() == "cpu" else ACCELERATOR_CALL
+
+
 class Generator:
     """Reads and writes turns of up to `slots` conversations; nothing is ever read twice.
 
@@ -39,6 +48,7 @@ class Generator:
         slots: S, rows of the cache.
         max_len: tokens a conversation may have.
         max_new: tokens a reply may have, end token included.
+        eos_id: the token that ends a reply.
         compile_seconds: spent so far on tracing and compiling.
     """
 
@@ -72,12 +82,12 @@ class Generator:
         """
         self.slots, self.max_len, self.max_new = slots, max_len, max_new
         self.compile_seconds = 0.0
-        self._model, self._eos = model, eos_id
+        self._model, self.eos_id = model, eos_id
         trees = for_decoding(base), lora and for_decoding(lora)
         self._weights = jax.tree.map(jnp.asarray, trees)  # once, not at every call
         self._temperature = temperature
-        call = CPU_CALL if platform() == "cpu" else ACCELERATOR_CALL
-        self._group, self._chunk = min(group or call[0], slots), chunk or call[1]
+        rows, tokens = _call_size()
+        self._group, self._chunk = min(group or rows, slots), chunk or tokens
         self._cache = model.init_cache(slots, max_len)["layers"]  # lengths are kept on the host
         self._length = np.zeros(slots, np.int32)
         stacked = any(leaf.ndim == 3 for leaf in jax.tree.leaves(self._weights[1]))
@@ -135,7 +145,7 @@ class Generator:
             if not tokens or not self.fits(slot, len(tokens)):
                 raise ValueError(f"slot {slot}: {len(tokens)} new tokens cannot be read")
         rest = {
-            slot: [self._eos] * bool(self._open[slot]) + list(tokens)
+            slot: [self.eos_id] * bool(self._open[slot]) + list(tokens)
             for slot, tokens in slot_tokens.items()
         }
 
@@ -181,7 +191,7 @@ class Generator:
             noise, done = self._noise_S2[group], self._done[group]
             args = *state, self._pad(noise), self._pad(done), self._pad(group, self.slots)
             longest = int(self._length[group].max()) + piece
-            fixed = self._eos, self.max_new, self._temperature, piece
+            fixed = self.eos_id, self.max_new, self._temperature, piece
             self._cache, self._x_SD, tokens_RT = self._run("write", longest, args, fixed)
             written.append(tokens_RT)  # read below, when all groups are under way
         replies = {}
@@ -192,9 +202,9 @@ class Generator:
 
     def _take(self, slot: int, tokens: list[int]) -> list[int]:
         """What a row wrote, up to its end token, which is not in the cache."""
-        ended = self._eos in tokens
+        ended = self.eos_id in tokens
         if ended:
-            tokens = tokens[: tokens.index(self._eos) + 1]
+            tokens = tokens[: tokens.index(self.eos_id) + 1]
             self._open[slot] = True
             self._noise_S2[slot, 1] += 1
         self._length[slot] += len(tokens) - ended

@@ -1,20 +1,13 @@
 """Episodes to memories."""
 
-from pathlib import Path
-from typing import Any
-
-from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.maintain import update_memories
-from duomem_jax.memory.write import Writer, Writing
+from duomem_jax.memory.write import SCRIPT, Writing, make_writer
 from duomem_jax.records.store.write import WriteReport
-from duomem_jax.speak.served.server import PREFIX, Server, served_name
+from duomem_jax.speak.served.server import Server
 from duomem_jax.stages.play import _record
-from duomem_jax.worlds.household.script import write_scripts
-
-SCRIPT = "script"  # writes memories without a model
 
 
 def remember(
@@ -29,12 +22,10 @@ def remember(
     """Write a memory for each won episode.
 
     Raises:
-        UserError: no won episode, or an output folder of another config.
+        UserError: no won episode, no such writer, or an output folder of another config.
     """
-    write, config = _writer(writer, how, server, _record(out, shard))
-    return build_memories(
-        episodes, out, make_embedder(embedder), write=write, writer=config, shard=shard
-    )
+    made = make_writer(writer, how, server, _record(out, shard))
+    return build_memories(episodes, out, make_embedder(embedder), writer=made, shard=shard)
 
 
 def maintain(
@@ -46,26 +37,10 @@ def maintain(
     how: Writing = Writing(),
     server: Server = Server(),
 ) -> WriteReport:
-    """Write a bank anew: credited and pruned by episodes that used it, with what they add.
+    """Write a new bank: credit and prune the old one by episodes that used it, add what they won.
 
     Raises:
         UserError: bad input, or an output folder of another config.
     """
-    write, config = _writer(writer, how, server, _record(out))
-    return update_memories(
-        memories, episodes, out, make_embedder(embedder), write=write, writer=config
-    )
-
-
-def _writer(
-    writer: str, how: Writing, server: Server, record: Path
-) -> tuple[Writer, str | dict[str, Any]]:
-    """What writes memories, and its identity."""
-    if name := served_name(writer):
-        from duomem_jax.memory.served import ServedWriter
-
-        served = ServedWriter(name, how, server, record)
-        return served, served.config
-    if writer != SCRIPT:
-        raise UserError(f"writer={writer}: unknown; give {SCRIPT}, or {PREFIX}NAME of a model")
-    return write_scripts, SCRIPT
+    made = make_writer(writer, how, server, _record(out))
+    return update_memories(memories, episodes, out, make_embedder(embedder), writer=made)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from duomem_jax.agents.play import Play
-from duomem_jax.agents.player import Arm, identity, located, open_policy
+from duomem_jax.agents.player import Player, identity, open_policy
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.progress import Progress
 from duomem_jax.base.shard import WHOLE, Shard
@@ -25,7 +25,7 @@ def _record(out: str, shard: Shard = WHOLE) -> Path:
 
 def play(
     games: Games,
-    player: Arm,
+    player: Player,
     out: str,
     how: Play = Play(),
     shard: Shard = WHOLE,
@@ -36,7 +36,6 @@ def play(
     Raises:
         UserError: bad games or player, or an output folder of another config.
     """
-    player = located(player)
     chosen = {game.id: game for game in games.load()}
     wanted = [(game_id, how.seed) for game_id in chosen]
 

@@ -5,10 +5,11 @@ import os
 from collections.abc import Callable, Iterator
 
 from duomem_jax.data.pack import Rows, pack_examples, row_layout
+from duomem_jax.records.chat import Chat
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.text.encoded import Example
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer, tokenizer_fingerprint
-from duomem_jax.text.turns import first_message, next_message, reply
+from duomem_jax.text.turns import turn_messages
 from duomem_jax.tiny.corpus import Transcript, expert_transcripts, general_transcripts
 from duomem_jax.worlds.household.expert.prior import LocationPrior
 from duomem_jax.worlds.household.generate import generate_games
@@ -29,20 +30,9 @@ def transcripts(name: str, block: int) -> Iterator[Transcript]:
     return CORPORA[name](generate_games(BLOCK, seed), LocationPrior.default(), seed)
 
 
-def messages(transcript: Transcript) -> list[dict[str, str]]:
+def messages(transcript: Transcript) -> Chat:
     """The conversation of a transcript, as an agent would have had it."""
-    out = []
-    for k, turn in enumerate(transcript.turns):
-        seen = (
-            next_message(turn.observation)
-            if k
-            else first_message(turn.observation, transcript.guidelines)
-        )
-        out += [
-            {"role": "user", "content": seen},
-            {"role": "assistant", "content": reply(turn.thought, turn.action)},
-        ]
-    return out
+    return turn_messages(transcript.turns, guidelines=transcript.guidelines)
 
 
 def _without_slips(example: Example, slips: frozenset[int]) -> Example:

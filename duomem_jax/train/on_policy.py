@@ -12,9 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from duomem_jax.agents.guided import Author, GuidedPolicy, Transcript
+from duomem_jax.agents.guided import Author, Guidance, Players, Rollout, play_guided
 from duomem_jax.agents.policy import Move
-from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.sample import spread
 from duomem_jax.data.loader import finish
@@ -22,12 +21,11 @@ from duomem_jax.data.pack import VIEWS, Conversation, pack_examples, row_layout
 from duomem_jax.decode.generator import Generator
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.guidelines import guidelines_text
+from duomem_jax.memory.show import show
 from duomem_jax.models.model import Model
 from duomem_jax.records.played import read_episodes
 from duomem_jax.text.encoded import Example
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
-from duomem_jax.text.turns import first_message
 from duomem_jax.train.config import OnPolicyConfig, TrainConfig
 from duomem_jax.worlds.household.game import Game
 from duomem_jax.worlds.household.load import load_games
@@ -60,17 +58,15 @@ class Rollouts:
         if jax.process_count() > 1:
             raise UserError("config: on_policy.games works on one host; start one process")
         tokenizer = load_tokenizer(folder)
-        self._chat = chat_tokens(tokenizer)
+        self._end = chat_tokens(tokenizer).end_id
         self._records = _records(c) if c.curriculum == "backward" else {}
         self._games = _games(c, self._records)
         self._bank = MemoryBank.load(c.memory, make_embedder(c.embedder)) if c.memory else None
         self._lengths = [c.length, *([c.teacher_length] if self._bank else [])]
         model, base, lora = student
-        players = [self._player(model, base, lora)]
-        if c.guidance:
-            players.append(self._player(*teacher, None))
-        self._student = players[0]
-        self._policy = GuidedPolicy("student", tokenizer, *players)
+        self._student = self._player(model, base, lora)
+        guide = self._player(*teacher, None) if c.guidance else None
+        self._players = Players(tokenizer, self._student, guide)
 
     def _player(self, model: Model, base: Any, lora: Any) -> Generator:
         c = self._config.on_policy
@@ -80,7 +76,7 @@ class Rollouts:
             lora,
             slots=c.batch,
             max_len=min(model.config.max_len, c.length + c.max_new),
-            eos_id=self._chat.end_id,
+            eos_id=self._end,
             max_new=c.max_new,
             temperature=c.temperature,
         )
@@ -90,18 +86,18 @@ class Rollouts:
         config, c = self._config, self._config.on_policy
         games = draw(self._games, c.batch, config.seed, step)
         depth = 1 + step // c.growth if c.curriculum else c.max_steps
-        self._policy.depth = depth
         self._student.use(lora)
-        self._policy.guidance = guidance(c.guidance, step / config.steps)
+        records: dict[str, list[Move]] = {}
         if c.curriculum == "backward":
-            records = {game.id: self._records[game.id] for game in games}
-            self._policy.records = {g: r[: max(0, len(r) - depth)] for g, r in records.items()}
+            whole = {game.id: self._records[game.id] for game in games}
+            records = {g: r[: max(0, len(r) - depth)] for g, r in whole.items()}
+        how = Guidance(guidance(c.guidance, step / config.steps), depth, records)
         seed = step + (config.seed << 20)
-        episodes = list(
-            play_games(games, self._policy, slots=c.batch, max_steps=c.max_steps, seed=seed)
+        rollouts = play_guided(
+            self._players, games, how, slots=c.batch, max_steps=c.max_steps, seed=seed
         )
-        transcripts, self._policy.finished = self._policy.finished, []
-        rows, counts = pack_examples(self._views(transcripts, games), self._lengths)
+        episodes = [rollout.episode for rollout in rollouts]
+        rows, counts = pack_examples([self._views(r) for r in rollouts], self._lengths)
         taken = rows[: config.global_batch]
         batch = self._stack(taken)
         metrics = {
@@ -112,25 +108,15 @@ class Rollouts:
         }
         return batch, metrics
 
-    def _views(
-        self, transcripts: Sequence[Transcript], games: Sequence[Game]
-    ) -> list[Conversation]:
-        """What the student read, and what the teacher is shown of the same games."""
-        tasks = {game.id: game.task for game in games}
-        out: list[Conversation] = []
-        for t in transcripts:
-            mask = [int(author) for author in t.authors]
-            views = [Example(t.tokens, mask)]
-            if self._bank is not None:
-                memories = self._bank.retrieve(
-                    tasks[t.game_id], self._config.on_policy.k, exclude_game_id=t.game_id
-                )
-                told = first_message(t.first_turn, guidelines_text(memories))
-                first = self._chat.first(told)
-                rest = slice(len(self._chat.first(t.first_turn)), None)
-                views.append(Example(first + t.tokens[rest], [0] * len(first) + mask[rest]))
-            out.append(tuple(views))
-        return out
+    def _views(self, rollout: Rollout) -> Conversation:
+        """What the student read, and what the teacher is shown of the same game."""
+        read, episode = rollout.transcript, rollout.episode
+        views = [Example(read.tokens, [int(author) for author in read.authors])]
+        if self._bank is not None:
+            shown = show(self._bank, self._config.on_policy.k, episode.task, episode.game_id)
+            told = read.told(shown.text, self._players.tokenizer)
+            views.append(Example(told.tokens, [int(author) for author in told.authors]))
+        return tuple(views)
 
     def _stack(self, rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Rows as a batch of the full size, filled up with empty ones."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from duomem_jax.agents.player import Arm, identity, open_policy
+from duomem_jax.agents.player import Player, identity, open_policy
 from duomem_jax.agents.policy import Policy
 from duomem_jax.agents.rollout import Outcome, play_games
 from duomem_jax.base.io import slug
@@ -19,7 +19,7 @@ from duomem_jax.worlds.household.game import Game
 
 
 def evaluate(
-    arm: Arm,
+    arm: Player,
     games: Sequence[Game],
     out: str | os.PathLike,
     *,

@@ -1,14 +1,12 @@
 """Prompts are plain text files, so that they can be read, changed and told apart by their hash."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
 from duomem_jax.base.errors import UserError
-
-FOLDER = Path(__file__).parent
-PLAY = "play"  # tells a language model the rules of the house
 
 
 @dataclass(frozen=True)
@@ -27,18 +25,20 @@ class Prompt:
         return Template(self.text).substitute(values)
 
 
-def load_prompt(file: str, placeholders: tuple[str, ...] = ()) -> Prompt:
+def load_prompt(
+    file: str, placeholders: tuple[str, ...] = (), ours: Mapping[str, Path] | None = None
+) -> Prompt:
     """A prompt of the package by its name, or one's own by its path.
 
     Args:
-        file: `play` or `write_script`, or the path of a UTF-8 text file.
+        file: a name in `ours`, or the path of a UTF-8 text file.
         placeholders: names that must occur in it, and no others.
+        ours: prompts that come with the package, by name.
 
     Raises:
         UserError: no such file, or other placeholders.
     """
-    ours = {path.stem: path for path in FOLDER.glob("*.md")}
-    path = ours.get(file, Path(file))
+    path = (ours or {}).get(file, Path(file))
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as e:
@@ -52,18 +52,3 @@ def load_prompt(file: str, placeholders: tuple[str, ...] = ()) -> Prompt:
             "expected; write a dollar sign as $$"
         )
     return Prompt(text)
-
-
-def system_text(system: str, default: str = "") -> str:
-    """Content of a system message that was given as text or as `@FILE`.
-
-    Args:
-        system: the text; after an @ the name of a prompt of the package, or the path of a file
-            (`@/dev/null` for none at all).
-        default: what "" stands for.
-
-    Raises:
-        UserError: no such file.
-    """
-    system = system or default
-    return load_prompt(system[1:]).fill() if system.startswith("@") else system
