@@ -76,6 +76,11 @@ def finish_bank(folder: Path, embedder: Embedder, report: WriteReport) -> WriteR
         return report
     records = read_dataset(folder, SPLIT)
     if not len(records):
+        if report.counts.get("no_script"):
+            raise UserError(
+                f"{folder}: no memory, since the writer gave no whole script of any of the "
+                f"{report.counts['no_script']} won episodes; raise how.max_new or take another one"
+            )
         raise UserError(f"{folder}: no memory, since no episode was won; play with a better player")
     write_vectors(folder, [r["key"] for r in records], embedder)
     return report
