@@ -165,7 +165,10 @@ def test_a_bank_is_kept_up_by_the_same_writer(server, episodes_folder, tmp_path)
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"writer": "poet"}, r"writer poet: no such folder.* \(or give script, or openai:NAME\)"),
+        (
+            {"writer": "poet"},
+            r"writer poet: no such folder.*; script needs no model, openai:N",
+        ),
         ({"writer": "openai:"}, "name is missing"),
         ({"how": Writing(max_new=0)}, "max_new is 0"),
         ({"how": Writing(prompt="nowhere.txt")}, r"prompt nowhere\.txt: not readable"),

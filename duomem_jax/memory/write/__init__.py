@@ -5,6 +5,7 @@ from pathlib import Path
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.write.protocol import RuleWriter, Writer, written
 from duomem_jax.memory.write.speaker import SpeakerWriter, Writing
+from duomem_jax.speak.open import speaker_identity
 from duomem_jax.speak.served.server import PREFIX, Server
 from duomem_jax.worlds.household.script import write_scripts
 
@@ -30,6 +31,8 @@ def make_writer(writer: str, how: Writing, server: Server, record: Path) -> Writ
     if writer in WRITERS:
         return WRITERS[writer]
     try:
-        return SpeakerWriter(writer, how, server, record)
+        identity = speaker_identity(writer, how.local)
     except UserError as e:
-        raise UserError(f"writer {e} (or give {', '.join(WRITERS)}, or {PREFIX}NAME)") from e
+        others = f"{', '.join(WRITERS)} needs no model, {PREFIX}NAME is behind a server"
+        raise UserError(f"writer {e}; {others}") from e
+    return SpeakerWriter(writer, identity, how, server, record)

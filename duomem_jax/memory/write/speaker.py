@@ -11,7 +11,7 @@ from duomem_jax.base.prompts import load_prompt
 from duomem_jax.records import chat
 from duomem_jax.records.chat import Chat
 from duomem_jax.records.episodes import Episode
-from duomem_jax.speak.open import Local, open_speaker, speaker_identity
+from duomem_jax.speak.open import Local, open_speaker
 from duomem_jax.speak.protocol import Reply, Sampling
 from duomem_jax.speak.served.server import Server
 from duomem_jax.text.turns import trajectory
@@ -40,23 +40,26 @@ class SpeakerWriter:
         identity: what its memories depend on.
     """
 
-    def __init__(self, model: str, how: Writing, server: Server, record: Path):
+    def __init__(
+        self, model: str, identity: dict[str, Any], how: Writing, server: Server, record: Path
+    ):
         """Get ready; the model is opened when it is called.
 
         Args:
             model: folder, hub id, shipped model, or openai:NAME.
+            identity: what its answers depend on, see `speak.open.speaker_identity`.
             how: prompt, sampling, and how a model that runs here is held.
             server: where and how hard a served one is asked.
             record: where its answers and their cost are kept, see `ServedModel`.
 
         Raises:
-            UserError: no such model, a bad prompt or a bad number.
+            UserError: a bad prompt or a bad number.
         """
         self._model, self._local, self._server, self._record = model, how.local, server, record
         self._sampling = Sampling(how.max_new, how.temperature)
         self._prompt = load_prompt(how.prompt, ("task", "trajectory"), PROMPTS)
         self.identity: dict[str, Any] = {
-            **speaker_identity(model, how.local),
+            **identity,
             "prompt": self._prompt.sha256,
             "temperature": how.temperature,
             "max_new": how.max_new,
