@@ -7,6 +7,7 @@ import math
 
 import jax
 import tyro
+from duomem_jax.objectives.loss import loss_of
 
 from duomem_jax.data.loader import batches
 from duomem_jax.models.load import load_pretrained
@@ -14,7 +15,6 @@ from duomem_jax.models.locate import model_path
 from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import KINDS
 from duomem_jax.objectives.config import ObjectiveConfig
-from duomem_jax.objectives.loss import loss_of
 
 
 def main(data: str, model: str = "tiny-teacher", rows: int = 32) -> None:

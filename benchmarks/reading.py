@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import tyro
+from duomem_jax.data.targets import pack_ids, target_layout
 
 from duomem_jax.data.loader import batches
 from duomem_jax.data.pack import row_layout
-from duomem_jax.data.targets import pack_ids, target_layout
 from duomem_jax.records.store.spec import DatasetSpec
 from duomem_jax.records.store.write import write_dataset
 from duomem_jax.report.table import markdown_table

@@ -1,7 +1,9 @@
 """`duomem <stage>`: one sub-command per arrow of the data flow."""
 
+import contextlib
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +12,7 @@ import tyro
 
 from duomem_jax import stages
 from duomem_jax.agents.play import Play
-from duomem_jax.agents.player import Arm
+from duomem_jax.agents.player import Player
 from duomem_jax.base.errors import StoppedError, UserError
 from duomem_jax.base.shard import Shard
 from duomem_jax.evals.audit.audit import Audit
@@ -43,7 +45,7 @@ def play(
     out: Folder,
     /,
     games: Games,
-    player: Arm,
+    player: Player,
     how: Play = Play(),
     shard: str = "0/1",
     server: Server = Server(),
@@ -78,8 +80,9 @@ def memories(
         episodes: folder of episodes, from `duomem play`.
         embedder: hashing, sentence-transformers[:model] or openai[:model].
         shard: write part i/n.
-        writer: a rule-based writer of the world, such as script, or openai:NAME of a served model.
-        how: prompt and sampling of a served writer.
+        writer: script (rules of the world, no model), or a model: folder, hub id, shipped one, or
+            openai:NAME.
+        how: prompt and sampling of a model that writes, and how one that runs here is held.
         server: where a writer openai:NAME is.
     """
     shard_of = Shard.parse(shard)
@@ -103,8 +106,9 @@ def maintain(
         memories: the bank.
         episodes: what was played with it, from `duomem play`.
         embedder: the one of the bank.
-        writer: a rule-based writer of the world, such as script, or openai:NAME of a served model.
-        how: prompt and sampling of a served writer.
+        writer: script (rules of the world, no model), or a model: folder, hub id, shipped one, or
+            openai:NAME.
+        how: prompt and sampling of a model that writes, and how one that runs here is held.
         server: where a writer openai:NAME is.
     """
     print(stages.maintain(memories, episodes, out, embedder, writer, how, server).message)
@@ -177,7 +181,7 @@ def evaluate(
     out: Folder,
     /,
     games: Games,
-    player: Arm,
+    player: Player,
     how: Play = Play(),
     shard: str = "0/1",
     server: Server = Server(),
@@ -336,17 +340,32 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 
 
+@contextlib.contextmanager
+def _news() -> Iterator[None]:
+    """What the library has to tell, on standard error, a plain line each."""
+    logger, handler = logging.getLogger("duomem_jax"), logging.StreamHandler()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
 def main(argv: list[str] | None = None) -> None:
     """Entry point of `duomem`; a user's mistake is one sentence and exit status 2."""
     keep_compiled()
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
-            prog="duomem",
-            description="Distil a teacher agent into a student: games, episodes, memories, "
-            "examples, adapter (train.py), results, report.",
-            args=argv,
-        )
+        with _news():
+            tyro.extras.subcommand_cli_from_dict(
+                COMMANDS,
+                prog="duomem",
+                description="Distil a teacher agent into a student: games, episodes, memories, "
+                "examples, adapter (train.py), results, report.",
+                args=argv,
+            )
     except UserError as e:
         sys.exit(_fail(e))
     except StoppedError as e:

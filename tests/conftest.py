@@ -52,7 +52,7 @@ def played(tmp_path_factory) -> Path:
     """
     from duomem_jax import stages
     from duomem_jax.agents.play import Play
-    from duomem_jax.agents.player import Arm
+    from duomem_jax.agents.player import Player
     from duomem_jax.models.shipped import model_folder
     from duomem_jax.stages.examples import Examples
     from duomem_jax.worlds.games import Games
@@ -60,7 +60,7 @@ def played(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("played")
     won, memories = str(root / "episodes"), str(root / "memories")
     stages.make_games(str(root / "games"), 12, 3)
-    stages.play(Games(str(root / "games")), Arm("expert", "expert"), won, Play(slots=4))
+    stages.play(Games(str(root / "games")), Player("expert", "expert"), won, Play(slots=4))
     stages.remember(won, memories)
     how, student = Examples(length=512, teacher_length=640), str(model_folder("tiny-student"))
     stages.prepare(won, student, str(root / "rows"), how=how)

@@ -7,16 +7,21 @@ where the student takes over (the backward curriculum of TCOD, arXiv 2604.24005)
 
 import random
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from duomem_jax.agents.policy import Move, Usage, sampling_seed
+from duomem_jax.agents.policy import Move, Usage
+from duomem_jax.agents.rollout import play_games
+from duomem_jax.base.sample import derived_seed
 from duomem_jax.decode.generator import Generator
+from duomem_jax.records.chat import Chat
+from duomem_jax.records.episodes import Episode
+from duomem_jax.speak.local import read_reply
 from duomem_jax.text.tokenizer import chat_tokens
-from duomem_jax.text.turns import first_message, next_message, parse_action, reply
-from duomem_jax.worlds.base import Task
+from duomem_jax.text.turns import GameChat, parse_action
+from duomem_jax.worlds.base import Task, World
 
 
 class Author(IntEnum):
@@ -27,12 +32,49 @@ class Author(IntEnum):
     TEACHER = 2
 
 
+@dataclass(frozen=True)
+class Players:
+    """Who plays, from the first step of training to the last.
+
+    Attributes:
+        tokenizer: of both models.
+        student: as many rows as there are games at once.
+        teacher: the same for the teacher; None where it never speaks.
+        system: content of the system message; none when empty.
+    """
+
+    tokenizer: Any
+    student: Generator
+    teacher: Generator | None = None
+    system: str = ""
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How some games are played.
+
+    Attributes:
+        share: probability that the teacher speaks on a turn.
+        depth: turns that are spoken before a game is broken off.
+        records: replies to replay at the start of a game, by its id.
+    """
+
+    share: float = 0.0
+    depth: int = sys.maxsize
+    records: Mapping[str, Sequence[Move]] = field(default_factory=dict)
+
+
 @dataclass
 class Transcript:
-    """A conversation as its players' tokens were, never tokenised again."""
+    """A conversation as its players' tokens were, never tokenised again.
 
-    game_id: str
-    first_turn: str  # content of the first user message
+    Attributes:
+        opening: its messages before the first reply.
+        tokens: all of it.
+        authors: who wrote each token.
+    """
+
+    opening: Chat = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     authors: list[Author] = field(default_factory=list)
 
@@ -41,108 +83,140 @@ class Transcript:
         self.tokens.extend(ids)
         self.authors.extend([author] * len(ids))
 
+    def told(self, guidelines: str, tokenizer: Any) -> "Transcript":
+        """The same conversation as it reads with guidelines before its first observation."""
+        chat, (*before, first) = chat_tokens(tokenizer), self.opening
+        game = GameChat(system=before[0]["content"] if before else "", guidelines=guidelines)
+        game.see(first["content"])
+        told, replaced = Transcript(game.messages), len(chat.since(self.opening))
+        told.add(chat.since(game.messages), Author.WORLD)
+        told.tokens += self.tokens[replaced:]
+        told.authors += self.authors[replaced:]
+        return told
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A played game and what was said in it."""
+
+    episode: Episode
+    transcript: Transcript
+
+
+def play_guided(
+    players: Players,
+    world: World,
+    tasks: Iterable[Task],
+    how: Guidance,
+    *,
+    slots: int,
+    max_steps: int,
+    seed: int,
+) -> list[Rollout]:
+    """Play every game once, in the order in which they end.
+
+    Args:
+        players: who plays; all rows of their generators are free.
+        world: where the tasks are from.
+        tasks: what is played.
+        how: who speaks when.
+        slots: games played at once.
+        max_steps: commands after which a game is lost.
+        seed: of everything that is drawn.
+    """
+    policy = GuidedPolicy(players, how)
+    played = list(play_games(world, tasks, policy, slots=slots, max_steps=max_steps, seed=seed))
+    transcripts = zip(played, policy.finished, strict=True)
+    return [Rollout(game.episode, transcript) for game, transcript in transcripts]
+
 
 @dataclass
 class _Seat:
     """A game in a slot."""
 
-    transcript: Transcript
+    chat: GameChat
     chance: random.Random  # decides who speaks
     record: list[Move]  # replies to replay before anybody speaks
     unread: dict[Author, list[int]]  # ids that a player has not read yet
-    turns: int = 0
-    spoken: int = 0  # of them not replayed
+    transcript: Transcript = field(default_factory=Transcript)
+    held: int = 0  # messages of the chat that are in the transcript
+    spoken: int = 0  # turns that were not replayed
 
 
 class GuidedPolicy:
     """Plays with the student's `Generator`, in places with the teacher's.
 
     Attributes:
-        finished: transcripts of ended games, in the order of their ends; the caller empties it.
-        guidance: probability that the teacher speaks on a turn.
-        depth: turns that are spoken before a game is broken off.
-        records: replies to replay at the start of a game, by its id.
+        finished: transcripts of ended games, in the order of their ends.
     """
 
-    def __init__(
-        self,
-        name: str,
-        tokenizer: Any,
-        student: Generator,
-        teacher: Generator | None = None,
-        *,
-        system: str = "",
-    ):
-        """Set up without games.
+    name = "student"
 
-        Args:
-            name: who plays.
-            tokenizer: of both models.
-            student: as many rows as there will be slots.
-            teacher: the same for the teacher; None where it never speaks.
-            system: content of the system message; none when empty.
-        """
-        self.name, self.guidance, self.depth = name, 0.0, sys.maxsize
+    def __init__(self, players: Players, how: Guidance):
+        """Set up without games."""
         self.finished: list[Transcript] = []
-        self.records: Mapping[str, Sequence[Move]] = {}
-        self._tokenizer, self._chat, self._system = tokenizer, chat_tokens(tokenizer), system
-        self._players = {Author.STUDENT: student}
-        if teacher is not None:
-            self._players[Author.TEACHER] = teacher
+        self._players, self._how = players, how
+        self._chat = chat_tokens(players.tokenizer)
+        self._speakers = {Author.STUDENT: players.student}
+        if players.teacher is not None:
+            self._speakers[Author.TEACHER] = players.teacher
         self._seats: dict[int, _Seat] = {}
 
     @property
     def setup_seconds(self) -> float:
         """Seconds spent on compiling."""
-        return sum(player.compile_seconds for player in self._players.values())
+        return sum(speaker.compile_seconds for speaker in self._speakers.values())
 
     def start(self, slot: int, task: Task, first_observation: str, seed: int) -> None:
-        """See `Policy`."""
-        own = sampling_seed(seed, task.id)
-        record = list(self.records.get(task.id, ()))
-        message = first_message(first_observation)
-        unread: dict[Author, list[int]] = {author: [] for author in self._players}
-        seat = _Seat(Transcript(task.id, message), random.Random(own), record, unread)
-        self._seats[slot] = seat
-        self._hear(seat, self._chat.first(message, self._system))
-        for author, player in self._players.items():
-            player.reset(slot, seed=(own + author) % 2**32)
+        """Begin a game for both players."""
+        own = derived_seed(seed, task.id)
+        record = list(self._how.records.get(task.id, ()))
+        unread: dict[Author, list[int]] = {author: [] for author in self._speakers}
+        chat = GameChat(system=self._players.system)
+        self._seats[slot] = _Seat(chat, random.Random(own), record, unread)
+        for author, speaker in self._speakers.items():
+            speaker.reset(slot, seed=(own + author) % 2**32)
 
     def act(self, observations: Mapping[int, str]) -> dict[int, Move | None]:
-        """See `Policy`."""
+        """Replay a move, or let one of the players speak, in each named slot."""
         moves = dict[int, Move | None]()
-        turns: dict[Author, dict[int, list[int]]] = {author: {} for author in self._players}
+        turns: dict[Author, dict[int, list[int]]] = {author: {} for author in self._speakers}
         for slot, seen in observations.items():
             seat = self._seats[slot]
-            if seat.turns:
-                self._hear(seat, self._chat.next(next_message(seen)))
-            seat.turns += 1
+            seat.chat.see(seen)
+            seat.transcript.opening = seat.transcript.opening or list(seat.chat.messages)
             if seat.record:
-                move = seat.record.pop(0)
-                self._hear(seat, self._chat.reply(reply(*move)))
-                moves[slot] = move
+                moves[slot] = move = seat.record.pop(0)
+                seat.chat.say(*move)
+                self._hear(seat)
                 continue
-            guided = Author.TEACHER in self._players and seat.chance.random() < self.guidance
-            speaker = Author.TEACHER if guided else Author.STUDENT
-            room = self._players[speaker].fits(slot, len(seat.unread[speaker]))
-            if room and seat.spoken < self.depth:
-                turns[speaker][slot] = seat.unread[speaker]
+            self._hear(seat)
+            author = self._next_author(seat)
+            unread = seat.unread[author]
+            if seat.spoken < self._how.depth and self._speakers[author].fits(slot, len(unread)):
+                turns[author][slot] = unread
             else:
                 moves[slot] = None
-        for speaker, slots in turns.items():
-            for slot, reply_ids in self._players[speaker].extend(slots).items():
-                moves[slot] = self._speak(self._seats[slot], reply_ids, speaker)
+        for author, slots in turns.items():
+            for slot, ids in self._speakers[author].extend(slots).items():
+                moves[slot] = self._speak(self._seats[slot], ids, author)
         return moves
 
     def stop(self, slot: int) -> Usage:
-        """See `Policy`."""
+        """End a game and keep its transcript."""
         transcript = self._seats.pop(slot).transcript
         self.finished.append(transcript)
         new = sum(author == Author.STUDENT for author in transcript.authors)
         return Usage(len(transcript.tokens) - new, new)
 
-    def _hear(self, seat: _Seat, ids: list[int]) -> None:
-        """What nobody here wrote."""
+    def _next_author(self, seat: _Seat) -> Author:
+        guided = Author.TEACHER in self._speakers and seat.chance.random() < self._how.share
+        return Author.TEACHER if guided else Author.STUDENT
+
+    def _hear(self, seat: _Seat) -> None:
+        """Take in the messages that nobody here wrote."""
+        ids = self._chat.since(seat.chat.messages, seat.held)
+        seat.held = len(seat.chat.messages)
         seat.transcript.add(ids, Author.WORLD)
         for unread in seat.unread.values():
             unread.extend(ids)
@@ -156,4 +230,9 @@ class GuidedPolicy:
                 unread.clear()  # its generator holds all of it
             else:
                 unread.extend(ids)
-        return parse_action(self._tokenizer.decode(ids, skip_special_tokens=True))
+        max_new = self._speakers[speaker].max_new
+        reply = read_reply(self._players.tokenizer, ids, 0, max_new)
+        move = parse_action(reply.text, cut=reply.cut)
+        seat.chat.say(*move)
+        seat.held = len(seat.chat.messages)
+        return move

@@ -4,6 +4,10 @@ import dataclasses
 
 from duomem_jax.base.errors import UserError
 
+# What every published number of ours was measured with; training and play must agree on them.
+SHOWN = 2  # memories shown before a game
+MAX_NEW = 64  # tokens a reply may have: a thought and a command
+
 
 @dataclasses.dataclass(frozen=True)
 class Play:

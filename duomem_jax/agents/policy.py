@@ -1,6 +1,5 @@
 """What plays: many games in numbered slots, one move each per call."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -65,21 +64,15 @@ class EachAlone:
         self._players: dict[int, RulePlayer] = {}
 
     def start(self, slot: int, task: Task, first_observation: str, seed: int) -> None:
-        """Begin a game with a new player."""
+        """Make a player and tell it how the game begins."""
         player = self._players[slot] = self._make_player(task, seed)
         player.reset(first_observation)
 
     def act(self, observations: Mapping[int, str]) -> dict[int, Move | None]:
-        """Ask each slot's player for its move."""
+        """Ask each player for its move."""
         return {slot: self._players[slot].act(seen) for slot, seen in observations.items()}
 
     def stop(self, slot: int) -> Usage:
-        """End the game in a slot; nobody counted tokens."""
+        """Drop the player of an ended game; nobody counted tokens."""
         del self._players[slot]
         return Usage()
-
-
-def sampling_seed(seed: int, game_id: str) -> int:
-    """32 bits of (seed, game), so that slots and neighbours change nothing."""
-    digest = hashlib.blake2b(f"{seed}\0{game_id}".encode(), digest_size=4).digest()
-    return int.from_bytes(digest, "little")

@@ -1,9 +1,16 @@
-"""Few of many."""
+"""Chances that depend on names alone, and few of many."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def derived_seed(seed: int, name: str) -> int:
+    """32 bits of (seed, name): what is drawn depends on neither slots nor neighbours."""
+    digest = hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "little")
 
 
 def spread(items: Sequence[T], n: int) -> Sequence[T]:

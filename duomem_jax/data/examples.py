@@ -29,7 +29,7 @@ BLOCK = 1024
 
 
 class Guidelines(Protocol):
-    """What stands before an episode's first observation; `memory.guidelines` has the real one."""
+    """What stands before an episode's first observation; `memory.show` has the real one."""
 
     @property
     def config(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ groups of a fixed size, so few shapes are compiled:
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -29,6 +29,15 @@ CPU_CALL, ACCELERATOR_CALL = (8, 32), (64, 128)
 MIN_KEYS = 256  # tokens of the cache that a call looks at, at least
 
 
+def rows_of_a_call() -> int:
+    """Rows that a generator handles in one call on this device."""
+    return _call_size()[0]
+
+
+def _call_size() -> tuple[int, int]:
+    return CPU_CALL if platform() == "cpu" else ACCELERATOR_CALL
+
+
 class Generator:
     """Reads and writes turns of up to `slots` conversations; nothing is ever read twice.
 
@@ -39,6 +48,7 @@ class Generator:
         slots: S, rows of the cache.
         max_len: tokens a conversation may have.
         max_new: tokens a reply may have, end token included.
+        eos_id: the token that ends a reply.
         compile_seconds: spent so far on tracing and compiling.
     """
 
@@ -72,19 +82,22 @@ class Generator:
         """
         self.slots, self.max_len, self.max_new = slots, max_len, max_new
         self.compile_seconds = 0.0
-        self._model, self._eos = model, eos_id
+        self._model, self.eos_id = model, eos_id
         trees = for_decoding(base), lora and for_decoding(lora)
         self._weights = jax.tree.map(jnp.asarray, trees)  # once, not at every call
         self._temperature = temperature
-        call = CPU_CALL if platform() == "cpu" else ACCELERATOR_CALL
-        self._group, self._chunk = min(group or call[0], slots), chunk or call[1]
+        rows, tokens = _call_size()
+        self._group, self._chunk = min(group or rows, slots), chunk or tokens
         self._cache = model.init_cache(slots, max_len)["layers"]  # lengths are kept on the host
         self._length = np.zeros(slots, np.int32)
         stacked = any(leaf.ndim == 3 for leaf in jax.tree.leaves(self._weights[1]))
         self._adapter = np.zeros(slots, np.int32) if stacked else None
+        config = model.config
+        self._x_SD = jnp.zeros((slots, config.d_model), DTYPES[config.dtype])  # last hidden states
         self._open = np.zeros(slots, bool)  # the last reply's end token is not in the cache
+        self._done = np.zeros(slots, np.int32)  # tokens that the row's reply has so far
         self._noise_S2 = np.zeros((slots, 2), np.uint32)  # seed, turn
-        self._compiled: dict[tuple[str, int], Any] = {}
+        self._compiled: dict[tuple, Any] = {}
 
     def reset(self, slot: int, seed: int = 0, adapter: int = 0) -> None:
         """Empty a row for a new conversation.
@@ -119,29 +132,26 @@ class Generator:
         Raises:
             ValueError: a row has no new tokens, or no room for them and a reply.
         """
+        self.read(slot_tokens)
+        return self.write(slot_tokens)
+
+    def read(self, slot_tokens: Mapping[int, Sequence[int]]) -> None:
+        """Bring new tokens into the cache of the named rows, which then begin a reply.
+
+        Raises:
+            ValueError: a row has no new tokens, or no room for them and a reply.
+        """
         for slot, tokens in slot_tokens.items():
             if not tokens or not self.fits(slot, len(tokens)):
                 raise ValueError(f"slot {slot}: {len(tokens)} new tokens cannot be read")
-        x_SD = self._read(slot_tokens)
-        replies = self._write(sorted(slot_tokens, key=lambda slot: self._length[slot]), x_SD)
-        for slot, reply in replies.items():
-            self._length[slot] += len(reply) - 1
-            self._open[slot] = True
-            self._noise_S2[slot, 1] += 1
-        return {slot: replies[slot] for slot in slot_tokens}
-
-    def _read(self, slot_tokens: Mapping[int, Sequence[int]]) -> jax.Array:
-        """Bring the new tokens into the cache; return the last hidden state of each row."""
         rest = {
-            slot: [self._eos] * bool(self._open[slot]) + list(tokens)
+            slot: [self.eos_id] * bool(self._open[slot]) + list(tokens)
             for slot, tokens in slot_tokens.items()
         }
 
         def urgency(slot: int) -> tuple[int, int]:
             return len(rest[slot]) // self._chunk, self._length[slot]
 
-        config = self._model.config
-        x_SD = jnp.zeros((self.slots, config.d_model), DTYPES[config.dtype])
         while rest:
             slots = sorted(rest, key=urgency, reverse=True)[: self._group]
             tokens_RT = np.zeros((self._group, self._chunk), np.int32)
@@ -152,27 +162,54 @@ class Generator:
                 n_new_R[row] = len(piece)
                 if not rest[slot]:
                     del rest[slot]
-            state = self._weights, self._cache, x_SD, *self._rows(slots)
+            state = self._weights, self._cache, self._x_SD, *self._rows(slots)
             self._length[slots] += n_new_R[: len(slots)]
             args = *state, tokens_RT, n_new_R, self._pad(slots, self.slots)
-            self._cache, x_SD = self._run("read", int(self._length[slots].max()), args, ())
-        return x_SD
+            self._cache, self._x_SD = self._run("read", int(self._length[slots].max()), args, ())
+        for slot in slot_tokens:
+            self._open[slot], self._done[slot] = False, 0
 
-    def _write(self, slots: Sequence[int], x_SD: jax.Array) -> dict[int, list[int]]:
-        groups = [slots[i : i + self._group] for i in range(0, len(slots), self._group)]
+    def write(self, slots: Collection[int], piece: int = 0) -> dict[int, list[int]]:
+        """Write on in rows that have read a turn, or whose reply has not ended yet.
+
+        In pieces a reply is what it is at once; between them another row's ended reply can make
+        room for a new conversation.
+
+        Args:
+            slots: the rows.
+            piece: tokens written at most in each; 0: the whole reply.
+
+        Returns:
+            What each row wrote now; a reply has ended when its last token is `eos_id`.
+        """
+        piece = min(piece or self.max_new, self.max_new)
+        by_length = sorted(slots, key=lambda slot: self._length[slot])
+        groups = [by_length[i : i + self._group] for i in range(0, len(slots), self._group)]
         written = []
         for group in groups:
-            state = self._weights, self._cache, x_SD, *self._rows(group)
-            args = *state, self._pad(self._noise_S2[group]), self._pad(group, self.slots)
-            longest = int(self._length[group].max()) + self.max_new
-            fixed = self._eos, self.max_new, self._temperature
-            self._cache, tokens_RT = self._run("write", longest, args, fixed)
-            written.append(tokens_RT)
+            state = self._weights, self._cache, self._x_SD, *self._rows(group)
+            noise, done = self._noise_S2[group], self._done[group]
+            args = *state, self._pad(noise), self._pad(done), self._pad(group, self.slots)
+            longest = int(self._length[group].max()) + piece
+            fixed = self.eos_id, self.max_new, self._temperature, piece
+            self._cache, self._x_SD, tokens_RT = self._run("write", longest, args, fixed)
+            written.append(tokens_RT)  # read below, when all groups are under way
         replies = {}
         for group, tokens_RT in zip(groups, written, strict=True):
-            for slot, reply in zip(group, np.asarray(tokens_RT).tolist(), strict=False):
-                replies[slot] = reply[: reply.index(self._eos) + 1]
-        return replies
+            for slot, tokens in zip(group, np.asarray(tokens_RT).tolist(), strict=False):
+                replies[slot] = self._take(slot, tokens)
+        return {slot: replies[slot] for slot in slots}
+
+    def _take(self, slot: int, tokens: list[int]) -> list[int]:
+        """What a row wrote, up to its end token, which is not in the cache."""
+        ended = self.eos_id in tokens
+        if ended:
+            tokens = tokens[: tokens.index(self.eos_id) + 1]
+            self._open[slot] = True
+            self._noise_S2[slot, 1] += 1
+        self._length[slot] += len(tokens) - ended
+        self._done[slot] += len(tokens)
+        return tokens
 
     def _rows(self, slots: Sequence[int]) -> tuple[np.ndarray, np.ndarray | None]:
         """Length and adapter of a group's rows."""
@@ -189,8 +226,9 @@ class Generator:
         """Call a part, compiled once for each size of cache to look at."""
         # A power of two: each size has to be compiled, which takes as long as many games.
         keys = min(max(MIN_KEYS, 1 << (tokens - 1).bit_length()), self.max_len)
-        if (name, keys) not in self._compiled:
+        part = name, *fixed, keys
+        if part not in self._compiled:
             start = time.monotonic()
-            self._compiled[name, keys] = compile_part(name, (self._model, *fixed, keys), args)
+            self._compiled[part] = compile_part(name, (self._model, *fixed, keys), args)
             self.compile_seconds += time.monotonic() - start
-        return self._compiled[name, keys](*args)
+        return self._compiled[part](*args)

@@ -64,6 +64,7 @@ def write(
     eos_id: int,
     max_new: int,
     temperature: float,
+    piece: int,
     keys: int,
     weights: Any,
     cache: Cache,
@@ -71,55 +72,68 @@ def write(
     length_R,
     adapter_R,
     noise_R2,
+    done_R,
     slots_R,
-) -> tuple[Cache, jax.Array]:
-    """Write a reply of at most `max_new` tokens, end token included, in each of R rows.
+) -> tuple[Cache, jax.Array, jax.Array]:
+    """Write up to `piece` tokens of a reply in each of R rows.
 
-    Stops as soon as every row has ended. The end token itself does not enter the cache.
+    A reply has at most `max_new` tokens, end token included. Stops as soon as every row has ended.
+    The end token itself does not enter the cache; every other token does, so that a row which has
+    not ended goes on from its last hidden state.
 
     Args:
         model: the decoder.
         eos_id: the end token; forced as the last token there is room for.
         max_new: static.
         temperature: static; 0 takes the likeliest token.
-        keys: static; at least the tokens of the longest row plus `max_new`.
+        piece: static; at most `max_new`.
+        keys: static; at least the tokens of the longest row plus `piece`.
         weights: (base, adapter or None).
         cache: donated.
-        x_SD: last hidden state of every slot.
+        x_SD: last hidden state of every slot; donated.
         length_R: int32, tokens each row holds.
         adapter_R: as in `read`.
         noise_R2: uint32, seed and turn of each row: what its sampling depends on.
+        done_R: int32, tokens that each row's reply has already.
         slots_R: int32, the rows.
 
     Returns:
-        The cache and tokens_RT with T = `max_new`, filled up with `eos_id`.
+        The cache, x_SD, and tokens_RT with T = `piece`, filled up with `eos_id`.
     """
     base, lora = weights
     head = model.head(base)
 
     def choose(i, x_RD):
+        at_R = done_R + i
         logits_RV = head(x_RD)
         token_R = logits_RV.argmax(-1)
         if temperature:
-            token_R = jax.vmap(_sample, (0, 0, None))(logits_RV / temperature, noise_R2, i)
-        return jnp.where(i == max_new - 1, eos_id, token_R).astype(jnp.int32)
+            token_R = jax.vmap(_sample)(logits_RV / temperature, noise_R2, at_R)
+        return jnp.where(at_R == max_new - 1, eos_id, token_R).astype(jnp.int32)
 
     def keep(i, token_R, active_R, tokens_RT):
-        tokens_RT = tokens_RT.at[:, i].set(jnp.where(active_R, token_R, eos_id))
+        # Past the piece's end the token is dropped: the next piece chooses it again, from x.
+        tokens_RT = tokens_RT.at[:, i].set(jnp.where(active_R, token_R, eos_id), mode="drop")
         return i, token_R, active_R & (token_R != eos_id), tokens_RT
 
     def step(state):
-        (i, token_R, active_R, tokens_RT), part = state
+        (i, token_R, active_R, tokens_RT), x_RD, part = state
         n_new_R = active_R.astype(jnp.int32)
         x_R1D, part = model.extend(base, part, token_R[:, None], n_new_R, lora, adapter_R)
-        return keep(i + 1, choose(i + 1, x_R1D[:, 0]), active_R, tokens_RT), part
+        x_RD = jnp.where(active_R[:, None], x_R1D[:, 0], x_RD)
+        return keep(i + 1, choose(i + 1, x_RD), active_R, tokens_RT), x_RD, part
+
+    def unfinished(state):
+        (i, _, active_R, _), *_ = state
+        return active_R.any() & (i < piece)
 
     part = {"layers": _gather(cache, slots_R, keys), "length": length_R}
-    tokens_RT = jnp.full((len(slots_R), max_new), eos_id, jnp.int32)
-    first_R = choose(0, x_SD.at[slots_R].get(mode="clip"))
-    state = keep(jnp.int32(0), first_R, slots_R < len(x_SD), tokens_RT), part
-    (*_, tokens_RT), part = jax.lax.while_loop(lambda s: s[0][2].any(), step, state)
-    return _scatter(cache, slots_R, keys, part["layers"]), tokens_RT
+    tokens_RT = jnp.full((len(slots_R), piece), eos_id, jnp.int32)
+    x_RD = x_SD.at[slots_R].get(mode="clip")
+    state = keep(jnp.int32(0), choose(0, x_RD), slots_R < len(x_SD), tokens_RT), x_RD, part
+    (*_, tokens_RT), x_RD, part = jax.lax.while_loop(unfinished, step, state)
+    cache = _scatter(cache, slots_R, keys, part["layers"])
+    return cache, x_SD.at[slots_R].set(x_RD, mode="drop"), tokens_RT
 
 
 def compile_part(name: str, fixed: tuple, args: tuple) -> Any:
@@ -136,8 +150,8 @@ def compile_part(name: str, fixed: tuple, args: tuple) -> Any:
 
 @functools.lru_cache(maxsize=128)
 def _compile(name: str, fixed: tuple, tree: Any, shapes: tuple) -> Any:
-    part, donated = (read, (1, 2)) if name == "read" else (write, (1,))
-    jitted = jax.jit(functools.partial(part, *fixed), donate_argnums=donated)
+    part = read if name == "read" else write
+    jitted = jax.jit(functools.partial(part, *fixed), donate_argnums=(1, 2))
     options = WRITE_ON_CPU if name == "write" and platform() == "cpu" else None
     return jitted.lower(*jax.tree.unflatten(tree, shapes)).compile(options)
 
@@ -166,7 +180,7 @@ def _places(slots_R, keys: int) -> tuple[tuple, tuple]:
     return (slots_R, every, every, first), (slots_R, every, first)
 
 
-def _sample(logits_V, noise_2, i):
+def _sample(logits_V, noise_2, at):
     """A token that depends on the logits, the row's seed, the turn and the place alone."""
-    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(noise_2[0]), noise_2[1]), i)
+    key = jax.random.fold_in(jax.random.fold_in(jax.random.key(noise_2[0]), noise_2[1]), at)
     return jax.random.categorical(key, logits_V)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
 
-from duomem_jax.agents.play import Play
-from duomem_jax.agents.player import Arm
+from duomem_jax.agents.play import MAX_NEW, Play
+from duomem_jax.agents.player import Player
 from duomem_jax.base.config import from_file
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.parallel import run_all
@@ -27,6 +27,7 @@ from duomem_jax.records.store.write import WriteReport
 from duomem_jax.report.picture import draw_distance
 from duomem_jax.report.recipes import HOW_TO_READ, recipes_table
 from duomem_jax.report.write import write_report
+from duomem_jax.speak.open import Local
 from duomem_jax.stages.evaluate import evaluate
 from duomem_jax.stages.examples import Examples, prepare
 from duomem_jax.stages.label import label
@@ -58,7 +59,7 @@ class Experiment:
     seeds: tuple[int, ...] = (0, 1, 2)  # of training; one adapter each
     play: Play = field(default_factory=Play)
     examples: Examples = field(default_factory=Examples)
-    max_new: int = 64  # tokens a reply may have
+    max_new: int = MAX_NEW  # tokens a reply may have
     temperature: float = 0.0
     # Of the student that plays for its own memories: without luck it would win nothing.
     self_temperature: float = 1.0
@@ -69,18 +70,18 @@ class Experiment:
         if not names or len(set(names)) < len(names):
             raise UserError(f"recipes are {names}; give at least one, each with its own name")
 
-    def arm(self, name: str, *, adapter: str = "", memory: str = "") -> Arm:
+    def arm(self, name: str, *, adapter: str = "", memory: str = "") -> Player:
         """A row of the table."""
-        return Arm(
+        return Player(
             name=name,
             model=self.teacher if name == "teacher" else self.student,
-            adapter=adapter,
             memory=memory,
             k=self.examples.k,
             embedder=self.examples.embedder,
             system=self.examples.system,
             max_new=self.max_new,
             temperature=self.temperature,
+            local=Local(adapter=adapter),
         )
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.vectors import distinct_keys, read_vectors
-from duomem_jax.records.memories import Memory, memory_from_record
+from duomem_jax.records.memories import FORMAT, Memory, memory_from_record
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.reader import read_dataset
 
@@ -57,9 +57,15 @@ class MemoryBank:
         """Open a stored bank.
 
         Raises:
-            UserError: missing, damaged, or embedded by another embedder.
+            UserError: missing, damaged, of an earlier version, or embedded by another embedder.
         """
-        memories = [memory_from_record(r) for r in read_dataset(folder, SPLIT, verify=verify)]
+        records = read_dataset(folder, SPLIT, verify=verify)
+        if records.facts["config"].get("format") != FORMAT:
+            raise UserError(
+                f"{folder}: this bank is of an earlier version of duomem_jax; write it again into "
+                "a new folder with `duomem memories`"
+            )
+        memories = [memory_from_record(r) for r in records]
         vectors = read_vectors(Path(folder), embedder)
         return cls(memories, embedder, vectors, content_hash(folder))
 

@@ -11,8 +11,14 @@ from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.memory.bank import SPLIT
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.vectors import write_vectors
-from duomem_jax.memory.write import Writer, written
-from duomem_jax.records.memories import MEMORY_LAYOUT, Memory, make_memory, memory_to_record
+from duomem_jax.memory.write.protocol import Writer, written
+from duomem_jax.records.memories import (
+    FORMAT,
+    MEMORY_LAYOUT,
+    Memory,
+    make_memory,
+    memory_to_record,
+)
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.reader import read_dataset
@@ -26,8 +32,7 @@ def build_memories(
     out: str | os.PathLike,
     embedder: Embedder,
     *,
-    write: Writer,
-    writer: str | dict[str, Any],
+    writer: Writer,
     split: str = "train",
     shard: Shard = WHOLE,
 ) -> WriteReport:
@@ -37,8 +42,8 @@ def build_memories(
     nothing. Whoever completes the last shard embeds.
 
     Args:
-        write: the scripts of won episodes; an empty one makes no memory.
-        writer: what `write` is, part of the bank's config.
+        writer: writes the scripts of won episodes; an empty one makes no memory. Its identity is
+            part of the bank's config.
         split: of the episodes; the bank's own split is "train".
 
     Raises:
@@ -47,7 +52,7 @@ def build_memories(
     episodes = read_episodes(episodes_folder, split)
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
-        found = written((episodes[int(key)] for key in keys), write)
+        found = written((episodes[int(key)] for key in keys), writer)
         with Progress(len(keys), "memories", good="written") as progress:
             for key, (episode, text) in zip(keys, found, strict=True):
                 records = [memory_to_record(make_memory(episode, text))] if text else []
@@ -56,7 +61,7 @@ def build_memories(
                 progress.add(bool(records))
 
     source = {"episodes": content_hash(episodes_folder), "split": split}
-    spec = _spec(source, {"writer": writer})
+    spec = _spec(source, {"writer": writer.identity})
     report = write_dataset(out, [f"{i:08d}" for i in range(len(episodes))], make, spec, shard)
     return finish_bank(Path(out), embedder, report)
 
@@ -71,6 +76,11 @@ def finish_bank(folder: Path, embedder: Embedder, report: WriteReport) -> WriteR
         return report
     records = read_dataset(folder, SPLIT)
     if not len(records):
+        if report.counts.get("no_script"):
+            raise UserError(
+                f"{folder}: no memory, since the writer gave no whole script of any of the "
+                f"{report.counts['no_script']} won episodes; raise how.max_new or take another one"
+            )
         raise UserError(f"{folder}: no memory, since no episode was won; play with a better player")
     write_vectors(folder, [r["key"] for r in records], embedder)
     return report
@@ -110,4 +120,4 @@ def claim_bank(out: str | os.PathLike, *, source: dict[str, str], config: dict[s
 
 
 def _spec(source: dict[str, str], config: dict[str, Any]) -> DatasetSpec:
-    return DatasetSpec(NAME, MEMORY_LAYOUT, SPLIT, source, config)
+    return DatasetSpec(NAME, MEMORY_LAYOUT, SPLIT, source, config | {"format": FORMAT})

@@ -3,12 +3,11 @@
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import claim_bank, write_bank
 from duomem_jax.memory.embed import Embedder
-from duomem_jax.memory.write import Writer, written
+from duomem_jax.memory.write.protocol import Writer, written
 from duomem_jax.records.episodes import Episode
 from duomem_jax.records.memories import Memory, make_memory
 from duomem_jax.records.played import read_episodes
@@ -39,11 +38,11 @@ def prune(memories: Iterable[Memory]) -> list[Memory]:
     return [m for m in memories if m.uses < MIN_USES or m.successes / m.uses >= MIN_RATE]
 
 
-def add(memories: Iterable[Memory], episodes: Iterable[Episode], write: Writer) -> list[Memory]:
+def add(memories: Iterable[Memory], episodes: Iterable[Episode], writer: Writer) -> list[Memory]:
     """Append a memory for each won episode whose script is not in the bank under its task."""
     kept = list(memories)
     known = {(m.key, m.text) for m in kept}
-    for episode, text in written(episodes, write):
+    for episode, text in written(episodes, writer):
         if text and (episode.task, text) not in known:
             known.add((episode.task, text))
             kept.append(make_memory(episode, text))
@@ -56,8 +55,7 @@ def update_memories(
     out: str | os.PathLike,
     embedder: Embedder,
     *,
-    write: Writer,
-    writer: str | dict[str, Any],
+    writer: Writer,
     split: str = "train",
 ) -> WriteReport:
     """Write a new bank: the old one credited and pruned by new episodes, and their own memories.
@@ -72,6 +70,7 @@ def update_memories(
         "episodes": content_hash(episodes_folder),
         "split": split,
     }
-    claim_bank(out, source=source, config={"writer": writer})
-    memories = add(prune(credit(bank.memories, episodes)), episodes, write)
-    return write_bank(out, memories, embedder, source=source, config={"writer": writer})
+    config = {"writer": writer.identity}
+    claim_bank(out, source=source, config=config)
+    memories = add(prune(credit(bank.memories, episodes)), episodes, writer)
+    return write_bank(out, memories, embedder, source=source, config=config)

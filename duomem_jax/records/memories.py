@@ -1,40 +1,36 @@
 """One procedural memory."""
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from duomem_jax.records.episodes import Episode, episode_from_record, episode_to_record
+from duomem_jax.records.episodes import Episode
 from duomem_jax.records.store.features import Layout
+
+FORMAT = 2  # of stored memories; 1 held the whole episode, which nobody read
 
 
 @dataclass(frozen=True)
 class Memory:
-    """A script abstracted from a won episode, with that episode.
+    """A script abstracted from a won episode.
 
     Attributes:
         id: hash of the episode's name, its player and the script.
         key: task text; this is what is embedded.
         text: the script.
-        uses, successes: episodes it was shown in, and how many of those were won.
-        episode_json: the episode it came from; see `episode`.
+        game_id: the game it was learnt from, in which it is never shown.
+        player: who won that game.
+        uses: episodes it was shown in.
+        successes: how many of those were won.
     """
 
     id: str
     key: str
     text: str
     game_id: str
-    task_type: str
-    teacher: str
-    uses: int
-    successes: int
-    episode_json: str
-
-    @property
-    def episode(self) -> Episode:
-        """The episode it came from."""
-        return episode_from_record(json.loads(self.episode_json))
+    player: str
+    uses: int = 0
+    successes: int = 0
 
 
 MEMORY_LAYOUT: Layout = {f.name: "int64" if f.type is int else "text" for f in fields(Memory)}
@@ -48,11 +44,7 @@ def make_memory(episode: Episode, text: str) -> Memory:
         key=episode.task,
         text=text,
         game_id=episode.game_id,
-        task_type=episode.kind,
-        teacher=episode.player,
-        uses=0,
-        successes=0,
-        episode_json=json.dumps(episode_to_record(episode), ensure_ascii=False, sort_keys=True),
+        player=episode.player,
     )
 
 

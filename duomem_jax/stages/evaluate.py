@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from duomem_jax.agents.play import Play
-from duomem_jax.agents.player import Arm, located
+from duomem_jax.agents.player import Player
 from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.evals.games.evaluate import evaluate as run_subject
 from duomem_jax.speak.served.server import Server
@@ -12,7 +12,7 @@ from duomem_jax.worlds.games import Games
 
 def evaluate(
     games: Games,
-    arm: Arm,
+    arm: Player,
     out: str,
     how: Play = Play(),
     server: Server = Server(),
@@ -24,5 +24,4 @@ def evaluate(
         UserError: bad games or arm, or results of another config.
     """
     world = games.open_world()
-    player = located(arm, world)
-    return run_subject(player, world, games.load(), out, how, server=server, shard=shard)
+    return run_subject(arm, world, games.load(), out, how, server=server, shard=shard)

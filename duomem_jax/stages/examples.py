@@ -2,12 +2,13 @@
 
 import dataclasses
 
+from duomem_jax.agents.play import SHOWN
 from duomem_jax.base.prompts import system_text
 from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.data.examples import View, build_examples
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.guidelines import RetrievedGuidelines
+from duomem_jax.memory.show import RetrievedGuidelines
 from duomem_jax.models.locate import model_path
 from duomem_jax.records.store.write import WriteReport
 from duomem_jax.stages.played import world_of
@@ -21,7 +22,7 @@ class Examples:
     length: int = 1024  # T, tokens a row
     system: str = ""  # system message, or @FILE of it
     memory_share: float = 0.5  # share of the episodes that show memories
-    k: int = 2  # memories shown
+    k: int = SHOWN  # memories shown
     embedder: str = "hashing"
     seed: int = 0  # of which episodes show memories
     teacher_length: int = 2048  # tokens a row of the teacher's view

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from duomem_jax.agents.play import Play
-from duomem_jax.agents.player import Arm, identity, located, open_policy
+from duomem_jax.agents.player import Player, identity, open_policy
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.progress import Progress
 from duomem_jax.base.shard import WHOLE, Shard
@@ -22,7 +22,7 @@ def _record(out: str, shard: Shard = WHOLE) -> Path:
 
 def play(
     games: Games,
-    player: Arm,
+    player: Player,
     out: str,
     how: Play = Play(),
     shard: Shard = WHOLE,
@@ -34,7 +34,6 @@ def play(
         UserError: bad games or player, or an output folder of another config.
     """
     world = games.open_world()
-    player = located(player, world)
     chosen = {task.id: task for task in games.load()}
     wanted = [(game_id, how.seed) for game_id in chosen]
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from duomem_jax.base.errors import UserError
-
-Message = dict[str, str]
+from duomem_jax.records import chat
+from duomem_jax.records.chat import Chat
 
 _USERS = ("probe zero", "probe one", "probe two")
 _REPLIES = ("probe three", "probe four")
@@ -36,9 +36,15 @@ class TurnTemplate:
         self._tokenizer = tokenizer
         self.name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
         (u0, u1, u2), (a0, a1) = _USERS, _REPLIES
-        chat = [_user(u0), _assistant(a0), _user(u1), _assistant(a1), _user(u2)]
-        start, earlier, between, *again = self._cut(self._render(chat), (u0, a0, u1, a1, u2))
-        _, self.reply_header = self._cut(self._render(chat[:1], reply_next=True), (u0,))
+        probe = [
+            chat.user(u0),
+            chat.assistant(a0),
+            chat.user(u1),
+            chat.assistant(a1),
+            chat.user(u2),
+        ]
+        start, earlier, between, *again = self._cut(self._render(probe), (u0, a0, u1, a1, u2))
+        _, self.reply_header = self._cut(self._render(probe[:1], reply_next=True), (u0,))
         if again[:2] != [earlier, between] or not self.reply_header.startswith(earlier):
             raise self._not_local()
         self._in_history = earlier
@@ -49,12 +55,12 @@ class TurnTemplate:
     def first(self, content: str, system: str = "") -> str:
         """From the start of a conversation to where its first reply's content begins."""
         if system not in self._starts:
-            messages = [{"role": "system", "content": system.strip()}, _user(_USERS[0])]
+            messages = [chat.system(system.strip()), chat.user(_USERS[0])]
             start = self._cut(self._render(messages), _USERS[:1])[0]
             if system.strip() not in start:
                 raise UserError(
-                    f"tokenizer {self.name}: its chat template drops the system message; leave "
-                    "it away or use another tokenizer"
+                    f"tokenizer {self.name}: its chat template drops the system message; omit "
+                    "it or use another tokenizer"
                 )
             self._starts[system] = start
         return self._starts[system] + content.strip() + self.reply_header
@@ -67,7 +73,7 @@ class TurnTemplate:
         """Content of a reply and its end of turn."""
         return content.strip() + self._end
 
-    def _render(self, messages: list[Message], *, reply_next: bool = False) -> str:
+    def _render(self, messages: Chat, *, reply_next: bool = False) -> str:
         from jinja2 import TemplateError
 
         try:
@@ -79,8 +85,8 @@ class TurnTemplate:
             )
         except TemplateError as e:
             raise UserError(
-                f"tokenizer {self.name}: its chat template refuses the messages ({e}); leave the "
-                "system message away or use another tokenizer"
+                f"tokenizer {self.name}: its chat template refuses the messages ({e}); omit the "
+                "system message or use another tokenizer"
             ) from e
 
     def _cut(self, text: str, contents: Sequence[str]) -> list[str]:
@@ -111,11 +117,11 @@ class TurnTemplate:
                 "use a model that can answer directly"
             )
         u0, a0, u1 = (f"Thought: {p},\n 7 {p}." for p in (*_USERS[:2], _REPLIES[0]))
-        chat = [_user(u0), _assistant(a0), _user(u1)]
+        probe = [chat.user(u0), chat.assistant(a0), chat.user(u1)]
         first = self.first(u0)
         whole = first + self.reply(a0) + self.next(u1)
         whole = self._in_history.join(whole.split(self.reply_header, 1))
-        if (first, whole) != tuple(self._render(c, reply_next=True) for c in (chat[:1], chat)):
+        if (first, whole) != tuple(self._render(c, reply_next=True) for c in (probe[:1], probe)):
             raise self._not_local()
 
     def _not_local(self) -> UserError:
@@ -123,11 +129,3 @@ class TurnTemplate:
             f"tokenizer {self.name}: its chat template does not render turn by turn, so turns "
             "cannot be appended to a conversation; use a tokenizer with a ChatML-like template"
         )
-
-
-def _user(content: str) -> Message:
-    return {"role": "user", "content": content}
-
-
-def _assistant(content: str) -> Message:
-    return {"role": "assistant", "content": content}

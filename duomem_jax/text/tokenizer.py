@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.records.chat import Chat
 from duomem_jax.text.encoded import Example
-from duomem_jax.text.template import Message, TurnTemplate
+from duomem_jax.text.template import TurnTemplate
 
 # Texts of a game repeat; beyond this many the memory is worth more than the time.
 _MAX_CACHED = 20_000
@@ -82,7 +83,21 @@ class ChatTokens:
         text = self._headed_reply(content)
         return self._without_header(text, self._ids([text])[0])
 
-    def conversations(self, chats: Sequence[list[Message]]) -> list[Example]:
+    def since(self, chat: Chat, held: int = 0) -> list[int]:
+        """Ids of a chat's messages after the first `held`, which a cache holds already.
+
+        They end where a reply begins, or with the end-of-turn token of a reply.
+
+        Raises:
+            UserError: as `conversations`.
+            ValueError: roles are not [system] then user, assistant, ... by turns.
+        """
+        texts = self._texts(chat)
+        first = max(0, held - (len(chat) - len(texts)))  # the system message has no text of its own
+        pieces = enumerate(self._ids(texts[first:]), first)
+        return [i for k, ids in pieces for i in self._turn_ids(k, texts[k], ids)]
+
+    def conversations(self, chats: Sequence[Chat]) -> list[Example]:
         """Token ids and loss mask of each conversation; the mask is 1 on reply and end of turn.
 
         New pieces of all conversations are tokenised in one batch.
@@ -98,14 +113,13 @@ class ChatTokens:
             tokens: list[int] = []
             mask: list[int] = []
             for k, text in enumerate(texts):
-                ids = next(pieces)
-                ids = self._without_header(text, ids) if k % 2 else ids
+                ids = self._turn_ids(k, text, next(pieces))
                 tokens += ids
                 mask += [k % 2] * len(ids)
             result.append(Example(tokens, mask))
         return result
 
-    def _texts(self, chat: list[Message]) -> list[str]:
+    def _texts(self, chat: Chat) -> list[str]:
         system = chat[0]["content"] if chat[0]["role"] == "system" else ""
         turns = chat[1:] if chat[0]["role"] == "system" else chat
         texts = []
@@ -118,6 +132,10 @@ class ChatTokens:
             else:
                 texts.append((self._template.next, self._headed_reply)[k % 2](content))
         return texts
+
+    def _turn_ids(self, k: int, text: str, ids: list[int]) -> list[int]:
+        """What turn k adds to a conversation; the header of a reply came with the turn before."""
+        return self._without_header(text, ids) if k % 2 else ids
 
     def _headed_reply(self, content: str) -> str:
         # With its header, so that header and content are tokenised together as in the whole.
@@ -167,6 +185,6 @@ def chat_tokens(tokenizer: Any) -> ChatTokens:
     return ChatTokens(tokenizer)
 
 
-def encode_chat(tokenizer: Any, messages: list[Message]) -> Example:
+def encode_chat(tokenizer: Any, messages: Chat) -> Example:
     """Token ids and loss mask of one conversation; see `ChatTokens.conversations`."""
     return chat_tokens(tokenizer).conversations([messages])[0]

@@ -1,50 +1,81 @@
-"""Episodes as chat messages, and what a model's reply means."""
+"""Games as chats, and what a model's reply means.
 
-from duomem_jax.records.episodes import Episode
-from duomem_jax.text.template import Message
+This is the one place that decides how a game reads. Training, play, rollouts and memory writers all
+render with it, so that a model plays exactly the conversations it was trained on.
+"""
+
+from collections.abc import Iterable
+
+from duomem_jax.records import chat
+from duomem_jax.records.chat import Chat
+from duomem_jax.records.episodes import Episode, Turn
 from duomem_jax.text.tokenizer import encode_chat
 
 __all__ = [
+    "GameChat",
     "encode_chat",
     "episode_messages",
-    "first_message",
-    "next_message",
     "parse_action",
     "reply",
+    "trajectory",
+    "turn_messages",
 ]
 
 _ACTION = "Action:"
 _THOUGHT = "Thought:"
-OBSERVATION = "Observation: "
+_OBSERVATION = "Observation: "
 
 
-def episode_messages(episode: Episode, *, system: str = "", guidelines: str = "") -> list[Message]:
-    """Chat form of an episode: observations from the user, thought and action as the reply.
+class GameChat:
+    """The chat of a game, which grows as it is played.
+
+    Attributes:
+        messages: so far.
+    """
+
+    def __init__(self, *, system: str = "", guidelines: str = ""):
+        """Begin a chat.
+
+        Args:
+            system: content of a system message; none when empty.
+            guidelines: text put before the first observation, parted by a blank line.
+        """
+        self.messages: Chat = [chat.system(system)] if system else []
+        self._before = f"{guidelines}\n\n" if guidelines else ""
+
+    def see(self, observation: str) -> None:
+        """Add what the world answers."""
+        self.messages.append(chat.user(self._before + observation))
+        self._before = _OBSERVATION
+
+    def say(self, thought: str, action: str) -> None:
+        """Add the player's move."""
+        self.messages.append(chat.assistant(reply(thought, action)))
+
+
+def turn_messages(turns: Iterable[Turn], *, system: str = "", guidelines: str = "") -> Chat:
+    """Played turns as a chat: observations from the user, thought and action as the reply.
 
     Args:
-        system: content of a system message; none when empty.
-        guidelines: text put before the first observation, parted by a blank line.
+        turns: of one game, from its start.
+        system, guidelines: see `GameChat`.
     """
-    messages = [{"role": "system", "content": system}] if system else []
-    for k, turn in enumerate(episode.turns):
-        user = (
-            first_message(turn.observation, guidelines)
-            if k == 0
-            else next_message(turn.observation)
-        )
-        messages.append({"role": "user", "content": user})
-        messages.append({"role": "assistant", "content": reply(turn.thought, turn.action)})
-    return messages
+    game = GameChat(system=system, guidelines=guidelines)
+    for turn in turns:
+        game.see(turn.observation)
+        game.say(turn.thought, turn.action)
+    return game.messages
 
 
-def first_message(observation: str, guidelines: str = "") -> str:
-    """User content of the first turn."""
-    return f"{guidelines}\n\n{observation}" if guidelines else observation
+def episode_messages(episode: Episode, *, system: str = "", guidelines: str = "") -> Chat:
+    """`turn_messages` of an episode; its final observation, which nobody answered, is not shown."""
+    return turn_messages(episode.turns, system=system, guidelines=guidelines)
 
 
-def next_message(observation: str) -> str:
-    """User content of every later turn."""
-    return OBSERVATION + observation
+def trajectory(episode: Episode) -> str:
+    """An episode as text: what was seen, thought and done, one after another, to its end."""
+    parts = [message["content"] for message in episode_messages(episode)]
+    return "\n".join([*parts, _OBSERVATION + episode.final_observation])
 
 
 def reply(thought: str, action: str) -> str:
@@ -52,12 +83,20 @@ def reply(thought: str, action: str) -> str:
     return f"{_THOUGHT} {thought}\n{_ACTION} {action}"
 
 
-def parse_action(text: str) -> tuple[str, str]:
+def parse_action(text: str, *, cut: bool = False) -> tuple[str, str]:
     """(thought, action) of a reply; the action is the first line after the last "Action:".
 
     A reply without one has the action "", which the environment answers with nothing happening.
+
+    Args:
+        text: the reply.
+        cut: it was stopped by the limit on tokens; an action that it ends in has no say then,
+            since "go to cabinet 1" may have been on its way to cabinet 12.
     """
     before, found, after = text.rpartition(_ACTION)
     thought, action = (before, after) if found else (text, "")
+    thought = thought.strip().removeprefix(_THOUGHT).strip()
     lines = action.strip().splitlines()
-    return thought.strip().removeprefix(_THOUGHT).strip(), lines[0].strip() if lines else ""
+    if not lines or (cut and len(lines) == 1):
+        return thought, ""
+    return thought, lines[0].strip()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from duomem_jax.memory.prompt import render_guidelines
+from duomem_jax.memory.show import render_guidelines
 from duomem_jax.records.episodes import Turn
 from duomem_jax.tiny.explorer import Explorer
 from duomem_jax.tiny.procedures import Verb, sample_verb

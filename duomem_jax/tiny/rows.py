@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from duomem_jax.data.pack import Conversation, pack_examples
 from duomem_jax.data.rows import Record, RowFormat
+from duomem_jax.records.chat import Chat
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.text.encoded import Example
 from duomem_jax.text.tokenizer import (
@@ -14,7 +15,7 @@ from duomem_jax.text.tokenizer import (
     tokenizer_fingerprint,
     vocabulary_fingerprint,
 )
-from duomem_jax.text.turns import first_message, next_message, reply
+from duomem_jax.text.turns import turn_messages
 from duomem_jax.tiny.corpus import Transcript, expert_transcripts, general_transcripts
 from duomem_jax.worlds.household.expert.prior import LocationPrior
 from duomem_jax.worlds.household.generate import generate_games
@@ -36,20 +37,9 @@ def transcripts(name: str, block: int) -> Iterator[Transcript]:
     return CORPORA[name](generate_games(BLOCK, seed), LocationPrior.default(), seed)
 
 
-def messages(transcript: Transcript) -> list[dict[str, str]]:
+def messages(transcript: Transcript) -> Chat:
     """The conversation of a transcript, as an agent would have had it."""
-    out = []
-    for k, turn in enumerate(transcript.turns):
-        seen = (
-            next_message(turn.observation)
-            if k
-            else first_message(turn.observation, transcript.guidelines)
-        )
-        out += [
-            {"role": "user", "content": seen},
-            {"role": "assistant", "content": reply(turn.thought, turn.action)},
-        ]
-    return out
+    return turn_messages(transcript.turns, guidelines=transcript.guidelines)
 
 
 def _without_slips(example: Example, slips: frozenset[int]) -> Example:

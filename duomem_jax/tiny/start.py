@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from duomem_jax.base.io import atomic_dir
-from duomem_jax.memory.prompt import GUIDELINES_HEADER
+from duomem_jax.memory.show import GUIDELINES_HEADER
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.model import Model

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from duomem_jax.agents.play import MAX_NEW, SHOWN
 from duomem_jax.base.config import from_file
 from duomem_jax.base.errors import UserError
 from duomem_jax.mesh.config import MeshConfig
@@ -44,7 +45,7 @@ class OnPolicyConfig:
     batch: int = 16  # games a step
     length: int = 1024  # tokens a row
     temperature: float = 1.0  # of the student's play
-    max_new: int = 64  # tokens a reply may have
+    max_new: int = MAX_NEW  # tokens a reply may have
     max_steps: int = 50  # commands after which a game is over
     system: str = ""  # system message, or @FILE of it; as the player is evaluated with
     # TCOD, arXiv 2604.24005: the student plays the first turns of a game, or the last ones after
@@ -56,7 +57,7 @@ class OnPolicyConfig:
     # it falls to 0, as a cosine, over the first 80 % of the steps.
     guidance: float = 0.0
     memory: str = ""  # bank that the teacher sees and the student does not (OPCD)
-    k: int = 2  # memories it sees
+    k: int = SHOWN  # memories it sees
     embedder: str = "hashing"
     teacher_length: int = 2048  # tokens a row of its view, where it sees memories
 

@@ -12,9 +12,8 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from duomem_jax.agents.guided import Author, GuidedPolicy, Transcript
+from duomem_jax.agents.guided import Author, Guidance, Players, Rollout, Transcript, play_guided
 from duomem_jax.agents.policy import Move
-from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.prompts import system_text
 from duomem_jax.data.pack import Conversation, pack_examples
@@ -22,14 +21,13 @@ from duomem_jax.data.rows import RowFormat, stack
 from duomem_jax.decode.generator import Generator
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.guidelines import guidelines_text
+from duomem_jax.memory.show import show
 from duomem_jax.mesh.sharding import put_batch
 from duomem_jax.models.model import Model
 from duomem_jax.objectives import Batch, Tokens
 from duomem_jax.records.played import read_episodes
 from duomem_jax.text.encoded import Example
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
-from duomem_jax.text.turns import first_message
 from duomem_jax.train.config import OnPolicyConfig
 from duomem_jax.train.feed import Fed
 from duomem_jax.train.plan import Plan
@@ -60,20 +58,18 @@ class PlayedRows:
             raise ValueError("a plan without a teacher in the loop")
         self._plan, c = plan, plan.config.on_policy
         tokenizer = load_tokenizer(plan.folder)
-        self._chat = chat_tokens(tokenizer)
+        self._end = chat_tokens(tokenizer).end_id
         self._records = _records(c) if c.curriculum == "backward" else {}
         self._world = c.games.open_world()
-        self._system = system_text(c.system, self._world.prompt)
+        system = system_text(c.system, self._world.prompt)
         self._games = _games(c, self._records)
         self._bank = MemoryBank.load(c.memory, make_embedder(c.embedder)) if c.memory else None
         self._form = RowFormat(c.length, c.teacher_length if self._bank else 0)
         self._student = self._player(plan.model, frozen.base, params)
-        teacher = None
+        guide = None
         if c.guidance:
-            teacher = self._player(plan.teacher.model, frozen.teacher, None)
-        self._policy = GuidedPolicy(
-            "student", tokenizer, self._student, teacher, system=self._system
-        )
+            guide = self._player(plan.teacher.model, frozen.teacher, None)
+        self._players = Players(tokenizer, self._student, guide, system)
 
     def _player(self, model: Model, base: Tree | None, lora: Tree | None) -> Generator:
         c = self._plan.config.on_policy
@@ -83,7 +79,7 @@ class PlayedRows:
             lora,
             slots=c.batch,
             max_len=min(model.config.max_len, c.length + c.max_new),
-            eos_id=self._chat.end_id,
+            eos_id=self._end,
             max_new=c.max_new,
             temperature=c.temperature,
         )
@@ -101,23 +97,22 @@ class PlayedRows:
         config, c = self._plan.config, self._plan.config.on_policy
         games = draw(self._games, c.batch, config.seed, step)
         depth = 1 + step // c.growth if c.curriculum else c.max_steps
-        self._policy.depth = depth
         self._student.use(params)
-        self._policy.guidance = guidance(c.guidance, step / config.steps)
+        records: dict[str, list[Move]] = {}
         if c.curriculum == "backward":
-            records = {game.id: self._records[game.id] for game in games}
-            self._policy.records = {g: r[: max(0, len(r) - depth)] for g, r in records.items()}
-        played = play_games(
+            whole = {game.id: self._records[game.id] for game in games}
+            records = {g: r[: max(0, len(r) - depth)] for g, r in whole.items()}
+        rollouts = play_guided(
+            self._players,
             self._world,
             games,
-            self._policy,
+            Guidance(guidance(c.guidance, step / config.steps), depth, records),
             slots=c.batch,
             max_steps=c.max_steps,
             seed=step + (config.seed << 20),
         )
-        episodes = [game.episode for game in played]
-        transcripts, self._policy.finished = self._policy.finished, []
-        packed = pack_examples(self._views(transcripts, games), self._form)
+        episodes = [rollout.episode for rollout in rollouts]
+        packed = pack_examples([self._views(r) for r in rollouts], self._form)
         taken = packed.rows[: config.global_batch]
         games_played = float(len(episodes))
         metrics = {
@@ -128,25 +123,15 @@ class PlayedRows:
         }
         return self._filled(taken), metrics
 
-    def _views(
-        self, transcripts: Sequence[Transcript], games: Sequence[Task]
-    ) -> list[Conversation]:
-        """What the student read, and what the teacher is shown of the same games."""
-        tasks = {game.id: game.text for game in games}
-        out: list[Conversation] = []
-        for t in transcripts:
-            mask = [int(author) for author in t.authors]
-            teacher = None
-            if self._bank is not None:
-                memories = self._bank.retrieve(
-                    tasks[t.game_id], self._plan.config.on_policy.k, exclude_game_id=t.game_id
-                )
-                told = first_message(t.first_turn, guidelines_text(memories))
-                first = self._chat.first(told, self._system)
-                rest = slice(len(self._chat.first(t.first_turn, self._system)), None)
-                teacher = Example(first + t.tokens[rest], [0] * len(first) + mask[rest])
-            out.append(Conversation(Example(t.tokens, mask), teacher))
-        return out
+    def _views(self, rollout: Rollout) -> Conversation:
+        """What the student read, and what the teacher is shown of the same game."""
+        read, episode = rollout.transcript, rollout.episode
+        teacher = None
+        if self._bank is not None:
+            k = self._plan.config.on_policy.k
+            shown = show(self._bank, k, episode.task, episode.game_id)
+            teacher = _example(read.told(shown.text, self._players.tokenizer))
+        return Conversation(_example(read), teacher)
 
     def _filled(self, rows: list[Batch]) -> Batch:
         """Rows as a batch of the full size, filled up with empty ones."""
@@ -157,6 +142,10 @@ class PlayedRows:
             by_teacher = batch.student.reply_BT == Author.TEACHER
         teacher = None if batch.teacher is None else _as_mask(batch.teacher)
         return Batch(_as_mask(batch.student), teacher, as_text_BT=by_teacher)
+
+
+def _example(transcript: Transcript) -> Example:
+    return Example(transcript.tokens, [int(author) for author in transcript.authors])
 
 
 def _as_mask(tokens: Tokens) -> Tokens:

@@ -1,15 +1,15 @@
 import pytest
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.prompts import FOLDER, load_prompt, system_text
+from duomem_jax.base.prompts import load_prompt, system_text
+from duomem_jax.memory.write import speaker
 
-OURS = load_prompt("write_script", ("task", "trajectory"))
+OURS = load_prompt("write_script", ("task", "trajectory"), speaker.PROMPTS)
 
 
 def test_prompts_of_the_package_are_whole():
-    names = {p.stem for p in FOLDER.glob("*.md")}
-    assert names == {"write_script"}
-    filled = load_prompt("write_script", ("task", "trajectory")).fill(task="T$x", trajectory="${y}")
+    prompt = load_prompt("write_script", ("task", "trajectory"), speaker.PROMPTS)
+    filled = prompt.fill(task="T$x", trajectory="${y}")
     assert "T$x" in filled
     assert filled.endswith("${y}")
 

@@ -9,7 +9,8 @@ from duomem_jax.data.loader import batches
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.guidelines import RetrievedGuidelines, guidelines_text
+from duomem_jax.memory.show import RetrievedGuidelines, guidelines_text
+from duomem_jax.memory.write.protocol import RuleWriter
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.records.played import read_episodes, write_episodes
 from duomem_jax.records.store.reader import read_dataset
@@ -93,7 +94,7 @@ def test_examples_are_made_with_memories_of_other_games(folders, episodes, tmp_p
         return (f"solve it as in {e.game_id}" for e in episodes)
 
     bank = tmp_path / "bank"
-    build_memories(folders / "episodes", bank, embedder, write=write, writer="test")
+    build_memories(folders / "episodes", bank, embedder, writer=RuleWriter("test", write))
     bank = MemoryBank.load(bank, embedder)
     stage = folders / "episodes", tmp_path / "examples"
     tokenizer = load_tokenizer(folders / "tokenizer")
@@ -119,7 +120,9 @@ def test_a_teacher_may_be_shown_more_than_the_student(folders, episodes, tmp_pat
     def write(episodes):
         return (f"solve it as in {e.game_id}" for e in episodes)
 
-    build_memories(folders / "episodes", tmp_path / "bank", embedder, write=write, writer="test")
+    build_memories(
+        folders / "episodes", tmp_path / "bank", embedder, writer=RuleWriter("test", write)
+    )
     bank = MemoryBank.load(tmp_path / "bank", embedder)
     tokenizer = load_tokenizer(folders / "tokenizer")
     guidelines = RetrievedGuidelines(bank, k=1, share=1.0, seed=0)

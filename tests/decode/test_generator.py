@@ -155,6 +155,40 @@ def test_room_is_checked_before_anything_is_read(model, weights, recompute):
     assert second == recompute(tokens + first + [7] * left)
 
 
+@pytest.mark.parametrize("temperature", [0.0, 2.0])
+@pytest.mark.parametrize("piece", [1, 4])
+def test_write_in_pieces_equals_the_reply_at_once(model, weights, piece, temperature):
+    """Rows whose reply ends early make room for others while the rest go on."""
+    rng = np.random.default_rng(0)
+    prompts = [rng.integers(EOS + 1, V, size=n).tolist() for n in rng.integers(1, 30, size=16)]
+    sizes = SIZES | {"temperature": temperature}
+
+    def start(generator, slot, number):
+        generator.reset(slot, seed=number)
+        generator.read({slot: prompts[number]})
+
+    whole, at_once = {}, Generator(model, weights[0], **sizes)
+    for number in range(len(prompts)):
+        start(at_once, 0, number)
+        whole[number] = at_once.write([0])[0]
+    assert len({len(reply) for reply in whole.values()}) > 2
+
+    generator, held = Generator(model, weights[0], **sizes), {}
+    found = {number: [] for number in whole}
+    waiting = iter(whole)
+    while not all(reply[-1:] == [EOS] for reply in found.values()):
+        for slot in range(3):
+            if slot not in held and (number := next(waiting, None)) is not None:
+                held[slot] = number
+                start(generator, slot, number)
+        for slot, tokens in generator.write(held, piece).items():
+            assert 0 < len(tokens) <= piece
+            found[held[slot]] += tokens
+            if tokens[-1] == EOS:
+                del held[slot]
+    assert found == whole
+
+
 def test_sampling_depends_on_seed_turn_and_place_alone(model, weights):
     def play(slot, others=(), seed=7, **sizes):
         generator = Generator(model, weights[0], temperature=2.0, **SIZES | sizes)
@@ -190,7 +224,8 @@ def test_few_shapes_are_compiled(model, weights):
     generator = Generator(model, weights[0], **SIZES)
     for turn, slot in itertools.product(range(10), range(3)):
         generator.extend({slot: [5 + turn] * (1 + 10 * slot)})
-    assert set(generator._compiled) == {(p, n) for p in ("read", "write") for n in (256, MAX_LEN)}
+    compiled = {(name, keys) for name, *_, keys in generator._compiled}
+    assert compiled == {(p, n) for p in ("read", "write") for n in (256, MAX_LEN)}
     assert generator.compile_seconds > 0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from duomem_jax import cli, stages
-from duomem_jax.agents.player import Arm
+from duomem_jax.agents.player import Player
 from duomem_jax.base.rowlog import read_rows
 from duomem_jax.evals import audit as audits
 from duomem_jax.evals.audit.memorization import Score, score_windows
@@ -33,7 +33,7 @@ def root(tmp_path_factory):
     for name, seed in (("train", 1), ("held-out", 2)):
         stages.make_games(str(root / f"{name}-games"), 5, seed)
         games = stages.Games(str(root / f"{name}-games"))
-        stages.play(games, Arm("expert", "expert"), str(root / name))
+        stages.play(games, Player("expert", "expert"), str(root / name))
     config, _ = load_pretrained(STUDENT)
     shapes = Model(config, LORA).shapes()["lora"]
     for seed in range(2):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from duomem_jax.agents.play import Play
-from duomem_jax.agents.player import Arm, identity
+from duomem_jax.agents.player import Player, identity
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import Shard
 from duomem_jax.evals.games.describe import GAMES
@@ -19,13 +19,14 @@ from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.records.memories import Memory
 from duomem_jax.records.results import collect_results, read_results
+from duomem_jax.speak.open import Local
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
 from duomem_jax.worlds.household.engine.world import World
 from duomem_jax.worlds.household.generate import generate_games
 from duomem_jax.worlds.household.world import Household
 
-EXPERT = Arm("The teacher", "expert")
+EXPERT = Player("The teacher", "expert")
 HOUSEHOLD = Household()
 
 
@@ -59,10 +60,7 @@ def folders(tmp_path_factory, games):
         fingerprint(root / "model"),
         base_name="model",
     )
-    memories = [
-        Memory(f"m{i}", g.text, f"Go {i}.", g.id, g.kind, "expert", 0, 0, "{}")
-        for i, g in enumerate(games)
-    ]
+    memories = [Memory(f"m{i}", g.text, f"Go {i}.", g.id, "expert") for i, g in enumerate(games)]
     write_bank(root / "bank", memories, make_embedder(), source={}, config={})
     return root
 
@@ -96,10 +94,10 @@ def test_a_stopped_run_goes_on_with_the_missing_games(games, tmp_path, capsys):
 
 
 def test_a_student_with_adapter_and_memory(games, folders, tmp_path):
-    arm = Arm(
+    arm = Player(
         "both",
         str(folders / "model"),
-        adapter=str(folders / "adapter"),
+        local=Local(adapter=str(folders / "adapter")),
         memory=str(folders / "bank"),
         k=1,
         max_new=8,
@@ -114,7 +112,7 @@ def test_a_student_with_adapter_and_memory(games, folders, tmp_path):
 
 def test_games_are_shared_out_and_each_is_played_once(games, folders, tmp_path):
     """One of four shards is all that a run got to; two others finish it."""
-    arm = Arm("student", str(folders / "model"), max_new=4, temperature=1.0)
+    arm = Player("student", str(folders / "model"), max_new=4, temperature=1.0)
     how = Play(slots=2, max_steps=2, seed=3)
     whole = read_results(evaluate(arm, HOUSEHOLD, games, tmp_path / "whole", how))
     out = tmp_path / "shared"
@@ -133,7 +131,7 @@ def test_games_are_shared_out_and_each_is_played_once(games, folders, tmp_path):
 
 
 def test_identity_follows_content_not_paths(folders, tmp_path):
-    arm = Arm("x", str(folders / "model"), adapter=str(folders / "adapter"))
+    arm = Player("x", str(folders / "model"), local=Local(adapter=str(folders / "adapter")))
     moved = tmp_path / "elsewhere"
     (folders / "model").rename(moved)
     try:
@@ -154,15 +152,15 @@ def test_identity_follows_content_not_paths(folders, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"max_len": 4096}, "max_len 4096"),
+        ({"local": Local(max_len=4096)}, "max_len 4096"),
         ({"max_new": 1}, "max_new is 1"),
-        ({"adapter": "nowhere"}, "adapter_config.json"),
+        ({"local": Local(adapter="nowhere")}, "adapter_config.json"),
         ({"memory": "nowhere"}, "nowhere"),
         ({"model": "nowhere"}, "nowhere"),
     ],
 )
 def test_bad_arms_are_refused_with_a_sentence(folders, games, tmp_path, change, message):
-    arm = dataclasses.replace(Arm("x", str(folders / "model")), **change)
+    arm = dataclasses.replace(Player("x", str(folders / "model")), **change)
     with pytest.raises(UserError, match=message):
         evaluate(arm, HOUSEHOLD, games, tmp_path, Play(slots=1))
     other = dataclasses.replace(EXPERT, name="x")

@@ -1,5 +1,6 @@
 """Made-up won and lost episodes of a few tasks."""
 
+from duomem_jax.memory.write.protocol import RuleWriter
 from duomem_jax.records.episodes import Episode, Turn
 from duomem_jax.records.played import write_episodes
 
@@ -33,8 +34,7 @@ def write_script(episode):
     return f"1. solve it: {episode.task} 2. in {episode.game_id}."
 
 
-def write_scripts(episodes):
-    return map(write_script, episodes)
+WRITER = RuleWriter("test", lambda episodes: map(write_script, episodes))
 
 
 def store(folder, episodes, split="train"):

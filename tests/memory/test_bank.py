@@ -4,21 +4,22 @@ import json
 
 import numpy as np
 import pytest
-from made_up import TASKS, make_episode, store, write_script, write_scripts
+from made_up import TASKS, WRITER, make_episode, store, write_script
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import Shard
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.guidelines import RetrievedGuidelines, guidelines_text
 from duomem_jax.memory.maintain import add, credit, prune, update_memories
+from duomem_jax.memory.show import RetrievedGuidelines, guidelines_text
+from duomem_jax.memory.write.protocol import RuleWriter
 from duomem_jax.records.memories import make_memory
 from duomem_jax.records.played import read_episodes
 
 
 def build(episodes_folder, out, embedder=None, **kw):
-    kw = {"write": write_scripts, "writer": "test"} | kw
+    kw = {"writer": WRITER} | kw
     return build_memories(episodes_folder, out, embedder or make_embedder(), **kw)
 
 
@@ -42,10 +43,20 @@ def test_bank_holds_one_memory_per_won_episode(bank, episodes_folder):
     won = [e for e in read_episodes(episodes_folder, "train") if e.success]
     assert len(bank) == len(won) == 15
     for memory, episode in zip(bank.memories, won, strict=True):
-        assert memory.episode == episode
+        assert memory.game_id == episode.game_id
         assert (memory.key, memory.text) == (episode.task, write_script(episode))
-        assert (memory.teacher, memory.uses, memory.successes) == ("teacher", 0, 0)
+        assert (memory.player, memory.uses, memory.successes) == ("teacher", 0, 0)
     assert len({m.id for m in bank.memories}) == 15
+
+
+def test_a_bank_of_an_earlier_version_is_refused(bank_folder, tmp_path):
+    for name, data in files(bank_folder).items():
+        (tmp_path / name).write_bytes(data)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    del manifest["splits"]["train"]["config"]["format"]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UserError, match="earlier version of duomem_jax; write it again"):
+        MemoryBank.load(tmp_path, make_embedder())
 
 
 def test_retrieval_is_by_task_without_repeats(bank):
@@ -115,13 +126,19 @@ def test_interrupted_and_sharded_builds_give_the_same_bank(episodes_folder, bank
             raise KeyboardInterrupt
         return write_script(episode)
 
+    def dying(episodes):
+        return map(writes_nine, episodes)
+
     with pytest.raises(KeyboardInterrupt):
-        build(episodes_folder, tmp_path, write=lambda episodes: map(writes_nine, episodes))
+        build(episodes_folder, tmp_path, writer=RuleWriter("test", dying))
     with pytest.raises(UserError, match="went away"):
         build(episodes_folder, tmp_path, Dying())
     with pytest.raises(UserError, match="not finished"):
         MemoryBank.load(tmp_path, make_embedder())
-    assert build(episodes_folder, tmp_path, write=None).status == "already complete"
+    assert (
+        build(episodes_folder, tmp_path, writer=RuleWriter("test", None)).status
+        == "already complete"
+    )
     assert files(tmp_path) == files(bank_folder)
     assert build(episodes_folder, tmp_path / "s", shard=Shard(1, 2)).status == "waiting"
     assert build(episodes_folder, tmp_path / "s", shard=Shard(0, 2)).status == "written"
@@ -219,13 +236,12 @@ def test_bank_is_credited_pruned_and_extended(bank, bank_folder, tmp_path):
     credited = credit(bank.memories, episodes)
     assert [(m.uses, m.successes) for m in credited[:3]] == [(3, 2), (3, 1), (0, 0)]
     assert [m.id for m in prune(credited)] == [m.id for m in bank.memories if m.id != bad.id]
-    longer = add([fresh], [*episodes, *episodes], write_scripts)
+    longer = add([fresh], [*episodes, *episodes], WRITER)
     assert len(longer) == 1 + 3
     folder = store(tmp_path / "episodes", episodes)
-    update = {"write": write_scripts, "writer": "test"}
-    report = update_memories(bank_folder, folder, tmp_path / "new", make_embedder(), **update)
+    report = update_memories(bank_folder, folder, tmp_path / "new", make_embedder(), writer=WRITER)
     new = MemoryBank.load(tmp_path / "new", make_embedder())
     assert report.records == len(new) == 15 - 1 + 3
     assert {m.id: m.uses for m in new.memories}[good.id] == 3
-    again = update_memories(bank_folder, folder, tmp_path / "new", make_embedder(), **update)
+    again = update_memories(bank_folder, folder, tmp_path / "new", make_embedder(), writer=WRITER)
     assert again.status == "already complete"

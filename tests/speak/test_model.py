@@ -8,6 +8,8 @@ import pytest
 from faulty_server import parrot, status
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.records import chat
+from duomem_jax.speak.protocol import Sampling
 from duomem_jax.speak.served.chat import chat_request
 from duomem_jax.speak.served.ledger import Ledger
 from duomem_jax.speak.served.model import AHEAD, ServedModel
@@ -15,8 +17,7 @@ from duomem_jax.speak.served.server import Server
 
 
 def question(word, **how):
-    how = {"max_tokens": 9, "temperature": 0.0, "seed": 0} | how
-    return chat_request("parrot", [{"role": "user", "content": word}], **how)
+    return chat_request("parrot", [chat.user(word)], Sampling(**{"max_new": 9} | how))
 
 
 WORDS = [f"word {i}" for i in range(40)]
@@ -92,7 +93,7 @@ def test_other_sampling_is_another_question(server, open_model):
         question("a", seed=1),  # no difference where nothing is drawn
         question("a", temperature=1.0),
         question("a", temperature=1.0, seed=1),
-        question("a", max_tokens=8),
+        question("a", max_new=8),
     ]
     with open_model() as model:
         assert len(list(model.ask(asked))) == 5
@@ -100,7 +101,8 @@ def test_other_sampling_is_another_question(server, open_model):
     assert sorted(r[2].get("seed", -1) for r in server.requests) == [-1, -1, 0, 1]
 
 
-def test_the_bill_covers_every_run(server, open_model, tmp_path, capsys):
+def test_the_bill_covers_every_run(server, open_model, tmp_path, caplog):
+    caplog.set_level("INFO")
     server.faults = [status(503, Retry_After="0")]
     with open_model(concurrency=1) as model:
         heard(model, WORDS[:5])
@@ -115,9 +117,7 @@ def test_the_bill_covers_every_run(server, open_model, tmp_path, capsys):
     assert (bill["without_usage"], bill["answered_by"]) == (0, {"parrot-1.0 fp_1": n})
     assert (bill["model"], bill["server"]) == ("parrot", server.url)
     assert len(server.answered) == n
-    assert (
-        f"parrot: {n} answers (1 retries), 80 prompt and 120 completion" in capsys.readouterr().err
-    )
+    assert f"parrot: {n} answers (1 retries), 80 prompt and 120 completion" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -13,17 +13,19 @@ import httpx
 import pytest
 
 from duomem_jax import cli
-from duomem_jax.agents.player import Arm, load_policy
+from duomem_jax.agents.chat import ChatPolicy
+from duomem_jax.agents.player import Player, open_policy
 from duomem_jax.agents.rollout import play_games
-from duomem_jax.agents.served import ServedPolicy
 from duomem_jax.base.errors import UserError
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.speak.protocol import Sampling
 from duomem_jax.speak.served.chat import chat_request
 from duomem_jax.speak.served.model import ServedModel
 from duomem_jax.speak.served.scores import prompt_logprobs
 from duomem_jax.speak.served.server import Server
+from duomem_jax.speak.served.speaker import ServedConversations
 from duomem_jax.worlds.household.load import load_games
 from duomem_jax.worlds.household.world import Household
 
@@ -80,10 +82,11 @@ def test_it_plays_move_by_move_like_the_same_model_here(served, games, tmp_path)
         played = play_games(world, load_games(games), policy, slots=3, max_steps=8)
         return [game.episode for game in played]
 
-    here = play(load_policy(Arm("here", name, max_new=64), world, slots=3))
+    player = Player("here", name, max_new=64)
+    with open_policy(player, world, slots=3, record=tmp_path / "unused") as local:
+        here = play(local)
     with ServedModel(name, Server(url), tmp_path / "served") as model:
-        policy = ServedPolicy(model, max_new=64)
-        there = play(policy)
+        there = play(ChatPolicy(name, ServedConversations(model, Sampling(64))))
         bill = model.ledger.bill
     expected = {e.game_id: dataclasses.replace(e, player=name) for e in here}
     assert {e.game_id: e for e in there} == expected
@@ -120,7 +123,7 @@ def test_refusals_of_a_real_server_are_sentences(served, tmp_path):
         ServedModel("other", Server(url), tmp_path / "a") as model,
         pytest.raises(UserError, match=r"status 400 .*pinned.* the model 'other'"),
     ):
-        next(model.ask([chat_request("other", hello, max_tokens=5, temperature=0, seed=0)]))
+        next(model.ask([chat_request("other", hello, Sampling(5))]))
     with (
         ServedModel(name, Server(url), tmp_path / "b") as model,
         pytest.raises(UserError, match=r"status 4\d\d .*prompt_logprobs"),

@@ -12,16 +12,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from duomem_jax.agents.player import Arm, load_policy
+from duomem_jax.agents.chat import ChatPolicy
+from duomem_jax.agents.player import Player, open_policy
 from duomem_jax.agents.rollout import play_games
-from duomem_jax.agents.served import ServedPolicy
 from duomem_jax.base.errors import UserError
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.shipped import model_folder
+from duomem_jax.speak.protocol import Sampling
 from duomem_jax.speak.served.model import ServedModel
 from duomem_jax.speak.served.scores import prompt_logprobs
 from duomem_jax.speak.served.server import Server
+from duomem_jax.speak.served.speaker import ServedConversations
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.text.turns import encode_chat, episode_messages
 from duomem_jax.worlds.household.generate import generate_games
@@ -48,14 +50,15 @@ def played(policy):
 
 
 @pytest.fixture(scope="module")
-def local():
+def local(tmp_path_factory):
     """What the same model plays here, greedily."""
-    policy = load_policy(Arm(NAME, FOLDER, max_new=64), Household(), slots=6)
-    return played(policy)
+    record, player = tmp_path_factory.mktemp("local") / "unused", Player(NAME, FOLDER, max_new=64)
+    with open_policy(player, Household(), slots=6, record=record) as policy:
+        return played(policy)
 
 
 def test_it_plays_move_by_move_like_the_same_model_here(model, local):
-    policy = ServedPolicy(model, max_new=64)
+    policy = ChatPolicy(NAME, ServedConversations(model, Sampling(64)))
     there = played(policy)
     expected = {e.game_id: dataclasses.replace(e, player=NAME) for e in local}
     assert {e.game_id: e for e in there} == expected

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from duomem_jax.memory.prompt import GUIDELINES_HEADER
+from duomem_jax.memory.show import GUIDELINES_HEADER
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
 from duomem_jax.tiny.corpus import expert_transcripts, general_transcripts
 from duomem_jax.tiny.procedures import REAL_SKELETONS, made_up_words, sample_verb

@@ -2,7 +2,7 @@
 
 import pytest
 
-from duomem_jax.agents.player import Arm, load_policy
+from duomem_jax.agents.player import Player, open_policy
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.errors import UserError
 from duomem_jax.tiny import __main__ as command
@@ -35,9 +35,9 @@ def test_one_command_makes_a_model_that_plays(small, monkeypatch, capsys):
     card = (folder / "README.md").read_text()
     assert "730,496 parameters" in card
     assert "2 steps of 8 rows" in card
-    world = Household()
-    policy = load_policy(Arm("student", str(folder), max_new=8), world, slots=2)
-    (played,) = play_games(world, generate_games(1, 1), policy, slots=2, max_steps=2)
+    player, world = Player("student", str(folder), max_new=8), Household()
+    with open_policy(player, world, slots=2, record=folder) as policy:
+        (played,) = play_games(world, generate_games(1, 1), policy, slots=2, max_steps=2)
     assert len(played.episode.turns) == 2
 
     weights = (folder / "model.safetensors").read_bytes()

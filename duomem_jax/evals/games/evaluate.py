@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from duomem_jax.agents.play import Play
-from duomem_jax.agents.player import Arm, identity, open_policy
+from duomem_jax.agents.player import Player, identity, open_policy
 from duomem_jax.agents.policy import Policy
 from duomem_jax.agents.rollout import Played, play_games
 from duomem_jax.base.io import slug
@@ -19,7 +19,7 @@ from duomem_jax.worlds.base import Task, World
 
 
 def evaluate(
-    subject: Arm,
+    subject: Player,
     world: World,
     tasks: Sequence[Task],
     out: str | os.PathLike,

@@ -1,58 +1,30 @@
 """Chat completions."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from duomem_jax.records.chat import Chat
+from duomem_jax.speak.protocol import Reply, Sampling
 from duomem_jax.speak.served.bill import token_counts
 from duomem_jax.speak.served.http import MalformedError
 from duomem_jax.speak.served.model import Request
 
-Message = dict[str, str]
 
-
-@dataclass(frozen=True)
-class Reply:
-    """What a model wrote.
-
-    Attributes:
-        text: without its reasoning; "" where it wrote nothing else.
-        cut: it was stopped by the limit on tokens.
-        prompt_tokens: length of the whole conversation before the reply; 0 if not told.
-        new_tokens: length of the reply, reasoning included; 0 if not told.
-    """
-
-    text: str
-    cut: bool
-    prompt_tokens: int
-    new_tokens: int
-
-
-def chat_request(
-    model: str,
-    messages: Sequence[Message],
-    *,
-    max_tokens: int,
-    temperature: float,
-    seed: int,
-) -> Request[Reply]:
+def chat_request(model: str, chat: Chat, how: Sampling) -> Request[Reply]:
     """The request for the next reply in a conversation.
 
     Args:
         model: as the server knows it.
-        messages: each {"role", "content"}.
-        max_tokens: the reply's longest length.
-        temperature: 0 for the likeliest reply.
-        seed: of sampling; left away at temperature 0, so that equal conversations are paid once.
+        chat: up to a user message.
+        how: its seed is omitted at temperature 0, so that equal conversations are paid once.
     """
     body: dict[str, Any] = {
         "model": model,
-        "messages": list(messages),
-        "max_tokens": max_tokens,
-        "temperature": temperature,
+        "messages": list(chat),
+        "max_tokens": how.max_new,
+        "temperature": how.temperature,
     }
-    if temperature > 0:
-        body["seed"] = seed
+    if how.temperature > 0:
+        body["seed"] = how.seed
     return Request("chat/completions", body, read_reply)
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import sys
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +16,7 @@ from duomem_jax.speak.served.http import Client, MalformedError, Sleep, StoppedE
 from duomem_jax.speak.served.ledger import Ledger
 from duomem_jax.speak.served.server import Server
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -81,7 +82,7 @@ class ServedModel:
         self._pool.shutdown(cancel_futures=True)
         self._client.close()
         self.ledger.close()
-        print(f"{self.name}: {self.ledger.bill}", file=sys.stderr)
+        logger.info("%s: %s", self.name, self.ledger.bill)
 
     def ask(self, requests: Iterable[Request[T]]) -> Iterator[T | None]:
         """What each request's answer says, in their order; None: too long for the server.

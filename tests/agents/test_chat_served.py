@@ -1,4 +1,4 @@
-"""A served model plays like a local one: same conversation, same moves."""
+"""`ChatPolicy` over a served model: the same conversation, the same moves as a local one's."""
 
 import json
 import threading
@@ -6,16 +6,18 @@ import threading
 import pytest
 from faulty_server import Walkthroughs, completion, serving, status
 
+from duomem_jax.agents.chat import ChatPolicy
 from duomem_jax.agents.policy import Usage
 from duomem_jax.agents.rollout import play_games
-from duomem_jax.agents.served import ServedPolicy
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.guidelines import guidelines_text
+from duomem_jax.memory.show import guidelines_text
 from duomem_jax.records.memories import Memory
+from duomem_jax.speak.protocol import Sampling
 from duomem_jax.speak.served.model import ServedModel
 from duomem_jax.speak.served.server import Server
+from duomem_jax.speak.served.speaker import ServedSpeaker
 from duomem_jax.text.turns import episode_messages
 from duomem_jax.worlds.household.world import Household
 
@@ -29,9 +31,11 @@ def server(games, monkeypatch):
 
 @pytest.fixture
 def play(server, tmp_path):
-    def play(games, *, slots=8, max_steps=50, seed=0, **how):
+    def play(games, *, slots=8, max_steps=50, seed=0, temperature=0.0, **how):
         with ServedModel("teacher", Server(server.url), tmp_path / "served") as model:
-            policy = ServedPolicy(model, **how)
+            speaker = ServedSpeaker(model)
+            talks = speaker.conversations(slots, Sampling(128, temperature))
+            policy = ChatPolicy(speaker.name, talks, **how)
             played = play_games(
                 Household(), games, policy, slots=slots, max_steps=max_steps, seed=seed
             )
@@ -45,8 +49,7 @@ def play(server, tmp_path):
 @pytest.mark.parametrize(("system", "k"), [("", 0), ("Play well.", 2)])
 def test_the_model_reads_exactly_what_training_shows(server, games, play, system, k):
     memories = [
-        Memory(f"m{i}", g.text, f"Do {i} things.", g.id, g.kind, "expert", 0, 0, "{}")
-        for i, g in enumerate(games)
+        Memory(f"m{i}", g.text, f"Do {i} things.", g.id, "expert") for i, g in enumerate(games)
     ]
     bank = MemoryBank(memories, make_embedder())
     outcomes = play(games, system=system, bank=bank, k=k, slots=3)

@@ -2,15 +2,16 @@ import jax
 import numpy as np
 import pytest
 
-from duomem_jax.agents.lm import LMPolicy
+from duomem_jax.agents.chat import ChatPolicy
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.decode.generator import Generator
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.guidelines import guidelines_text
+from duomem_jax.memory.show import guidelines_text
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
 from duomem_jax.records.memories import Memory
+from duomem_jax.speak.local import LocalConversations
 from duomem_jax.text.tokenizer import chat_tokens, encode_chat
 from duomem_jax.text.turns import episode_messages, reply
 from duomem_jax.worlds.household.world import Household
@@ -19,7 +20,7 @@ from duomem_jax.worlds.household.world import Household
 class ScriptedGenerator:
     """Has the generator's interface, holds what it was given and answers the walkthrough."""
 
-    compile_seconds = 0.0
+    compile_seconds, max_new = 0.0, 64
 
     def __init__(self, tokenizer, games):
         self.chat = chat_tokens(tokenizer)
@@ -52,8 +53,7 @@ class ScriptedGenerator:
 @pytest.fixture(scope="module")
 def bank(games):
     memories = [
-        Memory(f"m{i}", g.text, f"Do {i} things.", g.id, g.kind, "expert", 0, 0, "{}")
-        for i, g in enumerate(games)
+        Memory(f"m{i}", g.text, f"Do {i} things.", g.id, "expert") for i, g in enumerate(games)
     ]
     return MemoryBank(memories, make_embedder())
 
@@ -61,7 +61,9 @@ def bank(games):
 @pytest.mark.parametrize(("system", "k"), [("", 0), ("Play well.", 2)])
 def test_the_model_reads_exactly_what_training_shows(games, tokenizer, bank, system, k):
     generator = ScriptedGenerator(tokenizer, games)
-    policy = LMPolicy("lm", tokenizer, generator, system=system, bank=bank, k=k)
+    policy = ChatPolicy(
+        "lm", LocalConversations(generator, tokenizer), system=system, bank=bank, k=k
+    )
     played = list(play_games(Household(), games, policy, slots=len(games)))
     rows = {tuple(row) for row in generator.rows.values()}
     by_id = {m.id: m for m in bank.memories}
@@ -83,7 +85,7 @@ def test_the_model_reads_exactly_what_training_shows(games, tokenizer, bank, sys
 
 def test_retrieval_prefers_the_same_kind_of_task(games, tokenizer, bank):
     generator = ScriptedGenerator(tokenizer, games)
-    policy = LMPolicy("lm", tokenizer, generator, bank=bank, k=1)
+    policy = ChatPolicy("lm", LocalConversations(generator, tokenizer), bank=bank, k=1)
     for played in play_games(Household(), games, policy, slots=1):
         episode = played.episode
         (expected,) = bank.retrieve(episode.task, 1, exclude_game_id=episode.game_id)
@@ -110,7 +112,7 @@ def play(games, tokenizer, small, *, slots, **kwargs):
         group=2,
         chunk=128,
     )
-    policy = LMPolicy("lm", tokenizer, generator)
+    policy = ChatPolicy("lm", LocalConversations(generator, tokenizer))
     played = {p.task.id: p for p in play_games(Household(), games, policy, slots=slots, **kwargs)}
     assert len(played) == len(games)
     return {id: (p.episode, p.usage, p.ended) for id, p in played.items()}

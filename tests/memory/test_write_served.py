@@ -12,11 +12,11 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import Shard
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.served import trajectory
 from duomem_jax.memory.write import Writing
 from duomem_jax.records.played import read_episodes
 from duomem_jax.speak.served.server import Server
 from duomem_jax.stages.memories import maintain, remember
+from duomem_jax.text.turns import trajectory
 
 WRITER = "openai:scribe"
 
@@ -49,7 +49,7 @@ def usage(folder):
 
 def test_each_won_episode_is_abstracted(server, episodes_folder, tmp_path):
     won = [e for e in read_episodes(episodes_folder, "train") if e.success]
-    sampling = ["--how.max-tokens", "99", "--how.temperature", "0.5", "--server.concurrency", "2"]
+    sampling = ["--how.max-new", "99", "--how.temperature", "0.5", "--server.concurrency", "2"]
     args = ["--episodes", str(episodes_folder), "--writer", WRITER, *sampling]
     cli.main(["memories", str(tmp_path / "m"), *args])
     assert [m.text for m in bank(tmp_path / "m")] == [f"1. think of it. 2. {e.task}" for e in won]
@@ -125,12 +125,12 @@ def test_shards_pay_for_their_own_part(server, tmp_path):
 def test_the_bank_belongs_to_its_writer(server, episodes_folder, tmp_path):
     remember(str(episodes_folder), str(tmp_path / "m"), writer=WRITER)
     writer = manifest(tmp_path / "m")["config"]["writer"]
-    assert (writer["model"], len(writer["prompt"])) == ("scribe", 64)
+    assert (writer["model"], len(writer["prompt"])) == ("openai:scribe", 64)
     own = tmp_path / "own.txt"
     own.write_text("Task $task, for $$5:\n$trajectory")
     changes = [
         ({"writer": "script"}, r"config\.writer"),
-        ({"writer": "openai:other"}, r"config\.writer\.model='scribe'"),
+        ({"writer": "openai:other"}, r"config\.writer\.model='openai:scribe'"),
         ({"how": Writing(temperature=0.7)}, r"config\.writer\.temperature"),
         ({"how": Writing(prompt=str(own))}, r"config\.writer\.prompt"),
     ]
@@ -167,10 +167,10 @@ def test_a_bank_is_kept_up_by_the_same_writer(server, episodes_folder, tmp_path)
     [
         (
             {"writer": "poet"},
-            "writer=poet: the world household has none.*give script or openai:NAME",
+            r"writer poet: no such folder.*; script needs no model, openai:N",
         ),
         ({"writer": "openai:"}, "name is missing"),
-        ({"how": Writing(max_tokens=0)}, "max_tokens is 0"),
+        ({"how": Writing(max_new=0)}, "max_new is 0"),
         ({"how": Writing(prompt="nowhere.txt")}, r"prompt nowhere\.txt: not readable"),
     ],
 )

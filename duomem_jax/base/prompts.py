@@ -1,13 +1,13 @@
 """Prompts are plain text files, so that they can be read, changed and told apart by their hash."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
 from duomem_jax.base.errors import UserError
 
-FOLDER = Path(__file__).parent
 PLAY = "@play"  # as a system message: the one that the world tells a model how to play with
 
 
@@ -27,18 +27,20 @@ class Prompt:
         return Template(self.text).substitute(values)
 
 
-def load_prompt(file: str, placeholders: tuple[str, ...] = ()) -> Prompt:
+def load_prompt(
+    file: str, placeholders: tuple[str, ...] = (), ours: Mapping[str, Path] | None = None
+) -> Prompt:
     """A prompt of the package by its name, or one's own by its path.
 
     Args:
-        file: `write_script`, or the path of a UTF-8 text file.
+        file: a name in `ours`, or the path of a UTF-8 text file.
         placeholders: names that must occur in it, and no others.
+        ours: prompts that come with the package, by name.
 
     Raises:
         UserError: no such file, or other placeholders.
     """
-    ours = {path.stem: path for path in FOLDER.glob("*.md")}
-    path = ours.get(file, Path(file))
+    path = (ours or {}).get(file, Path(file))
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as e:

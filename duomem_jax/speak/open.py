@@ -1,0 +1,115 @@
+"""From the name that a user gives a model to a speaker: the one place that knows which is which."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.models.locate import model_path
+from duomem_jax.models.quantize import Quantize
+from duomem_jax.speak.protocol import Speaker
+from duomem_jax.speak.served.server import PREFIX, Server, served_name
+
+LONGEST = 8192  # tokens of a conversation unless asked for more: all caches are held at once
+
+
+@dataclass(frozen=True)
+class Local:
+    """How a model that runs here is held; a served one has no use for any of this."""
+
+    adapter: str = ""  # PEFT folder
+    max_len: int = 0  # tokens a conversation may have; 0: what the model can, at most 8,192
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    quantize: Quantize = ""  # the model's kernels
+
+
+def speaker_identity(model: str, local: Local = Local()) -> dict[str, Any]:
+    """What a speaker's answers depend on; no weights are loaded.
+
+    Args:
+        model: folder, hub id, shipped model, or openai:NAME.
+        local: how it is held if it runs here.
+
+    Raises:
+        UserError: there is no such model or adapter, or `local` was given for a served model.
+    """
+    if name := served_name(model):
+        _refuse_local(model, local)
+        return {"model": f"{PREFIX}{name}"}
+    return _local_identity(model_path(model), local)
+
+
+@contextlib.contextmanager
+def open_speaker(
+    model: str, local: Local = Local(), *, server: Server = Server(), record: Path
+) -> Iterator[Speaker]:
+    """A speaker for as long as it is needed.
+
+    Args:
+        model: folder, hub id, shipped model, or openai:NAME.
+        local: how it is held if it runs here.
+        server: where and how hard a served model is asked.
+        record: where its answers and their cost are kept, see `served.model.ServedModel`.
+
+    Raises:
+        UserError: a folder is missing, damaged or does not fit the others; or a server is not
+            usable.
+    """
+    if name := served_name(model):
+        from duomem_jax.speak.served.model import ServedModel
+        from duomem_jax.speak.served.speaker import ServedSpeaker
+
+        _refuse_local(model, local)
+        with ServedModel(name, server, record) as served:
+            yield ServedSpeaker(served)
+    else:
+        yield load_speaker(model, local)
+
+
+def load_speaker(model: str, local: Local = Local()) -> Speaker:
+    """A speaker that runs here.
+
+    Raises:
+        UserError: a folder is missing, damaged or does not fit the others.
+    """
+    from duomem_jax.lora.open import content_name, open_model
+    from duomem_jax.speak.local import LocalSpeaker
+    from duomem_jax.text.tokenizer import load_tokenizer
+
+    folder = model_path(model)
+    opened = open_model(
+        folder, local.adapter, dtype=local.dtype, quantize=local.quantize, decoding=True
+    )
+    made_for = opened.model.config.max_len
+    if local.max_len > made_for:
+        raise UserError(
+            f"{model}: max_len {local.max_len} is more than the {made_for} tokens that it was made "
+            "for; lower it"
+        )
+    return LocalSpeaker(
+        content_name(folder, local.adapter),
+        opened,
+        load_tokenizer(folder),
+        _local_identity(folder, local),
+        max_len=local.max_len or min(made_for, LONGEST),
+    )
+
+
+def _local_identity(folder: str, local: Local) -> dict[str, Any]:
+    from duomem_jax.lora.peft import adapter_fingerprint
+    from duomem_jax.models.hf import fingerprint
+
+    adapter = adapter_fingerprint(local.adapter) if local.adapter else ""
+    return {"model": fingerprint(folder)} | dataclasses.asdict(local) | {"adapter": adapter}
+
+
+def _refuse_local(model: str, local: Local) -> None:
+    for field in dataclasses.fields(local):
+        if getattr(local, field.name) != field.default:
+            raise UserError(
+                f"{model}: {field.name} is for models that run here, and this one is served; omit "
+                "it"
+            )

@@ -1,0 +1,109 @@
+"""What answers chats, wherever it runs.
+
+Games, memory writers, judges and everything else that needs text ask a `Speaker`; none of them
+knows whether the model runs here or behind a server.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.records.chat import Chat
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How replies are drawn.
+
+    Raises:
+        UserError: a field is out of range.
+    """
+
+    max_new: int  # tokens a reply may have, end of turn included
+    temperature: float = 0.0  # 0: the likeliest token
+    seed: int = 0  # of what is drawn, together with the chat
+
+    def __post_init__(self) -> None:
+        # A reply of one token is its end alone.
+        if self.max_new < 2:
+            raise UserError(f"max_new is {self.max_new}; a reply needs at least 2 tokens")
+        if not self.temperature >= 0:
+            raise UserError(f"temperature is {self.temperature}; give 0 or more")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model wrote.
+
+    Attributes:
+        text: without its reasoning; "" where it wrote nothing else.
+        cut: it used up all the tokens it was given.
+        prompt_tokens: length of the whole conversation before the reply; 0 if not told.
+        new_tokens: length of the reply, reasoning included; 0 if not told.
+    """
+
+    text: str
+    cut: bool
+    prompt_tokens: int
+    new_tokens: int
+
+
+class Conversations(Protocol):
+    """Many chats that go on turn by turn, each in a numbered slot."""
+
+    @property
+    def setup_seconds(self) -> float:
+        """One-off work so far (compiling)."""
+        ...
+
+    def start(self, slot: int, seed: int) -> None:
+        """Begin a chat in an empty slot.
+
+        Args:
+            slot: its number.
+            seed: what is drawn in it depends on this and on what was said, on nothing else.
+        """
+        ...
+
+    def reply(self, chats: Mapping[int, Chat]) -> dict[int, Reply | None]:
+        """The next reply in each named slot; None: the chat does not fit (any more).
+
+        Args:
+            chats: each whole, up to a user message. It goes on from the one that was last given in
+                its slot, with one message more for the reply to that. A model that runs here reads
+                what is new alone, and remembers that reply as it wrote it.
+        """
+        ...
+
+    def stop(self, slot: int) -> None:
+        """End the chat in a slot, which is empty then."""
+        ...
+
+
+class Speaker(Protocol):
+    """A model that answers chats.
+
+    Attributes:
+        name: who it is, as episodes and memories record it.
+    """
+
+    name: str
+
+    def identity(self) -> dict[str, Any]:
+        """What its answers depend on, as JSON: contents, never places."""
+        ...
+
+    def reply(self, chats: Iterable[Chat], how: Sampling) -> Iterator[Reply | None]:
+        """One reply to each chat, in their order; None where the chat does not fit.
+
+        Chats are taken as they are needed. A reply depends on its chat and `how` alone.
+
+        Raises:
+            UserError: a chat cannot be rendered, or a server does not answer.
+        """
+        ...
+
+    def conversations(self, slots: int, how: Sampling) -> Conversations:
+        """Chats that go on, at most `slots` at once; each gets its seed when it starts."""
+        ...
