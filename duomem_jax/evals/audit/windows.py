@@ -17,13 +17,16 @@ from duomem_jax.records.episodes import Episode
 from duomem_jax.text.tokenizer import chat_tokens
 from duomem_jax.text.turns import episode_messages
 
-TRAIN, HELD_OUT, TEMPLATE = SETS = ("train", "held-out", "template")
+TRAIN = "train"
+HELD_OUT = "held-out"
+TEMPLATE = "template"
+SETS = (TRAIN, HELD_OUT, TEMPLATE)
 BLOCK = 1024  # episodes tokenised together
 
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Consecutive tokens of one episode, S of them to be reproduced.
+    """Consecutive tokens of one episode, Y of them to be reproduced.
 
     Attributes:
         game_id: whose text it is.
@@ -31,7 +34,7 @@ class Window:
         start: of the prefix, in tokens of the episode.
         tokens: int32[T], prefix and suffix; where conversations begin with the tokenizer's begin
             token, that one stands before every prefix.
-        written: bool[S], which tokens of the suffix the player wrote; the others it read.
+        written: bool[Y], which tokens of the suffix the player wrote; the others it read.
         zlib_bytes: length of the suffix's text, compressed: how much there is to know by heart.
     """
 
@@ -44,7 +47,7 @@ class Window:
 
     @property
     def suffix(self) -> np.ndarray:
-        """int32[S], the tokens to be reproduced."""
+        """int32[Y], the tokens to be reproduced."""
         return self.tokens[-len(self.written) :]
 
 
@@ -57,7 +60,7 @@ def cut_windows(
         episodes: rendered as the student's chat, without memories.
         tokenizer: the student's.
         prefix: tokens given.
-        suffix: S, tokens to be reproduced.
+        suffix: Y, tokens to be reproduced.
         system: content of the system message; none when empty.
     """
     for at in range(0, len(episodes), BLOCK):
@@ -91,7 +94,7 @@ def sort_out(
     Args:
         train: from games that were learnt from.
         held_out: from games that were not.
-        limit: so many of each set, evenly spread; 0: all.
+        limit: windows of each set, evenly spread; 0: all.
     """
     groups: dict[bytes, list[tuple[str, Window]]] = {}
     for name, windows in ((TRAIN, train), (HELD_OUT, held_out)):
