@@ -13,7 +13,7 @@ from duomem_jax.memory.prompt import render_guidelines
 from duomem_jax.records.episodes import Turn
 from duomem_jax.tiny.explorer import Explorer
 from duomem_jax.tiny.procedures import Verb, sample_verb
-from duomem_jax.worlds.household.engine.layout import APPLIANCES, layout_of
+from duomem_jax.worlds.household.engine.setting import APPLIANCES, setting_of
 from duomem_jax.worlds.household.engine.world import World
 from duomem_jax.worlds.household.expert.observation import kind
 from duomem_jax.worlds.household.expert.player import Expert
@@ -121,15 +121,15 @@ def expert_transcripts(
 
 def _kinds(rng: random.Random, game: Game) -> dict | None:
     """Random kinds of object, target and lamp that this room can serve, and what it admits."""
-    layout = layout_of(game)
-    inside = {o for o, _ in layout.problem.facts.get("inreceptacle", ())}
-    named = {o: kind(layout.names[o]) for o in inside}
-    liftable = sorted({named[o] for o in inside if o in layout.traits["pickupable"]})
+    setting = setting_of(game)
+    inside = {o for o, _ in setting.problem.facts.get("inreceptacle", ())}
+    named = {o: kind(setting.names[o]) for o in inside}
+    liftable = sorted({named[o] for o in inside if o in setting.traits["pickupable"]})
     if not liftable:
         return None
     wanted = rng.choice(liftable)
     thing = next(o for o in sorted(inside) if named[o] == wanted)
-    targets = sorted({kind(layout.names[r]) for r in layout.fits[thing]})
+    targets = sorted({kind(setting.names[r]) for r in setting.fits[thing]})
     lamps = sorted({k for k in named.values() if k.endswith("lamp")})
     return {
         "object": wanted,
@@ -138,7 +138,7 @@ def _kinds(rng: random.Random, game: Game) -> dict | None:
         "capable": [
             verb
             for verb, (_, trait) in APPLIANCES.items()
-            if thing in layout.traits[trait] and layout.appliances[verb]
+            if thing in setting.traits[trait] and setting.appliances[verb]
         ],
         "two": sum(k == wanted for k in named.values()) > 1,
     }

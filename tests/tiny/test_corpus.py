@@ -14,7 +14,7 @@ from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
 from duomem_jax.worlds.household.expert.observation import task_sentence
 from duomem_jax.worlds.household.expert.prior import LocationPrior
 from duomem_jax.worlds.household.generate import generate_games
-from duomem_jax.worlds.household.sentences import parse_task
+from duomem_jax.worlds.household.sentences import parse_goal
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def tokenizer(tmp_path_factory, general):
 def test_the_students_corpus_never_shows_a_real_task(general):
     assert len(general) > 80
     for transcript in general:
-        assert parse_task(task_sentence(transcript.turns[0].observation)) is None
+        assert parse_goal(task_sentence(transcript.turns[0].observation)) is None
 
 
 def test_made_up_procedures_are_never_the_real_ones():
@@ -48,7 +48,7 @@ def test_made_up_procedures_are_never_the_real_ones():
         )
         assert verb.skeleton not in REAL_SKELETONS
         assert (
-            parse_task(verb.fill({"object": "mug", "target": "desk", "lamp": "desklamp"})[0])
+            parse_goal(verb.fill({"object": "mug", "target": "desk", "lamp": "desklamp"})[0])
             is None
         )
 

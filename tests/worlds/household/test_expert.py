@@ -14,7 +14,7 @@ from duomem_jax.worlds.household.generate import generate_games
 from duomem_jax.worlds.household.load import load_games
 from duomem_jax.worlds.household.procedure import procedure_for
 from duomem_jax.worlds.household.script import abstract, write_script
-from duomem_jax.worlds.household.sentences import parse_task
+from duomem_jax.worlds.household.sentences import parse_goal
 
 
 def play(game, max_steps=50):
@@ -57,7 +57,7 @@ def test_wins_whole_splits_in_few_steps(real_games_dir, split, bar):
 
 def test_real_sentences_name_their_task_type(real_games_dir):
     for game in itertools.islice(load_games(real_games_dir, split="train"), 0, None, 25):
-        task = parse_task(game.task)
+        task = parse_goal(game.task)
         assert task is not None
         assert task.type == game.task_type
 
@@ -66,7 +66,7 @@ def test_script_of_an_episode_is_the_procedure_of_its_task(episodes):
     for episode in episodes:
         if episode.success:
             goals = abstract(episode)
-            want = procedure_for(parse_task(episode.task))
+            want = procedure_for(parse_goal(episode.task))
             # Two objects may need one trip only: one already lay in the right place.
             assert goals in (want, want[:2])
             assert write_script(episode).startswith(f"1. find a {want[0].what}")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.worlds.household.engine.layout import grouped
 from duomem_jax.worlds.household.engine.pddl import Problem
+from duomem_jax.worlds.household.engine.setting import grouped
 
 MARKS = ("isclean", "ishot", "iscool", "issliced", "istoggled", "ison", "checked")
 

@@ -2,6 +2,5 @@
 
 from duomem_jax.worlds.household.generate.files import write_games
 from duomem_jax.worlds.household.generate.games import generate_games
-from duomem_jax.worlds.household.generate.statistics import ROOMS
 
-__all__ = ["ROOMS", "generate_games", "write_games"]
+__all__ = ["generate_games", "write_games"]

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 
 from duomem_jax.worlds.household.generate import ids
-from duomem_jax.worlds.household.generate.odds import RoomOdds, draw, draw_at_least, row_of
+from duomem_jax.worlds.household.generate.odds import RoomOdds, draw, draw_at_least, weighted
 from duomem_jax.worlds.household.generate.statistics import BESIDE, FLOOR
 
 
@@ -117,7 +117,7 @@ class Furnisher:
             if not places and lying:
                 return None
             if places:
-                for where in self._rng.choices(*row_of(places), k=number):
+                for where in self._rng.choices(*weighted(places), k=number):
                     found.append(self._thing(kind, where, by_kind))
         return found
 
