@@ -11,7 +11,11 @@ SLICES = ("dynamic-slice", "slice", "gather")
 
 
 def memory_traffic(program: Program, computation: Computation, i: Instruction) -> float:
-    """Bytes; of slices no more than they are, and nothing for what stays in a faster memory."""
+    """Bytes of main memory that an instruction outside of a fusion reads and writes.
+
+    A slice counts as much as it holds, not as the array that it is cut from, and what stays in
+    one of the chip's faster memories does not count.
+    """
     if i.opcode in FREE or i.opcode.endswith("-done") or "AllocateBuffer" in i.attributes:
         return 0
     operands = [computation[name] for name in i.operands]
@@ -31,6 +35,7 @@ def memory_traffic(program: Program, computation: Computation, i: Instruction) -
 
 
 def _fusion(program: Program, inner: Computation, i: Instruction, given: list[Array]) -> float:
+    """Bytes of a fusion, whose operands are `given`, for all that is computed in it."""
     if any(ASYNC.search(x.attributes) for x in inner.values()):
         return 0  # hands a transfer on
     total = sum(_read(program, inner, n, array)[0] for n, array in enumerate(given))
@@ -46,13 +51,24 @@ def _fusion(program: Program, inner: Computation, i: Instruction, given: list[Ar
 
 
 def _read(program: Program, inner: Computation, number: int, whole: Array) -> tuple[float, bool]:
-    """Bytes that a fusion reads of its operand of that number, and whether it hands it on."""
+    """What a fusion reads of one operand.
+
+    Args:
+        program: the fusion is part of.
+        inner: the fusion's own computation.
+        number: of the operand, and of the parameter that stands for it in `inner`.
+        whole: the operand.
+
+    Returns:
+        (bytes: those of the slices where nothing else is read, and whether the operand is the
+        fusion's result as well).
+    """
     if not whole.in_hbm:
         return 0, False
     parameters = (x for x in inner.values() if x.opcode == "parameter")
     names = [x.name for x in parameters if int(x.arguments) == number]
     total: float = 0
-    for name in names:  # and then what is the same under other names
+    for name in names:  # grows: what is the same array under other names is followed, too
         for user in (x for x in inner.values() if name in x.operands):
             places = [n for n, operand in enumerate(user.operands) if operand == name]
             if user.opcode == "bitcast":

@@ -24,7 +24,7 @@ class Topology:
 
     @property
     def chips(self) -> int:
-        """Of all slices."""
+        """Chips of all slices together."""
         return prod(self.shape) * self.slices
 
     def __str__(self) -> str:
@@ -51,7 +51,9 @@ def parse_topology(text: str, slices: int = 1) -> Topology:
     elif mark == "-" and chip.axes == 2:  # the number of a v5p counts its cores
         shape = _square(size)
     if len(shape) != chip.axes or min(shape) < 1:
-        example = f"{name}:{'x'.join(['4'] * chip.axes)}" + f" or {name}-16" * (chip.axes == 2)
+        example = f"{name}:{'x'.join(['4'] * chip.axes)}"
+        if chip.axes == 2:
+            example += f" or {name}-16"
         raise UserError(f"topology {text}: {size!r} is no shape of {name} chips; give {example}")
     if slices < 1:
         raise UserError(f"slices is {slices}; give 1 or more")
@@ -59,7 +61,7 @@ def parse_topology(text: str, slices: int = 1) -> Topology:
 
 
 def _square(chips: str) -> tuple[int, ...]:
-    """The squarest grid of a power of two of chips, () for other numbers."""
+    """The squarest grid of as many chips as the text says; () unless that is a power of two."""
     n = int(chips) if chips.isdecimal() else 0
     if n < 1 or n & (n - 1):
         return ()
