@@ -11,7 +11,7 @@ from duomem_jax.data.pack import VIEWS, Rows
 from duomem_jax.data.targets import Kind, pack_ids
 from duomem_jax.objectives.candidates import LOWEST
 from duomem_jax.speak.served.model import ServedModel
-from duomem_jax.speak.served.scores import Scores, score_request
+from duomem_jax.speak.served.scores import PromptScores, score_request
 from duomem_jax.speak.served.server import Server
 from duomem_jax.text.tokenizer import load_tokenizer, vocabulary_fingerprint
 
@@ -90,7 +90,9 @@ class ServedScorer:
         }
 
 
-def _targets(scores: Scores, ids: list[int], replies: np.ndarray, k: int) -> dict[str, np.ndarray]:
+def _targets(
+    scores: PromptScores, ids: list[int], replies: np.ndarray, k: int
+) -> dict[str, np.ndarray]:
     """The written token first, then the k - 1 likeliest others, for the tokens at `replies`."""
     found_TC, log_p_TC = scores.ids[replies - 1], scores.logprobs[replies - 1]
     written_T1 = np.array(ids)[replies, None]

@@ -53,8 +53,8 @@ class TurnTemplate:
             start = self._cut(self._render(messages), _USERS[:1])[0]
             if system.strip() not in start:
                 raise UserError(
-                    f"tokenizer {self.name}: its chat template drops the system message; leave "
-                    "it away or use another tokenizer"
+                    f"tokenizer {self.name}: its chat template drops the system message; omit "
+                    "it or use another tokenizer"
                 )
             self._starts[system] = start
         return self._starts[system] + content.strip() + self.reply_header
@@ -79,8 +79,8 @@ class TurnTemplate:
             )
         except TemplateError as e:
             raise UserError(
-                f"tokenizer {self.name}: its chat template refuses the messages ({e}); leave the "
-                "system message away or use another tokenizer"
+                f"tokenizer {self.name}: its chat template refuses the messages ({e}); omit the "
+                "system message or use another tokenizer"
             ) from e
 
     def _cut(self, text: str, contents: Sequence[str]) -> list[str]:
@@ -110,7 +110,8 @@ class TurnTemplate:
                 f"tokenizer {self.name}: its chat template lets no reply begin without thinking; "
                 "use a model that can answer directly"
             )
-        u0, a0, u1 = (f"Thought: {p},\n 7 {p}." for p in (*_USERS[:2], _REPLIES[0]))
+        # A colon, a line break and a number: what templates and their filters may trip over.
+        u0, a0, u1 = [f"Thought: {p},\n 7 {p}." for p in (*_USERS[:2], _REPLIES[0])]
         chat = [_user(u0), _assistant(a0), _user(u1)]
         first = self.first(u0)
         whole = first + self.reply(a0) + self.next(u1)

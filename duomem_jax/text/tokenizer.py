@@ -10,7 +10,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.text.encoded import Example
@@ -51,6 +51,13 @@ def tokenizer_fingerprint(tokenizer: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+class _Piece(NamedTuple):
+    """A part of a conversation that is tokenised alone."""
+
+    text: str
+    is_reply: bool  # then its text begins with the header of a reply
+
+
 class ChatTokens:
     """Token ids of the turns of a chat under one tokenizer.
 
@@ -58,7 +65,7 @@ class ChatTokens:
         end_id: the end-of-turn token that closes a reply; generation stops at it.
 
     Raises:
-        UserError: the template cannot be used turn by turn; see `TurnTemplate`.
+        UserError: the template cannot be used turn by turn, as `TurnTemplate` says.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -91,33 +98,39 @@ class ChatTokens:
             UserError: a reply runs into the tokens of its header, or holds an end-of-turn token.
             ValueError: roles are not [system] then user, assistant, ... by turns.
         """
-        chat_texts = [self._texts(chat) for chat in chats]
-        pieces = iter(self._ids([text for texts in chat_texts for text in texts]))
+        pieces = [self._pieces(chat) for chat in chats]
+        all_ids = iter(self._ids([piece.text for chat in pieces for piece in chat]))
         result = []
-        for texts in chat_texts:
+        for chat in pieces:
             tokens: list[int] = []
             mask: list[int] = []
-            for k, text in enumerate(texts):
-                ids = next(pieces)
-                ids = self._without_header(text, ids) if k % 2 else ids
+            for piece in chat:
+                ids = next(all_ids)
+                if piece.is_reply:
+                    ids = self._without_header(piece.text, ids)
                 tokens += ids
-                mask += [k % 2] * len(ids)
+                mask += [int(piece.is_reply)] * len(ids)
             result.append(Example(tokens, mask))
         return result
 
-    def _texts(self, chat: list[Message]) -> list[str]:
+    def _pieces(self, chat: list[Message]) -> list["_Piece"]:
         system = chat[0]["content"] if chat[0]["role"] == "system" else ""
         turns = chat[1:] if chat[0]["role"] == "system" else chat
-        texts = []
+        pieces = []
         for k, message in enumerate(turns):
-            role, content = ("user", "assistant")[k % 2], message["content"]
+            is_reply = k % 2 == 1
+            role = "assistant" if is_reply else "user"
             if message["role"] != role:
                 raise ValueError(f"expected a message of the {role}, not {message['role']}")
-            if k == 0:
-                texts.append(self._template.first(content, system))
+            content = message["content"]
+            if is_reply:
+                text = self._headed_reply(content)
+            elif k == 0:
+                text = self._template.first(content, system)
             else:
-                texts.append((self._template.next, self._headed_reply)[k % 2](content))
-        return texts
+                text = self._template.next(content)
+            pieces.append(_Piece(text, is_reply))
+        return pieces
 
     def _headed_reply(self, content: str) -> str:
         # With its header, so that header and content are tokenised together as in the whole.
@@ -151,7 +164,9 @@ class ChatTokens:
 
     def _check(self) -> None:
         """Prove on a probe that the ids of the pieces are the ids of the whole text."""
-        first, reply, further = (f"Thought: probe {i},\n 7 probe." for i in range(3))
+        first = "Thought: probe 0,\n 7 probe."
+        reply = "Thought: probe 1,\n 7 probe."
+        further = "Thought: probe 2,\n 7 probe."
         template = self._template
         whole = template.first(first) + template.reply(reply) + template.next(further)
         if self._encode([whole])[0] != self.first(first) + self.reply(reply) + self.next(further):
@@ -163,10 +178,5 @@ class ChatTokens:
 
 @functools.lru_cache(maxsize=4)
 def chat_tokens(tokenizer: Any) -> ChatTokens:
-    """The `ChatTokens` of a tokenizer, made on first use."""
+    """The `ChatTokens` of a tokenizer, made on first use: its checks and its cache take time."""
     return ChatTokens(tokenizer)
-
-
-def encode_chat(tokenizer: Any, messages: list[Message]) -> Example:
-    """Token ids and loss mask of one conversation; see `ChatTokens.conversations`."""
-    return chat_tokens(tokenizer).conversations([messages])[0]

@@ -2,10 +2,8 @@
 
 from duomem_jax.records.episodes import Episode
 from duomem_jax.text.template import Message
-from duomem_jax.text.tokenizer import encode_chat
 
 __all__ = [
-    "encode_chat",
     "episode_messages",
     "first_message",
     "next_message",

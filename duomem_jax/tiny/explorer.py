@@ -6,9 +6,8 @@ Its transcripts show a tiny model how the world answers without showing how any 
 import random
 
 from duomem_jax.worlds.household.expert.observation import Beliefs, kind
+from duomem_jax.worlds.household.expert.player import Move
 from duomem_jax.worlds.household.procedure import APPLIANCE
-
-Step = tuple[str, str]
 
 
 class Explorer:
@@ -22,7 +21,7 @@ class Explorer:
         self.beliefs = Beliefs.from_first(first_observation)
         self.action = ""
 
-    def act(self, observation: str) -> Step:
+    def act(self, observation: str) -> Move:
         """(thought, action) after `observation`."""
         if self.action:
             self.beliefs.update(self.action, observation)
@@ -32,20 +31,21 @@ class Explorer:
             thought = f"I do not know how to do this. I look around. Next is {self.action[6:]}."
         return thought, self.action
 
-    def _leave(self) -> Step:
+    def _leave(self) -> Move:
         place = self.rng.choice([p for p in self.beliefs.receptacles if p != self.beliefs.here])
         return f"Next is {place}.", f"go to {place}"
 
-    def _wander(self) -> Step:
+    def _wander(self) -> Move:
         here = self.beliefs.here
         if here and self.beliefs.closed and self.rng.random() < 0.8:
             return "It is closed. Open it.", f"open {here}"
         return self.rng.choice(self._options())
 
-    def _options(self) -> list[Step]:
-        """What could be done here, going elsewhere being the likeliest."""
+    def _options(self) -> list[Move]:
+        """What could be done here; going elsewhere is listed four times, to be the likeliest."""
         options = [self._leave() for _ in range(4)]
-        here, held = self.beliefs.here, self.beliefs.holding
+        here = self.beliefs.here
+        held = self.beliefs.holding
         visible = [] if self.beliefs.closed or not here else self.beliefs.contents.get(here, [])
         lamps = [name for name in visible if kind(name).endswith("lamp")]
         options += [(f"I see {name}. Use it.", f"use {name}") for name in lamps]

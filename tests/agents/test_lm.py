@@ -11,7 +11,7 @@ from duomem_jax.memory.guidelines import guidelines_text
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
 from duomem_jax.records.memories import Memory
-from duomem_jax.text.tokenizer import chat_tokens, encode_chat
+from duomem_jax.text.tokenizer import chat_tokens
 from duomem_jax.text.turns import episode_messages, reply
 
 
@@ -76,9 +76,8 @@ def test_the_model_reads_exactly_what_training_shows(games, tokenizer, bank, sys
         assert all(m.game_id != episode.game_id for m in shown)
         text = guidelines_text(shown)
         assert (text == "") == (k == 0)
-        tokens, mask, _ = encode_chat(
-            tokenizer, episode_messages(episode, system=system, guidelines=text)
-        )
+        messages = episode_messages(episode, system=system, guidelines=text)
+        ((tokens, mask, _),) = chat_tokens(tokenizer).conversations([messages])
         assert tuple(tokens) in rows
         usage = outcomes[episode.game_id].usage
         assert (usage.prompt_tokens, usage.new_tokens) == (len(mask) - sum(mask), sum(mask))

@@ -81,11 +81,11 @@ def test_walkthrough_wins_and_taking_the_thing_back_undoes_it(world):
         (["Inventory"], "Nothing happens."),
     ],
 )  # fmt: skip
-def test_says(world, commands, last):
+def test_step_says(world, commands, last):
     assert play(world, *commands)[0] == last
 
 
-def test_adjectives_follow_what_was_done_last(world):
+def test_examine_names_what_was_done_to_the_object(world):
     play(
         world, "go to countertop 1", "take mug 2 from countertop 1", "clean mug 2 with sinkbasin 1"
     )
@@ -96,7 +96,7 @@ def test_adjectives_follow_what_was_done_last(world):
     assert world.step("examine mug 2")[0] == "This is a cool and clean mug 2."
 
 
-def test_what_was_taken_out_and_left_beside_is_seen_next_to_it(world):
+def test_look_lists_objects_left_beside_a_receptacle(world):
     play(world, "go to countertop 1", "take mug 2 from countertop 1", "move mug 2 to sinkbasin 1")
     assert world.step("look")[0] == (
         "You are facing the countertop 1, and sinkbasin 1. Next to it, you see a mug 2."
@@ -205,7 +205,7 @@ def test_unplayable_problem_is_named(make_room, change, message):
     assert game.id in str(error.value)
 
 
-def test_problem_cut_short_is_refused_wherever_it_is_cut(make_room):
+def test_problem_cut_short_anywhere_is_refused(make_room):
     game = make_room()
     text = game.pddl_problem.rstrip()
     for length in range(0, len(text), 97):

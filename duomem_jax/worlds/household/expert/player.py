@@ -10,7 +10,7 @@ from duomem_jax.worlds.household.expert.prior import LocationPrior
 from duomem_jax.worlds.household.procedure import APPLIANCE, Procedure, Subgoal, procedure_for
 from duomem_jax.worlds.household.sentences import parse_goal
 
-Step = tuple[str, str]
+Move = tuple[str, str]  # thought, action
 PLANNED = 4  # kinds of places thought of at once; a longer list is hard to write without a slip
 
 
@@ -57,7 +57,7 @@ class Expert:
         """Whether every sub-goal has been reached, as far as the text tells."""
         return self.index == len(self.procedure)
 
-    def act(self, observation: str) -> Step:
+    def act(self, observation: str) -> Move:
         """(thought, action) after `observation`, which answers the action given before."""
         if self.action:
             self.observe(self.action, observation)
@@ -100,7 +100,7 @@ class Expert:
         elif not self.done:
             self.index += 1
 
-    def _decide(self) -> Step:
+    def _decide(self) -> Move:
         if self.done:
             return "I am done.", "look"
         if self.beside:  # a place that shares our location cannot be gone to
@@ -117,7 +117,7 @@ class Expert:
         self.proposed = action
         return opening + thought, action
 
-    def _toward(self, goal: Subgoal) -> Step:
+    def _toward(self, goal: Subgoal) -> Move:
         here = self.beliefs.here
         match goal.verb:
             case "find" | "use":
@@ -140,7 +140,7 @@ class Expert:
             return "Put it.", f"move {self.beliefs.holding} to {place}"
         return f"{goal.verb.capitalize()} it.", f"{goal.verb} {self.beliefs.holding} with {place}"
 
-    def _find(self, goal: Subgoal) -> Step:
+    def _find(self, goal: Subgoal) -> Move:
         # The name comes before what is said about it, so that a model which has just written
         # it only needs to look for the same word in what it sees.
         wish = "" if self.is_new else f"I look for a {goal.what}. "
@@ -162,7 +162,7 @@ class Expert:
             return None
         return self.chosen.get(self.procedure[self.index + 1].what)
 
-    def _search(self, goal: Subgoal, wish: str) -> Step:
+    def _search(self, goal: Subgoal, wish: str) -> Move:
         here = self.beliefs.here
         if here and self.beliefs.closed and here not in self.beliefs.contents:
             return "It is closed. Open it.", f"open {here}"
