@@ -1,6 +1,6 @@
 """Make a tiny model again and put it into the package: `python -m duomem_jax.tiny teacher`.
 
-Run at the root of the repository, where configs/ is; stopped, it goes on where it was.
+Run at the root of the repository, where configs/ is; stopped, it resumes where it was.
 """
 
 import argparse

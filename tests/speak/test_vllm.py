@@ -1,6 +1,6 @@
 """A real vLLM, where there is one: it scores and plays as the same model does here.
 
-    vllm serve duomem_jax/tiny/models/tiny-teacher --served-model-name tiny-teacher \
+    vllm serve duomem_jax/models/shipped/tiny-teacher --served-model-name tiny-teacher \
         --dtype float32 --port 8000
     DUOMEM_VLLM=http://localhost:8000/v1 python -m pytest -m slow tests/served/test_vllm.py
 """

@@ -1,4 +1,4 @@
-"""Score every model of an audit on every set of windows; stopped, it goes on where it was."""
+"""Score every model of an audit on every set of windows; stopped, it resumes where it was."""
 
 import json
 import os

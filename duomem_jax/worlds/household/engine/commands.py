@@ -23,6 +23,7 @@ def accessible(setting: Setting, state: State) -> Iterator[str]:
 
 
 def _go(setting: Setting, state: State) -> Block:
+    # The longest block, and the same whenever the player is back at a place: kept in the setting.
     ways = setting.ways.get(state.place)
     if ways is None:
         ways = setting.ways[state.place] = {

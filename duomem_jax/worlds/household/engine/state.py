@@ -64,7 +64,7 @@ class State:
         )
 
     def copy(self) -> "State":
-        """An independent copy."""
+        """A copy that shares nothing which changes."""
         return State(
             agent=self.agent,
             place=self.place,
@@ -85,7 +85,7 @@ class State:
 
     def put(self, o: str, r: str) -> None:
         """Move `o` from the hand into receptacle `r` here."""
-        if o not in self.inside[r]:
+        if o not in self.inside[r]:  # kept sorted, as the real engine lists them
             insort(self.inside[r], o)
         self.removed.discard((o, r))
         self.lying.setdefault(self.place, set()).add(o)

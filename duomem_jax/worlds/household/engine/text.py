@@ -42,7 +42,7 @@ def _list(setting: Setting, ids) -> str:
 
 
 def intro(setting: Setting, state: State, task: str) -> str:
-    """The first observation."""
+    """The first observation: the scene, and the sentence that states the task."""
     if state.place in setting.here:
         scene = look(setting, state)
     else:

@@ -54,7 +54,7 @@ class Beliefs:
         words = action.split()
         if action.startswith("go to "):
             self.here = action[6:]
-        elif action.startswith("close "):
+        elif action.startswith("close "):  # possibly something beside, and not where we stand
             self.closed = self.closed or action[6:] == self.here
         elif action.startswith("take "):
             self.holding = " ".join(words[1:3])
@@ -71,7 +71,7 @@ class Beliefs:
         return True
 
     def forget(self, name: str) -> None:
-        """An object is no longer where it was seen."""
+        """Take an object out of the places where it was seen."""
         for objects in self.contents.values():
             if name in objects:
                 objects.remove(name)

@@ -1,4 +1,4 @@
-"""New household games in ALFWorld's format, as many as wanted, close to the real ones."""
+"""New household games in ALFWorld's format, any number of them, close to the real ones."""
 
 from duomem_jax.worlds.household.generate.files import write_games
 from duomem_jax.worlds.household.generate.games import generate_games

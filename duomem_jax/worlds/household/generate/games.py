@@ -44,7 +44,7 @@ def _game(seed: int, i: int, kinds: Weighted) -> Game:
     odds = room_odds(room_type)
     task = choose_task(rng, odds, task_type)
     room = None
-    while room is None:  # seldom more than once: a needed object found no place
+    while room is None:  # rarely more than once: a needed object found no place
         room = Furnisher(rng, odds).room(draw_needs(rng, task))
     trial = f"trial_T{seed:08d}_{i // 1_000_000:06d}_{i % 1_000_000:06d}"
     ids = [r.id for r in room.receptacles] + [t.id for t in room.things]

@@ -51,7 +51,7 @@ _LAMP_GOAL = (
 
 @dataclass(frozen=True)
 class WrittenTask:
-    """A task: `kind` is what to handle, `target` the receptacle (or lamp) kind it ends at."""
+    """A task with its words: `kind` is what to handle, `target` the receptacle or lamp kind."""
 
     type: str
     kind: str
