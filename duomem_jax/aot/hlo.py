@@ -12,8 +12,11 @@ from typing import NamedTuple
 
 CHECKED = "0.10"  # JAX whose text form this was written for, see the module's docstring
 BYTES = {"pred": 1, "s4": 0.5, "u4": 0.5, "bf16": 2, "c64": 8, "c128": 16}  # the rest: their digits
+# bf16[8,64]{1,0:T(8,128)(2,1)S(1)}: type, sizes, and a layout with tiles and a memory space.
 ARRAY = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\](\{[^}]*\})?")
+# %body (p.1: f32[4]) -> f32[4] {, with ENTRY before it for what is run first.
 HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\) -> .* \{$")
+#   ROOT %add.1 = f32[4]{0} add(%p.1, %c.2), metadata={...}
 LINE = re.compile(r"^\s+(ROOT )?%?([\w.\-]+) = (.*)$")
 NAME = re.compile(r"%([\w.\-]+)")
 CLOSING = {"(": ")", "{": "}", "[": "]"}
@@ -54,7 +57,7 @@ class Instruction(NamedTuple):
 
     def called(self, *attributes: str) -> list[str]:
         """Computations named by these attributes, such as `body`."""
-        found = []
+        found = []  # one name alone, or several in braces
         for attribute in attributes:
             match = re.search(rf"\b{attribute}=(\{{[^}}]*\}}|%[\w.\-]+)", self.attributes)
             found += NAME.findall(match[1]) if match else []
@@ -80,7 +83,7 @@ def parse(text: str) -> Program:
     computations: dict[str, Computation] = {}
     entry, current = "", None
     for line in text.splitlines():
-        header = HEADER.match(line)
+        header = HEADER.match(line)  # what stands outside of computations is not needed
         if header:
             current = computations.setdefault(header[2], {})
             entry = header[2] if header[1] else entry
@@ -113,6 +116,7 @@ def _instruction(name: str, text: str, root: bool) -> Instruction:
 
 def _split(text: str, at: str) -> tuple[str, str, str]:
     """`str.partition` at the first `at` outside of brackets."""
+    # Tuples, layouts and attributes have commas, spaces and brackets of their own.
     open_brackets: list[str] = []
     for i, character in enumerate(text):
         if not open_brackets and character == at:
@@ -126,7 +130,7 @@ def _split(text: str, at: str) -> tuple[str, str, str]:
 
 def _arrays(kind: str) -> Iterator[Array]:
     for dtype, shape, layout in ARRAY.findall(kind):
-        space = re.search(r"S\((\d+)\)", layout)
+        space = re.search(r"S\((\d+)\)", layout)  # none is the main memory, like 0
         sizes = tuple(int(n) for n in shape.split(",") if n)
         yield Array(dtype, sizes, space is None or space[1] == "0")
 
@@ -179,6 +183,6 @@ def _root(computation: Computation) -> Instruction:
 def _constant(computation: Computation, name: str) -> int | None:
     """The value of a whole number that the text says, behind copies of it."""
     i = computation[name]
-    while i.opcode in ("copy", "bitcast"):
+    while i.opcode in ("copy", "bitcast"):  # libtpu copies constants to where loops count
         i = computation[i.operands[0]]
     return int(i.arguments) if i.opcode == "constant" else None

@@ -16,6 +16,7 @@ def memory_traffic(program: Program, computation: Computation, i: Instruction) -
     A slice counts as much as it holds, not as the array that it is cut from, and what stays in
     one of the chip's faster memories does not count.
     """
+    # A transfer counts where it starts; a buffer that is only reserved holds nothing yet.
     if i.opcode in FREE or i.opcode.endswith("-done") or "AllocateBuffer" in i.attributes:
         return 0
     operands = [computation[name] for name in i.operands]
@@ -23,7 +24,7 @@ def memory_traffic(program: Program, computation: Computation, i: Instruction) -
         given = [x.arrays[0]._replace(in_hbm=_bytes(x.arrays) > 0) for x in operands]
         return _fusion(program, program.computations[i.called("calls")[0]], i, given)
     if i.opcode in SLICES:
-        return 2 * _bytes(i.arrays)
+        return 2 * _bytes(i.arrays)  # read and written
     if i.opcode == "dynamic-update-slice":  # in place
         return 2 * _bytes(operands[1].arrays)
     if i.opcode.endswith("-start"):  # its result names the source, too
@@ -43,9 +44,10 @@ def _fusion(program: Program, inner: Computation, i: Instruction, given: list[Ar
     results = [inner[name] for name in root.operands] if root.opcode == "tuple" else [root]
     for result, array in zip(results, i.arrays, strict=False):
         if result.opcode == "dynamic-update-slice":
+            # It is done in place: of the whole array only the new slice is written.
             new = inner[result.operands[1]].arrays[0]
             array = new._replace(in_hbm=array.in_hbm)
-        if result.opcode != "parameter":
+        if result.opcode != "parameter":  # those are handed on, not written
             total += _bytes((array,))
     return total
 

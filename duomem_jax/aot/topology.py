@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.mesh.chips import CHIPS, Chip
 
 SHAPE = re.compile(r"(\d+)(x\d+)+")
@@ -65,6 +65,7 @@ def _square(chips: str) -> tuple[int, ...]:
     n = int(chips) if chips.isdecimal() else 0
     if n < 1 or n & (n - 1):
         return ()
+    # v5e and v6e slices are as square as a power of two allows: 2x4, 4x4, 4x8, ...
     low = 1 << (n.bit_length() - 1) // 2
     return low, n // low
 
@@ -86,7 +87,7 @@ def compile_devices(topology: Topology) -> Sequence[Any]:
             name, platform="tpu", chips_per_host_bounds=bounds, **more
         )
     except Exception as e:  # of several kinds, by what is missing
-        reason = str(e).strip().splitlines()[0]
+        reason = first_line(e)
         if "not installed" in reason:
             raise UserError(
                 "compile-check needs libtpu, which compiles for TPUs without having one; "

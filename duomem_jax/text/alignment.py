@@ -47,6 +47,7 @@ def align(
         _check_bytes(b"".join(ours), b"".join(theirs))
         _check_pair(end, teacher_end, pairs)
         stops, teacher_stops = _stops(ours), _stops(theirs)
+        # A chunk ends where a piece of both sides ends; at byte 0 end only pieces of no bytes.
         common = np.setdiff1d(np.intersect1d(stops, teacher_stops), 0)
         first = count + 1 if end or len(common) else 0  # 0: tokens that spell nothing at all
         # A token belongs to the first common stop that is not before its own.
@@ -177,6 +178,7 @@ def _numbered_after(count: int, chunks: list[int]) -> list[int]:
 def _replies(example: Example) -> Iterator[slice]:
     """The places of each run of tokens with loss, in order."""
     mask = np.array(example.loss_mask) > 0
+    # Where the mask changes, with a 0 on both sides, runs begin and end by turns.
     edges = np.flatnonzero(np.diff(np.r_[False, mask, False])).tolist()
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
         yield slice(start, stop)

@@ -39,6 +39,7 @@ class TurnTemplate:
         chat = [_user(u0), _assistant(a0), _user(u1), _assistant(a1), _user(u2)]
         start, earlier, between, *again = self._cut(self._render(chat), (u0, a0, u1, a1, u2))
         _, self.reply_header = self._cut(self._render(chat[:1], reply_next=True), (u0,))
+        # The second turn must be framed like the first; then every later one is taken to be.
         if again[:2] != [earlier, between] or not self.reply_header.startswith(earlier):
             raise self._not_local()
         self._in_history = earlier
@@ -96,6 +97,7 @@ class TurnTemplate:
     def _split_end(self, between: str) -> tuple[str, str, int]:
         """(end of turn, rest, its id) of the text between a reply and the next user content."""
         ids = self._tokenizer([between], add_special_tokens=False)["input_ids"][0]
+        # The first special token after a reply closes it; what follows belongs to the next turn.
         special = {i for i, t in self._tokenizer.added_tokens_decoder.items() if t.special}
         end_id = next((i for i in ids if i in special), None)
         if end_id is None:

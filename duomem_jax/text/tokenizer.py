@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.text.encoded import Example
 from duomem_jax.text.template import Message, TurnTemplate
 
@@ -32,7 +32,7 @@ def load_tokenizer(folder: str | os.PathLike) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError) as e:
         raise UserError(
-            f"{folder}: no tokenizer could be loaded ({str(e).splitlines()[0]}); give a folder "
+            f"{folder}: no tokenizer could be loaded ({first_line(e)}); give a folder "
             "with tokenizer.json and tokenizer_config.json"
         ) from e
     if not tokenizer.chat_template:
@@ -147,6 +147,8 @@ class ChatTokens:
 
     def _without_header(self, text: str, ids: list[int]) -> list[int]:
         n = len(self._header)
+        # Without a clean cut a mask would either learn a part of the header or lose a part of the
+        # reply, and what an agent appends would not be what training saw.
         if ids[:n] != self._header:
             raise UserError(
                 f"tokenizer {self._template.name}: the reply header and {text[:60]!r} share a "
@@ -160,6 +162,7 @@ class ChatTokens:
         return ids[n:]
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
+        # A template writes the begin token itself where its model wants one.
         return self._tokenizer(texts, add_special_tokens=False)["input_ids"]
 
     def _check(self) -> None:

@@ -67,6 +67,7 @@ def _slip(rng: random.Random, world: World, expert: Expert, thought: str) -> tup
     """A mistake that small models make: thought and action of one, drawn at random."""
     action = expert.proposed
     here = expert.beliefs.here
+    # What stands in the list several times is drawn more often.
     slips = [(thought, c) for c in ("look", "inventory")]
     named = re.search(r"(\w+) (\d+)", action)
     if named:  # another number of the right kind
@@ -138,7 +139,7 @@ def expert_transcripts(
     """The teacher's corpus: won games, half of them with slips to recover from."""
     expert = Expert(prior)
     for i, game in enumerate(games):
-        rng = random.Random(f"{seed}/{i}")
+        rng = random.Random(f"{seed}/{i}")  # of its own: no transcript depends on others
         played = play_procedure(
             game, expert, rng, slip_rate=slip_rate if rng.random() < 0.5 else 0.0
         )

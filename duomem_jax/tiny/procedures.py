@@ -18,6 +18,7 @@ _RHYMES = ("ack", "ax", "ed", "eem", "ib", "ick", "im", "ob", "op", "ub", "um", 
 
 def made_up_words(count: int = 80) -> list[str]:
     """The fixed pool of made-up words; none is a word of the household world."""
+    # Always the same words: the shipped tokenizers have a token for each.
     words = [onset + rhyme for onset in _ONSETS for rhyme in _RHYMES]
     random.Random(0).shuffle(words)
     return sorted(words[:count])
@@ -99,7 +100,7 @@ def sample_verb(
         lamp: whether the room has a lamp.
         two: whether the room has two of the object.
     """
-    while True:
+    while True:  # the real ones are few, so this seldom takes a second draw
         skeleton = _skeleton(rng, capable, target=target, lamp=lamp, two=two)
         if skeleton not in REAL_SKELETONS:
             break

@@ -152,6 +152,7 @@ def _gap(model: str, sets: Mapping[str, Seeds], base: Mapping[str, Seeds]) -> Ga
     gap: dict[str, Interval | None] = {}
     for measure, value in MEASURES.items():
         sides = [_by_game(sets[name], base.get(name), value) for name in (TRAIN, HELD_OUT)]
+        # Where all values are equal a bootstrap would claim certainty, so there is no interval.
         varies = len({v for side in sides for game in side for v in game}) > 1
         gap[measure] = difference_bootstrap(*sides) if varies and all(sides) else None
     return Gap(model, **gap)
@@ -162,6 +163,7 @@ def _by_game(
 ) -> list[list[float]]:
     """The values of each game's windows, mean over seeds, minus the base's if there is one."""
     games: dict[str, list[float]] = defaultdict(list)
+    # Seeds of a window are averaged first: games are what is drawn, and seeds are not games.
     for w, rows in enumerate(zip(*seeds, strict=True)):
         values = [v for v in map(value, rows) if v is not None]
         if values:

@@ -68,6 +68,7 @@ def cut_windows(
         chats = [episode_messages(e, system=system) for e in won]
         encoded = chat_tokens(tokenizer).conversations(chats)
         for episode, (ids, mask, _) in zip(won, encoded, strict=True):
+            # A begin token is never to be reproduced, but models expect it before any text.
             begin = 1 if ids[0] == tokenizer.bos_token_id else 0
             tokens, written = np.array(ids, np.int32), np.array(mask, bool)
             for start in range(begin, len(ids) - prefix - suffix + 1, suffix):
@@ -96,6 +97,7 @@ def sort_out(
         held_out: from games that were not.
         limit: windows of each set, evenly spread; 0: all.
     """
+    # By bytes of the token ids: equal suffixes fall into one group, the first one first.
     groups: dict[bytes, list[tuple[str, Window]]] = {}
     for name, windows in ((TRAIN, train), (HELD_OUT, held_out)):
         for window in windows:

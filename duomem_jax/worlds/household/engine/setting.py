@@ -78,6 +78,7 @@ def _setting(text: str, source: str) -> Setting:
             f"{source}: :init must give every receptacle one receptacleAtLocation; correct the "
             "pddl_problem"
         )
+    # Ids are sorted throughout: the real engine lists things in this order.
     by_type = grouped(facts.get("receptacletype", ()))
     return Setting(
         problem=problem,

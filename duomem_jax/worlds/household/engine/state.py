@@ -57,6 +57,7 @@ class State:
             place=places[0][1],
             held=held[0][1] if held else None,
             opened={r for (r,) in facts.get("opened", ())},
+            # Every receptacle has a list, so that none is missing when something is put into it.
             inside={r: list(inside.get(r, ())) for r, _ in facts["receptacleatlocation"]},
             lying={p: set(os) for p, os in grouped(facts.get("objectatlocation", ())).items()},
             removed=set(),

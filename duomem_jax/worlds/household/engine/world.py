@@ -52,14 +52,14 @@ class World:
         self._state = self._first.copy()
         self._won = self._goal(self._state, ())
         self._blocks = {verb: block(self._setting, self._state) for verb, block in BLOCKS.items()}
-        self._sorted: dict[str, list[str]] = {}
+        self._sorted: dict[str, list[str]] = {}  # blocks as sorted lists, until they change
         return text.intro(self._setting, self._state, self.game.task)
 
     def step(self, command: str) -> tuple[str, bool]:
         """Play `command`; return the observation and whether the goal holds now."""
         command = command.strip()
         verb = command.partition(" ")[0]
-        ids = self._blocks.get(verb, _NONE).get(command)
+        ids = self._blocks.get(verb, _NONE).get(command)  # legal if and only if it is listed
         if ids is None:
             return text.NOTHING_HAPPENS, self._won
         observation = self._effects[verb](*ids)

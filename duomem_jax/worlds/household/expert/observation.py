@@ -78,6 +78,7 @@ class Beliefs:
 
     def where(self, object_kind: str, *, but_not_in: str | None = None) -> tuple[str, str] | None:
         """(object, place) of the first seen object of a kind, the current place first."""
+        # What is here costs no walk; the sort keeps the order of the others.
         places = sorted(self.contents, key=lambda p: p != self.here)
         for place in places:
             if place != but_not_in:

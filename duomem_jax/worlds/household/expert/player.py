@@ -89,7 +89,7 @@ class Expert:
     def _give_up(self, action: str) -> None:
         """An action of ours was refused: never try the same thing again."""
         words = action.split()
-        if words[0] == "go":
+        if words[0] == "go":  # refused where the place is reached from where we stand
             self.beside = action[6:]
         elif words[0] == "take":
             self.beliefs.forget(" ".join(words[1:3]))
@@ -179,6 +179,7 @@ class Expert:
 
     def _plan(self, wanted: str) -> list[str]:
         """Unseen places of the likeliest kinds; within a kind, in the order the text names them."""
+        # Everything was looked into and the thing is in none: something was missed, so again.
         if all(p in self.beliefs.contents for p in self.beliefs.receptacles):
             self.beliefs.contents.clear()
         places = [p for p in self.beliefs.receptacles if p not in self.beliefs.contents]

@@ -42,6 +42,7 @@ class LocationPrior:
                 hits.update((o, place) for o in objects)
         rates: dict[str, dict[str, float]] = {}
         for (o, k), n in sorted(hits.items()):
+            # One more than was seen, so that a pair met once does not count as certain.
             rates.setdefault(o, {})[k] = round(n / (seen[o, k] + 1), 4)
         return cls(rates)
 

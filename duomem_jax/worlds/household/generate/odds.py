@@ -124,5 +124,6 @@ def _per_room(row: dict[str, int], receptacles: dict[str, Weighted]) -> dict[str
         if numbers := receptacles.get(place.removeprefix(BESIDE)):
             without = numbers.weights[numbers.outcomes.index(0)]
             share = 1 - without / sum(numbers.weights)
+        # Of a place that hardly any room has, the share is too uncertain to divide by.
         weights[place] = n / max(share, 0.02)
     return weights

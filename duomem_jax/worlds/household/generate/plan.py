@@ -22,6 +22,7 @@ def walkthrough(
         room: where.
         names: visible name per id.
     """
+    # Rooms are small and deeds few: trying every way is cheaper than searching for the shortest.
     ways = [tuple(walk.commands) for walk in _ways(task, room, names)]
     shortest = min(map(len, ways))
     return rng.choice([way for way in ways if len(way) == shortest])
