@@ -32,14 +32,14 @@ check: $(VENV)/.dev  ## style, types, import contract, shell scripts and lock fi
 	$(BIN)/shellcheck -x tpu/*.sh
 	$(UV) lock --quiet --check --offline --default-index $(LOCK_INDEX)
 
-format: $(VENV)/.dev  ## mend what can be mended by machine
+format: $(VENV)/.dev  ## fix what a machine can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 # The lock file names versions and hashes, not a registry: each machine installs from its own.
 # Sizes go too: some registries give them and some do not.
 LOCK_INDEX := https://package-index.invalid/simple
-lock: $(BIN)/uv  ## resolve dependencies anew
+lock: $(BIN)/uv  ## resolve dependencies again
 	$(UV) lock
 	sed -i.bak -E 's#https://[^/"]+#https://package-index.invalid#g; s/, size = [0-9]+//' uv.lock && rm uv.lock.bak
 

@@ -34,7 +34,7 @@ CANDIDATES = 32
 
 
 def seconds(function: Any, repeat: int) -> float:
-    """Of one call, once it is compiled."""
+    """Seconds of one call, once it is compiled; the mean of `repeat` calls."""
     jax.block_until_ready(function())
     start = time.perf_counter()
     for _ in range(repeat):
@@ -69,7 +69,7 @@ def random_weights(model: Model) -> Any:
 
 
 def rows(shape: tuple[int, int], vocab: int, candidates: int) -> dict[str, jax.Array]:
-    """A batch as the loader gives it."""
+    """A batch as the loader gives it; `shape` is (B, T), and `candidates` 0 for none."""
     B, T = shape
     key = jax.random.key(1)
     batch = {
@@ -90,7 +90,11 @@ def rows(shape: tuple[int, int], vocab: int, candidates: int) -> dict[str, jax.A
 
 
 def train(model: Model, weights: Any, shape: tuple[int, int], stored: bool, steps: int) -> dict:
-    """Of one kind of step: seconds to compile, seconds a step, MiB of temporaries."""
+    """Train for some steps of one kind.
+
+    Returns:
+        Seconds to compile and a step, MiB of temporaries, the first and the last loss.
+    """
     tx = make_optimizer(OptimizerConfig(learning_rate=1e-4), 100)
     objective = ObjectiveConfig("forward_kl" if stored else "text")
     step = jax.jit(functools.partial(train_step, Task(model, tx, objective)), donate_argnums=0)

@@ -1,4 +1,9 @@
-"""What the benchmarks beside peers share: a random model, a process for each way, this machine."""
+"""What the benchmarks beside peers share.
+
+Random weights of Qwen2.5-0.5B's shape (rank 8 on all linear layers where an adapter is trained, one
+row, AdamW), two threads. Each way runs in its own process, by turns, on the same weights and
+tokens; the fastest of its processes counts. The machine's limits are measured in the same run.
+"""
 
 import dataclasses
 import json
@@ -23,10 +28,24 @@ from duomem_jax.models.model import Model
 
 HERE = Path(__file__).parent / "peers"
 OURS = "duomem_jax"
+RANK = 8  # of the adapters in every way to train
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+    """What is trained for how long, and with which peers."""
+
+    peers: str = ""  # an interpreter that has torch, transformers, peft, trl and datasets
+    tunix: str = ""  # an interpreter that has google-tunix
+    length: int = 512  # tokens of the row
+    steps: int = 3  # timed steps of each process
+    share: float = 1.0  # share of the tokens that carry loss
+    layers: int = 24  # fewer than 24 for a quick look
+    rounds: int = 2  # processes of each way; the fastest counts
 
 
 class Way(NamedTuple):
-    """One way to do what is measured."""
+    """One way to do what is measured, as a script that runs in its own process."""
 
     name: str
     python: str  # an interpreter that has what the script imports; empty: the way is left out
@@ -62,7 +81,7 @@ def measure(ways: Iterable[Way], rounds: int, *args: object) -> dict[str, dict[s
         args: of every script.
 
     Returns:
-        Of each way what its script printed.
+        What the script of each way printed, by the way's name.
     """
     found: dict[str, dict[str, Any]] = {}
     for _ in range(rounds):
@@ -86,7 +105,7 @@ def _run(python: str, script: str, *args: object) -> dict[str, Any]:
 
 
 def _best(call: Callable[[], jax.Array]) -> float:
-    """Seconds of the fastest of ten calls."""
+    """Seconds that the fastest of ten calls takes, compiled before."""
     call().block_until_ready()
     seconds = []
     for _ in range(10):

@@ -77,7 +77,7 @@ def main(data: Path, games: int = 6, steps: int = 40, slots: int = 256) -> None:
     seconds = {engine: dict.fromkeys(("load", "reset", "step"), 0.0) for engine in ("ours", "real")}
     for game in chosen:
         commands = commands_for(game, steps)
-        fresh = dataclasses.replace(game, id=f"{game.id} anew")  # not the layout kept from above
+        fresh = dataclasses.replace(game, id=f"{game.id} again")  # not the setting kept from above
         start = time.process_time()
         ours = World(fresh)
         between = time.process_time()

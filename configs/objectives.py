@@ -7,19 +7,18 @@ folder that DUOMEM_REAL_GAMES names. Each recipe trains five adapters on the sam
 number of steps. About two and a half hours of two cores; the result is in docs/results.md.
 """
 
-import os
-from pathlib import Path
+import dataclasses
 
 from duomem_jax.agents.play import Play
 from duomem_jax.experiments.experiment import Experiment
 from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.experiments.tiny import real_games, tiny_training
 from duomem_jax.mesh.config import MeshConfig
-from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.stages.examples import Examples
 from duomem_jax.stages.label import Label
-from duomem_jax.train.config import OnPolicyConfig, OptimizerConfig, TrainConfig
+from duomem_jax.train.config import OnPolicyConfig
 from duomem_jax.worlds.games import Games
 
 RECIPES = (
@@ -44,8 +43,7 @@ RECIPES = (
 
 def get_experiment() -> Experiment:
     """Tiny teacher, tiny student, five training seeds."""
-    downloaded = Path(os.environ.get("ALFWORLD_DATA", "~/.cache/alfworld")).expanduser()
-    games = os.environ.get("DUOMEM_REAL_GAMES", str(downloaded / "json_2.1.1"))
+    games = real_games()
     return Experiment(
         title="Text against logits: ALFWorld valid_seen",
         output="runs/objectives",
@@ -54,19 +52,8 @@ def get_experiment() -> Experiment:
         train_games=Games(games, "train", limit=600),
         self_games=Games(games, "train", limit=140),
         test_games=Games(games, "valid_seen"),
-        train=TrainConfig(
-            base="",
-            data="",
-            output="",
-            lora=LoraConfig(rank=16, alpha=32.0),
-            optimizer=OptimizerConfig(
-                name="muon", learning_rate=1e-2, schedule="linear", warmup_steps=20
-            ),
-            mesh=MeshConfig(data=1),
-            steps=200,
-            global_batch=4,
-            checkpoint_every=100,
-        ),
+        # Adapters train side by side, one device each.
+        train=dataclasses.replace(tiny_training(steps=200), mesh=MeshConfig(data=1)),
         recipes=RECIPES,
         seeds=(0, 1, 2, 3, 4),
         play=Play(slots=32, max_steps=50),

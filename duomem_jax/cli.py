@@ -230,7 +230,7 @@ def audit(
     """
     from duomem_jax.report.audit import write_audit
 
-    scores = stages.audit(out, student, adapters, teacher, train, held_out, how)
+    scores = stages.audit(student, adapters, teacher, train, held_out, out, how)
     note = (
         f"Learnt from {train}, held out {held_out}; {how.suffix} tokens after {how.prefix} given, "
         f"{how.dtype}."

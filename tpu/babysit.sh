@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # See a run through: get a slice, train, get another one when it is preempted, until the adapter
-# is written. Started again, it goes on with what it finds.
+# is written. Started again, it continues with what it finds.
 #
 #   tpu/babysit.sh ENV [--dry-run]
 #
@@ -17,7 +17,7 @@ slice() { bash "$ROOT/tpu/slice.sh" "$1" "${ARGUMENTS[@]}"; }
 
 finished() { run gcloud storage ls "$OUTPUT/adapter/adapter_model.safetensors" >/dev/null 2>&1; }
 
-judge() { # WORD...: what the words of all hosts come to
+judge() { # WORD...: one verdict from the words of all hosts
   local word
   for word in exited:2 new ready running stopped; do
     case " $* " in *" $word "*) echo $word && return ;; esac
@@ -33,7 +33,7 @@ judge() { # WORD...: what the words of all hosts come to
 
 is_there() {
   local state
-  state=$(slice state) || return 0 # nobody knows: ask again later
+  state=$(slice state) || return 0 # unknown: ask again later
   case $state in ACTIVE*) ;; *) say "$RUN: $state" && return $TEMPFAIL ;; esac
 }
 
@@ -48,14 +48,14 @@ watch() { # until training has ended; TEMPFAIL: the slice is lost
       new) slice setup && slice launch || return ;;
       ready) slice launch || return ;;
       running) trained=true ;;
-      exited:75) say "ended with its state saved, goes on" && slice launch || return ;;
+      exited:75) say "ended with its state saved; resumes" && slice launch || return ;;
       exited:0) return 0 ;;
       stopped) say "stopped by hand; $RUN stays, and costs, until it is deleted" && exit 0 ;;
       exited:2) say "train.py refuses; its sentence is in $LOGS" && return 2 ;;
       crashed)
         is_there || return
         [ $((crashes += 1)) -le "$CRASHES" ] || { say "crashed again; see $LOGS" && return 1; }
-        say "crashed, goes on from its checkpoint"
+        say "crashed; resumes from its checkpoint"
         slice launch || return
         ;;
       *)
@@ -79,7 +79,7 @@ if $DRY; then
   exit
 fi
 
-trap 'say "$RUN goes on by itself, and costs; start again to watch it" && exit 130' INT TERM
+trap 'say "$RUN keeps running, and costs; start this again to watch it" && exit 130' INT TERM
 if finished; then
   say "finished already: $OUTPUT/adapter"
   slice delete
@@ -97,7 +97,7 @@ while :; do
     *) exit $status ;;
   esac
   if $trained; then
-    say "the slice is lost; the run goes on with another"
+    say "the slice is lost; the run continues on another"
     failures=0 delay=$BACKOFF
     continue
   fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# On a host of a slice, in the unpacked source: install, train, tell how it goes.
+# On a host of a slice, in the unpacked source: install, train, report the state.
 #
 #   host.sh install                     into .venv, from the lock file
 #   host.sh setup BUCKET [INPUT...]     install, and copy gs://BUCKET/inputs/INPUT to inputs/INPUT
@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# What trains holds this lock, and the system lets go of it however that ends: no old pid file
+# Training holds this lock, and the system releases it however training ends: no stale pid file
 # passes for a run, and no second run starts beside the first.
 lock() { # [flock options]
   exec 9>>run.lock
@@ -40,7 +40,7 @@ setup() {
 }
 
 train() {
-  # With its platform named, JAX fails where it finds no chips instead of going on on the CPU.
+  # With its platform named, JAX fails where it finds no chips instead of using the CPU.
   export JAX_PLATFORMS=${JAX_PLATFORMS-tpu,cpu}
   exec .venv/bin/python train.py "$@"
 }

@@ -8,11 +8,11 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from duomem_jax.aot.cost import Cost, cost_of
 from duomem_jax.aot.hlo import parse
 from duomem_jax.aot.roofline import Roofline, model_flops, roofline
 from duomem_jax.aot.steps import Rows, compile_decode, compile_train
 from duomem_jax.aot.topology import Topology
+from duomem_jax.aot.work import Work, work_of
 from duomem_jax.base.errors import UserError
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.plan import Plan, sketch
@@ -44,7 +44,7 @@ class Step:
     temporaries: int
     rest: int
     free: float
-    cost: Cost
+    cost: Work
     least: Roofline
     mfu: float | None
 
@@ -95,7 +95,7 @@ def check(
     steps = []
     for name in names:
         compiled = _compile(COMPILERS[name], name, plan, rows, topology)
-        cost = cost_of(parse(_text(compiled)), topology.chips)
+        cost = work_of(parse(_text(compiled)), topology.chips)
         least, mfu = roofline(topology.chip, cost), None
         if name == "train":
             mfu = model_flops(plan, rows) / topology.chips / (least.step * topology.chip.flops)
@@ -105,7 +105,7 @@ def check(
 
 
 def _step(
-    name: str, compiled: Any, hbm: int, cost: Cost, least: Roofline, mfu: float | None
+    name: str, compiled: Any, hbm: int, cost: Work, least: Roofline, mfu: float | None
 ) -> Step:
     memory = compiled.memory_analysis()
     arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes

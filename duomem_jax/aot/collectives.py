@@ -36,7 +36,7 @@ class Traffic:
         return Traffic(self.count + other.count, received, max(self.largest, other.largest))
 
     def times(self, n: float) -> "Traffic":
-        """Of n rounds."""
+        """The traffic of n rounds of a loop whose body sends this."""
         return Traffic(n * self.count, n * self.received, self.largest)
 
 
@@ -57,14 +57,22 @@ def collective(
     given = [computation[name].arrays for name in i.operands]
     if kind == "collective-permute":
         given = given[:1]  # the others say where it goes
-    sent, n = sum(a.nbytes for arrays in given for a in arrays), group_size(i.attributes, devices)
+    sent = sum(a.nbytes for arrays in given for a in arrays)
+    n = group_size(i.attributes, devices)
+    # libtpu writes a reduce-scatter as an all-reduce in a fusion that keeps a slice of the sum.
     if kind == "all-reduce" and fused and _keeps_a_slice(computation):
         kind = "reduce-scatter"
-    return {kind: Traffic(1, sent * RECEIVED[kind](n), sent * (n if kind == "all-gather" else 1))}
+    largest = sent * n if kind == "all-gather" else sent
+    return {kind: Traffic(1, sent * RECEIVED[kind](n), largest)}
 
 
 def group_size(attributes: str, devices: int) -> int:
-    """Chips of one group: `{{0,1},{2,3}}`, `[2,4]<=[8]` or `mesh['x'=2,'y'=4] {'y'}`; none: all."""
+    """Chips of one group of a collective, in any of the three forms that XLA writes.
+
+    `{{0,1},{2,3}}` lists the groups, `[2,4]<=[8]` says how many there are of which size, and
+    `mesh['x'=2,'y'=4] {'y'}` names axes, of which `{'x':(2)4}` takes a part. Without groups all
+    `devices` are one.
+    """
     listed = re.search(r"replica_groups=\{\{([\d,]*)\}", attributes)
     if listed:
         return len(listed[1].split(","))

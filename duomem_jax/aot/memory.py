@@ -11,7 +11,12 @@ SLICES = ("dynamic-slice", "slice", "gather")
 
 
 def memory_traffic(program: Program, computation: Computation, i: Instruction) -> float:
-    """Bytes; of slices no more than they are, and nothing for what stays in a faster memory."""
+    """Bytes of main memory that an instruction outside of a fusion reads and writes.
+
+    A slice counts as much as it holds, not as the array that it is cut from, and what stays in
+    one of the chip's faster memories does not count.
+    """
+    # A transfer counts where it starts; a buffer that is only reserved holds nothing yet.
     if i.opcode in FREE or i.opcode.endswith("-done") or "AllocateBuffer" in i.attributes:
         return 0
     operands = [computation[name] for name in i.operands]
@@ -19,7 +24,7 @@ def memory_traffic(program: Program, computation: Computation, i: Instruction) -
         given = [x.arrays[0]._replace(in_hbm=_bytes(x.arrays) > 0) for x in operands]
         return _fusion(program, program.computations[i.called("calls")[0]], i, given)
     if i.opcode in SLICES:
-        return 2 * _bytes(i.arrays)
+        return 2 * _bytes(i.arrays)  # read and written
     if i.opcode == "dynamic-update-slice":  # in place
         return 2 * _bytes(operands[1].arrays)
     if i.opcode.endswith("-start"):  # its result names the source, too
@@ -31,6 +36,7 @@ def memory_traffic(program: Program, computation: Computation, i: Instruction) -
 
 
 def _fusion(program: Program, inner: Computation, i: Instruction, given: list[Array]) -> float:
+    """Bytes of a fusion, whose operands are `given`, for all that is computed in it."""
     if any(ASYNC.search(x.attributes) for x in inner.values()):
         return 0  # hands a transfer on
     total = sum(_read(program, inner, n, array)[0] for n, array in enumerate(given))
@@ -38,21 +44,33 @@ def _fusion(program: Program, inner: Computation, i: Instruction, given: list[Ar
     results = [inner[name] for name in root.operands] if root.opcode == "tuple" else [root]
     for result, array in zip(results, i.arrays, strict=False):
         if result.opcode == "dynamic-update-slice":
+            # It is done in place: of the whole array only the new slice is written.
             new = inner[result.operands[1]].arrays[0]
             array = new._replace(in_hbm=array.in_hbm)
-        if result.opcode != "parameter":
+        if result.opcode != "parameter":  # those are handed on, not written
             total += _bytes((array,))
     return total
 
 
 def _read(program: Program, inner: Computation, number: int, whole: Array) -> tuple[float, bool]:
-    """Bytes that a fusion reads of its operand of that number, and whether it hands it on."""
+    """What a fusion reads of one operand.
+
+    Args:
+        program: the fusion is part of.
+        inner: the fusion's own computation.
+        number: of the operand, and of the parameter that stands for it in `inner`.
+        whole: the operand.
+
+    Returns:
+        (bytes: those of the slices where nothing else is read, and whether the operand is the
+        fusion's result as well).
+    """
     if not whole.in_hbm:
         return 0, False
     parameters = (x for x in inner.values() if x.opcode == "parameter")
     names = [x.name for x in parameters if int(x.arguments) == number]
     total: float = 0
-    for name in names:  # and then what is the same under other names
+    for name in names:  # grows: what is the same array under other names is followed, too
         for user in (x for x in inner.values() if name in x.operands):
             places = [n for n, operand in enumerate(user.operands) if operand == name]
             if user.opcode == "bitcast":

@@ -7,13 +7,13 @@
     MFU     = operations that the model needs / (step * peak rate)
 
 (Williams et al., Roofline, 2009; MFU as in PaLM, arXiv 2204.02311.) All three are taken to overlap
-fully and every link to be busy: what runs in fact is slower, most of all for small matrices.
+fully and every link to be busy: real steps are slower, those of small matrices most of all.
 """
 
 from dataclasses import dataclass
 
-from duomem_jax.aot.cost import Cost
 from duomem_jax.aot.steps import Rows
+from duomem_jax.aot.work import Work
 from duomem_jax.mesh.chips import Chip
 from duomem_jax.models.flops import Load, forward_flops, train_flops, windows
 from duomem_jax.models.model import Model
@@ -22,7 +22,7 @@ from duomem_jax.train.plan import Plan
 
 @dataclass(frozen=True)
 class Roofline:
-    """Seconds, were nothing else to do."""
+    """Seconds that each part of a step would take if there were no other part."""
 
     compute: float
     memory: float
@@ -35,15 +35,17 @@ class Roofline:
 
     @property
     def bound(self) -> str:
-        """What takes longest."""
+        """The part that takes longest: compute, memory or network."""
         return max(("compute", "memory", "network"), key=lambda name: getattr(self, name))
 
 
-def roofline(chip: Chip, cost: Cost) -> Roofline:
-    """Of a program of that cost."""
-    rates = chip.flops, chip.hbm_rate, chip.ici_rate / 2
-    work = cost.flops, cost.hbm, cost.received
-    return Roofline(*(amount / rate for amount, rate in zip(work, rates, strict=True)))
+def roofline(chip: Chip, work: Work) -> Roofline:
+    """The least seconds in which a chip can do this work, by what limits it."""
+    return Roofline(
+        compute=work.flops / chip.flops,
+        memory=work.hbm / chip.hbm_rate,
+        network=work.received / (chip.ici_rate / 2),  # the rate counts both directions
+    )
 
 
 def model_flops(plan: Plan, rows: Rows) -> float:
@@ -61,6 +63,6 @@ def _load(model: Model, rows: Rows) -> Load:
 
 
 def _seen(length: int, window: int) -> float:
-    """Pairs of a query and a key that it sees."""
+    """Pairs of a query and a key that it sees, in a row of `length` tokens; window 0: all keys."""
     window = min(window or length, length)
     return window * (window + 1) / 2 + (length - window) * window

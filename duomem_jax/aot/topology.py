@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.mesh.chips import CHIPS, Chip
 
 SHAPE = re.compile(r"(\d+)(x\d+)+")
@@ -24,7 +24,7 @@ class Topology:
 
     @property
     def chips(self) -> int:
-        """Of all slices."""
+        """Chips of all slices together."""
         return prod(self.shape) * self.slices
 
     def __str__(self) -> str:
@@ -51,7 +51,9 @@ def parse_topology(text: str, slices: int = 1) -> Topology:
     elif mark == "-" and chip.axes == 2:  # the number of a v5p counts its cores
         shape = _square(size)
     if len(shape) != chip.axes or min(shape) < 1:
-        example = f"{name}:{'x'.join(['4'] * chip.axes)}" + f" or {name}-16" * (chip.axes == 2)
+        example = f"{name}:{'x'.join(['4'] * chip.axes)}"
+        if chip.axes == 2:
+            example += f" or {name}-16"
         raise UserError(f"topology {text}: {size!r} is no shape of {name} chips; give {example}")
     if slices < 1:
         raise UserError(f"slices is {slices}; give 1 or more")
@@ -59,10 +61,11 @@ def parse_topology(text: str, slices: int = 1) -> Topology:
 
 
 def _square(chips: str) -> tuple[int, ...]:
-    """The squarest grid of a power of two of chips, () for other numbers."""
+    """The squarest grid of as many chips as the text says; () unless that is a power of two."""
     n = int(chips) if chips.isdecimal() else 0
     if n < 1 or n & (n - 1):
         return ()
+    # v5e and v6e slices are as square as a power of two allows: 2x4, 4x4, 4x8, ...
     low = 1 << (n.bit_length() - 1) // 2
     return low, n // low
 
@@ -84,7 +87,7 @@ def compile_devices(topology: Topology) -> Sequence[Any]:
             name, platform="tpu", chips_per_host_bounds=bounds, **more
         )
     except Exception as e:  # of several kinds, by what is missing
-        reason = str(e).strip().splitlines()[0]
+        reason = first_line(e)
         if "not installed" in reason:
             raise UserError(
                 "compile-check needs libtpu, which compiles for TPUs without having one; "

@@ -11,7 +11,7 @@ from duomem_jax.data.rows import Kind
 from duomem_jax.objectives import Stored, Tokens
 from duomem_jax.objectives.candidates import LOWEST
 from duomem_jax.speak.served.model import ServedModel
-from duomem_jax.speak.served.scores import Scores, score_request
+from duomem_jax.speak.served.scores import PromptScores, score_request
 from duomem_jax.speak.served.server import Server
 from duomem_jax.text.tokenizer import load_tokenizer, vocabulary_fingerprint
 
@@ -95,7 +95,7 @@ def _conversations(number: int, row: Tokens) -> Iterator[_Conversation]:
         yield _Conversation(number, row.ids_BT[own_T].tolist(), replies)
 
 
-def _fill(out: Stored, here: slice, scores: Scores, c: _Conversation, k: int) -> None:
+def _fill(out: Stored, here: slice, scores: PromptScores, c: _Conversation, k: int) -> None:
     """Write the targets of a conversation's replies: the written token, the k - 1 likeliest."""
     found_AC, log_p_AC = scores.ids[c.replies - 1], scores.logprobs[c.replies - 1]
     written_A1 = np.array(c.ids)[c.replies, None]

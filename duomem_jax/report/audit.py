@@ -3,12 +3,11 @@
 import dataclasses
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from duomem_jax.base.io import atomic_write_text
-from duomem_jax.evals.audit.audit import Scores
 from duomem_jax.evals.audit.extraction import Extraction, Gap, gaps, summarize_extraction
 from duomem_jax.evals.audit.inheritance import (
     Inheritance,
@@ -16,9 +15,12 @@ from duomem_jax.evals.audit.inheritance import (
     compare_students,
     inheritance,
 )
+from duomem_jax.evals.audit.scores import AuditScores
 from duomem_jax.evals.stats import Interval
 from duomem_jax.report.rates import draw_rates
 from duomem_jax.report.table import markdown_table, percent, points
+
+Value = TypeVar("Value")
 
 HOW_TO_READ = """\
 **Window**: a prefix that the model reads, then a suffix that it should write; suffixes tile the won
@@ -39,12 +41,12 @@ are left out.
 """
 
 
-def write_audit(folder: str | os.PathLike, scores: Scores, *, note: str) -> Path:
+def write_audit(folder: str | os.PathLike, scores: AuditScores, *, note: str) -> Path:
     """Tables of one audit.
 
     Args:
         folder: created if missing; its report.md, report.json and reproduced.png are replaced.
-        scores: from `evals.audit.audit`.
+        scores: of all models, from `evals.audit.audit.audit`.
         note: what was audited, to state under the title.
 
     Returns:
@@ -160,7 +162,7 @@ def _sum(counts: Sequence[int]) -> str:
     return " + ".join(map(str, counts))
 
 
-def _or_dash(value: Any, form: Any) -> str:
+def _or_dash(value: Value | None, form: Callable[[Value], str]) -> str:
     return "-" if value is None else form(value)
 
 

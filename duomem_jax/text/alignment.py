@@ -40,22 +40,25 @@ def align(
     Raises:
         UnalignableError: the bytes differ, or a special token meets something else.
     """
-    chunks: tuple[list[int], list[int]] = [], []
+    chunks: list[int] = []
+    teacher_chunks: list[int] = []
     count = 0
     for (ours, end), (theirs, teacher_end) in zip(_runs(student), _runs(teacher), strict=True):
         _check_bytes(b"".join(ours), b"".join(theirs))
         _check_pair(end, teacher_end, pairs)
         stops, teacher_stops = _stops(ours), _stops(theirs)
+        # A chunk ends where a piece of both sides ends; at byte 0 end only pieces of no bytes.
         common = np.setdiff1d(np.intersect1d(stops, teacher_stops), 0)
         first = count + 1 if end or len(common) else 0  # 0: tokens that spell nothing at all
-        chunks[0].extend((first + np.searchsorted(common, stops)).tolist())
-        chunks[1].extend((first + np.searchsorted(common, teacher_stops)).tolist())
+        # A token belongs to the first common stop that is not before its own.
+        chunks += (first + np.searchsorted(common, stops)).tolist()
+        teacher_chunks += (first + np.searchsorted(common, teacher_stops)).tolist()
         count += len(common)
         if end:
             count += 1
-            for side in chunks:
-                side.append(count)
-    return chunks
+            chunks.append(count)
+            teacher_chunks.append(count)
+    return chunks, teacher_chunks
 
 
 def _runs(pieces: Sequence[Piece]) -> Iterator[tuple[list[bytes], str | None]]:
@@ -121,22 +124,20 @@ class Alignment:
 class Aligner:
     """Aligns conversations of two tokenizers reply by reply.
 
-    The end-of-turn tokens of the chat templates are paired; any other special token is not,
-    unless `pairs` says so.
+    The end-of-turn tokens of the chat templates are paired; any other special token is not.
 
     Args:
         student: tokenizer with a chat template.
         teacher: tokenizer with a chat template.
-        pairs: further special tokens, the student's -> the teacher's.
 
     Raises:
         UserError: a tokenizer whose bytes are unknown, or a template that `ChatTokens` refuses.
     """
 
-    def __init__(self, student: Any, teacher: Any, pairs: Mapping[str, str] | None = None) -> None:
-        self._student, self._teacher = Speller(student), Speller(teacher)
-        ends = [t.convert_ids_to_tokens(chat_tokens(t).end_id) for t in (student, teacher)]
-        self._pairs = dict([ends]) | dict(pairs or {})
+    def __init__(self, student: Any, teacher: Any) -> None:
+        self._student = Speller(student)
+        self._teacher = Speller(teacher)
+        self._pairs = {_end_of_turn(student): _end_of_turn(teacher)}
 
     def conversation(self, student: Example, teacher: Example) -> Alignment:
         """Chunks of the replies of one conversation, as `ChatTokens.conversations` gives them.
@@ -145,12 +146,13 @@ class Aligner:
         differ (a tokenizer that normalises its text) is left out; so are, silently, replies that
         only one side has because the other was cut to fit.
         """
-        chunks = [0] * len(student[0]), [0] * len(teacher[0])
+        chunks = [0] * len(student.tokens)
+        teacher_chunks = [0] * len(teacher.tokens)
         count = 0
         left_out = []
         for ours, theirs in zip(_replies(student), _replies(teacher), strict=False):
             try:
-                numbers = align(
+                found, teacher_found = align(
                     _pieces(self._student, student, ours),
                     _pieces(self._teacher, teacher, theirs),
                     self._pairs,
@@ -158,20 +160,30 @@ class Aligner:
             except UnalignableError as e:
                 left_out.append(str(e))
                 continue
-            for side, where, new in zip(chunks, (ours, theirs), numbers, strict=True):
-                side[where] = [n and count + n for n in new]
-            count += max(numbers[0], default=0)
-        return Alignment(*chunks, count, left_out)
+            chunks[ours] = _numbered_after(count, found)
+            teacher_chunks[theirs] = _numbered_after(count, teacher_found)
+            count += max(found, default=0)
+        return Alignment(chunks, teacher_chunks, count, left_out)
+
+
+def _end_of_turn(tokenizer: Any) -> str:
+    return tokenizer.convert_ids_to_tokens(chat_tokens(tokenizer).end_id)
+
+
+def _numbered_after(count: int, chunks: list[int]) -> list[int]:
+    """The chunks of one reply, numbered after those of the replies before it; 0 stays 0."""
+    return [count + n if n else 0 for n in chunks]
 
 
 def _replies(example: Example) -> Iterator[slice]:
-    """The runs of tokens with loss."""
-    mask = np.array(example[1]) > 0
+    """The places of each run of tokens with loss, in order."""
+    mask = np.array(example.loss_mask) > 0
+    # Where the mask changes, with a 0 on both sides, runs begin and end by turns.
     edges = np.flatnonzero(np.diff(np.r_[False, mask, False])).tolist()
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
         yield slice(start, stop)
 
 
 def _pieces(speller: Speller, example: Example, reply: slice) -> list[Piece]:
-    tokens = example[0]
+    tokens = example.tokens
     return speller.pieces(tokens[reply], tokens[reply.start - 1] if reply.start else None)

@@ -32,6 +32,7 @@ class Speller:
                 f"tokenizer {self.name}: it has no tokenizer.json, which says the bytes of each "
                 "token; use a tokenizer that has one"
             )
+        # The library gives no access to these parts, but writes them all as tokenizer.json.
         rules = json.loads(self._backend.to_str())
         self._added = {token["id"]: token for token in rules["added_tokens"]}
         self._spell = self._vocabulary_speller(_flat(rules["decoder"], "decoders"))
@@ -92,6 +93,7 @@ class Speller:
         fallback = "ByteFallback" in kinds
 
         def spell(token: str, added: bool) -> bytes:
+            # Characters that the vocabulary lacks are spelled byte by byte, as <0xE2>.
             if fallback and (byte := _BYTE_TOKEN.fullmatch(token)):
                 return bytes.fromhex(byte[1])
             for old, new in filter(None, replaced):

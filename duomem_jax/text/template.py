@@ -45,6 +45,7 @@ class TurnTemplate:
         ]
         start, earlier, between, *again = self._cut(self._render(probe), (u0, a0, u1, a1, u2))
         _, self.reply_header = self._cut(self._render(probe[:1], reply_next=True), (u0,))
+        # The second turn must be framed like the first; then every later one is taken to be.
         if again[:2] != [earlier, between] or not self.reply_header.startswith(earlier):
             raise self._not_local()
         self._in_history = earlier
@@ -102,6 +103,7 @@ class TurnTemplate:
     def _split_end(self, between: str) -> tuple[str, str, int]:
         """(end of turn, rest, its id) of the text between a reply and the next user content."""
         ids = self._tokenizer([between], add_special_tokens=False)["input_ids"][0]
+        # The first special token after a reply closes it; what follows belongs to the next turn.
         special = {i for i, t in self._tokenizer.added_tokens_decoder.items() if t.special}
         end_id = next((i for i in ids if i in special), None)
         if end_id is None:
@@ -116,7 +118,8 @@ class TurnTemplate:
                 f"tokenizer {self.name}: its chat template lets no reply begin without thinking; "
                 "use a model that can answer directly"
             )
-        u0, a0, u1 = (f"Thought: {p},\n 7 {p}." for p in (*_USERS[:2], _REPLIES[0]))
+        # A colon, a line break and a number: what templates and their filters may trip over.
+        u0, a0, u1 = [f"Thought: {p},\n 7 {p}." for p in (*_USERS[:2], _REPLIES[0])]
         probe = [chat.user(u0), chat.assistant(a0), chat.user(u1)]
         first = self.first(u0)
         whole = first + self.reply(a0) + self.next(u1)

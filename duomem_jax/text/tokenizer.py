@@ -10,9 +10,9 @@ import functools
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.records.chat import Chat
 from duomem_jax.text.encoded import Example
 from duomem_jax.text.template import TurnTemplate
@@ -33,7 +33,7 @@ def load_tokenizer(folder: str | os.PathLike) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError) as e:
         raise UserError(
-            f"{folder}: no tokenizer could be loaded ({str(e).splitlines()[0]}); give a folder "
+            f"{folder}: no tokenizer could be loaded ({first_line(e)}); give a folder "
             "with tokenizer.json and tokenizer_config.json"
         ) from e
     if not tokenizer.chat_template:
@@ -52,6 +52,13 @@ def tokenizer_fingerprint(tokenizer: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+class _Piece(NamedTuple):
+    """A part of a conversation that is tokenised alone."""
+
+    text: str
+    is_reply: bool  # then its text begins with the header of a reply
+
+
 class ChatTokens:
     """Token ids of the turns of a chat under one tokenizer.
 
@@ -59,7 +66,7 @@ class ChatTokens:
         end_id: the end-of-turn token that closes a reply; generation stops at it.
 
     Raises:
-        UserError: the template cannot be used turn by turn; see `TurnTemplate`.
+        UserError: the template cannot be used turn by turn, as `TurnTemplate` says.
     """
 
     def __init__(self, tokenizer: Any) -> None:
@@ -92,10 +99,13 @@ class ChatTokens:
             UserError: as `conversations`.
             ValueError: roles are not [system] then user, assistant, ... by turns.
         """
-        texts = self._texts(chat)
-        first = max(0, held - (len(chat) - len(texts)))  # the system message has no text of its own
-        pieces = enumerate(self._ids(texts[first:]), first)
-        return [i for k, ids in pieces for i in self._turn_ids(k, texts[k], ids)]
+        pieces = self._pieces(chat)
+        first = max(0, held - (len(chat) - len(pieces)))  # a system message is no piece of its own
+        new = pieces[first:]
+        found: list[int] = []
+        for piece, ids in zip(new, self._ids([piece.text for piece in new]), strict=True):
+            found += self._turn_ids(piece, ids)
+        return found
 
     def conversations(self, chats: Sequence[Chat]) -> list[Example]:
         """Token ids and loss mask of each conversation; the mask is 1 on reply and end of turn.
@@ -106,36 +116,41 @@ class ChatTokens:
             UserError: a reply runs into the tokens of its header, or holds an end-of-turn token.
             ValueError: roles are not [system] then user, assistant, ... by turns.
         """
-        chat_texts = [self._texts(chat) for chat in chats]
-        pieces = iter(self._ids([text for texts in chat_texts for text in texts]))
+        pieces = [self._pieces(chat) for chat in chats]
+        all_ids = iter(self._ids([piece.text for chat in pieces for piece in chat]))
         result = []
-        for texts in chat_texts:
+        for chat in pieces:
             tokens: list[int] = []
             mask: list[int] = []
-            for k, text in enumerate(texts):
-                ids = self._turn_ids(k, text, next(pieces))
+            for piece in chat:
+                ids = self._turn_ids(piece, next(all_ids))
                 tokens += ids
-                mask += [k % 2] * len(ids)
+                mask += [int(piece.is_reply)] * len(ids)
             result.append(Example(tokens, mask))
         return result
 
-    def _texts(self, chat: Chat) -> list[str]:
+    def _pieces(self, chat: Chat) -> list["_Piece"]:
         system = chat[0]["content"] if chat[0]["role"] == "system" else ""
         turns = chat[1:] if chat[0]["role"] == "system" else chat
-        texts = []
+        pieces = []
         for k, message in enumerate(turns):
-            role, content = ("user", "assistant")[k % 2], message["content"]
+            is_reply = k % 2 == 1
+            role = "assistant" if is_reply else "user"
             if message["role"] != role:
                 raise ValueError(f"expected a message of the {role}, not {message['role']}")
-            if k == 0:
-                texts.append(self._template.first(content, system))
+            content = message["content"]
+            if is_reply:
+                text = self._headed_reply(content)
+            elif k == 0:
+                text = self._template.first(content, system)
             else:
-                texts.append((self._template.next, self._headed_reply)[k % 2](content))
-        return texts
+                text = self._template.next(content)
+            pieces.append(_Piece(text, is_reply))
+        return pieces
 
-    def _turn_ids(self, k: int, text: str, ids: list[int]) -> list[int]:
-        """What turn k adds to a conversation; the header of a reply came with the turn before."""
-        return self._without_header(text, ids) if k % 2 else ids
+    def _turn_ids(self, piece: "_Piece", ids: list[int]) -> list[int]:
+        """What a turn adds to a conversation; the header of a reply came with the turn before."""
+        return self._without_header(piece.text, ids) if piece.is_reply else ids
 
     def _headed_reply(self, content: str) -> str:
         # With its header, so that header and content are tokenised together as in the whole.
@@ -152,6 +167,8 @@ class ChatTokens:
 
     def _without_header(self, text: str, ids: list[int]) -> list[int]:
         n = len(self._header)
+        # Without a clean cut a mask would either learn a part of the header or lose a part of the
+        # reply, and what an agent appends would not be what training saw.
         if ids[:n] != self._header:
             raise UserError(
                 f"tokenizer {self._template.name}: the reply header and {text[:60]!r} share a "
@@ -165,11 +182,14 @@ class ChatTokens:
         return ids[n:]
 
     def _encode(self, texts: list[str]) -> list[list[int]]:
+        # A template writes the begin token itself where its model wants one.
         return self._tokenizer(texts, add_special_tokens=False)["input_ids"]
 
     def _check(self) -> None:
         """Prove on a probe that the ids of the pieces are the ids of the whole text."""
-        first, reply, further = (f"Thought: probe {i},\n 7 probe." for i in range(3))
+        first = "Thought: probe 0,\n 7 probe."
+        reply = "Thought: probe 1,\n 7 probe."
+        further = "Thought: probe 2,\n 7 probe."
         template = self._template
         whole = template.first(first) + template.reply(reply) + template.next(further)
         if self._encode([whole])[0] != self.first(first) + self.reply(reply) + self.next(further):
@@ -181,10 +201,5 @@ class ChatTokens:
 
 @functools.lru_cache(maxsize=4)
 def chat_tokens(tokenizer: Any) -> ChatTokens:
-    """The `ChatTokens` of a tokenizer, made on first use."""
+    """The `ChatTokens` of a tokenizer, made on first use: its checks and its cache take time."""
     return ChatTokens(tokenizer)
-
-
-def encode_chat(tokenizer: Any, messages: Chat) -> Example:
-    """Token ids and loss mask of one conversation; see `ChatTokens.conversations`."""
-    return chat_tokens(tokenizer).conversations([messages])[0]

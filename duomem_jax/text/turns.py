@@ -9,11 +9,9 @@ from collections.abc import Iterable
 from duomem_jax.records import chat
 from duomem_jax.records.chat import Chat
 from duomem_jax.records.episodes import Episode, Turn
-from duomem_jax.text.tokenizer import encode_chat
 
 __all__ = [
     "GameChat",
-    "encode_chat",
     "episode_messages",
     "parse_action",
     "reply",

@@ -1,6 +1,6 @@
-"""Make a tiny model anew and put it into the package: `python -m duomem_jax.tiny teacher`.
+"""Make a tiny model again and put it into the package: `python -m duomem_jax.tiny teacher`.
 
-Run at the root of the repository, where configs/ is; stopped, it goes on where it was.
+Run at the root of the repository, where configs/ is; stopped, it resumes where it was.
 """
 
 import argparse
@@ -16,7 +16,10 @@ from duomem_jax.train.run import run
 
 
 def make(name: str, results: Path | None = None) -> Path:
-    """Untrained model -> corpus -> training -> package; the folder in the package.
+    """Untrained model -> corpus -> training -> package.
+
+    Returns:
+        The model's folder in the package.
 
     Raises:
         UserError: no config here, or an output folder of another config.
@@ -37,7 +40,7 @@ def main() -> None:
     try:
         print(make(args.name, args.results))
     except UserError as e:
-        sys.exit(f"duomem_jax.models.shipped: {e}")
+        sys.exit(f"duomem_jax.tiny: {e}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from duomem_jax.memory.show import render_guidelines
 from duomem_jax.records.episodes import Turn
 from duomem_jax.tiny.explorer import Explorer
 from duomem_jax.tiny.procedures import Verb, sample_verb
-from duomem_jax.worlds.household.engine.layout import APPLIANCES, layout_of
+from duomem_jax.worlds.household.engine.setting import APPLIANCES, setting_of
 from duomem_jax.worlds.household.engine.world import World
 from duomem_jax.worlds.household.expert.observation import kind
 from duomem_jax.worlds.household.expert.player import Expert
@@ -39,9 +39,35 @@ class Transcript:
     guidelines: str = ""
 
 
+@dataclass(frozen=True)
+class Offer:
+    """What a room offers a made-up task.
+
+    Attributes:
+        object: kind of an object that can be taken.
+        target: kind of a receptacle that it fits into; empty: none.
+        lamp: kind of a lamp; empty: none.
+        capable: which of clean, heat and cool the object admits here.
+        two: whether the room has two of the object.
+    """
+
+    object: str
+    target: str
+    lamp: str
+    capable: tuple[str, ...]
+    two: bool
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What fills the blanks of a `Verb`."""
+        return {"object": self.object, "target": self.target, "lamp": self.lamp}
+
+
 def _slip(rng: random.Random, world: World, expert: Expert, thought: str) -> tuple[str, str]:
     """A mistake that small models make: thought and action of one, drawn at random."""
-    action, here = expert.proposed, expert.beliefs.here
+    action = expert.proposed
+    here = expert.beliefs.here
+    # What stands in the list several times is drawn more often.
     slips = [(thought, c) for c in ("look", "inventory")]
     named = re.search(r"(\w+) (\d+)", action)
     if named:  # another number of the right kind
@@ -89,8 +115,8 @@ def play_procedure(
     expert.reset(observation, procedure)
     turns: list[Turn] = []
     slips: set[int] = set()
-    won = False
-    while len(turns) < MAX_STEPS and not (won if procedure is None else expert.done):
+    done = False
+    while len(turns) < MAX_STEPS and not done:
         thought, action = expert.act(observation)
         if rng.random() < slip_rate:
             thought, action = _slip(rng, world, expert, thought)
@@ -99,9 +125,12 @@ def play_procedure(
         observation, won = world.step(action)
         refused = observation.startswith("Nothing happens") and action == expert.proposed
         expert.observe(action, observation)
-        if refused and procedure is not None:
+        # A made-up procedure has no goal that the world could check: it is done when the expert
+        # has gone through it, and one that the world refuses is no example.
+        if procedure is not None and refused:
             return None
-    return (turns, slips) if (won if procedure is None else expert.done) else None
+        done = won if procedure is None else expert.done
+    return (turns, slips) if done else None
 
 
 def expert_transcripts(
@@ -110,7 +139,7 @@ def expert_transcripts(
     """The teacher's corpus: won games, half of them with slips to recover from."""
     expert = Expert(prior)
     for i, game in enumerate(games):
-        rng = random.Random(f"{seed}/{i}")
+        rng = random.Random(f"{seed}/{i}")  # of its own: no transcript depends on others
         played = play_procedure(
             game, expert, rng, slip_rate=slip_rate if rng.random() < 0.5 else 0.0
         )
@@ -119,62 +148,58 @@ def expert_transcripts(
             yield Transcript(tuple(turns), frozenset(slips))
 
 
-def _kinds(rng: random.Random, game: Game) -> dict | None:
-    """Random kinds of object, target and lamp that this room can serve, and what it admits."""
-    layout = layout_of(game)
-    inside = {o for o, _ in layout.problem.facts.get("inreceptacle", ())}
-    named = {o: kind(layout.names[o]) for o in inside}
-    liftable = sorted({named[o] for o in inside if o in layout.traits["pickupable"]})
+def _offer(rng: random.Random, game: Game) -> Offer | None:
+    """A random offer of a game's room; None: nothing in it can be taken."""
+    setting = setting_of(game)
+    inside = {o for o, _ in setting.problem.facts.get("inreceptacle", ())}
+    named = {o: kind(setting.names[o]) for o in inside}
+    liftable = sorted({named[o] for o in inside if o in setting.traits["pickupable"]})
     if not liftable:
         return None
     wanted = rng.choice(liftable)
     thing = next(o for o in sorted(inside) if named[o] == wanted)
-    targets = sorted({kind(layout.names[r]) for r in layout.fits[thing]})
+    targets = sorted({kind(setting.names[r]) for r in setting.fits[thing]})
     lamps = sorted({k for k in named.values() if k.endswith("lamp")})
-    return {
-        "object": wanted,
-        "target": rng.choice(targets) if targets else "",
-        "lamp": rng.choice(lamps) if lamps else "",
-        "capable": [
+    return Offer(
+        object=wanted,
+        target=rng.choice(targets) if targets else "",
+        lamp=rng.choice(lamps) if lamps else "",
+        capable=tuple(
             verb
             for verb, (_, trait) in APPLIANCES.items()
-            if thing in layout.traits[trait] and layout.appliances[verb]
-        ],
-        "two": sum(k == wanted for k in named.values()) > 1,
-    }
+            if thing in setting.traits[trait] and setting.appliances[verb]
+        ),
+        two=sum(k == wanted for k in named.values()) > 1,
+    )
 
 
-def _fields(kinds: dict) -> dict[str, str]:
-    return {k: kinds[k] for k in ("object", "target", "lamp")}
-
-
-def _sample(rng: random.Random, kinds: dict) -> Verb:
+def _sample(rng: random.Random, offer: Offer) -> Verb:
     return sample_verb(
         rng,
-        kinds["capable"],
-        target=bool(kinds["target"]) and rng.random() < 0.85,
-        lamp=bool(kinds["lamp"]),
-        two=kinds["two"],
+        offer.capable,
+        target=bool(offer.target) and rng.random() < 0.85,
+        lamp=bool(offer.lamp),
+        two=offer.two,
     )
 
 
 def made_up_transcript(
-    game: Game, others: list[dict], expert: Expert, rng: random.Random, *, slip_rate: float = 0.05
+    game: Game, others: list[Offer], expert: Expert, rng: random.Random, *, slip_rate: float = 0.05
 ) -> Transcript | None:
     """One made-up task, with its procedure written for other objects and places.
 
     Args:
         game: the room to play in; its own task is not shown.
-        others: kinds met in other rooms, which the written procedures are about.
+        others: offers of other rooms, which the written procedures are about.
         expert: who plays.
-        rng: source of the verb, the kinds and the slips.
+        rng: source of the verb, the offer and the slips.
         slip_rate: see `play_procedure`.
     """
-    kinds = _kinds(rng, game)
-    if kinds is None:
+    offer = _offer(rng, game)
+    if offer is None:
         return None
-    verb = _sample(rng, kinds)
-    sentence, procedure = verb.fill(_fields(kinds))
+    verb = _sample(rng, offer)
+    sentence, procedure = verb.fill(offer.kinds)
     played = play_procedure(
         game, expert, rng, slip_rate=slip_rate, sentence=sentence, procedure=procedure
     )
@@ -185,15 +210,15 @@ def made_up_transcript(
     return Transcript(tuple(turns), frozenset(slips), guidelines)
 
 
-def _written(rng: random.Random, verb: Verb, others: list[dict]) -> str:
+def _written(rng: random.Random, verb: Verb, others: list[Offer]) -> str:
     """One to three procedures: the one that helps, and at times others that do not."""
 
     def example(v: Verb) -> dict[str, str] | None:
-        kinds = rng.choice(others)
+        kinds = rng.choice(others).kinds
         needed = {goal.what for goal in v.skeleton if goal.what}
         if not all(kinds[what] for what in needed):
             return None
-        sentence, procedure = v.fill(_fields(kinds))
+        sentence, procedure = v.fill(kinds)
         return {"task_name": sentence, "guidelines": script(procedure)}
 
     def surely(v: Verb) -> dict[str, str]:
@@ -209,12 +234,12 @@ def _written(rng: random.Random, verb: Verb, others: list[dict]) -> str:
 
 
 def exploring_transcript(game: Game, rng: random.Random) -> Transcript | None:
-    """A wandering through a room under a made-up task that nothing explains."""
-    kinds = _kinds(rng, game)
-    if kinds is None:
+    """A walk at random through a room, under a made-up task that nothing explains."""
+    offer = _offer(rng, game)
+    if offer is None:
         return None
     world = World(game)
-    sentence, _ = _sample(rng, kinds).fill(_fields(kinds))
+    sentence, _ = _sample(rng, offer).fill(offer.kinds)
     observation = world.reset().replace(game.text, sentence)
     explorer = Explorer(rng)
     explorer.reset(observation)
@@ -231,14 +256,14 @@ def general_transcripts(
 ) -> Iterator[Transcript]:
     """The student base's corpus: explorers, and made-up procedures being followed."""
     expert = Expert(prior)
-    others: list[dict] = []
+    others: list[Offer] = []
     for i, game in enumerate(games):
         rng = random.Random(f"{seed}/{i}")
-        seen = _kinds(rng, game)
+        seen = _offer(rng, game)
         if seen is not None:
-            others = [*others[-199:], seen]
+            others = [*others[-199:], seen]  # a bounded memory: the corpus is made block by block
         if len(others) < 20:
-            continue
+            continue  # too few to write about other things than this room's
         if rng.random() < explore_share:
             transcript = exploring_transcript(game, rng)
         else:

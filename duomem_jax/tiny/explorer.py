@@ -42,9 +42,10 @@ class Explorer:
         return self.rng.choice(self._options())
 
     def _options(self) -> list[Move]:
-        """What could be done here, going elsewhere being the likeliest."""
+        """What could be done here; going elsewhere is listed four times, to be the likeliest."""
         options = [self._leave() for _ in range(4)]
-        here, held = self.beliefs.here, self.beliefs.holding
+        here = self.beliefs.here
+        held = self.beliefs.holding
         visible = [] if self.beliefs.closed or not here else self.beliefs.contents.get(here, [])
         lamps = [name for name in visible if kind(name).endswith("lamp")]
         options += [(f"I see {name}. Use it.", f"use {name}") for name in lamps]

@@ -1,23 +1,24 @@
-"""Made-up tasks: a verb nobody knows, whose procedure stands in the context.
+"""Made-up tasks: a verb that no model has seen, whose procedure is written in the context.
 
 The tiny student learns from them to follow a written procedure and to carry it over to other
 objects and places, while the six procedures of the real task types never occur.
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from duomem_jax.worlds.household.game import TASK_TYPES
 from duomem_jax.worlds.household.procedure import Procedure, Subgoal, procedure_for
-from duomem_jax.worlds.household.sentences import Task
+from duomem_jax.worlds.household.sentences import Goal
 
 _ONSETS = ("bl", "d", "dr", "f", "g", "gl", "k", "l", "m", "n", "p", "pl", "r", "s", "t", "v", "z")
 _RHYMES = ("ack", "ax", "ed", "eem", "ib", "ick", "im", "ob", "op", "ub", "um", "uv")
-TREATMENT_VERBS = ("clean", "heat", "cool")
 
 
 def made_up_words(count: int = 80) -> list[str]:
     """The fixed pool of made-up words; none is a word of the household world."""
+    # Always the same words: the shipped tokenizers have a token for each.
     words = [onset + rhyme for onset in _ONSETS for rhyme in _RHYMES]
     random.Random(0).shuffle(words)
     return sorted(words[:count])
@@ -46,15 +47,15 @@ class Verb:
 
 def _real_skeletons() -> set[Procedure]:
     """The procedures a made-up verb must never have."""
-    real = {procedure_for(Task(t, "object", "target")) for t in TASK_TYPES}
-    lamp = procedure_for(Task("look_at_obj_in_light", "object", "lamp"))
+    real = {procedure_for(Goal(t, "object", "target")) for t in TASK_TYPES}
+    lamp = procedure_for(Goal("look_at_obj_in_light", "object", "lamp"))
     return real | {lamp}
 
 
 REAL_SKELETONS = _real_skeletons()
 
 
-def _body(rng: random.Random, capable: list[str], lamp: bool) -> list[Subgoal]:
+def _body(rng: random.Random, capable: Sequence[str], lamp: bool) -> list[Subgoal]:
     """What is done with the object in hand: up to three different things in any order."""
     options = [Subgoal(verb) for verb in capable]
     options += [Subgoal("examine"), Subgoal("inventory")]
@@ -70,9 +71,10 @@ def _body(rng: random.Random, capable: list[str], lamp: bool) -> list[Subgoal]:
 
 
 def _skeleton(
-    rng: random.Random, capable: list[str], *, target: bool, lamp: bool, two: bool
+    rng: random.Random, capable: Sequence[str], *, target: bool, lamp: bool, two: bool
 ) -> Procedure:
-    find, put = Subgoal("find", "object"), Subgoal("put", "target")
+    find = Subgoal("find", "object")
+    put = Subgoal("put", "target")
     goals = [find, *_body(rng, capable, lamp)]
     if target:
         goals.append(put)
@@ -87,7 +89,7 @@ def _skeleton(
 
 
 def sample_verb(
-    rng: random.Random, capable: list[str], *, target: bool, lamp: bool, two: bool
+    rng: random.Random, capable: Sequence[str], *, target: bool, lamp: bool, two: bool
 ) -> Verb:
     """A random made-up verb whose procedure is none of the six real ones.
 
@@ -98,7 +100,7 @@ def sample_verb(
         lamp: whether the room has a lamp.
         two: whether the room has two of the object.
     """
-    while True:
+    while True:  # the real ones are few, so this seldom takes a second draw
         skeleton = _skeleton(rng, capable, target=target, lamp=lamp, two=two)
         if skeleton not in REAL_SKELETONS:
             break

@@ -45,7 +45,8 @@ def messages(transcript: Transcript) -> Chat:
 def _without_slips(example: Example, slips: frozenset[int]) -> Example:
     """Take the replies that are mistakes out of the loss."""
     tokens, replies = example.tokens, example.loss_mask
-    mask, turn = [], -1
+    mask: list[int] = []
+    turn = -1  # of the reply that a token is in
     for before, inside in itertools.pairwise([0, *replies]):
         turn += inside > before
         mask.append(int(inside and turn not in slips))

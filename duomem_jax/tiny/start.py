@@ -72,6 +72,7 @@ def compose(embedding_VD: np.ndarray, tokens: list[str], seed: int) -> np.ndarra
     named = {
         i: m for i, token in enumerate(tokens) if (m := re.fullmatch(r" ([a-z]+) (\d+)", token))
     }
+    # The sum of two has the size of a row that was drawn alone.
     part = STD / 2**0.5, embedding_VD.shape[1]
     kinds = {kind: rng.normal(0, *part) for kind in sorted({m[1] for m in named.values()})}
     numbers = [rng.normal(0, *part) for _ in range(1 + max(int(m[2]) for m in named.values()))]

@@ -102,14 +102,19 @@ class Vocabulary:
 
 
 def _pattern(names: dict[str, int]) -> str:
-    # `, a` must not begin `, apple`, nor `mug 1` begin `mug 12`.
-    phrases = [
-        re.escape(p).replace("'", "\\'") + r"(?![A-Za-z])" * p[-1].isalpha()
-        for p in sorted(PHRASES, key=len, reverse=True)
-    ]
+    # The longest first: of two alternatives that match, a regular expression takes the earlier.
+    phrases = [_phrase(p) for p in sorted(PHRASES, key=len, reverse=True)]
     numbers = {kind: "|".join(map(str, range(top, 0, -1))) for kind, top in names.items()}
-    things = [rf" ?{kind} (?:{numbers[kind]})(?!\d)" for kind in names]
+    things = [rf" ?{kind} (?:{numbers[kind]})(?!\d)" for kind in names]  # `mug 1`, not of `mug 12`
     return "|".join([*phrases, *things, _WORDS])
+
+
+def _phrase(phrase: str) -> str:
+    # `'` is escaped as in the shipped tokenizers, which must come out the same.
+    pattern = re.escape(phrase).replace("'", "\\'")
+    if phrase[-1].isalpha():
+        pattern += r"(?![A-Za-z])"  # `, a` must not begin `, apple`
+    return pattern
 
 
 def vocabulary(texts: Iterable[str], *, min_count: int = 2, numbers: int = 40) -> Vocabulary:

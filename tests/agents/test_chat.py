@@ -12,7 +12,7 @@ from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
 from duomem_jax.records.memories import Memory
 from duomem_jax.speak.local import LocalConversations
-from duomem_jax.text.tokenizer import chat_tokens, encode_chat
+from duomem_jax.text.tokenizer import chat_tokens
 from duomem_jax.text.turns import episode_messages, reply
 from duomem_jax.worlds.household.world import Household
 
@@ -75,9 +75,8 @@ def test_the_model_reads_exactly_what_training_shows(games, tokenizer, bank, sys
         assert all(m.game_id != episode.game_id for m in shown)
         text = guidelines_text(shown)
         assert (text == "") == (k == 0)
-        tokens, mask, _ = encode_chat(
-            tokenizer, episode_messages(episode, system=system, guidelines=text)
-        )
+        messages = episode_messages(episode, system=system, guidelines=text)
+        ((tokens, mask, _),) = chat_tokens(tokenizer).conversations([messages])
         assert tuple(tokens) in rows
         assert (usage.prompt_tokens, usage.new_tokens) == (len(mask) - sum(mask), sum(mask))
         assert episode.turns[0].thought == "Step 0."

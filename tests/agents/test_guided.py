@@ -8,9 +8,11 @@ from duomem_jax.agents.guided import Author, Guidance, Players, play_guided
 from duomem_jax.decode.generator import Generator
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
-from duomem_jax.text.tokenizer import chat_tokens, encode_chat
+from duomem_jax.text.tokenizer import chat_tokens
 from duomem_jax.text.turns import episode_messages
+from duomem_jax.worlds.household.world import Household
 
+HOUSEHOLD = Household()
 HOW = {"slots": 2, "max_steps": 3, "seed": 5}
 
 
@@ -36,19 +38,19 @@ def players(tokenizer, make_generator):
 def test_replayed_games_read_as_training_shows_them(games, tokenizer, players):
     """The system message included; nobody here has written any of it."""
     records = {game.id: [("Hm.", action) for action in game.walkthrough] for game in games[:3]}
-    rollouts = play_guided(players, games[:3], Guidance(records=records), **HOW | {"max_steps": 50})
+    rollouts = play_guided(
+        players, HOUSEHOLD, games[:3], Guidance(records=records), **HOW | {"max_steps": 50}
+    )
     for rollout in rollouts:
         assert rollout.episode.success
-        tokens, _, _ = encode_chat(
-            tokenizer, episode_messages(rollout.episode, system="Play well.")
-        )
-        assert rollout.transcript.tokens == tokens
+        messages = episode_messages(rollout.episode, system="Play well.")
+        assert rollout.transcript.tokens == chat_tokens(tokenizer).since(messages)
         assert set(rollout.transcript.authors) == {Author.WORLD}
 
 
 def test_a_transcript_is_told_with_guidelines_before_it(games, tokenizer, players):
     chat = chat_tokens(tokenizer)
-    for rollout in play_guided(players, games[:3], Guidance(), **HOW):
+    for rollout in play_guided(players, HOUSEHOLD, games[:3], Guidance(), **HOW):
         read, told = rollout.transcript, rollout.transcript.told("Go there.", tokenizer)
         messages = episode_messages(rollout.episode, system="Play well.", guidelines="Go there.")
         assert told.opening == messages[:2]
@@ -64,7 +66,7 @@ def test_a_transcript_is_told_with_guidelines_before_it(games, tokenizer, player
     ("share", "authors"), [(0.0, {Author.STUDENT}), (1.0, {Author.TEACHER}), (0.5, set(Author))]
 )
 def test_the_share_decides_who_speaks(games, players, share, authors):
-    rollouts = play_guided(players, games, Guidance(share), **HOW)
+    rollouts = play_guided(players, HOUSEHOLD, games, Guidance(share), **HOW)
     assert len(rollouts) == len(games)
     wrote = {author for r in rollouts for author in r.transcript.authors}
     assert wrote == authors | {Author.WORLD}
@@ -72,11 +74,11 @@ def test_the_share_decides_who_speaks(games, players, share, authors):
 
 def test_depth_counts_turns_that_are_spoken(games, players):
     record = {games[0].id: [("Hm.", "look")]}
-    rollouts = play_guided(players, games[:2], Guidance(depth=2, records=record), **HOW)
+    rollouts = play_guided(players, HOUSEHOLD, games[:2], Guidance(depth=2, records=record), **HOW)
     turns = {r.episode.game_id: len(r.episode.turns) for r in rollouts}
     assert turns == {games[0].id: 3, games[1].id: 2}
 
 
 def test_calls_leave_nothing_behind(games, players):
-    first = play_guided(players, games[:3], Guidance(0.5), **HOW)
-    assert play_guided(players, games[:3], Guidance(0.5), **HOW) == first
+    first = play_guided(players, HOUSEHOLD, games[:3], Guidance(0.5), **HOW)
+    assert play_guided(players, HOUSEHOLD, games[:3], Guidance(0.5), **HOW) == first

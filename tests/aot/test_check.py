@@ -46,7 +46,7 @@ def found(folder):
     return check(config, topology, jax.devices(), ROWS, ("train", "decode"))
 
 
-def test_kernels_are_gathered_at_most_once_a_pass_and_never_summed(found):
+def test_check_gathers_kernels_once_a_pass_and_never_sums_them(found):
     kernels = SHAPE.n_layers * 64 * ((4 + 2 * 2 + 4) * 16 + 3 * 128)
     head = 512 * 64
     train = found.steps[0].cost.traffic
@@ -57,14 +57,14 @@ def test_kernels_are_gathered_at_most_once_a_pass_and_never_summed(found):
     assert set(train) == {"all-gather", "all-reduce"}
 
 
-def test_no_layout_copies_whole_arrays_to_reshard_them(folder, capfd):
+def test_check_never_rematerializes_whole_arrays(folder, capfd):
     config = dataclasses.replace(config_of(folder), mesh=MeshConfig(2, 2, 2))
     found = check(config, parse_topology("v5e-8"), jax.devices(), ROWS, ("train", "decode"))
     assert found.rows.candidates == 0  # text has no stored targets
     assert "nvoluntary full rematerialization" not in capfd.readouterr().err
 
 
-def test_a_chip_holds_its_share(found):
+def test_check_arguments_are_the_share_of_a_chip(found):
     train, decode = found.steps
     base = 4 * (SHAPE.n_layers * 64 * ((4 + 2 * 2 + 4) * 16 + 3 * 128) + 512 * 64)
     state = 3 * 4 * 4 * SHAPE.n_layers * (4 * 64 + 64 + 2 * 96 + 3 * (64 + 128))
@@ -75,7 +75,7 @@ def test_a_chip_holds_its_share(found):
     assert decode.mfu is None
 
 
-def test_the_report(found):
+def test_compiled_text_names_mesh_rows_and_steps(found):
     text = compiled_text(found)
     assert "on v5e:2x4, mesh data 1, fsdp 8, tensor 1; 16 rows of 64 tokens, 32 of them" in text
     assert "| train " in text
@@ -83,13 +83,13 @@ def test_the_report(found):
     assert json.loads(json.dumps(found.to_dict()))["steps"][1]["name"] == "decode"
 
 
-def test_unknown_objectives_are_refused(folder):
+def test_check_refuses_objectives_on_chunks(folder):
     config = config_of(folder, objective=ObjectiveConfig("alm"))
     with pytest.raises(UserError, match="rows of one tokenizer"):
         check(config, parse_topology("v5e-8"), jax.devices(), ROWS, ("train",))
 
 
-def test_without_libtpu_it_says_how_to_get_it(folder, tmp_path, monkeypatch, capsys):
+def test_compile_check_without_libtpu_says_how_to_get_it(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TPU_LIBRARY_PATH", str(tmp_path / "libtpu.so"))
     args = ["compile-check", "configs/qwen3_4b.py", "--topology", "v5e-8", "--model", folder]
     monkeypatch.chdir(Path(__file__).parents[2])
@@ -101,7 +101,7 @@ def test_without_libtpu_it_says_how_to_get_it(folder, tmp_path, monkeypatch, cap
 
 
 @pytest.mark.slow
-def test_on_libtpu(folder, monkeypatch, capfd):
+def test_compile_check_on_libtpu(folder, monkeypatch, capfd):
     try:
         compile_devices(parse_topology("v5e-4"))
     except UserError as e:

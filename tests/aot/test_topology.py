@@ -17,7 +17,7 @@ from duomem_jax.base.errors import UserError
         ("v5p:2x2x4", (2, 2, 4)),
     ],
 )
-def test_names(text, shape):
+def test_parse_topology(text, shape):
     topology = parse_topology(text, 2)
     assert topology.shape == shape
     assert topology.chip.name == text[:3]
@@ -35,7 +35,7 @@ def test_names(text, shape):
         ("v5p-8", "give v5p:4x4x4"),
     ],
 )
-def test_mistakes_are_one_sentence(text, says):
+def test_parse_topology_mistakes_are_one_sentence(text, says):
     with pytest.raises(UserError, match=says) as error:
         parse_topology(text)
     assert "\n" not in str(error.value)

@@ -15,8 +15,8 @@ from duomem_jax.models.shipped import model_folder
 from duomem_jax.records.played import read_episodes, write_episodes
 from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.text.spelling import Speller
-from duomem_jax.text.tokenizer import load_tokenizer
-from duomem_jax.text.turns import encode_chat, episode_messages
+from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
+from duomem_jax.text.turns import episode_messages
 
 LENGTH = 256
 
@@ -53,7 +53,7 @@ def test_rows_hold_the_winning_conversations(folders, episodes):
     expected = {}
     for e in episodes:
         if e.success:
-            ids, mask, _ = encode_chat(tokenizer, episode_messages(e))
+            ((ids, mask, _),) = chat_tokens(tokenizer).conversations([episode_messages(e)])
             expected[tuple(ids)] = mask
     whole = {ids: m for ids, m in expected.items() if len(ids) <= LENGTH}
     found = {}

@@ -10,7 +10,7 @@ import pytest
 from duomem_jax import cli, stages
 from duomem_jax.agents.player import Player
 from duomem_jax.base.rowlog import read_rows
-from duomem_jax.evals import audit as audits
+from duomem_jax.evals.audit import cells
 from duomem_jax.evals.audit.memorization import Score, score_windows
 from duomem_jax.evals.audit.windows import HELD_OUT, TRAIN, cut_windows, sort_out
 from duomem_jax.lora.peft import load_adapter, save_adapter
@@ -21,6 +21,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.records.played import read_episodes
 from duomem_jax.text.tokenizer import load_tokenizer
+from duomem_jax.worlds.games import Games
 
 STUDENT, P, S = model_folder("tiny-student"), 40, 20
 LORA = LoraConfig(rank=2, alpha=4.0, targets=("q_proj", "down_proj"))
@@ -32,7 +33,7 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("audit")
     for name, seed in (("train", 1), ("held-out", 2)):
         stages.make_games(str(root / f"{name}-games"), 5, seed)
-        games = stages.Games(str(root / f"{name}-games"))
+        games = Games(str(root / f"{name}-games"))
         stages.play(games, Player("expert", "expert"), str(root / name))
     config, _ = load_pretrained(STUDENT)
     shapes = Model(config, LORA).shapes()["lora"]
@@ -79,7 +80,7 @@ def content(out):
     return {file.name: file.read_bytes() for file in (out / "windows").iterdir()}
 
 
-def test_every_window_has_a_score_from_every_model(root, done):
+def test_audit_scores_every_window_with_every_model(root, done):
     tokenizer = load_tokenizer(STUDENT)
     train, held_out = (
         list(cut_windows(read_episodes(root / n, "train"), tokenizer, prefix=P, suffix=S))
@@ -100,7 +101,7 @@ def test_every_window_has_a_score_from_every_model(root, done):
     assert len({tuple(s.nats for s in found[m]) for m in models}) == 4
 
 
-def test_the_report_has_every_table(done):
+def test_write_audit_has_every_table(done):
     text = (done / "report.md").read_text()
     for heading in ("What each model", "minus held-out", "Inherited", "Students", "How to read"):
         assert f"## {heading}" in text or heading in text
@@ -121,7 +122,7 @@ def test_the_report_has_every_table(done):
     assert side["adapter"]
 
 
-def test_a_killed_run_goes_on_to_the_same_files(root, done, tmp_path, monkeypatch):
+def test_a_killed_audit_resumes_to_the_same_files(root, done, tmp_path, monkeypatch):
     calls = []
 
     def stops(*args):
@@ -131,7 +132,7 @@ def test_a_killed_run_goes_on_to_the_same_files(root, done, tmp_path, monkeypatc
         return score_windows(*args)
 
     out = tmp_path / "out"
-    monkeypatch.setattr(audits, "score_windows", stops)
+    monkeypatch.setattr(cells, "score_windows", stops)
     with pytest.raises(SystemExit):
         command(root, out)
     assert not (out / "report.md").exists()
@@ -147,7 +148,7 @@ def test_a_killed_run_goes_on_to_the_same_files(root, done, tmp_path, monkeypatc
     assert not calls
 
 
-def test_students_alone_need_no_teacher(root, tmp_path):
+def test_audit_without_a_teacher(root, tmp_path):
     command(root, tmp_path, adapters=[f"text={root / 'a0'}"], teacher="", limit=4)
     text = (tmp_path / "report.md").read_text()
     assert "Inherited" not in text
@@ -172,17 +173,17 @@ def test_students_alone_need_no_teacher(root, tmp_path):
         ({"adapters": ["text=nowhere"]}, "adapter_config.json"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_leaves_nothing(root, tmp_path, capsys, changes, says):
+def test_audit_mistakes_are_one_sentence_and_write_nothing(root, tmp_path, capsys, changes, says):
     assert says in refused(capsys, root, tmp_path / "out", **changes)
     assert not (tmp_path / "out").exists()
 
 
-def test_games_that_were_learnt_from_are_not_held_out(root, tmp_path, capsys):
+def test_audit_refuses_training_games_as_held_out(root, tmp_path, capsys):
     sentence = refused(capsys, root, tmp_path / "out", **{"held-out": root / "train"})
     assert "so it is not held out" in sentence
 
 
-def test_a_teacher_of_another_tokenizer_is_refused(root, tmp_path, capsys):
+def test_audit_refuses_a_teacher_with_another_tokenizer(root, tmp_path, capsys):
     shutil.copytree(model_folder("tiny-teacher"), tmp_path / "other")
     file = tmp_path / "other/tokenizer.json"
     tokenizer = json.loads(file.read_text())
@@ -194,7 +195,7 @@ def test_a_teacher_of_another_tokenizer_is_refused(root, tmp_path, capsys):
     assert "windows are made of token ids" in sentence
 
 
-def test_an_adapter_of_another_base_is_refused(root, tmp_path, capsys):
+def test_audit_refuses_an_adapter_of_another_base(root, tmp_path, capsys):
     config, _ = load_pretrained(STUDENT)
     lora = jax.tree.map(lambda x: np.zeros(x.shape, "f"), Model(config, LORA).shapes()["lora"])
     save_adapter(tmp_path / "a", lora, LORA, "0" * 64, base_name="other")
@@ -202,7 +203,7 @@ def test_an_adapter_of_another_base_is_refused(root, tmp_path, capsys):
     assert "base_fingerprint" in sentence
 
 
-def test_a_folder_of_another_audit_is_refused(root, done, capsys):
+def test_audit_refuses_the_folder_of_another_audit(root, done, capsys):
     sentence = refused(capsys, root, done, suffix=S + 1)
     assert "another configuration (different: suffix, windows)" in sentence
     swapped = [f"text={root / 'a1'}", f"text={root / 'a0'}", f"logit={root / 'a1'}"]

@@ -7,6 +7,7 @@ from scipy import stats
 from duomem_jax.evals.audit.extraction import gaps, summarize_extraction
 from duomem_jax.evals.audit.inheritance import compare_students, inheritance
 from duomem_jax.evals.audit.memorization import Score
+from duomem_jax.evals.audit.scores import AuditScores, ModelScores
 from duomem_jax.evals.audit.windows import HELD_OUT, SETS, TEMPLATE, TRAIN
 from duomem_jax.evals.stats import wilson
 
@@ -37,18 +38,22 @@ def hits():
 
 @pytest.fixture(scope="module")
 def scores(hits):
-    result = {}
-    for (model, name), hits_EW in hits.items():
-        rows = [[score(name, w, hit) for w, hit in enumerate(one)] for one in hits_EW]
-        result.setdefault(model, {})[name] = rows
-    return result
+    models = {}
+    for (model, name), hits_AW in hits.items():
+        rows = [[score(name, w, hit) for w, hit in enumerate(one)] for one in hits_AW]
+        models.setdefault(model, {})[name] = rows
+    return audit_scores(models)
+
+
+def audit_scores(models):
+    return AuditScores([ModelScores(model, sets) for model, sets in models.items()])
 
 
 def numbers(hits_W):
     return set(np.flatnonzero(hits_W).tolist())
 
 
-def test_inheritance_is_what_sets_of_windows_say(hits, scores):
+def test_inheritance_counts_windows_like_plain_sets(hits, scores):
     found = inheritance(scores)
     assert len(found) == 2 * 3 * 2
     for row in found:
@@ -68,7 +73,7 @@ def test_inheritance_is_what_sets_of_windows_say(hits, scores):
             assert row.share.low < row.share.mean < row.share.high
 
 
-def test_students_are_paired_by_window(hits, scores):
+def test_compare_students_pairs_by_window(hits, scores):
     found = compare_students(scores)
     assert len(found) == 3 * 2 * 2 * 2
     pairs = {(p.one, p.other, p.criterion, p.scope): p for p in found if p.set == TRAIN}
@@ -88,20 +93,20 @@ def test_students_are_paired_by_window(hits, scores):
     assert several.difference.mean == pytest.approx((both - text)[only].mean())
 
 
-def test_without_a_teacher_nothing_is_inherited(scores):
-    alone = {model: sets for model, sets in scores.items() if model != "teacher"}
+def test_inheritance_is_empty_without_a_teacher(scores):
+    alone = AuditScores([scores.base, *scores.students])
     assert inheritance(alone) == []
     assert {p.scope for p in compare_students(alone)} == {"all"}
 
 
-def test_pairs_of_which_neither_reproduces_anything_are_left_out(scores):
+def test_compare_students_omits_pairs_that_reproduce_nothing(scores):
     none = [score(TRAIN, w, False) for w in range(WINDOWS)]
-    students = {model: scores[model] | {TRAIN: [none]} for model in ("text", "logit")}
-    found = compare_students({"base": scores["base"], **students})
+    students = [ModelScores(m.model, {**m.sets, TRAIN: [none]}) for m in scores.students[:2]]
+    found = compare_students(AuditScores([scores.base, *students]))
     assert {p.set for p in found} == {HELD_OUT}
 
 
-def test_extraction_of_each_set(hits, scores):
+def test_summarize_extraction_of_each_set(hits, scores):
     rows = {(r.model, r.set): r for r in summarize_extraction(scores)}
     assert len(rows) == 5 * 3
     r = rows["text", TRAIN]
@@ -117,7 +122,7 @@ def test_extraction_of_each_set(hits, scores):
     assert both.rate.mean == pytest.approx(hits["both", TRAIN].mean())
 
 
-def test_a_gap_is_the_difference_of_means_and_relative_to_the_base(hits, scores):
+def test_gaps_are_differences_of_means_also_relative_to_the_base(hits, scores):
     rows = {g.model: g for g in gaps(scores)}
     names = ("text", "logit", "both", "teacher")
     assert set(rows) == {"base", *names, *(f"{name} - base" for name in names)}
@@ -132,14 +137,15 @@ def test_a_gap_is_the_difference_of_means_and_relative_to_the_base(hits, scores)
     assert rows["text"].nats is None  # all equal: an interval would claim certainty
 
 
-def test_windows_where_nothing_is_written_do_not_count_as_replayed():
+def test_replayed_ignores_windows_where_nothing_is_written():
     rows = [score(TRAIN, w, True, written=w % 2) for w in range(8)]
     sets = {TRAIN: [rows], HELD_OUT: [rows[:4]], TEMPLATE: [[]]}
-    train, held_out = summarize_extraction({"base": sets})
+    train, held_out = summarize_extraction(audit_scores({"base": sets}))
     assert (train.set, held_out.set) == (TRAIN, HELD_OUT)  # no row for no windows
     assert (train.replayed, train.rate) == (wilson(4, 4), wilson(8, 8))
     silent = [score(TRAIN, w, True, written=0) for w in range(8)]
-    (row, _) = summarize_extraction({"base": {TRAIN: [silent], HELD_OUT: [rows]}})
+    scores = audit_scores({"base": {TRAIN: [silent], HELD_OUT: [rows]}})
+    (row, _) = summarize_extraction(scores)
     assert row.replayed is row.written_nats is None
-    (gap,) = gaps({"base": {TRAIN: [silent], HELD_OUT: [rows]}})
+    (gap,) = gaps(scores)
     assert gap.replayed is gap.written_nats is None

@@ -60,7 +60,7 @@ def common(a, b):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_matched_is_as_far_as_greedy_decoding_follows(sets, name):
+def test_score_matched_is_how_far_greedy_decoding_agrees(sets, name):
     config, base = load_pretrained(model_folder(name))
     model, windows = Model(config), sets[TRAIN][:BATCH]
     scores = score_windows(model, base, None, windows, BATCH)
@@ -81,7 +81,7 @@ def test_matched_is_as_far_as_greedy_decoding_follows(sets, name):
     ]
 
 
-def test_replayed_is_what_a_player_writes_with_the_game_answering(sets):
+def test_score_replayed_is_what_a_player_writes_in_the_game(sets):
     config, base = load_pretrained(model_folder("tiny-teacher"))
     model, windows = Model(config), sets[TRAIN][:BATCH]
     runs = [  # of written tokens: window, first, end
@@ -102,7 +102,7 @@ def test_replayed_is_what_a_player_writes_with_the_game_answering(sets):
     assert written - wrong
 
 
-def test_numbers_are_those_of_a_plain_softmax(sets, monkeypatch):
+def test_score_windows_equals_a_plain_softmax(sets, monkeypatch):
     config, base = load_pretrained(model_folder("tiny-student"))
     model, windows = Model(config), sets[HELD_OUT][:3]
     model, rng = Model(config, LoraConfig(rank=2)), np.random.default_rng(0)
@@ -130,7 +130,7 @@ def test_numbers_are_those_of_a_plain_softmax(sets, monkeypatch):
     suffix_tokens.clear_cache()
 
 
-def test_a_model_made_to_memorize_is_caught_and_nothing_else_is_claimed(sets, tokenizer):
+def test_score_windows_finds_what_a_model_was_made_to_memorize(sets, tokenizer):
     config = ModelConfig("qwen3", len(tokenizer), 32, 1, 2, 1, 16, 64, max_len=128)
     model = Model(config)
     learnt, rest = sets[TRAIN][:4], sets[TRAIN][4:]

@@ -32,7 +32,7 @@ def cut(tokenizer, episodes, **options):
 
 
 @pytest.mark.parametrize("system", ["", "You are a household robot."])
-def test_suffixes_tile_the_rendered_episode(tokenizer, system):
+def test_cut_windows_suffixes_tile_the_episode(tokenizer, system):
     episodes = [episode(i, turns=2 + i) for i in range(4)]
     windows = cut(tokenizer, episodes, system=system)
     for e in episodes:
@@ -51,13 +51,13 @@ def test_suffixes_tile_the_rendered_episode(tokenizer, system):
     assert any(w.written.any() and not w.written.all() for w in windows)
 
 
-def test_lost_episodes_and_short_ones_give_none(tokenizer):
+def test_cut_windows_skips_lost_and_short_episodes(tokenizer):
     assert cut(tokenizer, [episode(1, success=False)]) == []
     assert cut(tokenizer, [episode(1)], prefix=400) == []
     assert cut(tokenizer, []) == []
 
 
-def test_a_begin_token_stands_before_every_prefix(tokenizer):
+def test_cut_windows_begins_each_prefix_with_the_begin_token(tokenizer):
     class Begins:
         """The tokenizer as if its turns' first token were a begin token."""
 
@@ -79,7 +79,7 @@ def test_a_begin_token_stands_before_every_prefix(tokenizer):
         assert w.tokens[1:].tolist() == whole[w.start : w.start + P + S]
 
 
-def test_each_suffix_counts_once_and_shared_ones_are_template(tokenizer):
+def test_sort_out_counts_each_suffix_once_and_shared_ones_as_template(tokenizer):
     # Seed 1 repeats the words of seed 0 in the same game; games differ in some of theirs only.
     train = cut(tokenizer, [episode(i, seed) for i in range(5) for seed in range(2)])
     held_out = cut(tokenizer, [episode(i) for i in range(5, 9)])
@@ -98,7 +98,7 @@ def test_each_suffix_counts_once_and_shared_ones_are_template(tokenizer):
     assert sorted(everything) == sorted(games)
 
 
-def test_sides_may_be_swapped(tokenizer):
+def test_sort_out_with_sides_swapped(tokenizer):
     a = cut(tokenizer, [episode(i) for i in range(4)])
     b = cut(tokenizer, [episode(i) for i in range(4, 9)])
     one, other = sort_out(a, b), sort_out(b, a)
@@ -107,7 +107,7 @@ def test_sides_may_be_swapped(tokenizer):
     assert {tuple(w.suffix) for w in one[TEMPLATE]} == {tuple(w.suffix) for w in other[TEMPLATE]}
 
 
-def test_a_limit_is_spread_evenly(tokenizer):
+def test_sort_out_spreads_the_limit_evenly(tokenizer):
     windows = [
         dataclasses.replace(w, game_id=f"{k}")
         for k, w in enumerate(cut(tokenizer, [episode(i) for i in range(30)], prefix=5, suffix=3))

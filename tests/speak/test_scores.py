@@ -14,7 +14,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.speak.served.http import MalformedError
 from duomem_jax.speak.served.model import ServedModel
-from duomem_jax.speak.served.scores import EMPTY, prompt_logprobs, read_scores, score_request
+from duomem_jax.speak.served.scores import EMPTY, read_scores, score_request
 from duomem_jax.speak.served.server import Server
 
 T, K = 12, 4
@@ -59,8 +59,12 @@ def model(server, tmp_path):
         yield model
 
 
+def ask(model, sequences, k):
+    return list(model.ask(score_request(model.name, ids, k) for ids in sequences))
+
+
 def test_scores_are_the_models_own(server, model, logprobs, sequences):
-    found = list(prompt_logprobs(model, sequences, K))
+    found = ask(model, sequences, K)
     assert len(found) == len(sequences)
     inside = []
     for ids, scores in zip(sequences, found, strict=True):
@@ -75,7 +79,6 @@ def test_scores_are_the_models_own(server, model, logprobs, sequences):
         for t, token in enumerate(ids[1:]):
             among = token in top_TK[t]
             inside.append(among)
-            assert scores.count[t] == K + (not among)
             assert scores.ids[t, K] == (EMPTY if among else token)
             last = -np.inf if among else rows_TV[t, token]
             assert scores.logprobs[t, K] == pytest.approx(last, rel=1e-6)
@@ -88,36 +91,35 @@ def test_greedy_text_is_among_the_likeliest(model, logprobs):
     ids = [5]
     while len(ids) < 6:
         ids.append(int(logprobs([*ids, 0])[-1].argmax()))
-    (scores,) = prompt_logprobs(model, [ids], 2)
+    (scores,) = ask(model, [ids], 2)
     np.testing.assert_array_equal(scores.ids[:, 0], ids[1:])
-    np.testing.assert_array_equal(scores.count, 2)
+    assert (scores.ids[:, 2] == EMPTY).all()
 
 
 def test_scores_are_stored_like_all_answers(server, model, sequences):
-    first, again = (list(prompt_logprobs(model, sequences, K)) for _ in range(2))
+    first, again = (ask(model, sequences, K) for _ in range(2))
     for a, b in zip(first, again, strict=True):
         np.testing.assert_array_equal(a.ids, b.ids)
         np.testing.assert_array_equal(a.logprobs, b.logprobs)
     assert len(server.answered) == len(sequences)
 
 
-def test_a_sequence_that_is_too_long_is_a_sentence(server, model, sequences):
-    server.faults = [status(400, "maximum context length is 8")] * 3
-    with pytest.raises(UserError, match=r"sequence 0 does not fit.*--max-model-len"):
-        list(prompt_logprobs(model, sequences, K))
+def test_a_sequence_that_is_too_long_has_no_scores(server, model, sequences):
+    server.faults = [status(400, "maximum context length is 8")]
+    assert ask(model, sequences[:1], K) == [None]
 
 
 def test_a_server_that_does_not_score_is_named_at_once(server, model, sequences):
     server.answer = lambda body: {"choices": [{"text": "x", "logprobs": None}]}
     with pytest.raises(UserError, match=r"without prompt_logprobs.*use vLLM"):
-        list(prompt_logprobs(model, sequences[:1], K))
+        ask(model, sequences[:1], K)
     assert len(server.answered) == 1
 
 
 def test_too_many_candidates_are_refused_by_the_server(server, model, sequences):
     server.faults = [status(400, "Requested prompt logprobs of 99, greater than max allowed: 20")]
     with pytest.raises(UserError, match="max allowed: 20"):
-        list(prompt_logprobs(model, sequences[:1], 99))
+        ask(model, sequences[:1], 99)
 
 
 @pytest.mark.parametrize(("ids", "k"), [([], 3), ([7], 3), ([7, 8], 0)])

@@ -23,7 +23,7 @@ from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.speak.protocol import Sampling
 from duomem_jax.speak.served.chat import chat_request
 from duomem_jax.speak.served.model import ServedModel
-from duomem_jax.speak.served.scores import prompt_logprobs
+from duomem_jax.speak.served.scores import score_request
 from duomem_jax.speak.served.server import Server
 from duomem_jax.speak.served.speaker import ServedConversations
 from duomem_jax.worlds.household.load import load_games
@@ -128,4 +128,4 @@ def test_refusals_of_a_real_server_are_sentences(served, tmp_path):
         ServedModel(name, Server(url), tmp_path / "b") as model,
         pytest.raises(UserError, match=r"status 4\d\d .*prompt_logprobs"),
     ):
-        next(prompt_logprobs(model, [[5, 6, 7]], 2))
+        next(model.ask([score_request(name, [5, 6, 7], 2)]))

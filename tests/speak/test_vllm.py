@@ -1,6 +1,6 @@
 """A real vLLM, where there is one: it scores and plays as the same model does here.
 
-    vllm serve duomem_jax/tiny/models/tiny-teacher --served-model-name tiny-teacher \
+    vllm serve duomem_jax/models/shipped/tiny-teacher --served-model-name tiny-teacher \
         --dtype float32 --port 8000
     DUOMEM_VLLM=http://localhost:8000/v1 python -m pytest -m slow tests/served/test_vllm.py
 """
@@ -21,11 +21,11 @@ from duomem_jax.models.model import Model
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.speak.protocol import Sampling
 from duomem_jax.speak.served.model import ServedModel
-from duomem_jax.speak.served.scores import prompt_logprobs
+from duomem_jax.speak.served.scores import EMPTY, score_request
 from duomem_jax.speak.served.server import Server
 from duomem_jax.speak.served.speaker import ServedConversations
-from duomem_jax.text.tokenizer import load_tokenizer
-from duomem_jax.text.turns import encode_chat, episode_messages
+from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
+from duomem_jax.text.turns import episode_messages
 from duomem_jax.worlds.household.generate import generate_games
 from duomem_jax.worlds.household.world import Household
 
@@ -67,24 +67,27 @@ def test_it_plays_move_by_move_like_the_same_model_here(model, local):
 def test_its_scores_are_those_of_the_same_model_here(model, local):
     tokenizer, (config, base) = load_tokenizer(FOLDER), load_pretrained(FOLDER, "float32")
     here = Model(config)
-    sequences = [encode_chat(tokenizer, episode_messages(e))[0] for e in local]
-    for ids, scores in zip(sequences, prompt_logprobs(model, sequences, K), strict=True):
+    chats = chat_tokens(tokenizer).conversations([episode_messages(e) for e in local])
+    sequences = [chat.tokens for chat in chats]
+    answers = model.ask(score_request(NAME, ids, K) for ids in sequences)
+    for ids, scores in zip(sequences, answers, strict=True):
         row_1T, T = jnp.asarray([ids]), len(ids)
         x_1TD = here.hidden(base, row_1T, jnp.arange(T)[None], jnp.ones_like(row_1T))
         logits_TV = np.asarray(here.head(base)(x_1TD[0]), np.float64)[:-1]
         logprobs_TV = logits_TV - np.log(np.exp(logits_TV).sum(-1, keepdims=True))
-        for row_V, token, found, values, n in zip(
-            logprobs_TV, ids[1:], scores.ids, scores.logprobs, scores.count, strict=True
+        for row_V, token, found, values in zip(
+            logprobs_TV, ids[1:], scores.ids, scores.logprobs, strict=True
         ):
+            n = (found != EMPTY).sum()
             assert token in found[:n]
             assert set(found[:K]) == set(np.argsort(-row_V, kind="stable")[:K])
             np.testing.assert_allclose(values[:n], row_V[found[:n]], atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("ids", "k", "says"),
-    [([5, 6, 7], 999, "max allowed"), ([5] * 99_999, 2, "sequence 0 does not fit")],
-)
-def test_its_refusals_are_sentences(model, ids, k, says):
-    with pytest.raises(UserError, match=says):
-        list(prompt_logprobs(model, [ids], k))
+def test_too_many_candidates_are_refused_in_a_sentence(model):
+    with pytest.raises(UserError, match="max allowed"):
+        list(model.ask([score_request(NAME, [5, 6, 7], 999)]))
+
+
+def test_a_sequence_that_is_too_long_has_no_scores(model):
+    assert list(model.ask([score_request(NAME, [5] * 99_999, 2)])) == [None]

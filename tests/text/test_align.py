@@ -9,8 +9,9 @@ from kinds import byte_level, fast, sentencepiece
 
 from duomem_jax.data.pack import fit_to_length
 from duomem_jax.text.alignment import Aligner, UnalignableError, align
+from duomem_jax.text.encoded import Example
 from duomem_jax.text.spelling import Speller
-from duomem_jax.text.tokenizer import chat_tokens, encode_chat
+from duomem_jax.text.tokenizer import chat_tokens
 from duomem_jax.text.turns import episode_messages
 
 PAIRS = {"<|im_end|>": "<end_of_turn>", "<|endoftext|>": "<eos>"}
@@ -65,7 +66,7 @@ def stops(pieces):
 
 @PROPERTY
 @given(sides=two_sides())
-def test_chunks_are_whole_equal_and_finest(sides):
+def test_align_gives_the_finest_equal_chunks(sides):
     numbers = align(*sides, PAIRS)
     groups = [by_chunk(side, n) for side, n in zip(sides, numbers, strict=True)]
     for side, group, n in zip(sides, groups, numbers, strict=True):
@@ -87,7 +88,7 @@ def test_chunks_are_whole_equal_and_finest(sides):
 
 @PROPERTY
 @given(sides=two_sides())
-def test_equal_tokenisations_give_a_chunk_per_token(sides):
+def test_align_of_equal_tokens_gives_a_chunk_per_token(sides):
     ours = [p for p in sides[0] if p]
     theirs = [PAIRS.get(p, p) if isinstance(p, str) else p for p in ours]
     assert align(ours, theirs, PAIRS) == (list(range(1, len(ours) + 1)),) * 2
@@ -95,7 +96,7 @@ def test_equal_tokenisations_give_a_chunk_per_token(sides):
 
 @PROPERTY
 @given(sides=two_sides(), data=st.data())
-def test_a_changed_byte_is_named(sides, data):
+def test_align_names_a_byte_that_differs(sides, data):
     ours, theirs = sides
     at = [i for i, p in enumerate(theirs) if p and isinstance(p, bytes)]
     if not at:
@@ -108,13 +109,13 @@ def test_a_changed_byte_is_named(sides, data):
         align(ours, theirs, PAIRS)
 
 
-def test_chunks_end_where_both_end():
+def test_align_ends_chunks_where_both_sides_end():
     ours = [b"he", b"l", b"lo", b" wor", b"ld", "<|im_end|>"]
     theirs = [b"hel", b"lo", b" ", b"world", "<end_of_turn>"]
     assert align(ours, theirs, PAIRS) == ([1, 1, 2, 3, 3, 4], [1, 2, 3, 3, 4])
 
 
-def test_tokens_that_spell_nothing_go_with_what_follows():
+def test_align_joins_tokens_that_spell_nothing_with_the_next():
     assert align([b"", b"7", b"x"], [b"7", b"x"], PAIRS) == ([1, 1, 2], [1, 2])
     assert align([b"", "<|im_end|>"], ["<end_of_turn>"], PAIRS) == ([1, 1], [1])
     assert align([b""], [], PAIRS) == ([0], [])
@@ -133,7 +134,7 @@ def test_tokens_that_spell_nothing_go_with_what_follows():
         ([b"a", "<|im_end|>", b"b"], [b"ab", "<end_of_turn>"]),
     ],
 )
-def test_special_tokens_stand_only_for_their_pair(ours, theirs):
+def test_align_pairs_special_tokens(ours, theirs):
     with pytest.raises(UnalignableError):
         align(ours, theirs, PAIRS)
 
@@ -164,14 +165,18 @@ def chat_kinds(tokenizers):
 
 def conversations(kinds, pair, episode):
     messages = episode_messages(episode, guidelines="G")
-    return [encode_chat(kinds[k], messages) for k in pair]
+    return [encoded(kinds[k], messages) for k in pair]
+
+
+def encoded(tokenizer, messages):
+    return chat_tokens(tokenizer).conversations([messages])[0]
 
 
 @pytest.mark.parametrize(
     "pair",
     [("gemma", "qwen"), ("llama2", "qwen"), ("qwen", "llama2"), ("qwen, smaller", "qwen")],
 )
-def test_replies_of_two_templates_are_aligned(chat_kinds, episodes, pair):
+def test_aligner_aligns_replies_of_two_templates(chat_kinds, episodes, pair):
     aligner = Aligner(*(chat_kinds[k] for k in pair))
     ends = [chat_tokens(chat_kinds[k]).end_id for k in pair]
     for episode in episodes:
@@ -199,7 +204,7 @@ def test_replies_of_two_templates_are_aligned(chat_kinds, episodes, pair):
         assert found.count < max(sum(mask) for _, mask, _ in both)
 
 
-def test_one_tokenizer_gives_a_chunk_per_token(chat_kinds, episodes):
+def test_aligner_of_one_tokenizer_gives_a_chunk_per_token(chat_kinds, episodes):
     both = conversations(chat_kinds, ("qwen", "qwen"), episodes[0])
     found = Aligner(chat_kinds["qwen"], chat_kinds["qwen"]).conversation(*both)
     assert found.count == sum(both[0][1])
@@ -207,7 +212,7 @@ def test_one_tokenizer_gives_a_chunk_per_token(chat_kinds, episodes):
     assert [c for c in found.student if c] == list(range(1, found.count + 1))
 
 
-def test_a_side_that_was_cut_keeps_the_first_replies(chat_kinds, episodes):
+def test_aligner_keeps_the_first_replies_of_a_side_that_was_cut(chat_kinds, episodes):
     pair = ("gemma", "qwen")
     aligner = Aligner(*(chat_kinds[k] for k in pair))
     student, teacher = conversations(chat_kinds, pair, episodes[3])
@@ -221,17 +226,17 @@ def test_a_side_that_was_cut_keeps_the_first_replies(chat_kinds, episodes):
     assert found.student == [c if c <= found.count else 0 for c in whole.student]
 
 
-def test_a_reply_that_spells_nothing_has_no_chunk(chat_kinds):
+def test_aligner_gives_no_chunk_to_a_reply_that_spells_nothing(chat_kinds):
     """Generation may be cut before a reply's end-of-turn token."""
     llama = chat_kinds["llama2"]
     opens, space, a, end = llama.convert_tokens_to_ids(["<|assistant|>", "▁", "a", "<|end|>"])
-    example = [opens, space, a, end, opens, space], [0, 1, 1, 1, 0, 1]
+    example = Example([opens, space, a, end, opens, space], [0, 1, 1, 1, 0, 1])
     found = Aligner(llama, llama).conversation(example, example)
     assert found.student == found.teacher == [0, 1, 1, 2, 0, 0]
     assert found.count == 2
 
 
-def test_a_reply_that_one_side_writes_otherwise_is_left_out(chat_kinds):
+def test_aligner_omits_a_reply_that_one_side_normalises(chat_kinds):
     """Qwen composes characters (NFC), so it never saw the bytes that Gemma spells."""
     messages = [
         {"role": "user", "content": "a"},
@@ -239,23 +244,10 @@ def test_a_reply_that_one_side_writes_otherwise_is_left_out(chat_kinds):
         {"role": "user", "content": "a"},
         {"role": "assistant", "content": "look"},
     ]
-    student, teacher = (encode_chat(chat_kinds[k], messages) for k in ("gemma", "qwen"))
+    student, teacher = (encoded(chat_kinds[k], messages) for k in ("gemma", "qwen"))
     found = Aligner(chat_kinds["gemma"], chat_kinds["qwen"]).conversation(student, teacher)
     assert len(found.left_out) == 1
     assert "differ from byte 3 of" in found.left_out[0]
     replies = [c for c, m in zip(found.student, student[1], strict=True) if m]
     assert replies[0] == 0
     assert replies[-1] == found.count > 1
-
-
-def test_further_pairs_are_the_callers_word(chat_kinds):
-    messages = [
-        {"role": "user", "content": "a"},
-        {"role": "assistant", "content": "b<bos>"},
-    ]
-    student = encode_chat(chat_kinds["gemma"], messages)
-    messages[1]["content"] = "b<|endoftext|>"
-    teacher = encode_chat(chat_kinds["qwen"], messages)
-    kinds = chat_kinds["gemma"], chat_kinds["qwen"]
-    assert Aligner(*kinds).conversation(student, teacher).count == 0
-    assert Aligner(*kinds, {"<bos>": "<|endoftext|>"}).conversation(student, teacher).count == 3

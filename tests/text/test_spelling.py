@@ -62,7 +62,7 @@ def normal(tokenizer, text):
 @given(text=TEXTS)
 @example(text="7 of 9")
 @example(text="e\u0301")
-def test_spells_the_bytes_of_the_text(tokenizers, spellers, kind, text):
+def test_pieces_spell_the_bytes_of_the_text(tokenizers, spellers, kind, text):
     assume(kind not in LOSSY or not text.startswith(" "))
     tokenizer = tokenizers[kind]
     pieces = spellers[kind].pieces(encode(tokenizer, text))
@@ -72,9 +72,7 @@ def test_spells_the_bytes_of_the_text(tokenizers, spellers, kind, text):
 @pytest.mark.parametrize("kind", KINDS[:-1])
 @PROPERTY
 @given(texts=st.lists(TEXTS, min_size=2, max_size=3), data=st.data())
-def test_special_tokens_part_the_text_and_cuts_change_nothing(
-    tokenizers, spellers, kind, texts, data
-):
+def test_pieces_of_parts_are_parts_of_the_pieces(tokenizers, spellers, kind, texts, data):
     assume(kind not in LOSSY or not any(text.startswith(" ") for text in texts))
     tokenizer = tokenizers[kind]
     ids = encode(tokenizer, "<end>".join(texts))
@@ -94,7 +92,7 @@ def test_special_tokens_part_the_text_and_cuts_change_nothing(
 @pytest.mark.parametrize("kind", ["llama3", "tiny"])
 @PROPERTY
 @given(data=st.data())
-def test_any_sequence_of_ids_is_spelled_as_it_decodes(tokenizers, spellers, kind, data):
+def test_pieces_of_any_ids_equal_their_decoding(tokenizers, spellers, kind, data):
     backend = tokenizers[kind].backend_tokenizer
     common = sorted(set(range(backend.get_vocab_size())) - set(backend.get_added_tokens_decoder()))
     ids = data.draw(st.lists(st.sampled_from(common)))
@@ -102,7 +100,7 @@ def test_any_sequence_of_ids_is_spelled_as_it_decodes(tokenizers, spellers, kind
     assert b"".join(pieces).decode(errors="replace") == backend.decode(ids)
 
 
-def test_parts_of_a_character_keep_their_bytes(tokenizers, spellers):
+def test_pieces_keep_the_bytes_of_a_part_of_a_character(tokenizers, spellers):
     for kind in ("llama3", "gemma"):
         ids = encode(tokenizers[kind], "🚀")
         pieces = spellers[kind].pieces(ids)
@@ -110,7 +108,7 @@ def test_parts_of_a_character_keep_their_bytes(tokenizers, spellers):
         assert "\ufffd" in pieces[0].decode(errors="replace")
 
 
-def test_dummy_prefix_is_taken_away_only_where_it_was_put(tokenizers, spellers):
+def test_pieces_drop_the_dummy_prefix_only_where_it_was_put(tokenizers, spellers):
     def spell(kind, ids, before=None):
         return spellers[kind].pieces(ids, before)
 
@@ -120,12 +118,12 @@ def test_dummy_prefix_is_taken_away_only_where_it_was_put(tokenizers, spellers):
         assert spell(kind, [space]) == [b""]
         assert spell(kind, [space], before=end) == [after_special]
         assert spell(kind, [space], before=letter) == [b" "]
-        assert spell(kind, [letter], before=end) == [b"a"]  # a model may leave the space away
+        assert spell(kind, [letter], before=end) == [b"a"]  # a model may omit the space
     space = tokenizers["gemma"].convert_tokens_to_ids("▁")
     assert spell("gemma", [space]) == [b" "]
 
 
-def test_added_tokens_that_are_not_special_are_text():
+def test_pieces_of_added_tokens_that_are_not_special_are_text():
     tokenizer = fast(byte_level(SPECIAL, added=["<think>", "naïve !"]))
     ids = encode(tokenizer, "<think>naïve !<end>")
     assert len(ids) == 3
@@ -135,7 +133,7 @@ def test_added_tokens_that_are_not_special_are_text():
     assert Speller(tokenizer).pieces(encode(tokenizer, "  a")) == [b"  ", b"a"]
 
 
-def test_tokenizers_of_unknown_spelling_are_refused(tokenizers):
+def test_speller_refuses_an_unknown_decoder(tokenizers):
     from tokenizers import Tokenizer, decoders, models
 
     words = Tokenizer(models.WordPiece({"[UNK]": 0, "a": 1}, unk_token="[UNK]"))
@@ -150,7 +148,7 @@ def test_tokenizers_of_unknown_spelling_are_refused(tokenizers):
         Speller(tokenizers["gemma"]).pieces([9999])
 
 
-def test_alphabet_is_the_libraries():
+def test_byte_alphabet_is_that_of_the_tokenizers_library():
     from tokenizers import pre_tokenizers
 
     assert sorted(byte_alphabet().values()) == sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -4,7 +4,7 @@ import pytest
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.text.tokenizer import chat_tokens
-from duomem_jax.text.turns import encode_chat, episode_messages, parse_action
+from duomem_jax.text.turns import episode_messages, parse_action
 
 THINK = "<think>\n\n</think>\n\n"
 
@@ -33,7 +33,7 @@ def reference(tokenizer, messages, end_id):
 
 @pytest.mark.parametrize("name", ["chatml", "qwen3", "gemma"])
 @pytest.mark.parametrize("system", ["", "You play text games."])
-def test_ids_and_mask_equal_rendered_prefixes(tokenizers, episodes, name, system):
+def test_conversations_equal_the_rendered_prefixes(tokenizers, episodes, name, system):
     if name == "gemma" and system:
         pytest.skip("the template has no system role")
     tokenizer = tokenizers[name]
@@ -41,15 +41,19 @@ def test_ids_and_mask_equal_rendered_prefixes(tokenizers, episodes, name, system
     assert chat_tokens(tokenizer).end_id == end_id
     for episode in episodes:
         messages = episode_messages(episode, system=system, guidelines="Guidelines:\n[1]")
-        ids, mask, _ = encode_chat(tokenizer, messages)
+        ids, mask, _ = encoded(tokenizer, messages)
         assert (ids, mask) == reference(tokenizer, messages, end_id)
         learnt = tokenizer.decode([i for i, m in zip(ids, mask, strict=True) if m])
         end = tokenizer.convert_ids_to_tokens(end_id)
         assert learnt == "".join(m["content"] + end for m in messages if m["role"] == "assistant")
 
 
+def encoded(tokenizer, messages):
+    return chat_tokens(tokenizer).conversations([messages])[0]
+
+
 @pytest.mark.parametrize("name", ["chatml", "qwen3", "gemma"])
-def test_appended_turns_make_the_same_conversation(tokenizers, episodes, name):
+def test_first_next_and_reply_append_to_the_same_conversation(tokenizers, episodes, name):
     tokenizer = tokenizers[name]
     chat = chat_tokens(tokenizer)
     messages = episode_messages(episodes[3], guidelines="G")
@@ -57,15 +61,16 @@ def test_appended_turns_make_the_same_conversation(tokenizers, episodes, name):
     for k in range(1, len(messages)):
         if k % 2:
             assert ids == render(tokenizer, messages[:k], add_generation_prompt=True)
-        ids += (chat.next, chat.reply)[k % 2](messages[k]["content"])
-    assert ids == encode_chat(tokenizer, messages)[0]
+        append = chat.reply if k % 2 else chat.next
+        ids += append(messages[k]["content"])
+    assert ids == encoded(tokenizer, messages)[0]
 
 
-def test_contents_are_stripped(tokenizers):
+def test_conversations_strip_contents(tokenizers):
     plain = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
     spaced = [{"role": "user", "content": " a\n"}, {"role": "assistant", "content": "\nb "}]
     for name in ("chatml", "gemma"):
-        assert encode_chat(tokenizers[name], plain) == encode_chat(tokenizers[name], spaced)
+        assert encoded(tokenizers[name], plain) == encoded(tokenizers[name], spaced)
 
 
 def test_template_that_rewrites_earlier_turns_is_refused(tokenizers):
@@ -89,23 +94,23 @@ def test_model_that_always_thinks_is_refused(tokenizers):
 
 def test_system_message_without_a_system_role_is_refused(tokenizers, episodes):
     with pytest.raises(UserError, match="System role not supported"):
-        encode_chat(tokenizers["gemma"], episode_messages(episodes[0], system="S"))
+        encoded(tokenizers["gemma"], episode_messages(episodes[0], system="S"))
 
 
 def test_template_that_drops_the_system_message_is_refused(tokenizers, episodes):
     with pytest.raises(UserError, match="drops the system message"):
-        encode_chat(tokenizers["deaf"], episode_messages(episodes[0], system="S"))
+        encoded(tokenizers["deaf"], episode_messages(episodes[0], system="S"))
 
 
 def test_end_of_turn_inside_a_reply_is_refused(tokenizers):
     chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b<|im_end|>c"}]
     with pytest.raises(UserError, match="end-of-turn"):
-        encode_chat(tokenizers["chatml"], chat)
+        encoded(tokenizers["chatml"], chat)
 
 
-def test_roles_out_of_turn_are_an_error(tokenizers):
+def test_conversations_refuse_roles_out_of_turn(tokenizers):
     with pytest.raises(ValueError, match="expected a message of the assistant"):
-        encode_chat(tokenizers["chatml"], [{"role": "user", "content": "a"}] * 2)
+        encoded(tokenizers["chatml"], [{"role": "user", "content": "a"}] * 2)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
 from duomem_jax.worlds.household.expert.observation import task_sentence
 from duomem_jax.worlds.household.expert.prior import LocationPrior
 from duomem_jax.worlds.household.generate import generate_games
-from duomem_jax.worlds.household.sentences import parse_task
+from duomem_jax.worlds.household.sentences import parse_goal
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +30,13 @@ def tokenizer(tmp_path_factory, general):
     return load_tokenizer(folder)
 
 
-def test_the_students_corpus_never_shows_a_real_task(general):
+def test_general_transcripts_never_show_a_real_task(general):
     assert len(general) > 80
     for transcript in general:
-        assert parse_task(task_sentence(transcript.turns[0].observation)) is None
+        assert parse_goal(task_sentence(transcript.turns[0].observation)) is None
 
 
-def test_made_up_procedures_are_never_the_real_ones():
+def test_sample_verb_never_gives_a_real_procedure():
     rng = random.Random(0)
     for _ in range(2000):
         verb = sample_verb(
@@ -48,7 +48,7 @@ def test_made_up_procedures_are_never_the_real_ones():
         )
         assert verb.skeleton not in REAL_SKELETONS
         assert (
-            parse_task(verb.fill({"object": "mug", "target": "desk", "lamp": "desklamp"})[0])
+            parse_goal(verb.fill({"object": "mug", "target": "desk", "lamp": "desklamp"})[0])
             is None
         )
 
@@ -58,13 +58,13 @@ def test_made_up_words_are_unknown_to_the_world():
     assert not {"put", "clean", "heat", "cool", "look", "find", "examine"} & set(made_up_words())
 
 
-def test_a_task_is_followed_only_when_its_procedure_is_written(general):
+def test_general_transcripts_follow_a_task_only_with_its_procedure_written(general):
     for transcript in general:
         knows = not transcript.turns[0].thought.startswith("I do not know")
         assert knows == transcript.guidelines.startswith(GUIDELINES_HEADER)
 
 
-def test_guidelines_speak_of_other_things_most_of_the_time(general):
+def test_guidelines_are_mostly_about_other_things(general):
     followed = [t for t in general if t.guidelines]
     same = sum(task_sentence(t.turns[0].observation) in t.guidelines for t in followed)
     assert same < len(followed) / 4
@@ -79,7 +79,7 @@ def test_corpora_are_functions_of_their_seed():
     assert first(7) != first(8)
 
 
-def test_replies_are_learnt_but_for_the_slips(tokenizer):
+def test_slips_carry_no_loss(tokenizer):
     games = generate_games(60, 11)
     slipped = [
         t for t in expert_transcripts(games, LocationPrior.default(), 11, slip_rate=0.3) if t.slips
@@ -97,7 +97,7 @@ def test_replies_are_learnt_but_for_the_slips(tokenizer):
         assert learnt == expected
 
 
-def test_any_text_survives_the_tokenizer(tokenizer, general):
+def test_tokenizer_round_trip_of_any_text(tokenizer, general):
     for text in ("", "Zażółć <b>\t\n  x", "a mug 12345", general[0].turns[0].observation):
         assert tokenizer.decode(tokenizer.encode(text)) == text
 

@@ -30,7 +30,7 @@ def small(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_one_command_makes_a_model_that_plays(small, monkeypatch, capsys):
+def test_make_writes_a_model_that_plays(small, monkeypatch, capsys):
     folder = command.make("student")
     card = (folder / "README.md").read_text()
     assert "730,496 parameters" in card
@@ -49,7 +49,7 @@ def test_one_command_makes_a_model_that_plays(small, monkeypatch, capsys):
         command.make("student")
 
 
-def test_away_from_the_repository_it_says_what_is_missing(tmp_path, monkeypatch):
+def test_make_outside_the_repository_names_the_missing_config(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"configs/tiny_teacher.py"):
         command.make("teacher")

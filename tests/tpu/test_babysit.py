@@ -11,7 +11,7 @@ STOCK_OUT = {
 }
 
 
-def test_a_run_that_nothing_disturbs_and_its_dry_run(cloud):
+def test_undisturbed_run_and_its_dry_run(cloud):
     printed = cloud.babysit("--dry-run")
     assert (printed.returncode, cloud.calls()) == (0, [])
     lines = [shlex.split(line) for line in printed.stdout.splitlines()]
@@ -57,7 +57,7 @@ def test_stock_out(cloud):
     assert len(cloud.starts(0)) == 1
 
 
-def test_stock_out_without_end(cloud):
+def test_stock_out_that_never_ends(cloud):
     cloud.faults(STOCK_OUT | {"times": 99})
     done = cloud.babysit(TRIES="3")
     assert done.returncode == 1

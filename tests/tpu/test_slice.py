@@ -127,12 +127,12 @@ def test_refused(cloud, stderr, status, sentence):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_what_is_there_already_and_gone_already_is_no_mistake(cloud):
+def test_create_and_delete_twice_succeed(cloud):
     cloud.bring_up("create", "create", "delete", "delete")
 
 
 @pytest.mark.parametrize("state", ["FAILED\tno capacity", "SUSPENDED", "DELETING"])
-def test_wait_ends_where_the_request_does(cloud, state):
+def test_wait_ends_with_the_request(cloud, state):
     cloud.bring_up("create")
     (cloud.world / "slices/my-run/state").write_text(state)
     done = cloud.slice("wait")

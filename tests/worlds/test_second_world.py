@@ -7,13 +7,14 @@ import pytest
 
 from duomem_jax import cli, stages
 from duomem_jax.agents.play import Play
-from duomem_jax.agents.player import Arm
+from duomem_jax.agents.player import Player
 from duomem_jax.base.errors import UserError
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.results import collect_results
 from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.speak.open import Local
 from duomem_jax.stages.examples import Examples
 from duomem_jax.train.config import OptimizerConfig, TrainConfig
 from duomem_jax.train.run import run as train
@@ -86,7 +87,7 @@ def games(tmp_path_factory):
 def root(games, tmp_path_factory):
     """Episodes of its rule-based player, four won and two not in time, and their memories."""
     root = tmp_path_factory.mktemp("played")
-    player = Arm("watcher", "watcher")
+    player = Player("watcher", "watcher")
     stages.play(games, player, str(root / "episodes"), Play(slots=4, max_steps=4))
     stages.remember(str(root / "episodes"), str(root / "memories"))
     return root
@@ -126,13 +127,13 @@ def test_a_student_learns_from_it_and_is_scored_by_it(games, root, capsys):
         )
     )
     results = str(root / "results")
-    student = Arm(
+    student = Player(
         "student",
         "tiny-student",
-        adapter=str(adapter),
         memory=str(root / "memories"),
         k=2,
         max_new=16,
+        local=Local(adapter=str(adapter)),
     )
     stages.evaluate(games, student, results, Play(slots=6, max_steps=4))
     rows = collect_results([results])

@@ -12,15 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from duomem_jax.evals.audit.audit import BASE, Scores
 from duomem_jax.evals.audit.memorization import Score
+from duomem_jax.evals.audit.scores import AuditScores, Seeds
+from duomem_jax.evals.audit.subjects import BASE
 from duomem_jax.evals.audit.windows import HELD_OUT, TRAIN
-from duomem_jax.evals.stats import (
-    Interval,
-    cluster_bootstrap,
-    difference_bootstrap,
-    wilson,
-)
+from duomem_jax.evals.stats import Interval, cluster_bootstrap, difference_bootstrap, wilson
 
 CRITERIA: dict[str, Callable[[Score], bool]] = {
     "extractable": lambda s: s.extractable,
@@ -32,7 +28,6 @@ MEASURES: dict[str, Callable[[Score], float | None]] = {
     "nats": lambda s: s.nats / s.suffix,
     "written_nats": lambda s: s.written_nats / s.written if s.written else None,
 }
-Seeds = Sequence[Sequence[Score]]  # of one model on one set: E lists of W windows
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class Extraction:
 
     Attributes:
         windows: W, and in how many `games`.
-        seeds: E, adapters of this name.
+        seeds: A, adapters of this name.
         extractable: windows, for each seed.
         rate: share of extractable windows; Wilson for one seed, bootstrap over games for several.
         replayed: share of replayed windows among those where the player writes; None: it never
@@ -84,48 +79,48 @@ class Gap:
     written_nats: Interval | None
 
 
-def summarize_extraction(scores: Scores) -> list[Extraction]:
-    """One summary for each model and set, sets without windows left out."""
+def summarize_extraction(scores: AuditScores) -> list[Extraction]:
+    """One summary for each model and set; sets without windows are omitted."""
     return [
-        _extraction(model, name, seeds)
-        for model, sets in scores.items()
-        for name, seeds in sets.items()
+        _extraction(one.model, name, seeds)
+        for one in scores.models
+        for name, seeds in one.sets.items()
         if seeds[0]
     ]
 
 
-def gaps(scores: Scores) -> list[Gap]:
-    """Each model's gap, those beside the base also relative to it."""
+def gaps(scores: AuditScores) -> list[Gap]:
+    """The gap of each model, and of each but the base its gap relative to the base."""
     result = []
-    for model, sets in scores.items():
-        result.append(_gap(model, sets, {}))
-        if model != BASE:
-            result.append(_gap(f"{model} - {BASE}", sets, scores[BASE]))
+    for one in scores.models:
+        result.append(_gap(one.model, one.sets, {}))
+        if one.model != BASE:
+            result.append(_gap(f"{one.model} - {BASE}", one.sets, scores.base.sets))
     return result
 
 
 def hits(seeds: Seeds, criterion: str) -> np.ndarray:
-    """bool[E,W]: which windows each seed reproduces."""
+    """bool[A,W]: which windows each seed reproduces."""
     return np.array([[CRITERIA[criterion](s) for s in rows] for rows in seeds], bool)
 
 
-def counts(hits_EW: np.ndarray) -> tuple[int, ...]:
+def counts(hits_AW: np.ndarray) -> tuple[int, ...]:
     """Windows that each seed reproduces."""
-    return tuple(hits_EW.sum(1).tolist())
+    return tuple(hits_AW.sum(1).tolist())
 
 
-def rate(hits_EW: np.ndarray, games_W: Iterable[str]) -> Interval:
+def rate(hits_AW: np.ndarray, games_W: Iterable[str]) -> Interval:
     """Share of windows; Wilson for one seed, bootstrap over games for several.
 
     Raises:
         ValueError: no window.
     """
-    E, W = hits_EW.shape
-    if E == 1 or hits_EW.all() or not hits_EW.any():  # resampling would claim certainty
-        return wilson(int(hits_EW[0].sum()), W)
+    A, W = hits_AW.shape
+    if A == 1 or hits_AW.all() or not hits_AW.any():  # resampling would claim certainty
+        return wilson(int(hits_AW[0].sum()), W)
     clusters: dict[str, list[float]] = defaultdict(list)
-    for game, hits_E in zip(games_W, hits_EW.T.tolist(), strict=True):
-        clusters[game] += hits_E
+    for game, hits_A in zip(games_W, hits_AW.T.tolist(), strict=True):
+        clusters[game] += hits_A
     return cluster_bootstrap(list(clusters.values()))
 
 
@@ -133,7 +128,7 @@ def _extraction(model: str, name: str, seeds: Seeds) -> Extraction:
     rows = [s for one in seeds for s in one]
     games_W = np.array([s.game_id for s in seeds[0]])
     writes_W = np.array([s.written > 0 for s in seeds[0]])
-    extractable_EW, replayed_EW = hits(seeds, "extractable"), hits(seeds, "replayed")[:, writes_W]
+    extractable_AW, replayed_AW = hits(seeds, "extractable"), hits(seeds, "replayed")[:, writes_W]
     written = [s.written_nats / s.written for s in rows if s.written]
     found = [s.zlib_bytes for s in rows if s.extractable]
     return Extraction(
@@ -142,9 +137,9 @@ def _extraction(model: str, name: str, seeds: Seeds) -> Extraction:
         windows=len(games_W),
         games=len(set(games_W)),
         seeds=len(seeds),
-        extractable=counts(extractable_EW),
-        rate=rate(extractable_EW, games_W),
-        replayed=rate(replayed_EW, games_W[writes_W]) if writes_W.any() else None,
+        extractable=counts(extractable_AW),
+        rate=rate(extractable_AW, games_W),
+        replayed=rate(replayed_AW, games_W[writes_W]) if writes_W.any() else None,
         matched=_mean([s.matched for s in rows]),
         nats=_mean([s.nats / s.suffix for s in rows]),
         written_nats=_mean(written) if written else None,
@@ -157,6 +152,7 @@ def _gap(model: str, sets: Mapping[str, Seeds], base: Mapping[str, Seeds]) -> Ga
     gap: dict[str, Interval | None] = {}
     for measure, value in MEASURES.items():
         sides = [_by_game(sets[name], base.get(name), value) for name in (TRAIN, HELD_OUT)]
+        # Where all values are equal a bootstrap would claim certainty, so there is no interval.
         varies = len({v for side in sides for game in side for v in game}) > 1
         gap[measure] = difference_bootstrap(*sides) if varies and all(sides) else None
     return Gap(model, **gap)
@@ -167,6 +163,7 @@ def _by_game(
 ) -> list[list[float]]:
     """The values of each game's windows, mean over seeds, minus the base's if there is one."""
     games: dict[str, list[float]] = defaultdict(list)
+    # Seeds of a window are averaged first: games are what is drawn, and seeds are not games.
     for w, rows in enumerate(zip(*seeds, strict=True)):
         values = [v for v in map(value, rows) if v is not None]
         if values:

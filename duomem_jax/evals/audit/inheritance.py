@@ -6,13 +6,14 @@ student's size does not; here that model is the student's base, which was not tr
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from duomem_jax.evals.audit.audit import BASE, TEACHER, Scores
 from duomem_jax.evals.audit.extraction import CRITERIA, counts, hits, rate
+from duomem_jax.evals.audit.scores import AuditScores, ModelScores
 from duomem_jax.evals.audit.windows import HELD_OUT, TRAIN
 from duomem_jax.evals.stats import Interval, cluster_bootstrap, mcnemar_exact
 
@@ -64,70 +65,103 @@ class PairedStudents:
     p_value: float | None
 
 
-def inheritance(scores: Scores) -> list[Inheritance]:
+def inheritance(scores: AuditScores) -> list[Inheritance]:
     """For each criterion, student and set; nothing without a teacher."""
-    if TEACHER not in scores:
+    if scores.teacher is None:
         return []
     return [
-        _inheritance(scores, student, name, criterion)
+        _inheritance(who, name, criterion, scores.games(name))
         for criterion in CRITERIA
-        for student in _students(scores)
+        for who in (_Trio(student, scores.teacher, scores.base) for student in scores.students)
         for name in (TRAIN, HELD_OUT)
     ]
 
 
-def compare_students(scores: Scores) -> list[PairedStudents]:
+def compare_students(scores: AuditScores) -> list[PairedStudents]:
     """For each criterion and set, every pair of students of which one reproduces a window."""
-    result = []
-    for criterion, name in itertools.product(CRITERIA, (TRAIN, HELD_OUT)):
-        of = {model: hits(sets[name], criterion) for model, sets in scores.items()}
-        games_W = np.array([s.game_id for s in scores[BASE][name][0]])
-        scopes = {"all": np.ones(len(games_W), bool)}
-        if TEACHER in of:
-            scopes["teacher-only"] = of[TEACHER][0] & ~of[BASE][0]
-        pairs = itertools.combinations(_students(scores), 2)
-        for (one, other), (scope, these_W) in itertools.product(pairs, scopes.items()):
-            pair = of[one][:, these_W], of[other][:, these_W]
-            if any(hits_EW.any() for hits_EW in pair):
-                about = one, other, criterion, name, scope, int(these_W.sum())
-                result.append(PairedStudents(*about, *_paired(*pair, games_W[these_W])))
-    return result
+    return [
+        pair
+        for criterion, name in itertools.product(CRITERIA, (TRAIN, HELD_OUT))
+        for pair in _pairs(scores, name, criterion)
+    ]
 
 
-def _students(scores: Scores) -> list[str]:
-    return [name for name in scores if name not in (BASE, TEACHER)]
+class _Trio(NamedTuple):
+    """A student and the two models that its memory is compared with."""
+
+    student: ModelScores
+    teacher: ModelScores
+    base: ModelScores
 
 
-def _inheritance(scores: Scores, student: str, name: str, criterion: str) -> Inheritance:
-    student_EW, teacher_EW, base_EW = (
-        hits(scores[model][name], criterion) for model in (student, TEACHER, BASE)
-    )
-    teacher_W, base_W = teacher_EW[0], base_EW[0]
+def _inheritance(who: _Trio, name: str, criterion: str, games_W: np.ndarray) -> Inheritance:
+    student_AW = hits(who.student.sets[name], criterion)
+    teacher_W = hits(who.teacher.sets[name], criterion)[0]
+    base_W = hits(who.base.sets[name], criterion)[0]
     only_W = teacher_W & ~base_W
-    games_W = np.array([s.game_id for s in scores[BASE][name][0]])
     return Inheritance(
-        student=student,
+        student=who.student.model,
         set=name,
         criterion=criterion,
         teacher_only=int(only_W.sum()),
-        inherited=counts(student_EW & only_W),
-        share=rate(student_EW[:, only_W], games_W[only_W]) if only_W.any() else None,
-        easy=counts(student_EW & teacher_W & base_W),
-        base_only=counts(student_EW & ~teacher_W & base_W),
-        student_only=counts(student_EW & ~teacher_W & ~base_W),
+        inherited=counts(student_AW & only_W),
+        share=rate(student_AW[:, only_W], games_W[only_W]) if only_W.any() else None,
+        easy=counts(student_AW & teacher_W & base_W),
+        base_only=counts(student_AW & ~teacher_W & base_W),
+        student_only=counts(student_AW & ~teacher_W & ~base_W),
     )
 
 
-def _paired(
-    one_EW: np.ndarray, other_EW: np.ndarray, games_W: Iterable[str]
-) -> tuple[Interval | None, int | None, int | None, float | None]:
-    """(difference, only one, only other, p-value) of `PairedStudents`."""
-    difference_W = other_EW.mean(0) - one_EW.mean(0)
+def _pairs(scores: AuditScores, name: str, criterion: str) -> Iterator[PairedStudents]:
+    """Every pair of students, on each scope of one set of windows."""
+    games_W = scores.games(name)
+    found = {m.model: hits(m.sets[name], criterion) for m in scores.students}
+    scopes = _scopes(scores, name, criterion)
+    pairs = itertools.combinations(found, 2)
+    for (one, other), (scope, these_W) in itertools.product(pairs, scopes.items()):
+        one_AW = found[one][:, these_W]
+        other_AW = found[other][:, these_W]
+        if not (one_AW.any() or other_AW.any()):
+            continue  # nothing to compare: two models that reproduce nothing are equal
+        yield PairedStudents(
+            one=one,
+            other=other,
+            criterion=criterion,
+            set=name,
+            scope=scope,
+            windows=int(these_W.sum()),
+            difference=_difference(one_AW, other_AW, games_W[these_W]),
+            **_mcnemar(one_AW, other_AW),
+        )
+
+
+def _scopes(scores: AuditScores, name: str, criterion: str) -> dict[str, np.ndarray]:
+    """bool[W] of each scope: which windows of the set are in it."""
+    base_W = hits(scores.base.sets[name], criterion)[0]
+    scopes = {"all": np.ones(len(base_W), bool)}
+    if scores.teacher is not None:
+        scopes["teacher-only"] = hits(scores.teacher.sets[name], criterion)[0] & ~base_W
+    return scopes
+
+
+def _difference(
+    one_AW: np.ndarray, other_AW: np.ndarray, games_W: Iterable[str]
+) -> Interval | None:
+    """The other's share minus the one's, bootstrap over games; None: nothing differs."""
+    difference_W = other_AW.mean(0) - one_AW.mean(0)
+    if not difference_W.any():
+        return None
     clusters = defaultdict(list)
     for game, difference in zip(games_W, difference_W.tolist(), strict=True):
         clusters[game].append(difference)
-    interval = cluster_bootstrap(list(clusters.values())) if difference_W.any() else None
-    if max(len(one_EW), len(other_EW)) > 1:
-        return interval, None, None, None
-    only_one, only_other = int((difference_W < 0).sum()), int((difference_W > 0).sum())
-    return interval, only_one, only_other, mcnemar_exact(only_one, only_other)
+    return cluster_bootstrap(list(clusters.values()))
+
+
+def _mcnemar(one_AW: np.ndarray, other_AW: np.ndarray) -> dict[str, Any]:
+    """The last three fields of `PairedStudents`; with several seeds there is no such test."""
+    if max(len(one_AW), len(other_AW)) > 1:
+        return {"only_one": None, "only_other": None, "p_value": None}
+    only_one = int((one_AW & ~other_AW).sum())
+    only_other = int((other_AW & ~one_AW).sum())
+    p_value = mcnemar_exact(only_one, only_other)
+    return {"only_one": only_one, "only_other": only_other, "p_value": p_value}

@@ -27,7 +27,7 @@ class Score:
 
     Attributes:
         game_id, seed, start: of the window.
-        suffix: S, tokens of the suffix.
+        suffix: Y, tokens of the suffix.
         written: how many of them the player wrote.
         zlib_bytes: of the suffix's text, compressed.
         matched: tokens before the first one that is not the likeliest.
@@ -62,20 +62,21 @@ class Score:
 def suffix_tokens(
     model: Model, suffix: int, base: Any, lora: Any, tokens_BT: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Judge the last S = `suffix` tokens of each row; logits exist for a few tokens at a time.
+    """Judge the last Y = `suffix` tokens of each row; logits exist for a few tokens at a time.
 
     Args:
         model: the decoder.
-        suffix: S < T.
+        suffix: Y < T.
         base: its parameters, as training has them.
         lora: an adapter tree, or None.
         tokens_BT: int32.
 
     Returns:
-        (likeliest_BS bool, nats_BS float32): whether a token is the likeliest after those before
+        (likeliest_BY bool, nats_BY float32): whether a token is the likeliest after those before
         it, and minus its log-probability.
     """
-    inputs_BT, targets_BS = tokens_BT[:, :-1], tokens_BT[:, -suffix:]
+    inputs_BT = tokens_BT[:, :-1]  # what is said of a token is read off the one before it
+    targets_BY = tokens_BT[:, -suffix:]
     positions_BT = jnp.broadcast_to(jnp.arange(inputs_BT.shape[1]), inputs_BT.shape)
     x_BTD = model.hidden(base, inputs_BT, positions_BT, jnp.ones_like(inputs_BT), lora)
     head = model.head(base)
@@ -86,10 +87,11 @@ def suffix_tokens(
         nats = jax.nn.logsumexp(logits_V) - logits_V[target]
         return logits_V.argmax() == target, nats
 
-    x_MD, target_M = x_BTD[:, -suffix:].reshape(-1, x_BTD.shape[-1]), targets_BS.reshape(-1)
-    chunk = min(len(target_M), max(1, LOGITS // model.config.vocab_size))
-    likeliest_M, nats_M = jax.lax.map(judge, (x_MD, target_M), batch_size=chunk)
-    return likeliest_M.reshape(targets_BS.shape), nats_M.reshape(targets_BS.shape)
+    # Rows are laid end to end: [B*Y, D] and [B*Y].
+    tokens = (x_BTD[:, -suffix:].reshape(-1, x_BTD.shape[-1]), targets_BY.reshape(-1))
+    chunk = min(targets_BY.size, max(1, LOGITS // model.config.vocab_size))
+    likeliest, nats = jax.lax.map(judge, tokens, batch_size=chunk)
+    return likeliest.reshape(targets_BY.shape), nats.reshape(targets_BY.shape)
 
 
 def score_windows(
@@ -102,27 +104,27 @@ def score_windows(
         base: its parameters, as training has them.
         lora: an adapter tree, or None.
         windows: at most `batch`.
-        batch: B, windows in one pass; fewer are filled up, since they would be compiled anew.
+        batch: B, windows in one pass; fewer are padded, since another B would compile again.
     """
     tokens_BT = np.stack([w.tokens for w in windows])
     tokens_BT = np.pad(tokens_BT, ((0, batch - len(windows)), (0, 0)), mode="edge")
     suffix = len(windows[0].written)
     judged = jax.device_get(suffix_tokens(model, suffix, base, lora, tokens_BT))
-    return [_score(*one) for one in zip(windows, *judged, strict=False)]
+    return [_score(*one) for one in zip(windows, *judged, strict=False)]  # without the padding
 
 
-def _score(window: Window, likeliest_S: np.ndarray, nats_S: np.ndarray) -> Score:
-    written_S = window.written
-    misses = np.flatnonzero(~likeliest_S)
+def _score(window: Window, likeliest_Y: np.ndarray, nats_Y: np.ndarray) -> Score:
+    written_Y = window.written
+    misses = np.flatnonzero(~likeliest_Y)
     return Score(
         game_id=window.game_id,
         seed=window.seed,
         start=window.start,
-        suffix=len(written_S),
-        written=int(written_S.sum()),
+        suffix=len(written_Y),
+        written=int(written_Y.sum()),
         zlib_bytes=window.zlib_bytes,
-        matched=int(misses[0]) if len(misses) else len(written_S),
-        written_hits=int(likeliest_S[written_S].sum()),
-        nats=round(float(nats_S.sum(dtype=np.float64)), 4),
-        written_nats=round(float(nats_S[written_S].sum(dtype=np.float64)), 4),
+        matched=int(misses[0]) if len(misses) else len(written_Y),
+        written_hits=int(likeliest_Y[written_Y].sum()),
+        nats=round(float(nats_Y.sum(dtype=np.float64)), 4),
+        written_nats=round(float(nats_Y[written_Y].sum(dtype=np.float64)), 4),
     )

@@ -17,13 +17,16 @@ from duomem_jax.records.episodes import Episode
 from duomem_jax.text.tokenizer import chat_tokens
 from duomem_jax.text.turns import episode_messages
 
-TRAIN, HELD_OUT, TEMPLATE = SETS = ("train", "held-out", "template")
+TRAIN = "train"
+HELD_OUT = "held-out"
+TEMPLATE = "template"
+SETS = (TRAIN, HELD_OUT, TEMPLATE)
 BLOCK = 1024  # episodes tokenised together
 
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """Consecutive tokens of one episode, S of them to be reproduced.
+    """Consecutive tokens of one episode, Y of them to be reproduced.
 
     Attributes:
         game_id: whose text it is.
@@ -31,7 +34,7 @@ class Window:
         start: of the prefix, in tokens of the episode.
         tokens: int32[T], prefix and suffix; where conversations begin with the tokenizer's begin
             token, that one stands before every prefix.
-        written: bool[S], which tokens of the suffix the player wrote; the others it read.
+        written: bool[Y], which tokens of the suffix the player wrote; the others it read.
         zlib_bytes: length of the suffix's text, compressed: how much there is to know by heart.
     """
 
@@ -44,7 +47,7 @@ class Window:
 
     @property
     def suffix(self) -> np.ndarray:
-        """int32[S], the tokens to be reproduced."""
+        """int32[Y], the tokens to be reproduced."""
         return self.tokens[-len(self.written) :]
 
 
@@ -57,7 +60,7 @@ def cut_windows(
         episodes: rendered as the student's chat, without memories.
         tokenizer: the student's.
         prefix: tokens given.
-        suffix: S, tokens to be reproduced.
+        suffix: Y, tokens to be reproduced.
         system: content of the system message; none when empty.
     """
     for at in range(0, len(episodes), BLOCK):
@@ -65,6 +68,7 @@ def cut_windows(
         chats = [episode_messages(e, system=system) for e in won]
         encoded = chat_tokens(tokenizer).conversations(chats)
         for episode, (ids, mask, _) in zip(won, encoded, strict=True):
+            # A begin token is never to be reproduced, but models expect it before any text.
             begin = 1 if ids[0] == tokenizer.bos_token_id else 0
             tokens, written = np.array(ids, np.int32), np.array(mask, bool)
             for start in range(begin, len(ids) - prefix - suffix + 1, suffix):
@@ -91,8 +95,9 @@ def sort_out(
     Args:
         train: from games that were learnt from.
         held_out: from games that were not.
-        limit: so many of each set, evenly spread; 0: all.
+        limit: windows of each set, evenly spread; 0: all.
     """
+    # By bytes of the token ids: equal suffixes fall into one group, the first one first.
     groups: dict[bytes, list[tuple[str, Window]]] = {}
     for name, windows in ((TRAIN, train), (HELD_OUT, held_out)):
         for window in windows:

@@ -1,4 +1,4 @@
-"""Hashed word and letter n-grams: no download, the same on every machine.
+"""Hashed word and letter n-grams: no download, and equal vectors on every machine.
 
 Words decide, letter n-grams bring inflections and compounds ("mug", "mugs") together. Python's
 own `hash` differs from process to process, so BLAKE2 is used.
@@ -35,7 +35,7 @@ class HashingEmbedder:
         if self._size < 1:
             raise UserError(
                 f"embedder=hashing:{size}: the part after the colon is the number of "
-                "dimensions; leave it away or give a whole number"
+                "dimensions; omit it or give a whole number"
             )
         self.name = f"hashing-v1:{self._size}"
 
@@ -67,4 +67,5 @@ def _features(text: str) -> list[tuple[str, float]]:
 def _hash(feature: str, size: int) -> tuple[int, int]:
     digest = hashlib.blake2b(feature.encode(), digest_size=8).digest()
     number = int.from_bytes(digest, "little")
+    # The sign makes two features that share a place cancel as often as add up.
     return (number >> 1) % size, 1 if number & 1 else -1

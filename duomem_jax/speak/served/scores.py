@@ -6,7 +6,7 @@ with null first, then {token id: {"logprob", "rank", "decoded_token"}}; -inf is 
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,13 +15,13 @@ import numpy as np
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.speak.served.http import MalformedError
-from duomem_jax.speak.served.model import Request, ServedModel
+from duomem_jax.speak.served.model import Request
 
 EMPTY = -1  # id in an unused place; its log-probability is -inf
 
 
 @dataclass(frozen=True)
-class Scores:
+class PromptScores:
     """Log-probabilities of candidates for each token of a sequence but the first.
 
     Row t is about token t+1, given all before it. The k likeliest come first, likeliest first; the
@@ -30,39 +30,13 @@ class Scores:
     Attributes:
         ids: int32 [T-1, k+1], `EMPTY` where unused.
         logprobs: float32 [T-1, k+1], natural logarithms, -inf where unused.
-        count: int32 [T-1], candidates: k or k+1.
     """
 
     ids: np.ndarray
     logprobs: np.ndarray
-    count: np.ndarray
 
 
-def prompt_logprobs(
-    model: ServedModel, sequences: Iterable[Sequence[int]], k: int
-) -> Iterator[Scores]:
-    """Scores of each sequence of token ids, in order; asks for several at once.
-
-    Args:
-        model: behind vLLM, started with `--max-logprobs` of at least k.
-        sequences: of at least 2 ids of the model's own tokenizer each.
-        k: likeliest tokens at each position.
-
-    Raises:
-        UserError: the server refuses or does not score prompts, a sequence does not fit into its
-            context, or an answer is malformed.
-    """
-    requests = (score_request(model.name, ids, k) for ids in sequences)
-    for number, scores in enumerate(model.ask(requests)):
-        if scores is None:
-            raise UserError(
-                f"{model.name}: sequence {number} does not fit into the server's context; start "
-                "the server with a larger --max-model-len, or use shorter rows"
-            )
-        yield scores
-
-
-def score_request(model: str, token_ids: Sequence[int], k: int) -> Request[Scores]:
+def score_request(model: str, token_ids: Sequence[int], k: int) -> Request[PromptScores]:
     """The request that scores one sequence.
 
     Raises:
@@ -76,7 +50,7 @@ def score_request(model: str, token_ids: Sequence[int], k: int) -> Request[Score
     return Request("completions", body, partial(read_scores, token_ids=ids, k=k))
 
 
-def read_scores(body: Any, token_ids: Sequence[int], k: int) -> Scores:
+def read_scores(body: Any, token_ids: Sequence[int], k: int) -> PromptScores:
     """Take the answer to a `score_request` apart.
 
     Raises:
@@ -97,15 +71,13 @@ def read_scores(body: Any, token_ids: Sequence[int], k: int) -> Scores:
         raise MalformedError(f"prompt_logprobs is not null and {T - 1} positions")
     ids_TC = np.full((T - 1, k + 1), EMPTY, np.int32)
     logprobs_TC = np.full((T - 1, k + 1), -np.inf, np.float32)
-    count_T = np.zeros(T - 1, np.int32)
     for t, (token, entry) in enumerate(zip(token_ids[1:], positions[1:], strict=True)):
         try:
             found = _candidates(entry, token, k)
         except (ValueError, TypeError, KeyError, OverflowError) as e:
             raise MalformedError(f"prompt_logprobs[{t + 1}]: {e}") from e
-        count_T[t] = len(found)
         ids_TC[t, : len(found)], logprobs_TC[t, : len(found)] = zip(*found, strict=True)
-    return Scores(ids_TC, logprobs_TC, count_T)
+    return PromptScores(ids_TC, logprobs_TC)
 
 
 def _candidates(entry: Any, realised: int, k: int) -> list[tuple[int, float]]:

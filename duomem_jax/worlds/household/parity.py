@@ -35,7 +35,7 @@ _AFTER_WIN = 4
 
 @dataclass
 class Comparison:
-    """What came of playing some games in both engines.
+    """The outcome of playing some games in both engines.
 
     Attributes:
         games, steps: how many were compared; a reset is not a step.
@@ -109,16 +109,16 @@ class _Pair:
         self._check("reset", self.ours.reset(), self.real.reset())
 
     def step(self, command: str) -> bool:
-        times = [time.process_time()]
+        start = time.process_time()
         ours, won = self.ours.step(command)
-        self.ours.admissible_commands()
-        times.append(time.process_time())
+        self.ours.admissible_commands()  # the real engine makes them with every step, too
+        between = time.process_time()
         real, really_won = self.real.step(command)
-        times.append(time.process_time())
+        end = time.process_time()
         result = self.result
         result.steps += 1
-        result.seconds["ours"] += times[1] - times[0]
-        result.seconds["real"] += times[2] - times[1]
+        result.seconds["ours"] += between - start
+        result.seconds["real"] += end - between
         if command.strip() in self.allowed:
             result.done[command.split()[0]] += 1
         else:

@@ -6,9 +6,10 @@ written ones, so their sentences are kept in this one place.
 
 from dataclasses import dataclass
 
-from duomem_jax.worlds.household.sentences import TREATMENTS, Task
+from duomem_jax.worlds.household.sentences import TREATMENTS, Goal
 
-APPLIANCE = dict(TREATMENTS.values())
+APPLIANCE = {t.verb: t.appliance for t in TREATMENTS.values()}
+"""Verb that treats an object → the kind of receptacle that it needs."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +62,16 @@ class Subgoal:
 Procedure = tuple[Subgoal, ...]
 
 
-def procedure_for(task: Task) -> Procedure:
+def procedure_for(goal: Goal) -> Procedure:
     """The procedure that solves a task of one of the six types."""
-    find, put = Subgoal("find", task.object), Subgoal("put", task.target)
-    if task.type == "look_at_obj_in_light":
-        return (find, Subgoal("use", task.target))
-    if task.type == "pick_two_obj_and_place":
-        return (find, put, Subgoal("find", task.object, second=True), put)
-    if task.type in TREATMENTS:
-        return (find, Subgoal(TREATMENTS[task.type][0]), put)
+    find = Subgoal("find", goal.object)
+    put = Subgoal("put", goal.target)
+    if goal.type == "look_at_obj_in_light":
+        return (find, Subgoal("use", goal.target))
+    if goal.type == "pick_two_obj_and_place":
+        return (find, put, Subgoal("find", goal.object, second=True), put)
+    if goal.type in TREATMENTS:
+        return (find, Subgoal(TREATMENTS[goal.type].verb), put)
     return (find, put)
 
 

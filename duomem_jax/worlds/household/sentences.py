@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _ARTICLE = r"(?:a|an|some|the) "
 _PATTERNS = {
@@ -27,27 +28,35 @@ _PATTERNS = {
     ),
     "pick_and_place_simple": (rf"put {_ARTICLE}(?P<object>\w+) (?:in|on) (?P<target>\w+)\.",),
 }
+
+
+class Treatment(NamedTuple):
+    """What is done to an object before it is put away, and where."""
+
+    verb: str
+    appliance: str  # kind of receptacle
+
+
 TREATMENTS = {
-    "pick_clean_then_place_in_recep": ("clean", "sinkbasin"),
-    "pick_heat_then_place_in_recep": ("heat", "microwave"),
-    "pick_cool_then_place_in_recep": ("cool", "fridge"),
+    "pick_clean_then_place_in_recep": Treatment("clean", "sinkbasin"),
+    "pick_heat_then_place_in_recep": Treatment("heat", "microwave"),
+    "pick_cool_then_place_in_recep": Treatment("cool", "fridge"),
 }
-"""Task type → the verb that treats the object and the kind of receptacle it needs."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """A household task: `target` is a receptacle kind, or the lamp kind of a look task."""
+class Goal:
+    """What a task asks for: `target` is a receptacle kind, or the lamp kind of a look task."""
 
     type: str
     object: str
     target: str
 
 
-def parse_task(sentence: str) -> Task | None:
+def parse_goal(sentence: str) -> Goal | None:
     """Read one of the six task types from its sentence; None if it is none of them."""
     for task_type, patterns in _PATTERNS.items():
         for pattern in patterns:
             if match := re.fullmatch(pattern, sentence.strip()):
-                return Task(task_type, match["object"], match["target"])
+                return Goal(task_type, match["object"], match["target"])
     return None

@@ -1,4 +1,4 @@
-"""Random play that gets around: for comparing engines and for timing them."""
+"""Random play that visits much of a game: for comparing engines and for timing them."""
 
 import random
 from collections import Counter

@@ -27,7 +27,7 @@ def _needs_the_real_engine():
     pytest.importorskip("alfworld")
 
 
-def test_tiny_room_agrees(make_room):
+def test_parity_in_a_tiny_room(make_room):
     result = compare(make_room(), steps=80, seed=0, rules=None)
     assert result.mismatches == []
     assert result.steps == 80 + 6 + 4
@@ -36,29 +36,29 @@ def test_tiny_room_agrees(make_room):
 
 
 @pytest.mark.parametrize("goal", GOALS)
-def test_other_goals_agree(make_room, goal):
+def test_parity_of_other_goals(make_room, goal):
     result = compare(make_room(goal, walkthrough=()), steps=30, seed=1, rules=None)
     assert [m for m in result.mismatches if "does not win" not in m] == []
 
 
-def test_sample_of_real_games_agrees(real_games_dir):
+def test_parity_on_a_sample_of_real_games(real_games_dir):
     for game in pick(real_games_dir, ("train", "valid_seen"), 2, seed=1):
         assert compare(game, steps=10, seed=1, rules=rules_in(real_games_dir)).mismatches == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
-def test_more_of_the_tiny_room_agrees(make_room, seed):
+def test_parity_in_the_tiny_room_with_more_seeds(make_room, seed):
     assert compare(make_room(), steps=300, seed=seed, rules=None).mismatches == []
 
 
 @pytest.mark.slow
-def test_more_real_games_agree(real_games_dir):
+def test_parity_on_more_real_games(real_games_dir):
     for game in pick(real_games_dir, ("train", "valid_seen"), 12, seed=2):
         assert compare(game, steps=40, seed=2, rules=rules_in(real_games_dir)).mismatches == []
 
 
-def test_a_wrong_word_is_found(make_room, monkeypatch):
+def test_compare_finds_a_wrong_word(make_room, monkeypatch):
     monkeypatch.setattr(
         "duomem_jax.worlds.household.engine.text.NOTHING_HAPPENS", "Nothing happened."
     )

@@ -14,7 +14,7 @@ from duomem_jax.worlds.household.generate import generate_games
 from duomem_jax.worlds.household.load import load_games
 from duomem_jax.worlds.household.procedure import procedure_for
 from duomem_jax.worlds.household.script import abstract, write_script
-from duomem_jax.worlds.household.sentences import parse_task
+from duomem_jax.worlds.household.sentences import parse_goal
 
 
 def play(game, max_steps=50):
@@ -44,12 +44,12 @@ def episodes():
     return [play(game) for game in generate_games(60, seed=5)]
 
 
-def test_wins_generated_games_of_every_type(episodes):
+def test_expert_wins_generated_games_of_every_type(episodes):
     assert {e.kind for e in episodes} == set(TASK_TYPES)
     assert sum(e.success for e in episodes) >= 58
 
 
-def test_wins_real_games(real_games_dir):
+def test_expert_wins_real_games(real_games_dir):
     games = load_games(real_games_dir, split="valid_seen")
     won = [play(games[i]).success for i in range(0, len(games), 4)]
     assert sum(won) / len(won) >= 0.97
@@ -57,37 +57,37 @@ def test_wins_real_games(real_games_dir):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("split", "bar"), [("train", 0.99), ("valid_seen", 0.97)])
-def test_wins_whole_splits_in_few_steps(real_games_dir, split, bar):
+def test_expert_wins_whole_splits_in_few_steps(real_games_dir, split, bar):
     episodes = [play(game) for game in load_games(real_games_dir, split=split)]
     won = [e for e in episodes if e.success]
     assert len(won) / len(episodes) >= bar
     assert sum(len(e.turns) for e in won) / len(won) <= 11.6
 
 
-def test_real_sentences_name_their_task_type(real_games_dir):
+def test_parse_goal_of_real_sentences(real_games_dir):
     for game in itertools.islice(load_games(real_games_dir, split="train"), 0, None, 25):
-        task = parse_task(game.text)
+        task = parse_goal(game.text)
         assert task is not None
         assert task.type == game.kind
 
 
-def test_script_of_an_episode_is_the_procedure_of_its_task(episodes):
+def test_abstract_of_an_episode_is_the_procedure_of_its_task(episodes):
     for episode in episodes:
         if episode.success:
             goals = abstract(episode)
-            want = procedure_for(parse_task(episode.task))
+            want = procedure_for(parse_goal(episode.task))
             # Two objects may need one trip only: one already lay in the right place.
             assert goals in (want, want[:2])
             assert write_script(episode).startswith(f"1. find a {want[0].what}")
 
 
-def test_unknown_task_is_not_a_crash():
+def test_expert_on_an_unknown_task_looks_around():
     expert = Expert()
     expert.reset("You see a desk 1.\n\nYour task is to: dance.")
     assert expert.act("")[1] == "look"
 
 
-def test_refused_take_is_not_tried_again():
+def test_expert_does_not_repeat_a_refused_take():
     expert = Expert(LocationPrior({}))
     expert.reset("you see a desk 1, and a shelf 1.\n\nYour task is to: put a mug in shelf.")
     expert.act("")
@@ -111,6 +111,6 @@ def test_beliefs_follow_the_text():
     assert beliefs.where("cd") is None
 
 
-def test_small_readers():
+def test_items_and_task_sentence():
     assert items("you see a mug 2, and a apple 1.") == ["mug 2", "apple 1"]
     assert task_sentence("x\n\nYour task is to: put a cd in safe.") == "put a cd in safe."

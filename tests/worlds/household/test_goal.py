@@ -70,7 +70,7 @@ def written(node):
     return node if isinstance(node, str) else "(" + " ".join(map(written, node)) + ")"
 
 
-def test_compiled_goal_means_what_the_definition_says():
+def test_compile_goal_equals_a_plain_evaluation():
     rng = random.Random(0)
     ids = ["a", "b", "c", "r", "s", "me"]
     held = 0
@@ -105,6 +105,6 @@ def test_compiled_goal_means_what_the_definition_says():
         ("(isClean a) (isClean b)", "exactly one condition"),
     ],
 )
-def test_bad_goal_is_named(goal, message):
+def test_compile_goal_names_a_malformed_condition(goal, message):
     with pytest.raises(UserError, match=message):
         compile_goal(parse_problem(PROBLEM % goal), FLUENTS, "test")

@@ -1,114 +1,115 @@
 """Which commands do something, verb by verb.
 
 A block is the commands of one verb, each with the ids it acts on. After an action only the blocks
-of `REFRESH` are written anew; the list of admissible commands is the blocks one after another.
+of `REFRESH` are rebuilt; the list of admissible commands is the blocks one after another.
 """
 
 from collections.abc import Callable, Iterator
 
-from duomem_jax.worlds.household.engine.layout import APPLIANCES, Layout
+from duomem_jax.worlds.household.engine.setting import APPLIANCES, Setting
 from duomem_jax.worlds.household.engine.state import State
 
 Block = dict[str, tuple[str, ...]]
 
 
-def _here(layout: Layout, state: State) -> tuple[str, ...]:
-    return layout.here.get(state.place, ())
+def _here(setting: Setting, state: State) -> tuple[str, ...]:
+    return setting.here.get(state.place, ())
 
 
-def accessible(layout: Layout, state: State) -> Iterator[str]:
+def accessible(setting: Setting, state: State) -> Iterator[str]:
     """Receptacles here that one can reach into: open, or without a door."""
-    doors = layout.traits["openable"]
-    return (r for r in _here(layout, state) if r not in doors or r in state.opened)
+    doors = setting.traits["openable"]
+    return (r for r in _here(setting, state) if r not in doors or r in state.opened)
 
 
-def _go(layout: Layout, state: State) -> Block:
-    ways = layout.ways.get(state.place)
+def _go(setting: Setting, state: State) -> Block:
+    # The longest block, and the same whenever the player is back at a place: kept in the setting.
+    ways = setting.ways.get(state.place)
     if ways is None:
-        ways = layout.ways[state.place] = {
-            f"go to {layout.names[r]}": (r,)
-            for r, place in layout.location.items()
+        ways = setting.ways[state.place] = {
+            f"go to {setting.names[r]}": (r,)
+            for r, place in setting.location.items()
             if place != state.place
         }
     return ways
 
 
-def _examine(layout: Layout, state: State) -> Block:
-    block: Block = {f"examine {layout.names[r]}": (r,) for r in _here(layout, state)}
+def _examine(setting: Setting, state: State) -> Block:
+    block: Block = {f"examine {setting.names[r]}": (r,) for r in _here(setting, state)}
     if state.held is not None:
-        block[f"examine {layout.names[state.held]}"] = (state.held,)
+        block[f"examine {setting.names[state.held]}"] = (state.held,)
     return block
 
 
-def _open(layout: Layout, state: State) -> Block:
-    doors = layout.traits["openable"] - state.opened
-    return {f"open {layout.names[r]}": (r,) for r in _here(layout, state) if r in doors}
+def _open(setting: Setting, state: State) -> Block:
+    doors = setting.traits["openable"] - state.opened
+    return {f"open {setting.names[r]}": (r,) for r in _here(setting, state) if r in doors}
 
 
-def _close(layout: Layout, state: State) -> Block:
-    doors = layout.traits["openable"] & state.opened
-    return {f"close {layout.names[r]}": (r,) for r in _here(layout, state) if r in doors}
+def _close(setting: Setting, state: State) -> Block:
+    doors = setting.traits["openable"] & state.opened
+    return {f"close {setting.names[r]}": (r,) for r in _here(setting, state) if r in doors}
 
 
-def _take(layout: Layout, state: State) -> Block:
+def _take(setting: Setting, state: State) -> Block:
     if state.held is not None:
         return {}
-    names = layout.names
-    pickupable = layout.traits["pickupable"]
+    names = setting.names
+    pickupable = setting.traits["pickupable"]
     return {
         f"take {names[o]} from {names[r]}": (o, r)
-        for r in accessible(layout, state)
+        for r in accessible(setting, state)
         for o in state.inside[r]
         if o in pickupable
     }
 
 
-def _move(layout: Layout, state: State) -> Block:
+def _move(setting: Setting, state: State) -> Block:
     o = state.held
     if o is None:
         return {}
-    names = layout.names
-    fits = layout.fits.get(o, frozenset())
+    names = setting.names
+    fits = setting.fits.get(o, frozenset())
     return {
-        f"move {names[o]} to {names[r]}": (o, r) for r in accessible(layout, state) if r in fits
+        f"move {names[o]} to {names[r]}": (o, r) for r in accessible(setting, state) if r in fits
     }
 
 
-def _use(layout: Layout, state: State) -> Block:
+def _use(setting: Setting, state: State) -> Block:
     # Doors do not matter: a lamp in a closed receptacle can be switched.
-    toggleable = layout.traits["toggleable"]
+    toggleable = setting.traits["toggleable"]
     return {
-        f"use {layout.names[o]}": (o,)
-        for r in _here(layout, state)
+        f"use {setting.names[o]}": (o,)
+        for r in _here(setting, state)
         for o in state.inside[r]
         if o in toggleable
     }
 
 
-def _treat(verb: str) -> Callable[[Layout, State], Block]:
+def _treat(verb: str) -> Callable[[Setting, State], Block]:
     """Block of `clean`, `cool` or `heat`: the appliance need not be open."""
     trait = APPLIANCES[verb][1]
 
-    def block(layout: Layout, state: State) -> Block:
+    def block(setting: Setting, state: State) -> Block:
         o = state.held
-        if o is None or o not in layout.traits[trait]:
+        if o is None or o not in setting.traits[trait]:
             return {}
-        names = layout.names
+        names = setting.names
         return {
             f"{verb} {names[o]} with {names[r]}": (o, r)
-            for r in _here(layout, state)
-            if r in layout.appliances[verb]
+            for r in _here(setting, state)
+            if r in setting.appliances[verb]
         }
 
     return block
 
 
-def _slice(layout: Layout, state: State) -> Block:
+def _slice(setting: Setting, state: State) -> Block:
     knife = state.held
-    if knife is None or knife not in layout.knives:
+    if knife is None or knife not in setting.knives:
         return {}
-    names = layout.names
-    sliceable = layout.traits["sliceable"]
+    names = setting.names
+    sliceable = setting.traits["sliceable"]
     return {
         f"slice {names[o]} with {names[knife]}": (o, knife)
         for o in state.lying.get(state.place, ())
@@ -116,13 +117,13 @@ def _slice(layout: Layout, state: State) -> Block:
     }
 
 
-def _always(verb: str) -> Callable[[Layout, State], Block]:
+def _always(verb: str) -> Callable[[Setting, State], Block]:
     block: Block = {verb: ()}
-    return lambda layout, state: block
+    return lambda setting, state: block
 
 
 # In alphabetical order, so that sorted blocks one after another are sorted as a whole.
-BLOCKS: dict[str, Callable[[Layout, State], Block]] = {
+BLOCKS: dict[str, Callable[[Setting, State], Block]] = {
     "clean": _treat("clean"),
     "close": _close,
     "cool": _treat("cool"),

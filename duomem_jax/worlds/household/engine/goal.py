@@ -66,7 +66,7 @@ class _Compiler:
         )
 
     def _search(self, variables: dict[str, str], parts: list[Expression], scope: Scope) -> Test:
-        """Some values of `variables` satisfy all `parts`."""
+        """A test whether some values of `variables` satisfy all `parts`."""
         _absorb(variables, parts, scope)
         if not variables:
             return self.build(["and", *parts], scope)
@@ -80,13 +80,16 @@ class _Compiler:
                     f"{', '.join(TYPES)}"
                 )
             place = 1 + max(scope.values(), default=-1)
-            outer, scope = scope, {**scope, name: place}
+            outer = scope
+            scope = {**scope, name: place}
             ready = [part for part in parts if not _names(part) & later.keys()]
             parts = [part for part in parts if part not in ready]
             domain = [i for i, t in self.types.items() if kind in ("object", t)]
             tests: list[Test] = []
             for part in ready:
                 test = self.build(part, scope)
+                # A static condition on this variable alone is decided here and now: it narrows the
+                # ids that are tried, and costs nothing when the goal is tested at each step.
                 if part[0] in self.static and not _names(part) & (outer.keys() - {name}):
                     domain = [i for i in domain if test(None, [""] * place + [i])]
                 else:
@@ -98,7 +101,7 @@ class _Compiler:
         if ARITY.get(name) != len(args):
             raise UserError(
                 f"{self.source}: the goal uses ({name} {' '.join(args)}), which is no predicate of "
-                "ALFWorld's domain with so many ids; correct the pddl_problem"
+                "ALFWorld's domain with this number of ids; correct the pddl_problem"
             )
         for arg in args:
             if arg.startswith("?") and arg not in scope:

@@ -17,6 +17,7 @@ def visible_names(ids: Iterable[str]) -> dict[str, str]:
     kinds = {i: _kind(i) for i in ordered}
     left = Counter(kind for kind in kinds.values() if kind is not None)
     names = {}
+    # A dictionary keeps the order of the sorted ids, which decides the numbers.
     for i, kind in kinds.items():
         if kind is None:
             names[i] = _unescaped(i) + " "

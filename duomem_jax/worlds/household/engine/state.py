@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.worlds.household.engine.layout import grouped
 from duomem_jax.worlds.household.engine.pddl import Problem
+from duomem_jax.worlds.household.engine.setting import grouped
 
 MARKS = ("isclean", "ishot", "iscool", "issliced", "istoggled", "ison", "checked")
 
@@ -57,6 +57,7 @@ class State:
             place=places[0][1],
             held=held[0][1] if held else None,
             opened={r for (r,) in facts.get("opened", ())},
+            # Every receptacle has a list, so that none is missing when something is put into it.
             inside={r: list(inside.get(r, ())) for r, _ in facts["receptacleatlocation"]},
             lying={p: set(os) for p, os in grouped(facts.get("objectatlocation", ())).items()},
             removed=set(),
@@ -64,7 +65,7 @@ class State:
         )
 
     def copy(self) -> "State":
-        """An independent copy."""
+        """A copy that shares nothing which changes."""
         return State(
             agent=self.agent,
             place=self.place,
@@ -85,7 +86,7 @@ class State:
 
     def put(self, o: str, r: str) -> None:
         """Move `o` from the hand into receptacle `r` here."""
-        if o not in self.inside[r]:
+        if o not in self.inside[r]:  # kept sorted, as the real engine lists them
             insort(self.inside[r], o)
         self.removed.discard((o, r))
         self.lying.setdefault(self.place, set()).add(o)

@@ -1,7 +1,7 @@
 """The sentences of ALFWorld's grammar (version 0.4: "move X to Y")."""
 
-from duomem_jax.worlds.household.engine.layout import Layout
 from duomem_jax.worlds.household.engine.names import enumerate_words
+from duomem_jax.worlds.household.engine.setting import Setting
 from duomem_jax.worlds.household.engine.state import State
 
 NOTHING_HAPPENS = "Nothing happens."
@@ -37,16 +37,16 @@ _CONDITIONS = (
 )
 
 
-def _list(layout: Layout, ids) -> str:
-    return enumerate_words(f"a {layout.names[i]}" for i in ids)
+def _list(setting: Setting, ids) -> str:
+    return enumerate_words(f"a {setting.names[i]}" for i in ids)
 
 
-def intro(layout: Layout, state: State, task: str) -> str:
-    """The first observation."""
-    if state.place in layout.here:
-        scene = look(layout, state)
+def intro(setting: Setting, state: State, task: str) -> str:
+    """The first observation: the scene, and the sentence that states the task."""
+    if state.place in setting.here:
+        scene = look(setting, state)
     else:
-        scene = _middle(_list(layout, layout.location))
+        scene = _middle(_list(setting, setting.location))
     return f"{WELCOME}\n\n{scene}\n\nYour task is to: {task}"
 
 
@@ -54,46 +54,46 @@ def _middle(seen: str) -> str:
     return "You are in the middle of a room. Looking quickly around you, you see " + seen + "."
 
 
-def look(layout: Layout, state: State) -> str:
+def look(setting: Setting, state: State) -> str:
     """What `look` says: the receptacles here, and what was taken out of one and left beside it."""
-    here = layout.here.get(state.place)
+    here = setting.here.get(state.place)
     if not here:
         return _middle("nothing")
     beside = [
         o for o in sorted(state.lying.get(state.place, ())) for r in here if (o, r) in state.removed
     ]
-    facing = enumerate_words(layout.names[r] for r in here)
-    return f"You are facing the {facing}. Next to it, you see {_list(layout, beside)}."
+    facing = enumerate_words(setting.names[r] for r in here)
+    return f"You are facing the {facing}. Next to it, you see {_list(setting, beside)}."
 
 
-def receptacle(layout: Layout, state: State, r: str) -> str:
+def receptacle(setting: Setting, state: State, r: str) -> str:
     """The description of a receptacle and what one sees in or on it."""
-    name = layout.names[r]
-    if r not in layout.traits["openable"]:
-        return f"On the {name}, you see {_list(layout, state.inside[r])}."
+    name = setting.names[r]
+    if r not in setting.traits["openable"]:
+        return f"On the {name}, you see {_list(setting, state.inside[r])}."
     if r not in state.opened:
         return f"The {name} is closed."
-    return f"The {name} is open. In it, you see {_list(layout, state.inside[r])}."
+    return f"The {name} is open. In it, you see {_list(setting, state.inside[r])}."
 
 
-def held_object(layout: Layout, state: State, o: str) -> str:
+def held_object(setting: Setting, state: State, o: str) -> str:
     """The description of the object in hand."""
-    name = layout.names[o]
-    if o in layout.traits["isreceptacleobject"]:
-        inner = _list(layout, layout.contents.get(o, ()))
+    name = setting.names[o]
+    if o in setting.traits["isreceptacleobject"]:
+        inner = _list(setting, setting.contents.get(o, ()))
         return f"This is a normal {name}. In it, you see {inner}."
     for marks, adjective in _CONDITIONS:
         if all(o in state.marks[mark] for mark in marks):
             return f"This is a {adjective} {name}."
-    if o in layout.traits["toggleable"] and o in state.marks["istoggled"]:
+    if o in setting.traits["toggleable"] and o in state.marks["istoggled"]:
         return f"This {name} is on."
-    if o in layout.traits["sliceable"] and o in state.marks["issliced"]:
+    if o in setting.traits["sliceable"] and o in state.marks["issliced"]:
         return f"This is a sliced {name}."
     return f"There's nothing special about {name}."
 
 
-def inventory(layout: Layout, state: State) -> str:
+def inventory(setting: Setting, state: State) -> str:
     """What `inventory` says."""
     if state.held is None:
         return "You are not carrying anything."
-    return f"You are carrying: a {layout.names[state.held]}."
+    return f"You are carrying: a {setting.names[state.held]}."

@@ -54,7 +54,7 @@ class Beliefs:
         words = action.split()
         if action.startswith("go to "):
             self.here = action[6:]
-        elif action.startswith("close "):
+        elif action.startswith("close "):  # possibly something beside, and not where we stand
             self.closed = self.closed or action[6:] == self.here
         elif action.startswith("take "):
             self.holding = " ".join(words[1:3])
@@ -71,13 +71,14 @@ class Beliefs:
         return True
 
     def forget(self, name: str) -> None:
-        """An object is no longer where it was seen."""
+        """Take an object out of the places where it was seen."""
         for objects in self.contents.values():
             if name in objects:
                 objects.remove(name)
 
     def where(self, object_kind: str, *, but_not_in: str | None = None) -> tuple[str, str] | None:
         """(object, place) of the first seen object of a kind, the current place first."""
+        # What is here costs no walk; the sort keeps the order of the others.
         places = sorted(self.contents, key=lambda p: p != self.here)
         for place in places:
             if place != but_not_in:

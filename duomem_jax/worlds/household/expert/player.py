@@ -9,13 +9,24 @@ from duomem_jax.worlds.base import Move
 from duomem_jax.worlds.household.expert.observation import Beliefs, kind, task_sentence
 from duomem_jax.worlds.household.expert.prior import LocationPrior
 from duomem_jax.worlds.household.procedure import APPLIANCE, Procedure, Subgoal, procedure_for
-from duomem_jax.worlds.household.sentences import parse_task
+from duomem_jax.worlds.household.sentences import parse_goal
 
 PLANNED = 4  # kinds of places thought of at once; a longer list is hard to write without a slip
 
 
 class Expert:
-    """Plays one game at a time: `reset` with the first observation, then `act` on each."""
+    """Plays one game at a time: `reset` with the first observation, then `act` on each.
+
+    Attributes:
+        procedure: what it does, step by step; `index` is the step it is at.
+        beliefs: what the text has told so far.
+        announced: the last step that a Thought has announced.
+        queue: places to search for `wanted`, likeliest first.
+        chosen: kind of receptacle → the one of that kind that is used throughout.
+        action: the last action it gave, until its answer is taken in.
+        proposed: the same, kept for comparing with what was really done.
+        beside: a place that "go to" was refused for, since it is reached from here.
+    """
 
     def __init__(self, prior: LocationPrior | None = None):
         self.prior = prior or LocationPrior.default()
@@ -28,8 +39,8 @@ class Expert:
             procedure: what to do; by default what the task sentence asks for.
         """
         if procedure is None:
-            task = parse_task(task_sentence(first_observation))
-            procedure = procedure_for(task) if task else ()
+            goal = parse_goal(task_sentence(first_observation))
+            procedure = procedure_for(goal) if goal else ()
         self.procedure = procedure
         self.beliefs = Beliefs.from_first(first_observation)
         self.index = 0
@@ -37,7 +48,9 @@ class Expert:
         self.queue: list[str] = []
         self.wanted = ""
         self.chosen: dict[str, str] = {}
-        self.action = self.proposed = self.beside = ""
+        self.action = ""
+        self.proposed = ""
+        self.beside = ""
 
     @property
     def done(self) -> bool:
@@ -76,7 +89,7 @@ class Expert:
     def _give_up(self, action: str) -> None:
         """An action of ours was refused: never try the same thing again."""
         words = action.split()
-        if words[0] == "go":
+        if words[0] == "go":  # refused where the place is reached from where we stand
             self.beside = action[6:]
         elif words[0] == "take":
             self.beliefs.forget(" ".join(words[1:3]))
@@ -91,8 +104,8 @@ class Expert:
         if self.done:
             return "I am done.", "look"
         if self.beside:  # a place that shares our location cannot be gone to
-            place, self.beside = self.beside, ""
-            self.proposed = f"examine {place}"
+            self.proposed = f"examine {self.beside}"
+            self.beside = ""
             return "It is beside me. Examine it.", self.proposed
         goal = self.procedure[self.index]
         opening = ""
@@ -166,6 +179,7 @@ class Expert:
 
     def _plan(self, wanted: str) -> list[str]:
         """Unseen places of the likeliest kinds; within a kind, in the order the text names them."""
+        # Everything was looked into and the thing is in none: something was missed, so again.
         if all(p in self.beliefs.contents for p in self.beliefs.receptacles):
             self.beliefs.contents.clear()
         places = [p for p in self.beliefs.receptacles if p not in self.beliefs.contents]

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from duomem_jax.base.io import atomic_write_text
-from duomem_jax.worlds.household.engine.layout import layout_of
+from duomem_jax.worlds.household.engine.setting import setting_of
 from duomem_jax.worlds.household.expert.observation import kind
 from duomem_jax.worlds.household.game import Game
 from duomem_jax.worlds.household.load import load_games
@@ -35,13 +35,14 @@ class LocationPrior:
         seen: Counter[tuple[str, str]] = Counter()
         hits: Counter[tuple[str, str]] = Counter()
         for game in games:
-            layout = _layout(game)
-            present = {o for _, objects in layout for o in objects}
-            for place, objects in layout:
+            contents = _contents(game)
+            present = {o for _, objects in contents for o in objects}
+            for place, objects in contents:
                 seen.update((o, place) for o in present)
                 hits.update((o, place) for o in objects)
         rates: dict[str, dict[str, float]] = {}
         for (o, k), n in sorted(hits.items()):
+            # One more than was seen, so that a pair met once does not count as certain.
             rates.setdefault(o, {})[k] = round(n / (seen[o, k] + 1), 4)
         return cls(rates)
 
@@ -55,13 +56,13 @@ class LocationPrior:
         return sorted(dict.fromkeys(receptacle_kinds), key=lambda k: -per_step(k))
 
 
-def _layout(game: Game) -> list[tuple[str, set[str]]]:
+def _contents(game: Game) -> list[tuple[str, set[str]]]:
     """(kind of receptacle, kinds of objects in it) of every receptacle of a game."""
-    layout = layout_of(game)
-    held: dict[str, set[str]] = {r: set() for r in layout.location}
-    for o, r in layout.problem.facts.get("inreceptacle", ()):
-        held[r].add(kind(layout.names[o]))
-    return [(kind(layout.names[r]), objects) for r, objects in held.items()]
+    setting = setting_of(game)
+    held: dict[str, set[str]] = {r: set() for r in setting.location}
+    for o, r in setting.problem.facts.get("inreceptacle", ()):
+        held[r].add(kind(setting.names[o]))
+    return [(kind(setting.names[r]), objects) for r, objects in held.items()]
 
 
 def main() -> None:

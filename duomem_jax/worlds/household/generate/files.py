@@ -17,7 +17,7 @@ def write_games(folder: str | Path, games: Iterable[Game]) -> int:
     """Write each game as `<folder>/<game id>/{game.tw-pddl, traj_data.json}`.
 
     The PDDL domain and the text grammar that the real engine needs are written too: they are
-    this package's own (`rules.pddl`, `rules.twl2`), so that nothing else need be installed.
+    this package's own (`rules.pddl`, `rules.twl2`), so that nothing else has to be installed.
 
     Args:
         folder: becomes what `load_games` and ALFWorld's own tools read.
@@ -48,18 +48,18 @@ def rules() -> tuple[str, str]:
 
 def _trajectory(game: Game) -> str:
     """What ALFWorld reads of a `traj_data.json`: the task type and its parameters."""
-    task_type, kind, target, scene = parse_id(game.id)
-    lamp = task_type == LAMP_TASK
+    name = parse_id(game.id)
+    lamp = name.task_type == LAMP_TASK
     data = {
         "task_id": game.id.rsplit("/", 1)[1],
-        "task_type": task_type,
+        "task_type": name.task_type,
         "pddl_params": {
             "mrecep_target": "",
             "object_sliced": False,
-            "object_target": kind,
-            "parent_target": "" if lamp else target,
-            "toggle_target": target if lamp else "",
+            "object_target": name.kind,
+            "parent_target": "" if lamp else name.target,
+            "toggle_target": name.target if lamp else "",
         },
-        "scene": {"scene_num": scene},
+        "scene": {"scene_num": name.scene},
     }
     return json.dumps(data, indent=1)

@@ -4,11 +4,22 @@ import functools
 import random
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from duomem_jax.worlds.household.generate.statistics import ALONE, BESIDE, needed_kinds, shipped
+from duomem_jax.worlds.household.generate.statistics import (
+    ALONE,
+    ASKED,
+    BESIDE,
+    needed_kinds,
+    shipped,
+)
 
-Row = tuple[list, list[float]]  # outcomes and their weights
+
+class Weighted(NamedTuple):
+    """Outcomes to draw from; `weights` need not add up to one."""
+
+    outcomes: list[Any]
+    weights: list[float]
 
 
 @dataclass(frozen=True)
@@ -26,12 +37,12 @@ class RoomOdds:
     """
 
     scenes: list[int]
-    tasks: dict[str, Row]
-    receptacles: dict[str, Row]
-    objects: dict[str, Row]
+    tasks: dict[str, Weighted]
+    receptacles: dict[str, Weighted]
+    objects: dict[str, Weighted]
     openable: dict[str, float]
     shared: dict[str, dict[str, float]]
-    places: dict[str, Row]
+    places: dict[str, Weighted]
 
 
 @functools.cache
@@ -43,65 +54,76 @@ def room_odds(room: str) -> RoomOdds:
         task_type: {(target, kind): n for target, row in by.items() for kind, n in row.items()}
         for task_type, by in table["tasks"].items()
     }
-    receptacles, objects = (
-        {k: _numbers(row, games - asked[k]) for k, row in table[name].items()}
-        for name, asked in zip(("receptacles", "objects"), _asked(tasks), strict=True)
-    )
+    asked = _asked(tasks)
+    receptacles = {
+        k: _numbers(row, games - asked.receptacles[k]) for k, row in table["receptacles"].items()
+    }
+    objects = {k: _numbers(row, games - asked.objects[k]) for k, row in table["objects"].items()}
     rooms_with = {k: sum(row.values()) for k, row in table["receptacles"].items()}
     return RoomOdds(
         scenes=[int(scene) for scene in table["scenes"]],
-        tasks={task_type: row_of(pairs) for task_type, pairs in tasks.items()},
+        tasks={task_type: weighted(pairs) for task_type, pairs in tasks.items()},
         receptacles=receptacles,
         objects=objects,
         openable={k: row.get("yes", 0) / sum(row.values()) for k, row in table["openable"].items()},
         shared={k: _chances(k, row, rooms_with[k]) for k, row in table["shared"].items()},
-        places={k: row_of(_per_room(row, receptacles)) for k, row in table["places"].items()},
+        places={k: weighted(_per_room(row, receptacles)) for k, row in table["places"].items()},
     )
 
 
-def draw(rng: random.Random, row: Row) -> Any:
+def draw(rng: random.Random, row: Weighted) -> Any:
     """One outcome of `row`."""
     return rng.choices(*row)[0]
 
 
-def draw_at_least(rng: random.Random, row: Row, least: int) -> int:
+def draw_at_least(rng: random.Random, row: Weighted, least: int) -> int:
     """A number of `row` no lower than `least`; `least` itself when none was seen."""
     enough = {n: weight for n, weight in zip(*row, strict=True) if n >= least and weight}
-    return draw(rng, row_of(enough)) if enough else least
+    return draw(rng, weighted(enough)) if enough else least
 
 
-def row_of(weights: dict[Any, float]) -> Row:
-    """The row with these weights per outcome."""
-    return list(weights), list(weights.values())
+def weighted(weights: dict[Any, float]) -> Weighted:
+    """The outcomes with these weights."""
+    return Weighted(list(weights), list(weights.values()))
 
 
-def _asked(tasks: dict[str, dict[tuple[str, str], int]]) -> tuple[Counter, Counter]:
-    """In how many games the task asks for a receptacle kind, for an object kind."""
-    asked: tuple[Counter, Counter] = (Counter(), Counter())
+class _Asked(NamedTuple):
+    """In how many games the task asks for a kind."""
+
+    receptacles: Counter[str]
+    objects: Counter[str]
+
+
+def _asked(tasks: dict[str, dict[tuple[str, str], int]]) -> _Asked:
+    asked = _Asked(Counter(), Counter())
     for task_type, pairs in tasks.items():
         for (target, kind), n in pairs.items():
-            for counter, kinds in zip(asked, needed_kinds(task_type, kind, target), strict=True):
-                counter.update(dict.fromkeys(kinds, n))
+            needed = needed_kinds(task_type, kind, target)
+            asked.receptacles.update(dict.fromkeys(needed.receptacles, n))
+            asked.objects.update(dict.fromkeys(needed.objects, n))
     return asked
 
 
-def _numbers(row: dict[str, int], games: int) -> Row:
+def _numbers(row: dict[str, int], games: int) -> Weighted:
     """How many of a kind there are, none included, over the `games` that do not ask for it."""
-    seen = {int(n): weight for n, weight in row.items() if n != "asked"}
-    return row_of({0: games - sum(seen.values()), **seen})
+    seen = {int(n): weight for n, weight in row.items() if n != ASKED}
+    return weighted({0: games - sum(seen.values()), **seen})
 
 
 def _chances(kind: str, row: dict[str, int], rooms: int) -> dict[str, float]:
     total = sum(row.values())
-    # Of the same kind the first one in a room has nobody to share with.
+    # The first one of its kind in a room has none of its own kind to share a place with.
     return {k: n / (total - rooms * (k == kind)) for k, n in row.items() if k != ALONE}
 
 
-def _per_room(row: dict[str, int], receptacles: dict[str, Row]) -> dict[str, float]:
+def _per_room(row: dict[str, int], receptacles: dict[str, Weighted]) -> dict[str, float]:
     # A place that few rooms have must draw more where it is, to be as frequent overall.
     weights: dict[str, float] = {}
     for place, n in row.items():
-        numbers, games = receptacles.get(place.removeprefix(BESIDE), ([], []))
-        share = 1 - games[numbers.index(0)] / sum(games) if numbers else 1.0
+        share = 1.0
+        if numbers := receptacles.get(place.removeprefix(BESIDE)):
+            without = numbers.weights[numbers.outcomes.index(0)]
+            share = 1 - without / sum(numbers.weights)
+        # Of a place that hardly any room has, the share is too uncertain to divide by.
         weights[place] = n / max(share, 0.02)
     return weights

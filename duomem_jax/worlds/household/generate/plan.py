@@ -6,13 +6,13 @@ from itertools import permutations, product
 
 from duomem_jax.worlds.household.generate.room import Place, Receptacle, Room, Thing
 from duomem_jax.worlds.household.generate.statistics import APPLIANCES, LAMP_TASK, TWO_TASK
-from duomem_jax.worlds.household.generate.task import Task
+from duomem_jax.worlds.household.generate.task import WrittenTask
 
 _VERBS = {"SinkBasin": "clean", "Microwave": "heat", "Fridge": "cool"}
 
 
 def walkthrough(
-    rng: random.Random, task: Task, room: Room, names: dict[str, str]
+    rng: random.Random, task: WrittenTask, room: Room, names: dict[str, str]
 ) -> tuple[str, ...]:
     """A shortest list of commands that wins `task` in `room`, a random one of them.
 
@@ -22,6 +22,7 @@ def walkthrough(
         room: where.
         names: visible name per id.
     """
+    # Rooms are small and deeds few: trying every way is cheaper than searching for the shortest.
     ways = [tuple(walk.commands) for walk in _ways(task, room, names)]
     shortest = min(map(len, ways))
     return rng.choice([way for way in ways if len(way) == shortest])
@@ -69,7 +70,7 @@ class _Walk:
         self.commands.append(f"use {self._names[lamp.id]}")
 
 
-def _ways(task: Task, room: Room, names: dict[str, str]) -> Iterator[_Walk]:
+def _ways(task: WrittenTask, room: Room, names: dict[str, str]) -> Iterator[_Walk]:
     """Every sensible way to win."""
     wanted = _in_receptacles(room, task.kind)
     if task.type == LAMP_TASK:

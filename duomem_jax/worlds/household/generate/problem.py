@@ -4,12 +4,12 @@ import functools
 
 from duomem_jax.worlds.household.generate.room import Room
 from duomem_jax.worlds.household.generate.statistics import shipped
-from duomem_jax.worlds.household.generate.task import Task
+from duomem_jax.worlds.household.generate.task import WrittenTask
 
 _AGENT = "agent1"
 
 
-def problem_text(name: str, task: Task, room: Room) -> str:
+def problem_text(name: str, task: WrittenTask, room: Room) -> str:
     """The whole problem: declarations, initial facts, goal."""
     declared, facts = _receptacles(room)
     more_declared, more_facts = _things(room, task)
@@ -63,7 +63,7 @@ def _receptacles(room: Room) -> tuple[list[str], list[str]]:
     return declared, facts
 
 
-def _things(room: Room, task: Task) -> tuple[list[str], list[str]]:
+def _things(room: Room, task: WrittenTask) -> tuple[list[str], list[str]]:
     """Declarations and facts of the objects."""
     declared, facts = [], []
     for t in room.things:

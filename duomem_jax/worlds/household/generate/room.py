@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 
 from duomem_jax.worlds.household.generate import ids
-from duomem_jax.worlds.household.generate.odds import RoomOdds, draw, draw_at_least, row_of
+from duomem_jax.worlds.household.generate.odds import RoomOdds, draw, draw_at_least, weighted
 from duomem_jax.worlds.household.generate.statistics import BESIDE, FLOOR
 
 
@@ -97,6 +97,7 @@ class Furnisher:
         for partner, chance in self._odds.shared[kind].items():
             if self._rng.random() >= chance:
                 continue
+            # Two of a kind do not share the place of one partner, unless the kind goes together.
             taken = {r.place for r in found if r.kind == kind and partner != kind}
             free = [r.place for r in found if r.kind == partner and r.place not in taken]
             if free:
@@ -117,7 +118,7 @@ class Furnisher:
             if not places and lying:
                 return None
             if places:
-                for where in self._rng.choices(*row_of(places), k=number):
+                for where in self._rng.choices(*weighted(places), k=number):
                     found.append(self._thing(kind, where, by_kind))
         return found
 
@@ -125,6 +126,7 @@ class Furnisher:
         self, kind: str, by_kind: dict[str, list[Receptacle]], needs: Needs
     ) -> dict[str, float]:
         """Places of this room where `kind` may lie, with their weights."""
+        # What the task needs lies in a receptacle, where `take` can reach it.
         floor = kind not in needs.things
         return {
             place: weight
@@ -155,7 +157,7 @@ class Furnisher:
 
     def _new_id(self, kind: str, point: ids.Point) -> str:
         i = ids.thing_id(kind, point)
-        while i in self._ids:
+        while i in self._ids:  # an id is a kind and a point: another point, another id
             point = self._point_near(point, 0.1)
             i = ids.thing_id(kind, point)
         self._ids.add(i)

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from duomem_jax.worlds.household.generate.odds import RoomOdds, draw, row_of
+from duomem_jax.worlds.household.generate.odds import RoomOdds, draw, weighted
 from duomem_jax.worlds.household.generate.room import Needs
 from duomem_jax.worlds.household.generate.statistics import (
     APPLIANCES,
@@ -50,8 +50,8 @@ _LAMP_GOAL = (
 
 
 @dataclass(frozen=True)
-class Task:
-    """A task: `kind` is what to handle, `target` the receptacle (or lamp) kind it ends at."""
+class WrittenTask:
+    """A task with its words: `kind` is what to handle, `target` the receptacle or lamp kind."""
 
     type: str
     kind: str
@@ -70,18 +70,18 @@ class Task:
         return form.format(o=self.kind, r=self.target)
 
 
-def choose_task(rng: random.Random, odds: RoomOdds, task_type: str) -> Task:
+def choose_task(rng: random.Random, odds: RoomOdds, task_type: str) -> WrittenTask:
     """Draw object and target of a task of this type as often as real games ask for them."""
     target, kind = draw(rng, odds.tasks[task_type])
     words = rng.choice(_WORDS[task_type]).format(o=kind.lower(), r=target.lower())
-    return Task(task_type, kind, target, words)
+    return WrittenTask(task_type, kind, target, words)
 
 
-def draw_needs(rng: random.Random, task: Task) -> Needs:
+def draw_needs(rng: random.Random, task: WrittenTask) -> Needs:
     """What the room must hold: enough to solve the task, and not to have it solved already."""
     receptacles, _ = needed_kinds(task.type, task.kind, task.target)
     numbers = {int(n): weight for n, weight in shipped()["targets"][task.type].items()}
-    things = {task.kind: draw(rng, row_of(numbers))}
+    things = {task.kind: draw(rng, weighted(numbers))}
     if task.type == LAMP_TASK:
         things[task.target] = 1
     # In real games nothing that is wanted starts where it would be treated, or else put.

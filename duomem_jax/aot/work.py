@@ -1,7 +1,9 @@
 """What one chip does in a compiled program.
 
-XLA's own `cost_analysis` counts the body of a loop once; here it counts as often as it runs. Of the
-branches of a conditional the costliest counts.
+The body of a loop counts as often as it runs, and of the branches of a conditional the costliest
+counts. XLA's own `Compiled.cost_analysis` counts the body of a loop once, and says nothing of what
+chips send each other; `jax.experimental.roofline` (JAX 0.10) reads the program as it was written,
+before XLA parts it among chips, and knows no loops. A model here is a loop over its layers.
 """
 
 import functools
@@ -14,14 +16,14 @@ from duomem_jax.aot.memory import memory_traffic
 
 
 @dataclass(frozen=True)
-class Cost:
-    """Of one chip and one call.
+class Work:
+    """What one chip does in one call.
 
     Attributes:
         flops: of matrix products and attention.
-        hbm: bytes read from and written to the chip's main memory.
-        traffic: by kind of collective.
-        endless: loops whose number of rounds the text does not say; they count once.
+        hbm: bytes read from and written to the chip's main memory (HBM).
+        traffic: bytes between chips, by kind of collective.
+        endless: loops whose number of rounds the text does not say; each counts as one round.
     """
 
     flops: float = 0
@@ -29,18 +31,19 @@ class Cost:
     traffic: dict[str, Traffic] = field(default_factory=dict)
     endless: int = 0
 
-    def __add__(self, other: "Cost") -> "Cost":
-        none, ours, theirs = Traffic(), self.traffic, other.traffic
-        return Cost(
+    def __add__(self, other: "Work") -> "Work":
+        kinds = self.traffic | other.traffic
+        none = Traffic()
+        return Work(
             self.flops + other.flops,
             self.hbm + other.hbm,
-            {kind: ours.get(kind, none) + theirs.get(kind, none) for kind in ours | theirs},
+            {k: self.traffic.get(k, none) + other.traffic.get(k, none) for k in kinds},
             self.endless + other.endless,
         )
 
-    def times(self, n: int) -> "Cost":
-        """Of n rounds."""
-        return Cost(
+    def times(self, n: int) -> "Work":
+        """The work of n rounds of a loop whose body this is."""
+        return Work(
             n * self.flops,
             n * self.hbm,
             {kind: traffic.times(n) for kind, traffic in self.traffic.items()},
@@ -49,28 +52,34 @@ class Cost:
 
     @property
     def received(self) -> float:
-        """Bytes from other chips."""
+        """Bytes that the chip gets from others."""
         return sum(traffic.received for traffic in self.traffic.values())
 
 
-def cost_of(program: Program, devices: int) -> Cost:
-    """Cost of one call of a program that was compiled for so many chips."""
+def work_of(program: Program, devices: int) -> Work:
+    """The work of one call.
+
+    Args:
+        program: a compiled module's text, parsed.
+        devices: chips that it was compiled for.
+    """
 
     @functools.cache
-    def whole(name: str, fused: bool) -> Cost:
+    def whole(name: str, fused: bool) -> Work:
         computation = program.computations[name]
-        return sum((one(computation, i, fused) for i in computation.values()), Cost())
+        return sum((one(computation, i, fused) for i in computation.values()), Work())
 
-    def one(computation: Computation, i: Instruction, fused: bool) -> Cost:
-        own = Cost(
+    def one(computation: Computation, i: Instruction, fused: bool) -> Work:
+        own = Work(
             flops_of(computation, i),
+            # Values inside a fusion stay on the chip; the fusion as a whole reads and writes.
             0 if fused else memory_traffic(program, computation, i),
             collective(computation, i, devices, fused),
         )
         if i.opcode == "while":
             rounds = trip_count(program, computation, i)
             body = whole(i.called("body")[0], fused).times(1 if rounds is None else rounds)
-            return own + body + Cost(endless=int(rounds is None))
+            return own + body + Work(endless=int(rounds is None))
         if i.opcode == "conditional":
             names = i.called("branch_computations", "true_computation", "false_computation")
             return own + max((whole(name, fused) for name in names), key=lambda c: (c.flops, c.hbm))

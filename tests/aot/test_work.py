@@ -1,4 +1,4 @@
-"""What a compiled program costs, counted by hand or by XLA's own analysis."""
+"""The work of a compiled program, counted by hand or by XLA's own analysis."""
 
 import functools
 
@@ -11,19 +11,19 @@ from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from duomem_jax.aot.collectives import Traffic, group_size
-from duomem_jax.aot.cost import Cost, cost_of
 from duomem_jax.aot.hlo import parse
 from duomem_jax.aot.roofline import roofline
+from duomem_jax.aot.work import Work, work_of
 from duomem_jax.mesh.chips import CHIPS
 
 L, B, D = 5, 16, 64
 
 
-def compiled_cost(function, *args, devices=1):
-    return cost_of(parse(jax.jit(function).lower(*args).compile().as_text()), devices)
+def compiled_work(function, *args, devices=1):
+    return work_of(parse(jax.jit(function).lower(*args).compile().as_text()), devices)
 
 
-def test_a_loop_over_split_kernels():
+def test_work_of_a_loop_over_split_kernels():
     mesh = Mesh(np.array(jax.devices()), ("x",), axis_types=(AxisType.Auto,))
 
     def put(shape, spec):
@@ -34,19 +34,19 @@ def test_a_loop_over_split_kernels():
         return x_BD.sum(0)
 
     args = put((B, D), P("x")), put((L, D, D), P(None, "x"))
-    cost = compiled_cost(forward, *args, devices=8)
-    assert cost.flops == L * 2 * (B // 8) * D * D  # a chip's rows
-    assert cost.traffic == {
+    work = compiled_work(forward, *args, devices=8)
+    assert work.flops == L * 2 * (B // 8) * D * D  # a chip's rows
+    assert work.traffic == {
         "all-gather": Traffic(L, L * 7 / 8 * 4 * D * D, 4 * D * D),
         "all-reduce": Traffic(1, 2 * 7 / 8 * 4 * D, 4 * D),
     }
-    assert cost.endless == 0
+    assert work.endless == 0
 
 
 @pytest.mark.parametrize(
     ("strides", "padding", "gap"), [((1,), "VALID", 1), ((2,), "SAME", 1), ((1,), [(3, 3)], 4)]
 )
-def test_convolutions_as_xla_counts_them(strides, padding, gap):
+def test_flops_of_convolutions_are_xlas(strides, padding, gap):
     x, kernel = jnp.zeros((4, 12, 8)), jnp.zeros((3, 8, 16))  # on a TPU every product is one
     convolve = functools.partial(
         lax.conv_general_dilated,
@@ -56,17 +56,17 @@ def test_convolutions_as_xla_counts_them(strides, padding, gap):
         dimension_numbers=("NWC", "WIO", "NWC"),
     )
     compiled = jax.jit(convolve).lower(x, kernel).compile()
-    assert cost_of(parse(compiled.as_text()), 1).flops == compiled.cost_analysis()["flops"] > 0
+    assert work_of(parse(compiled.as_text()), 1).flops == compiled.cost_analysis()["flops"] > 0
 
 
-def test_a_branch_and_a_loop_without_end():
+def test_work_of_a_conditional_and_of_a_loop_of_unknown_rounds():
     def either(n, x):
         x = lax.cond(n > 3, lambda x: x @ x @ x, lambda x: x @ x, x)
         return lax.while_loop(lambda s: s[0] < n, lambda s: (s[0] + 1, s[1] @ s[1]), (0, x))
 
-    cost = compiled_cost(either, jnp.int32(0), jnp.zeros((D, D)))
-    assert cost.flops == (2 + 1) * 2 * D**3  # the costlier branch, one round
-    assert cost.endless == 1
+    work = compiled_work(either, jnp.int32(0), jnp.zeros((D, D)))
+    assert work.flops == (2 + 1) * 2 * D**3  # the costlier branch, one round
+    assert work.endless == 1
 
 
 # As libtpu writes it: an all-gather starts in one fusion, goes on in another, ends in a third.
@@ -110,19 +110,19 @@ ENTRY %main (x: bf16[1,64]) -> bf16[8,64] {
 """  # noqa: E501
 
 
-def test_a_collective_in_three_fusions_counts_once():
-    cost = cost_of(parse(ASYNC), 8)
-    assert cost.traffic == {"all-gather": Traffic(1, 7 * 2 * 64, 8 * 2 * 64)}
+def test_collective_in_three_fusions_counts_once():
+    work = work_of(parse(ASYNC), 8)
+    assert work.traffic == {"all-gather": Traffic(1, 7 * 2 * 64, 8 * 2 * 64)}
 
 
-def test_memory_is_read_by_slices():
+def test_memory_traffic_of_a_slice():
     rows = 1000
 
     def pick(table, i):
         return lax.dynamic_slice_in_dim(table, i, 2) * 2
 
-    cost = compiled_cost(pick, jnp.zeros((rows, D)), jnp.int32(3))
-    assert 2 * 2 * 4 * D <= cost.hbm < rows * 4 * D / 10
+    work = compiled_work(pick, jnp.zeros((rows, D)), jnp.int32(3))
+    assert 2 * 2 * 4 * D <= work.hbm < rows * 4 * D / 10
 
 
 # A kernel of a stack, read through two fusions, in a loop by twos whose rounds are said nowhere.
@@ -175,13 +175,13 @@ ENTRY %main (a: bf16[8,64], w: bf16[9,64,64]) -> bf16[8,64] {
 """  # noqa: E501
 
 
-def test_a_loop_by_twos_over_a_stack_of_kernels():
-    cost = cost_of(parse(NESTED), 1)
+def test_trip_count_of_a_loop_by_twos_over_a_stack_of_kernels():
+    work = work_of(parse(NESTED), 1)
     rounds, words = 5, 4  # numbers of the loop's counter and of its copies
-    assert cost.flops == rounds * 2 * 8 * 64 * 64
+    assert work.flops == rounds * 2 * 8 * 64 * 64
     kernel, rows = 2 * 64 * 64, 2 * 8 * 64  # y stays in the fast memory, x does not
-    assert cost.hbm == pytest.approx(rounds * (kernel + rows), abs=rounds * 4 * words)
-    assert cost.endless == 0
+    assert work.hbm == pytest.approx(rounds * (kernel + rows), abs=rounds * 4 * words)
+    assert work.endless == 0
 
 
 @pytest.mark.parametrize(
@@ -195,12 +195,12 @@ def test_a_loop_by_twos_over_a_stack_of_kernels():
         ("channel_id=1", 8),
     ],
 )
-def test_group_sizes(text, size):
+def test_group_size(text, size):
     assert group_size(text, 8) == size
 
 
-def test_the_roofline_is_the_longest_of_three():
+def test_roofline_step_is_the_longest_of_three():
     chip = CHIPS["TPU v5 lite"]
-    least = roofline(chip, Cost(197e12, 2 * 819e9, {"all-gather": Traffic(1, 50e9, 0)}))
+    least = roofline(chip, Work(197e12, 2 * 819e9, {"all-gather": Traffic(1, 50e9, 0)}))
     assert (least.compute, least.memory, least.network) == (1, 2, 0.25)
     assert (least.step, least.bound) == (2, "memory")

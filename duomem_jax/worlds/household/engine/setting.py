@@ -30,7 +30,7 @@ APPLIANCES = {
 
 
 @dataclass(frozen=True)
-class Layout:
+class Setting:
     """The unchanging half of a game, shared by every world that plays it.
 
     Attributes:
@@ -58,17 +58,17 @@ class Layout:
     ways: dict[str, dict[str, tuple[str, ...]]]
 
 
-def layout_of(game: Game) -> Layout:
-    """The layout of `game`, parsed once and remembered for the last few games.
+def setting_of(game: Game) -> Setting:
+    """The setting of `game`, parsed once and kept for the last few games.
 
     Raises:
         UserError: the game's `pddl_problem` cannot be played.
     """
-    return _layout(game.pddl_problem, f"game {game.id}")
+    return _setting(game.pddl_problem, f"game {game.id}")
 
 
 @lru_cache(maxsize=64)
-def _layout(text: str, source: str) -> Layout:
+def _setting(text: str, source: str) -> Setting:
     problem = parse_problem(text, source)
     facts = problem.facts
     places = facts.get("receptacleatlocation", ())
@@ -78,8 +78,9 @@ def _layout(text: str, source: str) -> Layout:
             f"{source}: :init must give every receptacle one receptacleAtLocation; correct the "
             "pddl_problem"
         )
+    # Ids are sorted throughout: the real engine lists things in this order.
     by_type = grouped(facts.get("receptacletype", ()))
-    return Layout(
+    return Setting(
         problem=problem,
         names=visible_names({i for rows in facts.values() for row in rows for i in row}),
         location=location,

@@ -1,0 +1,36 @@
+"""What the experiments with the tiny models on real games share."""
+
+import os
+from pathlib import Path
+
+from duomem_jax.models.lora import LoraConfig
+from duomem_jax.train.config import OptimizerConfig, TrainConfig
+
+
+def real_games() -> str:
+    """Folder of the real ALFWorld games, which need not be there yet.
+
+    The folder that `DUOMEM_REAL_GAMES` names, or else the one that `alfworld-download` makes.
+    """
+    downloaded = Path(os.environ.get("ALFWORLD_DATA", "~/.cache/alfworld")).expanduser()
+    return os.environ.get("DUOMEM_REAL_GAMES", str(downloaded / "json_2.1.1"))
+
+
+def tiny_training(steps: int) -> TrainConfig:
+    """LoRA on the tiny student; the experiment says which model, rows and output each adapter has.
+
+    Args:
+        steps: of 4 rows each.
+    """
+    return TrainConfig(
+        base="",
+        data="",
+        output="",
+        lora=LoraConfig(rank=16, alpha=32.0),
+        optimizer=OptimizerConfig(
+            name="muon", learning_rate=1e-2, schedule="linear", warmup_steps=20
+        ),
+        steps=steps,
+        global_batch=4,
+        checkpoint_every=100,
+    )
