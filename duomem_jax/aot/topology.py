@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.mesh.chips import CHIPS, Chip
 
 SHAPE = re.compile(r"(\d+)(x\d+)+")
@@ -84,7 +84,7 @@ def compile_devices(topology: Topology) -> Sequence[Any]:
             name, platform="tpu", chips_per_host_bounds=bounds, **more
         )
     except Exception as e:  # of several kinds, by what is missing
-        reason = str(e).strip().splitlines()[0]
+        reason = first_line(e)
         if "not installed" in reason:
             raise UserError(
                 "compile-check needs libtpu, which compiles for TPUs without having one; "

@@ -51,15 +51,13 @@ class MemoryBank:
         self._vectors_UE = vectors_UE
 
     @classmethod
-    def load(
-        cls, folder: str | os.PathLike, embedder: Embedder, *, verify: bool | None = None
-    ) -> "MemoryBank":
+    def load(cls, folder: str | os.PathLike, embedder: Embedder) -> "MemoryBank":
         """Open a stored bank.
 
         Raises:
             UserError: missing, damaged, or embedded by another embedder.
         """
-        memories = [memory_from_record(r) for r in read_dataset(folder, SPLIT, verify=verify)]
+        memories = [memory_from_record(r) for r in read_dataset(folder, SPLIT)]
         vectors = read_vectors(Path(folder), embedder)
         return cls(memories, embedder, vectors, content_hash(folder))
 

@@ -52,12 +52,10 @@ def write_episodes(
     return write_dataset(out, list(names), make, spec, shard)
 
 
-def read_episodes(
-    folder: str | os.PathLike, split: str, *, verify: bool | None = None
-) -> EpisodeReader:
+def read_episodes(folder: str | os.PathLike, split: str) -> EpisodeReader:
     """Stored episodes of one split, in the order of game id and seed.
 
     Raises:
         UserError: see `reader.read_dataset`.
     """
-    return EpisodeReader(read_dataset(folder, split, verify=verify))
+    return EpisodeReader(read_dataset(folder, split))

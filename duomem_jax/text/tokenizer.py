@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.text.encoded import Example
 from duomem_jax.text.template import Message, TurnTemplate
 
@@ -32,7 +32,7 @@ def load_tokenizer(folder: str | os.PathLike) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError) as e:
         raise UserError(
-            f"{folder}: no tokenizer could be loaded ({str(e).splitlines()[0]}); give a folder "
+            f"{folder}: no tokenizer could be loaded ({first_line(e)}); give a folder "
             "with tokenizer.json and tokenizer_config.json"
         ) from e
     if not tokenizer.chat_template:

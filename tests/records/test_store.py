@@ -9,9 +9,9 @@ import sys
 
 import numpy as np
 import pytest
+from duomem_jax.base.journal import Journal
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.journal import Journal
 from duomem_jax.base.shard import Shard
 from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.records.store.write import DatasetSpec, ShardWriter, write_dataset

@@ -1,5 +1,6 @@
 """Score every model of an audit on every set of windows; stopped, it goes on where it was."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -108,30 +109,37 @@ def audit(
     # What does not fit is refused before anything is scored.
     adapters = {s: _adapter(s, prints[s.model], how) for s in subjects}
     sets = _windows(train, held_out, tokenizer, how)
-    logs = {}
-    for name, windows in sets.items():
-        of_set = {
-            "prefix": how.prefix,
-            "suffix": how.suffix,
-            "dtype": how.dtype,
-            "windows": _digest(windows),
-        }
-        for s in subjects:
-            path = Path(out) / ROWS / f"{s.name}.{s.seed}.{name}.jsonl"
-            adapter = adapter_fingerprint(s.adapter) if s.adapter else ""
-            config = {"model": prints[s.model], "adapter": adapter, **of_set}
-            logs[s, name] = RowLog(path, config, Score)
-    _describe(Path(out), subjects, tokenizer, {TRAIN: train, HELD_OUT: held_out}, how)
+    with contextlib.ExitStack() as stack:
+        logs = {}
+        for name, windows in sets.items():
+            digest = _digest(windows)
+            for s in subjects:
+                path = Path(out) / ROWS / f"{s.name}.{s.seed}.{name}.sqlite"
+                config = _log_config(s, prints[s.model], digest, how)
+                logs[s, name] = stack.enter_context(RowLog(path, config, Score))
+        _describe(Path(out), subjects, tokenizer, {TRAIN: train, HELD_OUT: held_out}, how)
+        for folder in dict.fromkeys(s.model for s in subjects):
+            own = [s for s in subjects if s.model == folder]
+            todo = {key: log for key, log in logs.items() if key[0] in own}
+            _score_missing(folder, todo, adapters, sets, how)
     scores: Scores = {}
-    for folder in dict.fromkeys(s.model for s in subjects):
-        own = [s for s in subjects if s.model == folder]
-        todo = {key: log for key, log in logs.items() if key[0] in own}
-        _score_missing(folder, todo, adapters, sets, how)
     for (subject, name), log in logs.items():
         found = {_key(row): row for row in log.rows}
         rows = [found[_key(window)] for window in sets[name]]
         scores.setdefault(subject.name, {}).setdefault(name, []).append(rows)
     return scores
+
+
+def _log_config(subject: Subject, model: str, windows: str, how: Audit) -> dict[str, Any]:
+    """What the scores of one subject on one set of windows depend on."""
+    return {
+        "model": model,
+        "adapter": adapter_fingerprint(subject.adapter) if subject.adapter else "",
+        "prefix": how.prefix,
+        "suffix": how.suffix,
+        "dtype": how.dtype,
+        "windows": windows,
+    }
 
 
 def _score_missing(

@@ -3,14 +3,12 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from duomem_jax.agents.player import Arm, identity, open_policy
 from duomem_jax.agents.policy import Policy
 from duomem_jax.agents.rollout import Outcome, play_games
 from duomem_jax.base.io import slug
 from duomem_jax.base.progress import Progress
-from duomem_jax.base.rowlog import check_config
 from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.records.episodes import Episode
 from duomem_jax.records.results import Result, ResultLog, read_results
@@ -38,8 +36,8 @@ def evaluate(
     Args:
         arm: who plays.
         games: each is played once.
-        out: folder; gets `<arm>.seed<seed>.jsonl`, or one for each shard, and, beside it, the
-            configuration and what a served model answered and cost.
+        out: folder; gets `<arm>.seed<seed>.sqlite`, or one for each shard, and, beside it, what
+            a served model answered and cost.
         slots: games played at once.
         max_steps: commands after which a game is lost.
         engine: one of `envs.ENGINES`.
@@ -57,25 +55,27 @@ def evaluate(
     name = slug(arm.name)
     config = identity(arm) | {"max_steps": max_steps, "engine": engine, "seed": seed}
     part = "" if shard.is_whole else f".{shard.label}"
-    log = ResultLog(Path(out) / f"{name}.seed{seed}{part}.jsonl", config)
-    elsewhere = {
-        row.game_id
-        for path in Path(out).glob(f"{name}.seed{seed}.*jsonl")
-        if path != log.path
-        for row in _checked(path, config)
-    }
-    games = [game for game in shard.of(games) if game.id not in elsewhere]
-    with open_policy(arm, slots=slots, server=server, record=log.path.with_suffix("")) as policy:
-        score(
-            arm.name, games, policy, log, slots=slots, max_steps=max_steps, engine=engine, seed=seed
-        )
+    with ResultLog(Path(out) / f"{name}.seed{seed}{part}.sqlite", config) as log:
+        elsewhere = {
+            row.game_id
+            for path in Path(out).glob(f"{name}.seed{seed}.*sqlite")
+            if path != log.path
+            for row in read_results(path, config)  # another shard may be at work on it
+        }
+        games = [game for game in shard.of(games) if game.id not in elsewhere]
+        record = log.path.with_suffix("")
+        with open_policy(arm, slots=slots, server=server, record=record) as policy:
+            score(
+                arm.name,
+                games,
+                policy,
+                log,
+                slots=slots,
+                max_steps=max_steps,
+                engine=engine,
+                seed=seed,
+            )
     return log.path
-
-
-def _checked(path: Path, config: dict[str, Any]) -> list[Result]:
-    """Results of another shard, which may be at work."""
-    check_config(path, config)
-    return read_results(path)
 
 
 def score(

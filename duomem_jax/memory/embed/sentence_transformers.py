@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.memory.embed import unit_rows
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
@@ -31,7 +31,7 @@ class SentenceTransformersEmbedder:
         except (OSError, ValueError) as e:
             raise UserError(
                 f"embedder=sentence-transformers:{model}: not loadable "
-                f"({str(e).splitlines()[0]}); give a model folder or hub name"
+                f"({first_line(e)}); give a model folder or hub name"
             ) from e
         self.name = f"sentence-transformers:{model}"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.speak.served.http import Client, MalformedError, Sleep, StoppedError, TooLongError
+from duomem_jax.speak.served.http import Client, MalformedError, NotSentError, Sleep, TooLongError
 from duomem_jax.speak.served.ledger import Ledger
 from duomem_jax.speak.served.server import Server
 
@@ -132,7 +132,7 @@ class ServedModel:
             return None
         except Exception as e:
             with self._lock:
-                if not isinstance(e, StoppedError):
+                if not isinstance(e, NotSentError):
                     self._failure = self._failure or e
             self._client.stop()
             raise
@@ -140,7 +140,7 @@ class ServedModel:
     def _result(self, future: "Future[T | None]") -> T | None:
         try:
             return future.result()
-        except StoppedError:
+        except NotSentError:
             assert self._failure is not None
             raise self._failure from None
 

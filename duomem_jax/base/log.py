@@ -1,0 +1,229 @@
+"""A log of finished work in one SQLite file, so that a killed process loses at most one unit.
+
+Units of a dataset's shard, paid answers, embedded blocks and rows of results all go through here
+before anything else relies on them.
+
+A shared log has SQLite's default, a rollback journal: it may be read while it is written, on other
+hosts too. That takes two or three syncs a unit, 1 to 15 ms on the disks at hand. Where nobody else
+reads, and stages that only copy store thousands of units a second, units go to a write-ahead log
+instead, which is synced now and then; the memory it would share with readers, which network folders
+do not have, stays in the process as long as that keeps the file to itself.
+"""
+
+import contextlib
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from duomem_jax.base.database import (
+    connect,
+    damaged,
+    explain_database_errors,
+    lock_for_writing,
+    unlock,
+)
+from duomem_jax.base.errors import UserError
+
+_APPLICATION = 0x64756F6D  # "duom", which marks the file as one of ours
+_SCHEMA = (
+    f"PRAGMA application_id = {_APPLICATION}",
+    # One row: the JSON of what the records depend on.
+    "CREATE TABLE config (id INTEGER PRIMARY KEY CHECK (id = 0), facts TEXT NOT NULL)",
+    "CREATE TABLE units (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE)",
+    "CREATE TABLE records (id INTEGER PRIMARY KEY, unit INTEGER NOT NULL, content BLOB NOT NULL)",
+    "CREATE INDEX records_of_unit ON records (unit)",
+    "CREATE TABLE counts (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, total INTEGER)",
+)
+
+
+class Log:
+    """Units of records by key, and the sums of their counts; a context manager.
+
+    A unit is one transaction: all of its records and counts are there, or none. Many threads may
+    append; a second writer, in this process or another, is refused.
+
+    Attributes:
+        path: the SQLite file; while it is open for writing, `<path>.lock` lies beside it.
+
+    Raises:
+        UserError: somebody else writes it, its records were made by another configuration, it is
+            damaged, or the disk is full.
+    """
+
+    def __init__(
+        self, path: Path, config: Mapping[str, Any] | None = None, *, shared: bool = False
+    ) -> None:
+        """Open or begin a log.
+
+        Args:
+            path: the file; its folder is made.
+            config: what the records depend on; JSON. A log that holds a unit keeps its own.
+            shared: `read_log` works meanwhile, on other hosts too; appending takes longer.
+        """
+        self.path = path
+        self._mutex = threading.Lock()
+        self._lock = lock_for_writing(path)
+        try:
+            with explain_database_errors(path):
+                self._database = connect(path, "rwc")
+                if not shared:
+                    self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+                _is_empty(self._database, path)  # nothing is changed in somebody else's
+                if not shared:
+                    self._database.execute("PRAGMA journal_mode = WAL")
+            self._claim(json.loads(json.dumps(config or {})))
+        except BaseException:
+            self.close()
+            raise
+
+    def _claim(self, config: dict[str, Any]) -> None:
+        with self._transaction() as database:
+            if _is_empty(database, self.path):
+                for statement in _SCHEMA:
+                    database.execute(statement)
+            known = _config(database, self.path)
+            if known == config:
+                return
+            if _count_units(database):
+                refuse_other_config(self.path, known, config)
+            text = json.dumps(config, sort_keys=True)
+            database.execute("REPLACE INTO config VALUES (0, ?)", (text,))
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __contains__(self, key: str) -> bool:
+        query = "SELECT 1 FROM units WHERE key = ?"
+        return bool(self._select(query, key))
+
+    def __len__(self) -> int:
+        with self._reading():
+            return _count_units(self._database)
+
+    def keys(self) -> list[str]:
+        """Keys in sorted order, so that the result does not depend on the order of finishing."""
+        return [key for (key,) in self._select("SELECT key FROM units ORDER BY key")]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Sums over all units, by name in the order of their first appearance."""
+        return dict(self._select("SELECT name, total FROM counts ORDER BY id"))
+
+    def append(self, key: str, records: Sequence[bytes], counts: Mapping[str, int]) -> None:
+        """Add one unit, which is safe from a kill when this returns.
+
+        Raises:
+            ValueError: the key is there already.
+            UserError: the disk is full; nothing of the unit is kept.
+        """
+        with self._transaction() as database:
+            try:
+                unit = database.execute("INSERT INTO units (key) VALUES (?)", (key,)).lastrowid
+            except sqlite3.IntegrityError:
+                raise ValueError(f"{key} is already in {self.path}") from None
+            database.executemany(
+                "INSERT INTO records (unit, content) VALUES (?, ?)", ((unit, r) for r in records)
+            )
+            database.executemany(
+                "INSERT INTO counts (name, total) VALUES (?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET total = total + excluded.total",
+                counts.items(),
+            )
+
+    def read(self, key: str) -> list[bytes]:
+        """The records of one unit; none where there is no such unit."""
+        query = (
+            "SELECT content FROM records JOIN units ON records.unit = units.id "
+            "WHERE key = ? ORDER BY records.id"
+        )
+        return [content for (content,) in self._select(query, key)]
+
+    def records(self) -> list[bytes]:
+        """The records of all units, in the order of appending."""
+        with self._reading():
+            return _records(self._database)
+
+    def close(self) -> None:
+        """Let others write; the file stays."""
+        if hasattr(self, "_database"):
+            self._database.close()
+        unlock(self._lock)
+
+    def _select(self, query: str, *values: str) -> list[Any]:
+        with self._reading():
+            return self._database.execute(query, values).fetchall()
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        with self._mutex, explain_database_errors(self.path):
+            yield
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        # The connection's own context commits at the end and rolls back on an error.
+        with self._mutex, explain_database_errors(self.path), self._database as database:
+            database.execute("BEGIN IMMEDIATE")
+            yield database
+
+
+def read_log(path: Path) -> tuple[dict[str, Any], list[bytes]]:
+    """Configuration and records of a shared log at one moment; its writer may be at work.
+
+    Raises:
+        UserError: it is missing, damaged or something else.
+    """
+    with explain_database_errors(path), contextlib.closing(connect(path, "rw")) as database:
+        database.execute("BEGIN")  # both queries see the same state
+        if _is_empty(database, path):  # its writer is just making it
+            return {}, []
+        return _config(database, path), _records(database)
+
+
+def refuse_other_config(path: Path, theirs: dict[str, Any], mine: dict[str, Any]) -> None:
+    """Compare the configuration that a log was made by with the one at hand.
+
+    Raises:
+        UserError: names what differs.
+    """
+    mine = json.loads(json.dumps(mine))
+    if theirs != mine:
+        keys = sorted(k for k in theirs.keys() | mine.keys() if theirs.get(k) != mine.get(k))
+        raise UserError(
+            f"{path}: made by another configuration (different: {', '.join(keys)}); "
+            "choose another output folder or delete this file"
+        )
+
+
+def _is_empty(database: sqlite3.Connection, path: Path) -> bool:
+    """Whether the file is new.
+
+    Raises:
+        UserError: it is a database of somebody else.
+    """
+    ((application,),) = database.execute("PRAGMA application_id")
+    ((tables,),) = database.execute("SELECT count(*) FROM sqlite_master")
+    if tables and application != _APPLICATION:
+        raise UserError(f"{path}: a database, but not one of duomem's logs; choose another file")
+    return not tables
+
+
+def _config(database: sqlite3.Connection, path: Path) -> dict[str, Any]:
+    row = database.execute("SELECT facts FROM config").fetchone()
+    try:
+        return json.loads(row[0]) if row else {}
+    except ValueError as e:
+        raise damaged(path, e) from e
+
+
+def _count_units(database: sqlite3.Connection) -> int:
+    return database.execute("SELECT count(*) FROM units").fetchone()[0]
+
+
+def _records(database: sqlite3.Connection) -> list[bytes]:
+    return [content for (content,) in database.execute("SELECT content FROM records ORDER BY id")]
