@@ -1,9 +1,4 @@
-"""SQLite files: opened the same way everywhere, one writer each, errors that a user can read.
-
-A killed process loses nothing that was committed at any level of `synchronous`, since the system
-keeps what it was given. The syncs are for a power cut, which at NORMAL may undo the last
-transactions but leaves a sound file.
-"""
+"""SQLite files: opened the same way everywhere, one writer each, errors that a user can read."""
 
 import contextlib
 import sqlite3
@@ -56,15 +51,13 @@ def connect(path: Path, mode: Literal["rw", "rwc"]) -> sqlite3.Connection:
         sqlite3.Error: `explain_database_errors` turns it into a sentence.
     """
     # Also for reading, SQLite needs leave to write: it undoes what a killed writer left half done.
-    database = sqlite3.connect(
+    return sqlite3.connect(
         f"{path.resolve().as_uri()}?mode={mode}",
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,  # transactions are begun here, not guessed by the module
         check_same_thread=False,
     )
-    database.execute("PRAGMA synchronous = NORMAL")
-    return database
 
 
 @contextlib.contextmanager

@@ -55,7 +55,7 @@ class RowLog(Generic[Row]):
     def append(self, *rows: Row) -> None:
         """Add rows, all or none of them; they are safe from a kill when this returns."""
         records = [json.dumps(dataclasses.asdict(row)).encode() for row in rows]
-        self._log.append(str(len(self._log)), records, {})
+        self._log.append(str(self._log.units), records, {})
 
     def close(self) -> None:
         """Let others write; the file stays."""

@@ -9,8 +9,9 @@ import pytest
 
 from duomem_jax import cli, stages
 from duomem_jax.agents.player import Arm
+from duomem_jax.base.log import read_log
 from duomem_jax.base.rowlog import read_rows
-from duomem_jax.evals import audit as audits
+from duomem_jax.evals.audit import audit as audits
 from duomem_jax.evals.audit.memorization import Score, score_windows
 from duomem_jax.evals.audit.windows import HELD_OUT, TRAIN, cut_windows, sort_out
 from duomem_jax.lora.peft import load_adapter, save_adapter
@@ -21,6 +22,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.records.played import read_episodes
 from duomem_jax.text.tokenizer import load_tokenizer
+from duomem_jax.worlds.games import Games
 
 STUDENT, P, S = model_folder("tiny-student"), 40, 20
 LORA = LoraConfig(rank=2, alpha=4.0, targets=("q_proj", "down_proj"))
@@ -32,7 +34,7 @@ def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("audit")
     for name, seed in (("train", 1), ("held-out", 2)):
         stages.make_games(str(root / f"{name}-games"), 5, seed)
-        games = stages.Games(str(root / f"{name}-games"))
+        games = Games(str(root / f"{name}-games"))
         stages.play(games, Arm("expert", "expert"), str(root / name))
     config, _ = load_pretrained(STUDENT)
     shapes = Model(config, LORA).shapes()["lora"]
@@ -76,7 +78,7 @@ def done(root):
 
 
 def content(out):
-    return {file.name: file.read_bytes() for file in (out / "windows").iterdir()}
+    return {file.name: read_log(file) for file in (out / "windows").iterdir()}
 
 
 def test_every_window_has_a_score_from_every_model(root, done):
@@ -89,13 +91,13 @@ def test_every_window_has_a_score_from_every_model(root, done):
     models = ("base.0", "text.0", "text.1", "logit.0", "teacher.0")
     for model in models:
         for name in (TRAIN, HELD_OUT):
-            rows = read_rows(done / "windows" / f"{model}.{name}.jsonl", Score)
+            rows = read_rows(done / "windows" / f"{model}.{name}.sqlite", Score)
             windows = [(w.game_id, w.seed, w.start) for w in sets[name]]
             assert [(r.game_id, r.seed, r.start) for r in rows] == windows
     config, base = load_pretrained(STUDENT)
     lora, _ = load_adapter(root / "a1", Model(config), fingerprint(STUDENT))
     expected = score_windows(Model(config, LORA), base, lora, sets[TRAIN][:8], 8)
-    found = {m: read_rows(done / f"windows/{m}.train.jsonl", Score)[:8] for m in models}
+    found = {m: read_rows(done / f"windows/{m}.train.sqlite", Score)[:8] for m in models}
     assert found["text.1"] == found["logit.0"] == expected
     assert len({tuple(s.nats for s in found[m]) for m in models}) == 4
 
@@ -116,12 +118,12 @@ def test_the_report_has_every_table(done):
     about = json.loads((done / "audit.json").read_text())
     assert [s["name"] for s in about["subjects"]] == ["base", "text", "text", "logit", "teacher"]
     assert about["how"]["prefix"] == P
-    side = json.loads((done / "windows/text.1.train.config.json").read_text())
-    assert side["model"] == fingerprint(STUDENT)
-    assert side["adapter"]
+    config, _ = read_log(done / "windows/text.1.train.sqlite")
+    assert config["model"] == fingerprint(STUDENT)
+    assert config["adapter"]
 
 
-def test_a_killed_run_goes_on_to_the_same_files(root, done, tmp_path, monkeypatch):
+def test_a_killed_run_goes_on_to_the_same_rows(root, done, tmp_path, monkeypatch):
     calls = []
 
     def stops(*args):
@@ -135,11 +137,7 @@ def test_a_killed_run_goes_on_to_the_same_files(root, done, tmp_path, monkeypatc
     with pytest.raises(SystemExit):
         command(root, out)
     assert not (out / "report.md").exists()
-    with (out / "windows/base.0.train.jsonl").open("r+b") as f:  # and the last row is torn
-        f.seek(-20, 2)
-        f.truncate()
-    with pytest.warns(UserWarning, match="made again"):
-        command(root, out)
+    command(root, out)
     assert content(out) == content(done)
     assert (out / "report.md").read_text() == (done / "report.md").read_text()
     calls.clear()
@@ -152,7 +150,7 @@ def test_students_alone_need_no_teacher(root, tmp_path):
     text = (tmp_path / "report.md").read_text()
     assert "Inherited" not in text
     assert "Students, paired" not in text
-    rows = read_rows(tmp_path / "windows/text.0.train.jsonl", Score)
+    rows = read_rows(tmp_path / "windows/text.0.train.sqlite", Score)
     assert len(rows) == 4
 
 

@@ -97,7 +97,7 @@ def test_evaluation_goes_on_as_well(server, games, tmp_path, capsys):
     paid = len(server.answered)
     cli.main(command("evaluate", tmp_path, games, "--server.concurrency", 1))
     assert len(server.answered) == len({json.dumps(b) for b in server.answered}) > paid
-    rows = read_results(tmp_path / "t.seed0.jsonl")
+    rows = read_results(tmp_path / "t.seed0.sqlite")
     assert len(rows) == GAMES
     assert all(r.success and r.prompt_tokens > 50 and r.new_tokens > 5 for r in rows)
     assert usage(tmp_path / "t.seed0.usage.json")["answers"] == len(server.answered)

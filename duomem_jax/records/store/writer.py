@@ -59,7 +59,7 @@ class ShardWriter:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._log:
+        if self._log is not None:
             self._log.close()
 
     def __contains__(self, key: str) -> bool:

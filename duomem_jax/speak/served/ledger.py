@@ -33,7 +33,7 @@ class Ledger:
         self._log = Log(self.path)
         self._lock = threading.Lock()  # of the bill's file
         self._saved = 0.0
-        self._dirty = len(self._log) > 0  # a kill may have left the bill behind its answers
+        self._dirty = self._log.units > 0  # a kill may have left the bill behind its answers
 
     @property
     def bill(self) -> Bill:

@@ -80,8 +80,9 @@ class ServedModel:
         self._client.stop()
         self._pool.shutdown(cancel_futures=True)
         self._client.close()
+        bill = self.ledger.bill
         self.ledger.close()
-        print(f"{self.name}: {self.ledger.bill}", file=sys.stderr)
+        print(f"{self.name}: {bill}", file=sys.stderr)
 
     def ask(self, requests: Iterable[Request[T]]) -> Iterator[T | None]:
         """What each request's answer says, in their order; None: too long for the server.
