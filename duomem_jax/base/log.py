@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from duomem_jax.base.database import (
+    check_structure,
     connect,
     damaged,
     explain_database_errors,
@@ -38,12 +39,13 @@ _SCHEMA = (
     # One row: the JSON of what the records depend on.
     "CREATE TABLE config (id INTEGER PRIMARY KEY CHECK (id = 0), facts TEXT NOT NULL)",
     "CREATE TABLE units (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE)",
-    # SQLite checks the tree that content hangs on, not the content.
+    # SQLite checks the tree that values hang on, not the values: crc32 is of key and content.
     "CREATE TABLE records (id INTEGER PRIMARY KEY, unit INTEGER NOT NULL, content BLOB NOT NULL, "
     "crc32 INTEGER NOT NULL)",
     "CREATE INDEX records_of_unit ON records (unit)",
     "CREATE TABLE counts (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, total INTEGER)",
 )
+_RECORDS = "SELECT key, content, crc32 FROM records JOIN units ON records.unit = units.id"
 
 
 class Log:
@@ -79,7 +81,7 @@ class Log:
                 self._database.execute("PRAGMA synchronous = NORMAL")
                 if not shared:
                     self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-                _is_empty(self._database, path)  # nothing is changed in somebody else's
+                _check(self._database, path)
                 if not shared:
                     self._database.execute("PRAGMA journal_mode = WAL")
             self._claim(json.loads(json.dumps(config or {})))
@@ -89,7 +91,7 @@ class Log:
 
     def _claim(self, config: dict[str, Any]) -> None:
         with self._transaction() as database:
-            if _is_empty(database, self.path):
+            if not _has_tables(database):
                 for statement in _SCHEMA:
                     database.execute(statement)
             known = _config(database, self.path)
@@ -140,7 +142,7 @@ class Log:
                 raise ValueError(f"{key} is already in {self.path}") from None
             database.executemany(
                 "INSERT INTO records (unit, content, crc32) VALUES (?, ?, ?)",
-                ((unit, record, zlib.crc32(record)) for record in records),
+                ((unit, record, _checksum(key, record)) for record in records),
             )
             database.executemany(
                 "INSERT INTO counts (name, total) VALUES (?, ?) "
@@ -150,10 +152,7 @@ class Log:
 
     def read(self, key: str) -> list[bytes]:
         """The records of one unit; none where there is no such unit."""
-        query = (
-            "SELECT content, crc32 FROM records JOIN units ON records.unit = units.id "
-            "WHERE key = ? ORDER BY records.id"
-        )
+        query = f"{_RECORDS} WHERE key = ? ORDER BY records.id"
         return _intact(self._select(query, key), self.path)
 
     def records(self) -> list[bytes]:
@@ -192,7 +191,8 @@ def read_log(path: Path) -> tuple[dict[str, Any], list[bytes]]:
     """
     with explain_database_errors(path), contextlib.closing(connect(path, "rw")) as database:
         database.execute("BEGIN")  # both queries see the same state
-        if _is_empty(database, path):  # its writer is just making it
+        _check(database, path)
+        if not _has_tables(database):  # its writer is just making it
             return {}, []
         return _config(database, path), _records(database, path)
 
@@ -212,24 +212,27 @@ def refuse_other_config(path: Path, theirs: dict[str, Any], mine: dict[str, Any]
         )
 
 
-def _is_empty(database: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file is new.
+def _check(database: sqlite3.Connection, path: Path) -> None:
+    """Look before anything is changed.
 
     Raises:
-        UserError: it is a database of somebody else.
+        UserError: the file is damaged, or a database of somebody else.
     """
     ((application,),) = database.execute("PRAGMA application_id")
-    ((tables,),) = database.execute("SELECT count(*) FROM sqlite_master")
-    if tables and application != _APPLICATION:
+    if _has_tables(database) and application != _APPLICATION:
         raise UserError(f"{path}: a database, but not one of duomem's logs; choose another file")
-    return not tables
+    check_structure(database, path)
+
+
+def _has_tables(database: sqlite3.Connection) -> bool:
+    return bool(database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
 
 
 def _config(database: sqlite3.Connection, path: Path) -> dict[str, Any]:
     row = database.execute("SELECT facts FROM config").fetchone()
     try:
         return json.loads(row[0]) if row else {}
-    except ValueError as e:
+    except (ValueError, TypeError) as e:
         raise damaged(path, e) from e
 
 
@@ -238,13 +241,17 @@ def _count_units(database: sqlite3.Connection) -> int:
 
 
 def _records(database: sqlite3.Connection, path: Path) -> list[bytes]:
-    return _intact(database.execute("SELECT content, crc32 FROM records ORDER BY id"), path)
+    return _intact(database.execute(f"{_RECORDS} ORDER BY records.id"), path)
 
 
-def _intact(rows: Iterable[tuple[bytes, int]], path: Path) -> list[bytes]:
+def _intact(rows: Iterable[tuple[Any, Any, Any]], path: Path) -> list[bytes]:
     contents = []
-    for content, checksum in rows:
-        if zlib.crc32(content) != checksum:
+    for key, content, checksum in rows:
+        if not isinstance(content, bytes) or _checksum(key, content) != checksum:
             raise damaged(path, "a record differs from its checksum")
         contents.append(content)
     return contents
+
+
+def _checksum(key: str, content: bytes) -> int:
+    return zlib.crc32(content, zlib.crc32(str(key).encode()))

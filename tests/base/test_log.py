@@ -179,6 +179,32 @@ def test_a_damaged_file_is_one_sentence(tmp_path, damage):
         assert "\n" not in str(e.value)
 
 
+def everything(log):
+    keys = log.keys()
+    return {key: log.read(key) for key in keys}
+
+
+def test_no_damage_goes_unnoticed(tmp_path):
+    """Random bytes at random places: a sentence, or all is as it was written."""
+    rng, path, noticed = random.Random(0), tmp_path / "log.sqlite", 0
+    with Log(path, shared=True) as log:
+        for i in range(20):
+            log.append(f"k{i}", [rng.randbytes(rng.randrange(600))] * 2, {})
+        units = everything(log)
+    whole = path.read_bytes()
+    for _ in range(200):
+        data = bytearray(whole)
+        for _ in range(rng.choice([1, 5, 50])):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        path.write_bytes(data)
+        try:
+            with Log(path, shared=True) as log:
+                assert everything(log) == units
+        except UserError:
+            noticed += 1
+    assert noticed > 100
+
+
 def test_a_database_of_another_program_is_left_alone(tmp_path):
     path = tmp_path / "log.sqlite"
     other = sqlite3.connect(path)
