@@ -8,7 +8,8 @@ import pytest
 from duomem_jax.base.errors import UserError
 from duomem_jax.data.loader import batches
 from duomem_jax.data.pack import row_layout
-from duomem_jax.records.store.write import DatasetSpec, read_dataset, write_dataset
+from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.store.write import DatasetSpec, write_dataset
 
 ROWS, T = 40, 16
 
