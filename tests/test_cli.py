@@ -7,6 +7,7 @@ import pytest
 from duomem_jax import cli
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.records.played import read_episodes
+from duomem_jax.records.results import read_results
 from duomem_jax.records.store.reader import read_dataset
 
 GAMES = 6
@@ -93,8 +94,7 @@ def test_shards_together_are_the_whole(root, tmp_path):
 def test_evaluate_writes_results_and_a_report(root, tmp_path, capsys):
     run("evaluate", tmp_path / "out", *expert(root))
     assert "| e " in capsys.readouterr().out
-    rows = [json.loads(x) for x in (tmp_path / "out/e.seed0.jsonl").read_text().splitlines()]
-    assert len(rows) == GAMES
+    assert len(read_results(tmp_path / "out/e.seed0.sqlite")) == GAMES
     assert {"report.md", "success.png", "report.json"} <= {
         p.name for p in (tmp_path / "out").iterdir()
     }

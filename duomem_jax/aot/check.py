@@ -13,7 +13,7 @@ from duomem_jax.aot.roofline import Roofline, model_flops, roofline
 from duomem_jax.aot.steps import Rows, compile_decode, compile_train
 from duomem_jax.aot.topology import Topology
 from duomem_jax.aot.work import Work, work_of
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.plan import Plan, sketch
 
@@ -121,7 +121,7 @@ def _text(compiled: jax.stages.Compiled) -> str:
     except jax.errors.JaxRuntimeError as e:
         raise UserError(
             f"libtpu has compiled a program that jaxlib {jax.lib.__version__} cannot read "
-            f"({str(e).splitlines()[0][:60]}...); install the libtpu of duomem-jax[tpu]"
+            f"({first_line(e)[:60]}...); install the libtpu of duomem-jax[tpu]"
         ) from None
 
 

@@ -1,1 +1,1 @@
-"""Nothing of the field: errors, files, progress, processes, prompts."""
+"""Nothing of the field: errors, files, logs, field types, shards, progress, processes, prompts."""

@@ -2,12 +2,11 @@
 
 import dataclasses
 import importlib.util
-import types
-import typing
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.fields import check_fields
 
 T = TypeVar("T")
 
@@ -18,10 +17,11 @@ def to_dict(config: Any) -> dict[str, Any]:
 
 
 def from_file(path: Path, function: str, kind: type[T]) -> T:
-    """What `function()` of a Python file in configs/ gives.
+    """Call `function()` of a Python file in configs/ and check what it returns.
 
     Raises:
-        UserError: no such file or function, or it gives something else than a `kind`.
+        UserError: no such file or function, or it does not return a `kind` whose fields have their
+            declared types.
     """
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
@@ -32,36 +32,13 @@ def from_file(path: Path, function: str, kind: type[T]) -> T:
         config = getattr(module, function)()
     except UserError as e:
         raise UserError(f"{path}: {e}") from None
-    except Exception as e:  # whatever the file does wrong, one sentence is what helps
+    except Exception as e:  # the file is the user's code: it may do anything wrong
         raise UserError(f"{path}: {type(e).__name__}: {e}; correct the file") from None
     if not isinstance(config, kind):
         given = type(config).__name__
         raise UserError(f"{path}: {function}() gives {given}, not a {kind.__name__}")
-    check_types(config, str(path))
+    try:
+        check_fields(config)
+    except TypeError as e:
+        raise UserError(f"{path}: {e}") from None
     return config
-
-
-def check_types(config: Any, where: str, prefix: str = "") -> None:
-    """Raise UserError naming the first field whose value has another type than declared."""
-    for name, hint in typing.get_type_hints(type(config)).items():
-        value = getattr(config, name)
-        if not _fits(value, hint):
-            shown = str(getattr(hint, "__name__", hint) if isinstance(hint, type) else hint)
-            raise UserError(
-                f"{where}: field {prefix}{name} is {value!r}; give {shown.replace('typing.', '')}"
-            )
-        if dataclasses.is_dataclass(value):
-            check_types(value, where, f"{prefix}{name}.")
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        return value in args
-    if origin in (types.UnionType, typing.Union):
-        return any(_fits(value, arg) for arg in args)
-    if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(v, args[0]) for v in value)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, hint) and (hint is not int or not isinstance(value, bool))

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,12 +18,10 @@ from typing import Any, cast
 
 from etils import epath
 
+from duomem_jax.base.disk import explain_full_disk
 from duomem_jax.base.errors import UserError, first_line
 
 REMOTE = "gs://"
-# Temporary files are made private; what they become has the permissions of any new file.
-_UMASK = os.umask(0)
-os.umask(_UMASK)
 
 
 @contextlib.contextmanager
@@ -33,12 +32,9 @@ def clear_os_errors(path: Path) -> Iterator[None]:
         UserError: the block met one of them; `path` is what the sentence names.
     """
     try:
-        yield
+        with explain_full_disk(path):
+            yield
     except OSError as e:
-        if e.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
-                f"{path}: the disk is full; free some space or choose another output folder"
-            ) from e
         if e.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise UserError(f"{path}: not writable; choose another output folder") from e
         raise
@@ -58,7 +54,7 @@ def as_path(path: str | os.PathLike) -> Path:
 
 
 def is_remote(path: str | os.PathLike) -> bool:
-    """Whether it lies in a bucket."""
+    """Whether a path lies in a bucket."""
     return os.fspath(path).startswith(REMOTE)
 
 
@@ -71,7 +67,7 @@ def _is_refusal(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def _clear_remote_errors(path: Path) -> Iterator[None]:
-    """What may pass by itself stays an error: of those, unlike of mistakes, a run is restarted."""
+    """Only refusals become a UserError; after errors that may pass a launcher starts again."""
     try:
         yield
     except Exception as e:  # gcsfs has no class of its own for most of them
@@ -96,18 +92,25 @@ def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
         return
     with clear_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd, tmp = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        tmp = _temporary_sibling(path)
         try:
-            with os.fdopen(fd, "wb") as f:
+            with open(tmp, "xb") as f:
                 f.write(data)
                 f.flush()
                 os.fsync(f.fileno())
-            os.chmod(tmp, 0o666 & ~_UMASK)
             os.replace(tmp, path)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(tmp)
+            tmp.unlink(missing_ok=True)
             raise
+
+
+def _temporary_sibling(path: Path) -> Path:
+    """A free name beside `path`.
+
+    `tempfile` would make the file too, readable by its owner only; made by `open` or `mkdir`, it
+    has the permissions of any new file.
+    """
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
 
 
 def atomic_write_text(path: str | os.PathLike, text: str) -> None:
@@ -135,10 +138,10 @@ def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
         return
     with clear_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        tmp = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+        tmp = _temporary_sibling(path)
         try:
+            tmp.mkdir()
             yield tmp
-            os.chmod(tmp, 0o777 & ~_UMASK)
             if path.exists():
                 shutil.rmtree(path)
             os.replace(tmp, path)

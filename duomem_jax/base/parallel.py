@@ -17,7 +17,7 @@ def run_all(function: Callable[..., Any], jobs: Sequence[tuple], workers: int) -
         function: importable by name, like its arguments.
         jobs: arguments.
         workers: processes; 1 runs everything here. On a CPU each gets an equal share of the
-            cores, on accelerators worker i gets device i.
+            cores, on accelerators worker i gets the i-th of the devices this process sees.
 
     Raises:
         The first error of a job; those under way are finished first.
@@ -38,9 +38,21 @@ def run_all(function: Callable[..., Any], jobs: Sequence[tuple], workers: int) -
 
 
 def _take_share(numbers: Any, workers: int) -> None:
+    """Narrow what a new worker sees of the machine; runs before anything imports JAX in it."""
     number = numbers.get()
     for name in VISIBLE:
-        os.environ.setdefault(name, str(number))
+        os.environ[name] = _share_of(os.environ.get(name), number)
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, cores[number::workers] or cores)
+
+
+def _share_of(visible: str | None, number: int) -> str:
+    """One device for worker `number`: of the visible list where there is one.
+
+    A list shorter than the workers is gone round again; "" and "-1", for none, stay as they are.
+    """
+    if visible is None:
+        return str(number)
+    devices = visible.split(",")
+    return devices[number % len(devices)]

@@ -4,14 +4,18 @@ A game is the unit that is drawn: several seeds on one game are not independent,
 bootstraps resample games and keep all seeds of a game together. One arm's own interval takes its
 training seeds as given; a difference between arms draws them too, since the next training run
 would have others.
+
+Intervals of proportions and paired tests are SciPy's. The bootstraps are not: where games are
+shared and seeds are each arm's own, `scipy.stats.bootstrap` cannot say what to draw together, and
+it refuses a single game, which a first try of an experiment has. Holm's correction is not in SciPy.
 """
 
 import dataclasses
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
+from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000
@@ -35,12 +39,10 @@ def wilson(successes: int, n: int) -> Interval:
     """
     if not 0 <= successes <= n or n == 0:
         raise ValueError(f"{successes} successes of {n}")
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    ends = stats.binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
     p = successes / n
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     # At p = 0 and p = 1 one end is exactly the estimate; rounding must not cross it.
-    return Interval(p, min(max(0.0, centre - half), p), max(min(1.0, centre + half), p))
+    return Interval(p, min(float(ends.low), p), max(float(ends.high), p))
 
 
 def cluster_bootstrap(clusters: Sequence[Sequence[float]], *, seed: int = 0) -> Interval:
@@ -129,7 +131,7 @@ def crossed_bootstrap(
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for being several (Holm 1979): the family-wise error rate holds."""
+    """Correct p-values for being several, so that the family-wise error rate holds (Holm 1979)."""
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     corrected, highest = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(order):
@@ -145,9 +147,9 @@ def mcnemar_exact(only_a: int, only_b: int) -> float:
         only_a: games that only the first arm won.
         only_b: games that only the second arm won.
     """
-    n, k = only_a + only_b, min(only_a, only_b)
-    tail = sum(math.comb(n, i) for i in range(k + 1))
-    return min(1.0, float(2 * tail / 2**n))
+    if only_a == only_b:  # also without a game between them, which SciPy refuses
+        return 1.0
+    return float(stats.binomtest(only_a, only_a + only_b).pvalue)
 
 
 def _totals(clusters: Sequence[Sequence[float]]) -> tuple[np.ndarray, np.ndarray]:

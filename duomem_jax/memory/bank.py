@@ -51,15 +51,13 @@ class MemoryBank:
         self._vectors_UE = vectors_UE
 
     @classmethod
-    def load(
-        cls, folder: str | os.PathLike, embedder: Embedder, *, verify: bool | None = None
-    ) -> "MemoryBank":
+    def load(cls, folder: str | os.PathLike, embedder: Embedder) -> "MemoryBank":
         """Open a stored bank.
 
         Raises:
             UserError: missing, damaged, of an earlier version, or embedded by another embedder.
         """
-        records = read_dataset(folder, SPLIT, verify=verify)
+        records = read_dataset(folder, SPLIT)
         if records.facts["config"].get("format") != FORMAT:
             raise UserError(
                 f"{folder}: this bank is of an earlier version of duomem_jax; write it again into "

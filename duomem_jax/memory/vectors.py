@@ -10,7 +10,7 @@ import numpy as np
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_write_bytes, atomic_write_text
-from duomem_jax.base.journal import Journal
+from duomem_jax.base.log import Log
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.records.store.manifest import content_hash
 
@@ -33,20 +33,10 @@ def write_vectors(folder: Path, keys: Sequence[str], embedder: Embedder) -> None
     if facts is not None:
         _refuse_other(folder, facts, embedder)
         return
-    texts = distinct_keys(keys)
     bank = content_hash(folder)
     tag = hashlib.sha256(f"{embedder.name}\0{bank}".encode()).hexdigest()[:12]
-    journal = Journal(folder / f".embeddings-{tag}.journal")
-    try:
-        blocks = [texts[i : i + BLOCK] for i in range(0, len(texts), BLOCK)]
-        rows = []
-        for i, block in enumerate(blocks):
-            key = f"{i:08d}"
-            if key not in journal:
-                vectors = np.asarray(embedder.embed(block), np.float32)
-                journal.append(key, [vectors.tobytes()], {})
-            rows.append(np.frombuffer(journal.read(key)[0], np.float32).reshape(len(block), -1))
-        matrix = np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
+    with Log(folder / f".embeddings-{tag}.sqlite") as log:
+        matrix = _embed(distinct_keys(keys), embedder, log)
         buffer = io.BytesIO()
         np.save(buffer, matrix.astype(np.float16), allow_pickle=False)
         data = buffer.getvalue()
@@ -54,15 +44,25 @@ def write_vectors(folder: Path, keys: Sequence[str], embedder: Embedder) -> None
         facts = {
             "embedder": embedder.name,
             "bank": bank,
-            "rows": len(texts),
+            "rows": len(matrix),
             "sha256": hashlib.sha256(data).hexdigest(),
         }
         # Last: its presence means that the matrix is whole.
         atomic_write_text(folder / "embeddings.json", json.dumps(facts, indent=1) + "\n")
-    finally:
-        journal.close()
-    for path in folder.glob(".embeddings-*.journal"):
+    for path in folder.glob(".embeddings-*.sqlite*"):
         path.unlink(missing_ok=True)
+
+
+def _embed(texts: list[str], embedder: Embedder, log: Log) -> np.ndarray:
+    """Rows float32[U, E] of the texts, block by block, each in the log as soon as it is there."""
+    rows = []
+    for start in range(0, len(texts), BLOCK):
+        block, key = texts[start : start + BLOCK], f"{start // BLOCK:08d}"
+        if key not in log:
+            vectors = np.asarray(embedder.embed(block), np.float32)
+            log.append(key, [vectors.tobytes()], {})
+        rows.append(np.frombuffer(log.read(key)[0], np.float32).reshape(len(block), -1))
+    return np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
 
 
 def read_vectors(folder: Path, embedder: Embedder) -> np.ndarray:

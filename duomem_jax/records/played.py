@@ -38,7 +38,7 @@ def write_episodes(
         config: player and everything else that changes the episodes; JSON.
 
     Raises:
-        UserError: see `store.write_dataset`.
+        UserError: the folder is of another config or in use, or `play` left out a game.
     """
     names = {episode_key(*w): w for w in wanted}
 
@@ -52,12 +52,10 @@ def write_episodes(
     return write_dataset(out, list(names), make, spec, shard)
 
 
-def read_episodes(
-    folder: str | os.PathLike, split: str, *, verify: bool | None = None
-) -> EpisodeReader:
+def read_episodes(folder: str | os.PathLike, split: str) -> EpisodeReader:
     """Stored episodes of one split, in the order of game id and seed.
 
     Raises:
-        UserError: see `reader.read_dataset`.
+        UserError: the dataset is missing, incomplete, cut short or changed.
     """
-    return EpisodeReader(read_dataset(folder, split, verify=verify), folder)
+    return EpisodeReader(read_dataset(folder, split), folder)

@@ -63,7 +63,7 @@ class Result:
 
 
 class ResultLog(RowLog[Result]):
-    """The results of one configuration, in a file; see `RowLog`.
+    """A `RowLog` of the results of one configuration.
 
     Attributes:
         done: the key of every finished row.
@@ -74,25 +74,29 @@ class ResultLog(RowLog[Result]):
         self.done = {row.key for row in self.rows}
 
     def append(self, *rows: Result) -> None:
-        """Add finished items; their rows are on disk when this returns."""
+        """Add finished items; they are safe from a kill when this returns."""
         super().append(*rows)
         self.done |= {row.key for row in rows}
 
 
-def read_results(path: str | os.PathLike) -> list[Result]:
-    """Rows of one file; a last line cut off by a crash is ignored with a warning.
+def read_results(path: str | os.PathLike, config: dict[str, Any] | None = None) -> list[Result]:
+    """Rows of one file, whose writer may be at work.
+
+    Args:
+        path: the SQLite file.
+        config: what made the rows; None: it does not matter.
 
     Raises:
-        UserError: the file is missing or a line is not a result.
+        UserError: the file is missing or damaged, a row is not a result, or the rows were made by
+            another configuration.
     """
-    path = Path(path)
-    if not path.is_file():
+    if not Path(path).is_file():
         raise UserError(f"{path}: no such results file; run `duomem evaluate` first")
-    return read_rows(path, Result)
+    return read_rows(path, Result, config)
 
 
 def collect_results(paths: Iterable[str | os.PathLike]) -> list[Result]:
-    """Rows of several files or folders of `*.jsonl`, each (subject, item, seed) exactly once.
+    """Rows of several files or folders of `*.sqlite`, each (subject, item, seed) exactly once.
 
     Raises:
         UserError: nothing was found, or an item occurs twice for the same subject and seed.
@@ -116,6 +120,6 @@ def collect_results(paths: Iterable[str | os.PathLike]) -> list[Result]:
 def _expand(paths: Iterable[str | os.PathLike]) -> Iterator[Path]:
     for path in map(Path, paths):
         if path.is_dir():
-            yield from sorted(path.glob("*.jsonl"))
+            yield from sorted(path.glob("*.sqlite"))
         else:
             yield path

@@ -10,7 +10,8 @@ from duomem_jax.base.shard import Shard
 from duomem_jax.data.loader import batches
 from duomem_jax.data.rows import RowFormat, TargetFormat
 from duomem_jax.objectives.targets import Needs
-from duomem_jax.records.store.write import DatasetSpec, read_dataset, write_dataset
+from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.store.write import DatasetSpec, write_dataset
 
 ROWS, T = 40, 16
 

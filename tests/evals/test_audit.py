@@ -9,6 +9,7 @@ import pytest
 
 from duomem_jax import cli, stages
 from duomem_jax.agents.player import Player
+from duomem_jax.base.log import read_log
 from duomem_jax.base.rowlog import read_rows
 from duomem_jax.evals.audit import cells
 from duomem_jax.evals.audit.memorization import Score, score_windows
@@ -77,7 +78,7 @@ def done(root):
 
 
 def content(out):
-    return {file.name: file.read_bytes() for file in (out / "windows").iterdir()}
+    return {file.name: read_log(file) for file in (out / "windows").iterdir()}
 
 
 def test_audit_scores_every_window_with_every_model(root, done):
@@ -90,13 +91,13 @@ def test_audit_scores_every_window_with_every_model(root, done):
     models = ("base.0", "text.0", "text.1", "logit.0", "teacher.0")
     for model in models:
         for name in (TRAIN, HELD_OUT):
-            rows = read_rows(done / "windows" / f"{model}.{name}.jsonl", Score)
+            rows = read_rows(done / "windows" / f"{model}.{name}.sqlite", Score)
             windows = [(w.game_id, w.seed, w.start) for w in sets[name]]
             assert [(r.game_id, r.seed, r.start) for r in rows] == windows
     config, base = load_pretrained(STUDENT)
     lora, _ = load_adapter(root / "a1", Model(config), fingerprint(STUDENT))
     expected = score_windows(Model(config, LORA), base, lora, sets[TRAIN][:8], 8)
-    found = {m: read_rows(done / f"windows/{m}.train.jsonl", Score)[:8] for m in models}
+    found = {m: read_rows(done / f"windows/{m}.train.sqlite", Score)[:8] for m in models}
     assert found["text.1"] == found["logit.0"] == expected
     assert len({tuple(s.nats for s in found[m]) for m in models}) == 4
 
@@ -117,12 +118,12 @@ def test_write_audit_has_every_table(done):
     about = json.loads((done / "audit.json").read_text())
     assert [s["name"] for s in about["subjects"]] == ["base", "text", "text", "logit", "teacher"]
     assert about["how"]["prefix"] == P
-    side = json.loads((done / "windows/text.1.train.config.json").read_text())
-    assert side["model"] == fingerprint(STUDENT)
-    assert side["adapter"]
+    config, _ = read_log(done / "windows/text.1.train.sqlite")
+    assert config["model"] == fingerprint(STUDENT)
+    assert config["adapter"]
 
 
-def test_a_killed_audit_resumes_to_the_same_files(root, done, tmp_path, monkeypatch):
+def test_a_killed_audit_resumes_to_the_same_rows(root, done, tmp_path, monkeypatch):
     calls = []
 
     def stops(*args):
@@ -136,11 +137,7 @@ def test_a_killed_audit_resumes_to_the_same_files(root, done, tmp_path, monkeypa
     with pytest.raises(SystemExit):
         command(root, out)
     assert not (out / "report.md").exists()
-    with (out / "windows/base.0.train.jsonl").open("r+b") as f:  # and the last row is torn
-        f.seek(-20, 2)
-        f.truncate()
-    with pytest.warns(UserWarning, match="made again"):
-        command(root, out)
+    command(root, out)
     assert content(out) == content(done)
     assert (out / "report.md").read_text() == (done / "report.md").read_text()
     calls.clear()
@@ -153,7 +150,7 @@ def test_audit_without_a_teacher(root, tmp_path):
     text = (tmp_path / "report.md").read_text()
     assert "Inherited" not in text
     assert "Students, paired" not in text
-    rows = read_rows(tmp_path / "windows/text.0.train.jsonl", Score)
+    rows = read_rows(tmp_path / "windows/text.0.train.sqlite", Score)
     assert len(rows) == 4
 
 

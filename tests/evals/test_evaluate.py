@@ -18,7 +18,7 @@ from duomem_jax.models.hf import fingerprint, save_pretrained
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.records.memories import Memory
-from duomem_jax.records.results import collect_results, read_results
+from duomem_jax.records.results import ResultLog, collect_results, read_results
 from duomem_jax.speak.open import Local
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
@@ -67,7 +67,7 @@ def folders(tmp_path_factory, games):
 
 def test_the_expert_is_an_arm_like_any_other(games, tmp_path):
     path = evaluate(EXPERT, HOUSEHOLD, games, tmp_path, Play(slots=4, seed=2))
-    assert path == tmp_path / "the-teacher.seed2.jsonl"
+    assert path == tmp_path / "the-teacher.seed2.sqlite"
     rows = read_results(path)
     assert {r.item for r in rows} == {r.group for r in rows} == {g.id for g in games}
     (summary,) = summarize(rows, GAMES)
@@ -78,19 +78,26 @@ def test_the_expert_is_an_arm_like_any_other(games, tmp_path):
 
 
 def test_a_stopped_run_goes_on_with_the_missing_games(games, tmp_path, capsys):
-    path = evaluate(EXPERT, HOUSEHOLD, games, tmp_path, Play(slots=2))
-    whole = path.read_text()
-    kept = whole.splitlines(keepends=True)[:4]
-    path.write_text("".join(kept))
-    evaluate(EXPERT, HOUSEHOLD, games, tmp_path, Play(slots=2))
-    assert path.read_text().startswith("".join(kept))
-    key = [(r.item, sorted(r.scores.items())) for r in read_results(path)]
-    path.write_text(whole)
-    assert sorted(key) == sorted((r.item, sorted(r.scores.items())) for r in read_results(path))
+    how = Play(slots=2)
+    path = evaluate(EXPERT, HOUSEHOLD, games, tmp_path / "whole", how)
+    whole = read_results(path)
+    stopped = tmp_path / "stopped" / path.name
+    config = identity(EXPERT, HOUSEHOLD)
+    config |= {"max_steps": 50, "world": HOUSEHOLD.config, "seed": 0}
+    with ResultLog(stopped, config) as log:
+        log.append(*whole[:4])
+    assert evaluate(EXPERT, HOUSEHOLD, games, tmp_path / "stopped", how) == stopped
+    rows = read_results(stopped)
+    assert rows[:4] == whole[:4]
+
+    def plays(rows):
+        return sorted((r.item, sorted(r.scores.items())) for r in rows)
+
+    assert plays(rows) == plays(whole)
     assert capsys.readouterr().err.splitlines()[-1].startswith("The teacher, seed 0: 2/2 games")
-    before = path.stat().st_mtime_ns
-    evaluate(EXPERT, HOUSEHOLD, games, tmp_path, Play(slots=2))
-    assert path.stat().st_mtime_ns == before
+    before = stopped.stat().st_mtime_ns
+    evaluate(EXPERT, HOUSEHOLD, games, tmp_path / "stopped", how)
+    assert stopped.stat().st_mtime_ns == before
 
 
 def test_a_student_with_adapter_and_memory(games, folders, tmp_path):

@@ -1,9 +1,11 @@
 import dataclasses
 import json
+import math
 
 import pytest
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.log import Log
 from duomem_jax.records.results import Result, ResultLog, Usage, collect_results, read_results
 
 CONFIG = {"model": "tiny", "max_steps": 50, "targets": ("q", "v")}
@@ -14,86 +16,78 @@ def row(game="g0", seed=0, subject="lora"):
     return Result(subject, game, game, "put", seed, scores, Usage(200, 90, 0.25), "won")
 
 
+def write(path, *rows, config=CONFIG):
+    with ResultLog(path, config) as log:
+        log.append(*rows)
+
+
 def test_rows_come_back_and_count_as_done(tmp_path):
-    path = tmp_path / "r" / "lora.seed0.jsonl"
-    log = ResultLog(path, CONFIG)
-    assert log.done == set()
+    path = tmp_path / "r" / "lora.seed0.sqlite"
     rows = [row("g0"), row("g1"), row("g1", seed=1)]
-    for r in rows:
-        log.append(r)
-    assert read_results(path) == rows
-    assert ResultLog(path, CONFIG).done == {("lora", "g0", 0), ("lora", "g1", 0), ("lora", "g1", 1)}
-    assert {"subject", "item", "group", "scores", "cost", "ended"} <= json.loads(
-        path.open().readline()
-    ).keys()
+    done = {("lora", "g0", 0), ("lora", "g1", 0), ("lora", "g1", 1)}
+    with ResultLog(path, CONFIG) as log:
+        assert log.done == set()
+        for r in rows:
+            log.append(r)
+        assert log.done == done
+        assert read_results(path) == rows  # while it is being written
+    with ResultLog(path, CONFIG) as log:
+        assert (log.rows, log.done) == (rows, done)
 
 
-@pytest.mark.parametrize("cut", [1, 20, -2])
-def test_a_cut_last_line_is_repaired_with_a_warning(tmp_path, cut):
-    path = tmp_path / "a.jsonl"
-    log = ResultLog(path, CONFIG)
-    log.append(row("g0"))
-    log.append(row("g1"))
-    lines = path.read_text().splitlines()
-    path.write_text(lines[0] + "\n" + lines[1][:cut])
-    with pytest.warns(UserWarning, match="cut off"):
-        assert read_results(path) == [row("g0")]
-    with pytest.warns(UserWarning, match="made again"):
-        log = ResultLog(path, CONFIG)
-    assert log.done == {("lora", "g0", 0)}
-    log.append(row("g1"))
-    assert read_results(path) == [row("g0"), row("g1")]
-
-
-def test_a_whole_last_line_without_newline_is_kept(tmp_path):
-    path = tmp_path / "a.jsonl"
-    ResultLog(path, CONFIG).append(row("g0"))
-    path.write_text(path.read_text().rstrip("\n"))
-    log = ResultLog(path, CONFIG)
-    log.append(row("g1"))
-    assert read_results(path) == [row("g0"), row("g1")]
+def test_a_row_keeps_numbers_that_sql_has_not(tmp_path):
+    numbers = (math.nan, math.inf, 1, 0.1 + 0.2)
+    write(tmp_path / "a.sqlite", *(dataclasses.replace(row(), scores={"f1": x}) for x in numbers))
+    got = [r.scores["f1"] for r in read_results(tmp_path / "a.sqlite")]
+    assert math.isnan(got[0])
+    assert got[1:] == [math.inf, 1, 0.1 + 0.2]
 
 
 def test_another_configuration_is_refused_and_names_what_differs(tmp_path):
-    path = tmp_path / "a.jsonl"
-    ResultLog(path, CONFIG).append(row())
-    with pytest.raises(UserError, match="max_steps"):
-        ResultLog(path, CONFIG | {"max_steps": 30})
-    (tmp_path / "a.config.json").unlink()
-    with pytest.raises(UserError, match=r"config\.json is missing"):
-        ResultLog(path, CONFIG)
+    path, other = tmp_path / "a.sqlite", CONFIG | {"max_steps": 30}
+    ResultLog(path, CONFIG).close()
+    read_results(path, other)  # no row that could be of another configuration
+    write(path, row())
+    for use in (ResultLog, read_results):
+        with pytest.raises(UserError, match=r"another configuration \(different: max_steps\)"):
+            use(path, other)
+    assert read_results(path, CONFIG) == [row()]
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("record", "says"),
     [
-        "nonsense",
-        "[]",
-        "{}",
-        json.dumps(dataclasses.asdict(row()) | {"seed": "7"}),
-        json.dumps(dataclasses.asdict(row()) | {"scores": 7}),
-        json.dumps(dataclasses.asdict(row()) | {"cost": {"dollars": 7}}),
+        ("nonsense", "Expecting value"),
+        ("[]", "mapping"),
+        ("{}", "missing"),
+        (json.dumps(dataclasses.asdict(row()) | {"seed": "7"}), "field seed is '7'; give int"),
+        (json.dumps(dataclasses.asdict(row()) | {"seed": True}), "field seed is True; give int"),
+        (json.dumps(dataclasses.asdict(row()) | {"scores": 7}), "field scores is 7; give dict"),
+        (json.dumps(dataclasses.asdict(row()) | {"cost": {"dollars": 7}}), "dollars"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path, line):
-    path = tmp_path / "a.jsonl"
-    good = json.dumps(dataclasses.asdict(row()))
-    path.write_text(f"{good}\n{line}\n{good}\n")
-    with pytest.raises(UserError, match="line 2"):
-        read_results(path)
+def test_a_row_of_another_kind_is_named(tmp_path, record, says):
+    path = tmp_path / "a.sqlite"
+    good = json.dumps(dataclasses.asdict(row())).encode()
+    with Log(path, CONFIG, shared=True) as log:
+        log.append("0", [good, record.encode(), good], {})
+    for use in (lambda: ResultLog(path, CONFIG), lambda: read_results(path)):
+        with pytest.raises(UserError, match=r"a\.sqlite: row 2 is not a result") as e:
+            use()
+        assert says in str(e.value)
 
 
 def test_collecting_folders_and_files(tmp_path):
-    ResultLog(tmp_path / "x" / "a.jsonl", CONFIG).append(row("g0"))
-    ResultLog(tmp_path / "x" / "b.jsonl", CONFIG).append(row("g0", subject="both"))
-    ResultLog(tmp_path / "c.jsonl", CONFIG).append(row("g1"))
-    rows = collect_results([tmp_path / "x", tmp_path / "c.jsonl"])
+    write(tmp_path / "x" / "a.sqlite", row("g0"))
+    write(tmp_path / "x" / "b.sqlite", row("g0", subject="both"))
+    write(tmp_path / "c.sqlite", row("g1"))
+    rows = collect_results([tmp_path / "x", tmp_path / "c.sqlite"])
     assert rows == [row("g0"), row("g0", subject="both"), row("g1")]
-    ResultLog(tmp_path / "d.jsonl", CONFIG).append(row("g1"))
+    write(tmp_path / "d.sqlite", row("g1"))
     with pytest.raises(UserError, match="already in"):
-        collect_results([tmp_path / "c.jsonl", tmp_path / "d.jsonl"])
+        collect_results([tmp_path / "c.sqlite", tmp_path / "d.sqlite"])
     with pytest.raises(UserError, match="no such results file"):
-        collect_results([tmp_path / "missing.jsonl"])
+        collect_results([tmp_path / "missing.sqlite"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no results"):
         collect_results([tmp_path / "empty"])

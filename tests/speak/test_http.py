@@ -8,7 +8,7 @@ from faulty_server import cut, hang, say, status, text, vanish
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.speak.served.chat import read_reply
-from duomem_jax.speak.served.http import Client, StoppedError, TooLongError
+from duomem_jax.speak.served.http import Client, NotSentError, TooLongError
 from duomem_jax.speak.served.server import Server
 
 BODY = {"model": "parrot", "messages": [{"role": "user", "content": "hello"}]}
@@ -165,7 +165,7 @@ def test_requests_are_spaced_evenly(server):
 def test_a_stopped_client_sends_nothing_more(server):
     client = Client(Server(server.url))
     client.stop()
-    with pytest.raises(StoppedError):
+    with pytest.raises(NotSentError):
         client.post("chat/completions", BODY, read_reply)
     client.close()
     assert server.requests == []

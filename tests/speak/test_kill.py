@@ -97,7 +97,7 @@ def test_evaluation_goes_on_as_well(server, games, tmp_path, capsys):
     paid = len(server.answered)
     cli.main(command("evaluate", tmp_path, games, "--server.concurrency", 1))
     assert len(server.answered) == len({json.dumps(b) for b in server.answered}) > paid
-    rows = read_results(tmp_path / "t.seed0.jsonl")
+    rows = read_results(tmp_path / "t.seed0.sqlite")
     assert len(rows) == GAMES
     assert all(r.scores["success"] == 1 for r in rows)
     assert all(r.cost.prompt_tokens > 50 and r.cost.new_tokens > 5 for r in rows)

@@ -1,5 +1,6 @@
 """Score every model of an audit on every set of windows; stopped, it resumes where it was."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -62,13 +63,14 @@ def audit(
         check_subject(subject, how.prefix + how.suffix)
     sets = _windows(train, held_out, tokenizer, how)
     config = {"prefix": how.prefix, "suffix": how.suffix, "dtype": how.dtype}
-    cells = [
-        Cell(out, subject, name, windows, config)
-        for name, windows in sets.items()
-        for subject in subjects
-    ]
-    _describe(Path(out), subjects, tokenizer, {TRAIN: train, HELD_OUT: held_out}, how)
-    fill_cells(cells, how.batch, how.dtype)
+    with contextlib.ExitStack() as stack:
+        cells = [
+            stack.enter_context(Cell(out, subject, name, windows, config))
+            for name, windows in sets.items()
+            for subject in subjects
+        ]
+        _describe(Path(out), subjects, tokenizer, {TRAIN: train, HELD_OUT: held_out}, how)
+        fill_cells(cells, how.batch, how.dtype)
     return _by_model(cells)
 
 

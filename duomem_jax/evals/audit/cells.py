@@ -24,6 +24,8 @@ Key = tuple[str, int, int]  # game, player's seed, start: names a window of an a
 class Cell:
     """One model on one set of windows; its scores are kept in a file as they come.
 
+    A context manager: the file is open within its block, and the scores stay.
+
     Attributes:
         subject: the model.
         set: name of the set.
@@ -54,7 +56,7 @@ class Cell:
         self.set = name
         self.windows = windows
         self._log = RowLog(
-            Path(out) / ROWS / f"{subject.name}.{subject.seed}.{name}.jsonl",
+            Path(out) / ROWS / f"{subject.name}.{subject.seed}.{name}.sqlite",
             {
                 "model": fingerprint(subject.model),
                 "adapter": adapter_fingerprint(subject.adapter) if subject.adapter else "",
@@ -64,6 +66,12 @@ class Cell:
             Score,
         )
         self._found = {_key(score): score for score in self._log.rows}
+
+    def __enter__(self) -> "Cell":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._log.close()
 
     @property
     def complete(self) -> bool:

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from duomem_jax.agents.play import Play
 from duomem_jax.agents.player import Player, identity, open_policy
@@ -11,7 +10,6 @@ from duomem_jax.agents.policy import Policy
 from duomem_jax.agents.rollout import Played, play_games
 from duomem_jax.base.io import slug
 from duomem_jax.base.progress import Progress
-from duomem_jax.base.rowlog import check_config
 from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.records.results import Result, ResultLog, Usage, read_results
 from duomem_jax.speak.served.server import Server
@@ -37,8 +35,8 @@ def evaluate(
         subject: who plays.
         world: where the tasks are from.
         tasks: each is played once.
-        out: folder; gets `<subject>.seed<seed>.jsonl`, or one for each shard, and, beside it, the
-            configuration and what a served model answered and cost.
+        out: folder; gets `<subject>.seed<seed>.sqlite`, or one for each shard, and, beside it, what
+            a served model answered and cost.
         how: slots, step limit, and the seed of the subject's training and sampling.
         server: where and how hard a served model is asked.
         shard: the part to play.
@@ -54,24 +52,18 @@ def evaluate(
     config = identity(subject, world)
     config |= {"max_steps": how.max_steps, "world": world.config, "seed": seed}
     part = "" if shard.is_whole else f".{shard.label}"
-    log = ResultLog(Path(out) / f"{name}.seed{seed}{part}.jsonl", config)
-    elsewhere = {
-        row.item
-        for path in Path(out).glob(f"{name}.seed{seed}.*jsonl")
-        if path != log.path
-        for row in _checked(path, config)
-    }
-    tasks = [task for task in shard.of(tasks) if task.id not in elsewhere]
-    record = log.path.with_suffix("")
-    with open_policy(subject, world, slots=how.slots, server=server, record=record) as policy:
-        score(subject.name, world, tasks, policy, log, how)
+    with ResultLog(Path(out) / f"{name}.seed{seed}{part}.sqlite", config) as log:
+        elsewhere = {
+            row.item
+            for path in Path(out).glob(f"{name}.seed{seed}.*sqlite")
+            if path != log.path
+            for row in read_results(path, config)  # another shard may be at work on it
+        }
+        tasks = [task for task in shard.of(tasks) if task.id not in elsewhere]
+        record = log.path.with_suffix("")
+        with open_policy(subject, world, slots=how.slots, server=server, record=record) as policy:
+            score(subject.name, world, tasks, policy, log, how)
     return log.path
-
-
-def _checked(path: Path, config: dict[str, Any]) -> list[Result]:
-    """Results of another shard, which may be at work."""
-    check_config(path, config)
-    return read_results(path)
 
 
 def score(

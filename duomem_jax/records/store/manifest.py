@@ -12,7 +12,8 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_write_text
 
 FORMAT = 1
-# Hashing this much takes about 0.1 s; larger splits are hashed on request only.
+# Hashing this much takes about 0.1 s. Of larger splits only the sizes are compared, since every
+# start of a training would otherwise read all of its data.
 SMALL_BYTES = 64 * 2**20
 _PACKAGES = ("duomem-jax", "array-record", "tensorflow-datasets", "numpy")
 
@@ -99,25 +100,24 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
-def check_files(folder: Path, shards: list[dict], *, verify: bool | None) -> None:
-    """Compare shard files with the manifest: sizes always, SHA-256 by `verify`.
+def check_files(folder: Path, shards: list[dict]) -> None:
+    """Compare shard files with the manifest: sizes always, SHA-256 up to `SMALL_BYTES` in all.
 
     Args:
+        folder: of the dataset.
         shards: `{"file", "records", "bytes", "sha256"}` of each shard.
-        verify: None hashes splits of up to `SMALL_BYTES` only.
 
     Raises:
         UserError: a file is missing, cut short or changed.
     """
-    if verify is None:
-        verify = sum(s["bytes"] for s in shards) <= SMALL_BYTES
+    small = sum(s["bytes"] for s in shards) <= SMALL_BYTES
     for shard in shards:
         path = folder / shard["file"]
-        mend = f"copy it again from its source, or delete {folder} and run its stage again"
+        remedy = f"copy it again from its source, or delete {folder} and run its stage again"
         if not path.exists():
-            raise UserError(f"{path}: missing although manifest.json names it; {mend}")
+            raise UserError(f"{path}: missing although manifest.json names it; {remedy}")
         size = path.stat().st_size
         if size != shard["bytes"]:
-            raise UserError(f"{path}: {size} bytes where {shard['bytes']} were written; {mend}")
-        if verify and file_sha256(path) != shard["sha256"]:
-            raise UserError(f"{path}: content differs from the hash in manifest.json; {mend}")
+            raise UserError(f"{path}: {size} bytes where {shard['bytes']} were written; {remedy}")
+        if small and file_sha256(path) != shard["sha256"]:
+            raise UserError(f"{path}: content differs from the hash in manifest.json; {remedy}")

@@ -50,19 +50,13 @@ class RecordReader(Sequence):
             raise self._damaged(f"record {index}: {e}") from e
 
 
-def read_dataset(
-    folder: str | os.PathLike, split: str, *, verify: bool | None = None
-) -> RecordReader:
-    """Open one split of a complete dataset.
-
-    Args:
-        verify: check the SHA-256 of every shard; None does so for small splits only. Sizes
-            are always checked.
+def read_dataset(folder: str | os.PathLike, split: str) -> RecordReader:
+    """Open one split of a complete dataset, after a look at its files (`check_files`).
 
     Raises:
         UserError: missing, incomplete, cut short or changed.
     """
     folder = Path(folder)
     facts = split_facts(folder, split)
-    check_files(folder, facts["shards"], verify=verify)
+    check_files(folder, facts["shards"])
     return RecordReader(folder, split, facts)

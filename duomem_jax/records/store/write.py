@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import WHOLE, Shard
-from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.records.store.spec import DatasetSpec, WriteReport
 from duomem_jax.records.store.writer import ShardWriter
 
-__all__ = ["DatasetSpec", "ShardWriter", "WriteReport", "read_dataset", "write_dataset"]
+__all__ = ["DatasetSpec", "ShardWriter", "WriteReport", "write_dataset"]
 
 
 def write_dataset(

@@ -1,21 +1,24 @@
 """Datasets as ArrayRecord shards that TFDS reads, written by stages that may be killed.
 
-A split of n shards is written by up to n processes. Each keeps its finished units in a journal
-(`.work/`), turns the journal into its one shard file at the end, and the process that completes
-the set writes `features.json`, `dataset_info.json` and `manifest.json`.
+A split of n shards is written by up to n processes. Each keeps its finished units in a log
+(`.work/`), turns the log into its one shard file at the end, and the process that completes the
+set writes `features.json`, `dataset_info.json` and `manifest.json`. ArrayRecord files themselves
+cannot be appended to: their index is written on closing.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from filelock import FileLock
+
+from duomem_jax.base.disk import explain_full_disk
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_write_text, clear_os_errors
-from duomem_jax.base.journal import Journal
+from duomem_jax.base.log import Log
 from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.records.store.features import serializer, to_tfds
 from duomem_jax.records.store.manifest import file_sha256, load_manifest, save_manifest
@@ -43,37 +46,37 @@ class ShardWriter:
         self.folder, self.spec, self.shard = Path(folder), spec, shard
         self._work = self.folder / ".work"
         self._report: WriteReport | None = None
-        self._journal: Journal | None = None
+        self._log: Log | None = None  # None once this shard is finished
         with self._folder_lock():
             if self._is_complete():
                 self._report = self._complete_report("already complete")
             elif not self._facts_path(shard).exists():
-                self._journal = Journal(self._facts_path(shard).with_suffix(".journal"))
-        if self._journal is not None:
+                self._log = Log(self._facts_path(shard).with_suffix(".sqlite"))
+        if self._log is not None:
             self._serialize = serializer(spec.layout)
 
     def __enter__(self) -> "ShardWriter":
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._journal:
-            self._journal.close()
+        if self._log is not None:
+            self._log.close()
 
     def __contains__(self, key: str) -> bool:
-        return self._journal is None or key in self._journal
+        return self._log is None or key in self._log
 
     def add(self, key: str, records: Iterable[dict], counts: dict[str, int] | None = None) -> None:
         """Store one finished unit; `counts` are summed over units into the manifest."""
-        if self._journal is None:
+        if self._log is None:
             raise ValueError(f"{self.folder}: shard {self.shard} is finished")
-        self._journal.append(key, [self._serialize(r) for r in records], counts or {})
+        self._log.append(key, [self._serialize(r) for r in records], counts or {})
 
     def finish(self) -> WriteReport:
         """Write this shard's file and, when it is the last one, the manifest."""
-        if self._journal is not None:
-            self._write_shard(self._journal)
-            self._journal.close()
-            self._journal = None
+        if self._log is not None:
+            self._write_shard(self._log)
+            self._log.close()
+            self._log = None
         with self._folder_lock():
             if self._report is not None:
                 return self._report
@@ -101,10 +104,8 @@ class ShardWriter:
         """Only one process at a time looks at, or changes, what the folder as a whole says."""
         with clear_os_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = open(self.folder / ".lock", "w")  # noqa: SIM115 - closed by the with below
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            with FileLock(self.folder / ".lock"):
+                yield
 
     def _is_complete(self) -> bool:
         """Whether the split is; refuses a foreign folder and claims an empty one."""
@@ -130,22 +131,22 @@ class ShardWriter:
             atomic_write_text(begun, json.dumps(mine, indent=1))
         return False
 
-    def _write_shard(self, journal: Journal) -> None:
+    def _write_shard(self, log: Log) -> None:
         name = f"{self.spec.name}-{self.spec.split}.array_record-{self.shard.label}"
         path = self.folder / name
-        records = (r for key in journal.keys() for r in journal.read(key))  # noqa: SIM118
+        records = (r for key in log.keys() for r in log.read(key))  # noqa: SIM118
         written = write_array_record(path, records, compress=self.spec.compress)
         facts = {
             "file": name,
             "records": written,
             "bytes": path.stat().st_size,
             "sha256": file_sha256(path),
-            "counts": dict(sorted(journal.counts.items())),
+            "counts": dict(sorted(log.counts.items())),
         }
         atomic_write_text(self._facts_path(self.shard), json.dumps(facts))
 
     def _complete(self) -> None:
-        """Gather the shards' facts into the manifest, then drop the journals."""
+        """Gather the shards' facts into the manifest, then drop the logs."""
         manifest = load_manifest(self.folder)
         splits = manifest["splits"] if manifest else {}
         facts = [json.loads(self._facts_path(s).read_text()) for s in self.shard.siblings()]
@@ -200,21 +201,17 @@ def write_array_record(path: Path, records: Iterable[bytes], *, compress: bool) 
     tmp = path.with_name(f".{path.name}.tmp")
     count = 0
     try:
-        writer = array_record_module.ArrayRecordWriter(
-            str(tmp), "group_size:1" if compress else "group_size:1,uncompressed"
-        )
-        for record in records:
-            writer.write(record)
-            count += 1
-        writer.close()
-        os.replace(tmp, path)
-    except (RuntimeError, OSError) as e:
+        with explain_full_disk(path):
+            writer = array_record_module.ArrayRecordWriter(
+                str(tmp), "group_size:1" if compress else "group_size:1,uncompressed"
+            )
+            for record in records:
+                writer.write(record)
+                count += 1
+            writer.close()
+            os.replace(tmp, path)
+    except BaseException:
         tmp.unlink(missing_ok=True)
-        # The writer turns every cause into a RuntimeError whose text names the cause.
-        if "No space left" in str(e) or "quota" in str(e).lower():
-            raise UserError(
-                f"{path}: the disk is full; free some space and run the same command again"
-            ) from e
         raise
     return count
 

@@ -47,8 +47,8 @@ class TooLongError(Exception):
     """The server says that the request does not fit into its context."""
 
 
-class StoppedError(Exception):
-    """Nothing more is sent, since another request has failed for good."""
+class NotSentError(Exception):
+    """This request was not sent, since another has failed for good."""
 
 
 class _AgainError(Exception):
@@ -108,7 +108,7 @@ class Client:
         Raises:
             UserError: the server refuses, or no attempt brought a good answer.
             TooLongError: the request does not fit into the server's context.
-            StoppedError: `stop` was called.
+            NotSentError: `stop` was called.
         """
         url = f"{self._server.address}/{path}"
         retrying = Retrying(
@@ -135,7 +135,7 @@ class Client:
     def _once(self, url: str, body: dict[str, Any], read: Callable[[Any], T]) -> tuple[T, Any]:
         self._pace.wait()
         if self._stopped.is_set():
-            raise StoppedError
+            raise NotSentError
         try:
             reply = self._http.post(url, json=body)
         except httpx.RequestError as e:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from duomem_jax.base.io import atomic_write_text
-from duomem_jax.base.journal import Journal
+from duomem_jax.base.log import Log
 from duomem_jax.speak.served.bill import Bill, answer_counts
 from duomem_jax.speak.served.server import Server
 
@@ -20,8 +20,7 @@ SAVED_EVERY = 1.0  # seconds between two rewritings of the bill
 class Ledger:
     """Answers by the name of their request, and the bill over all of them; for many threads.
 
-    `<record>.answers` is an append-only `Journal` of compressed JSON, `<record>.usage.json` beside
-    it the bill.
+    `<record>.answers` is a `Log` of compressed JSON, `<record>.usage.json` beside it the bill.
 
     Raises:
         UserError: another process has it open, or the disk is full.
@@ -31,28 +30,26 @@ class Ledger:
         self._usage = record.with_name(f"{record.name}.usage.json")
         self.path = record.with_name(f"{record.name}.answers")
         self._model, self._server = model, server
-        self._journal = Journal(self.path)
-        self._lock = threading.Lock()
-        self._saved, self._dirty = 0.0, len(self._journal) > 0
+        self._log = Log(self.path)
+        self._lock = threading.Lock()  # of the bill's file
+        self._saved = 0.0
+        self._dirty = self._log.units > 0  # a kill may have left the bill behind its answers
 
     @property
     def bill(self) -> Bill:
         """What all answers have cost so far."""
-        with self._lock:
-            return Bill.of(self._journal.counts, self._server)
+        return Bill.of(self._log.counts, self._server)
 
     def find(self, key: str) -> Any:
         """JSON of the answer to a request, or None."""
-        if key not in self._journal:
-            return None
-        return json.loads(zlib.decompress(self._journal.read(key)[0]))
+        found = self._log.read(key)
+        return json.loads(zlib.decompress(found[0])) if found else None
 
     def keep(self, key: str, body: Any, attempts: int) -> None:
-        """Store an answer; it is safe when this returns."""
+        """Store an answer; it is safe from a kill when this returns."""
         content = zlib.compress(json.dumps(body).encode())
-        with self._lock:
-            self._journal.append(key, [content], answer_counts(body, attempts))
-            self._dirty = True
+        self._log.append(key, [content], answer_counts(body, attempts))
+        self._dirty = True
         if time.monotonic() - self._saved > SAVED_EVERY:
             self.save()
 
@@ -62,7 +59,7 @@ class Ledger:
             if not self._dirty:
                 return
             self._dirty, self._saved = False, time.monotonic()
-            bill = Bill.of(self._journal.counts, self._server)
+            bill = self.bill
             prices = {
                 "prompt": self._server.prompt_price,
                 "completion": self._server.completion_price,
@@ -81,4 +78,4 @@ class Ledger:
         try:
             self.save()
         finally:
-            self._journal.close()
+            self._log.close()

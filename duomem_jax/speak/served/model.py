@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.speak.served.http import Client, MalformedError, Sleep, StoppedError, TooLongError
+from duomem_jax.speak.served.http import Client, MalformedError, NotSentError, Sleep, TooLongError
 from duomem_jax.speak.served.ledger import Ledger
 from duomem_jax.speak.served.server import Server
 
@@ -81,8 +81,9 @@ class ServedModel:
         self._client.stop()
         self._pool.shutdown(cancel_futures=True)
         self._client.close()
+        bill = self.ledger.bill
         self.ledger.close()
-        logger.info("%s: %s", self.name, self.ledger.bill)
+        logger.info("%s: %s", self.name, bill)
 
     def ask(self, requests: Iterable[Request[T]]) -> Iterator[T | None]:
         """What each request's answer says, in their order; None: too long for the server.
@@ -133,7 +134,7 @@ class ServedModel:
             return None
         except Exception as e:
             with self._lock:
-                if not isinstance(e, StoppedError):
+                if not isinstance(e, NotSentError):
                     self._failure = self._failure or e
             self._client.stop()
             raise
@@ -141,7 +142,7 @@ class ServedModel:
     def _result(self, future: "Future[T | None]") -> T | None:
         try:
             return future.result()
-        except StoppedError:
+        except NotSentError:
             assert self._failure is not None
             raise self._failure from None
 

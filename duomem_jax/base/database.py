@@ -1,0 +1,109 @@
+"""SQLite files: opened the same way everywhere, one writer each, errors that a user can read."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from duomem_jax.base.disk import explain_full_disk
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import clear_os_errors
+
+BUSY_SECONDS = 60.0  # others hold a file for milliseconds; on a slow network folder for seconds
+
+
+def lock_for_writing(path: Path) -> FileLock:
+    """Become the one writer of `path`, whose folder is made; readers are not kept out.
+
+    The lock is a file beside it, since SQLite's own, held for long, would block readers too.
+
+    Raises:
+        UserError: somebody else is writing, or the folder cannot be written.
+    """
+    lock = FileLock(f"{path}.lock", thread_local=False)
+    with clear_os_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise UserError(
+                f"{path}: another process is writing this shard; wait for it or give this one "
+                "a different shard number"
+            ) from None
+    return lock
+
+
+def unlock(lock: FileLock) -> None:
+    """Let others write. May be called twice."""
+    if lock.is_locked:
+        # Removed while it is held: whoever has opened it meanwhile sees that its name is gone.
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
+
+
+def connect(path: Path, mode: Literal["rw", "rwc"]) -> sqlite3.Connection:
+    """Open a database for use by many threads, one at a time; "rwc" makes a missing one.
+
+    Raises:
+        sqlite3.Error: `explain_database_errors` turns it into a sentence.
+    """
+    # Also for reading, SQLite needs leave to write: it undoes what a killed writer left half done.
+    return sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,  # transactions are begun here, not guessed by the module
+        check_same_thread=False,
+    )
+
+
+def check_structure(database: sqlite3.Connection, path: Path) -> None:
+    """Read a database to its end, at a gigabyte or two a second.
+
+    Raises:
+        UserError: rows and indices contradict each other.
+    """
+    ((found,),) = database.execute("PRAGMA integrity_check(1)")
+    if found != "ok":
+        raise damaged(path, found.splitlines()[-1])
+
+
+@contextlib.contextmanager
+def explain_database_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite says of a file into one sentence.
+
+    Raises:
+        UserError: the file is damaged, in use or not writable, or the disk is full.
+    """
+    with explain_full_disk(path):
+        try:
+            yield
+        except UnicodeDecodeError as e:  # of a message that quotes the file
+            raise damaged(path, e) from e
+        except sqlite3.DatabaseError as e:
+            # The low byte is the error, the rest its shade. None comes with text that is not UTF-8;
+            # SQLITE_ERROR, of our fixed statements, means a table or column that has lost its name.
+            match getattr(e, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
+                case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB | sqlite3.SQLITE_ERROR:
+                    raise damaged(path, e) from e
+                case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+                    remedy = "choose another output folder or correct its permissions"
+                    raise UserError(f"{path}: cannot be opened ({e}); {remedy}") from e
+                case sqlite3.SQLITE_BUSY:
+                    remedy = "end the process that holds it and run the same command again"
+                    raise UserError(f"{path}: in use for {BUSY_SECONDS:.0f} s; {remedy}") from e
+                case sqlite3.SQLITE_IOERR:
+                    remedy = "check the disk and its quota, then run the same command again"
+                    raise UserError(f"{path}: {e}; {remedy}") from e
+            raise
+
+
+def damaged(path: Path, why: object) -> UserError:
+    """The error for a file whose content cannot be what was written."""
+    return UserError(
+        f"{path}: damaged ({why}); copy it again from its source, or delete it and run its stage "
+        "again"
+    )

@@ -1,0 +1,49 @@
+"""Do the values of a dataclass have the types it declares? Python itself never looks."""
+
+import dataclasses
+import functools
+import typing
+from typing import Any
+
+from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
+
+
+def check_fields(record: Any) -> None:
+    """Compare every field of a dataclass, and of dataclasses inside it, with its type.
+
+    A whole number may stand for a float, a bool for no number.
+
+    Raises:
+        TypeError: names the first field that does not fit (`lora.rank`), its value and its type.
+    """
+    _check(record, "")
+
+
+def _check(record: Any, prefix: str) -> None:
+    kind: type = type(record)
+    for name, hint in _hints(kind).items():
+        value = getattr(record, name)
+        if not _fits(value, hint):
+            shown = hint.__name__ if isinstance(hint, type) else str(hint)
+            raise TypeError(
+                f"field {prefix}{name} is {value!r}; give {shown.replace('typing.', '')}"
+            )
+        if dataclasses.is_dataclass(value):
+            _check(value, f"{prefix}{name}.")
+
+
+@functools.cache  # rows of one kind come in tens of thousands
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    # Python's bool is an int, and typeguard follows it; `steps=True` is a mistake all the same.
+    values = value if isinstance(value, tuple) else (value,)
+    if any(isinstance(v, bool) for v in values) and bool not in (hint, *typing.get_args(hint)):
+        return False
+    try:
+        check_type(value, hint, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
+    except TypeCheckError:
+        return False
+    return True
