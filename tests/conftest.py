@@ -59,12 +59,12 @@ def played(tmp_path_factory) -> Path:
 
     root = tmp_path_factory.mktemp("played")
     won, memories = str(root / "episodes"), str(root / "memories")
-    stages.make_games(str(root / "games"), 12, 3)
-    stages.play(Games(str(root / "games")), Player("expert", "expert"), won, Play(slots=4))
-    stages.remember(won, memories)
+    stages.generate(str(root / "games"), 12, 3)
+    stages.play(won, Games(str(root / "games")), Player("expert", "expert"), Play(slots=4))
+    stages.memories(memories, won)
     how, student = Examples(length=512, teacher_length=640), str(model_folder("tiny-student"))
-    stages.prepare(won, student, str(root / "rows"), how=how)
-    stages.prepare(won, student, str(root / "paired"), how=how, teacher_memory=memories)
+    stages.examples(str(root / "rows"), won, student, how=how)
+    stages.examples(str(root / "paired"), won, student, how=how, teacher_memory=memories)
     return root
 
 
@@ -76,5 +76,5 @@ def labelled(played) -> Path:
     from duomem_jax.stages.label import Label
 
     teacher = str(model_folder("tiny-teacher"))
-    stages.label(str(played / "rows"), teacher, str(played / "labelled"), Label(k=8, rows=1))
+    stages.label(str(played / "labelled"), str(played / "rows"), teacher, Label(k=8, rows=1))
     return played / "labelled"

@@ -42,7 +42,7 @@ def refused(capsys, *args):
 
 
 def test_episodes_of_the_expert_are_won_and_remembered(root):
-    episodes = read_episodes(root / "episodes", "train")
+    episodes = read_episodes(root / "episodes")
     assert len(episodes) == GAMES
     assert all(e.success and e.player == "expert" for e in episodes)
     assert len(read_dataset(root / "memories", "train")) == GAMES
@@ -87,8 +87,8 @@ def test_a_second_run_reuses_what_is_there(root, capsys):
 def test_shards_together_are_the_whole(root, tmp_path):
     for i in range(2):
         run("play", tmp_path / "parts", *expert(root), "--shard", f"{i}/2")
-    whole = {e.game_id: e for e in read_episodes(root / "episodes", "train")}
-    assert {e.game_id: e for e in read_episodes(tmp_path / "parts", "train")} == whole
+    whole = {e.game_id: e for e in read_episodes(root / "episodes")}
+    assert {e.game_id: e for e in read_episodes(tmp_path / "parts")} == whole
 
 
 def test_evaluate_writes_results_and_a_report(root, tmp_path, capsys):

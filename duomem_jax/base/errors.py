@@ -18,6 +18,23 @@ class StoppedError(Exception):
     status = 75
 
 
+class LostHostError(StoppedError):
+    """Another host is gone, and with it every computation that needs all of them.
+
+    A command must print it and end at once, by `os._exit` with its status: what Python runs at a
+    normal exit shuts JAX down, which waits for the lost host.
+    """
+
+
+class JoinError(Exception):
+    """Not all hosts have come; with the same command on each it may be worth another try.
+
+    Commands print it without a traceback and exit with `JoinError.status`.
+    """
+
+    status = 1
+
+
 def first_line(error: BaseException) -> str:
     """What an error says, in one line; its name where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

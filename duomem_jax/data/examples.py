@@ -12,7 +12,6 @@ from duomem_jax.data.rows import Record, RowFormat
 from duomem_jax.records.episodes import Episode
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.manifest import content_hash
-from duomem_jax.records.store.spec import SPLIT
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.text.alignment import Aligner
 from duomem_jax.text.encoded import Example
@@ -92,7 +91,7 @@ def build_examples(
     Raises:
         UserError: bad input, or an output folder of another config.
     """
-    episodes = read_episodes(episodes_folder, SPLIT)
+    episodes = read_episodes(episodes_folder)
     config = student.config() | ({"teacher": teacher.config()} if teacher else {})
     aligner = None
     if teacher and config["vocabulary"] != config["teacher"]["vocabulary"]:

@@ -1,1 +1,8 @@
 """Several stages in a row: recipes, seeds, arms, the quick start."""
+
+from duomem_jax.experiments.experiment import Experiment
+from duomem_jax.experiments.quickstart import quickstart
+from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.experiments.run import compare, run_experiment
+
+__all__ = ["Experiment", "Recipe", "compare", "quickstart", "run_experiment"]

@@ -1,18 +1,23 @@
 """DuoMem in miniature: one command from generated games to the paper's table."""
 
+import logging
 import time
 from pathlib import Path
 
 from duomem_jax.agents.play import Play
-from duomem_jax.experiments.experiment import Experiment, run_experiment
+from duomem_jax.experiments.experiment import Experiment
 from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.experiments.run import run_experiment
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.stages.examples import Examples
-from duomem_jax.stages.generate import make_games
+from duomem_jax.stages.generate import generate
+from duomem_jax.stages.options import Folder
 from duomem_jax.train.config import OptimizerConfig, TrainConfig
 from duomem_jax.worlds.games import Games
+
+log = logging.getLogger(__name__)
 
 NEXT = """\
 What to run next:
@@ -57,16 +62,24 @@ def quickstart_training(out: str) -> TrainConfig:
     )
 
 
-def run_quickstart(out: str) -> None:
-    """Generate games, let the tiny teacher play, distil, evaluate every arm, print the table.
+def quickstart(out: Folder = "runs/quickstart", /) -> str:
+    """DuoMem in miniature on generated games: about ten minutes on two cores.
+
+    Args:
+        out: folder for everything it makes; what is there already is reused.
+
+    Returns:
+        The report, and what to run next.
 
     Raises:
         UserError: the output folder is of another version, or the disk is full.
     """
     start = time.monotonic()
-    print(make_games(f"{out}/games-train", count=240, seed=1), flush=True)
-    print(make_games(f"{out}/games-test", count=60, seed=2), flush=True)
+    log.info(generate(f"{out}/games-train", count=240, seed=1))
+    log.info(generate(f"{out}/games-test", count=60, seed=2))
     report = run_experiment(quickstart_experiment(out))
-    print(report.read_text())
-    print(f"Picture: {report.with_name('success.png')}")
-    print(f"All of it took {time.monotonic() - start:.0f} s.\n\n{NEXT}")
+    passed = time.monotonic() - start
+    return (
+        f"{report.read_text()}\nPicture: {report.with_name('success.png')}\n"
+        f"All of it took {passed:.0f} s.\n\n{NEXT}"
+    )

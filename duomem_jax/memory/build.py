@@ -33,7 +33,6 @@ def build_memories(
     embedder: Embedder,
     *,
     writer: Writer,
-    split: str = "train",
     shard: Shard = WHOLE,
 ) -> WriteReport:
     """Write one memory per won episode, then embed their keys.
@@ -44,12 +43,11 @@ def build_memories(
     Args:
         writer: writes the scripts of won episodes; an empty one makes no memory. Its identity is
             part of the bank's config.
-        split: of the episodes; the bank's own split is "train".
 
     Raises:
         UserError: bad input, no won episode, or an output folder of another config.
     """
-    episodes = read_episodes(episodes_folder, split)
+    episodes = read_episodes(episodes_folder)
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
         found = written((episodes[int(key)] for key in keys), writer)
@@ -60,7 +58,7 @@ def build_memories(
                 yield key, records, {"failed": lost, "no_script": 1 - lost - len(records)}
                 progress.add(bool(records))
 
-    source = {"episodes": content_hash(episodes_folder), "split": split}
+    source = {"episodes": content_hash(episodes_folder)}
     spec = _spec(source, {"writer": writer.identity})
     report = write_dataset(out, [f"{i:08d}" for i in range(len(episodes))], make, spec, shard)
     return finish_bank(Path(out), embedder, report)

@@ -56,7 +56,6 @@ def update_memories(
     embedder: Embedder,
     *,
     writer: Writer,
-    split: str = "train",
 ) -> WriteReport:
     """Write a new bank: the old one credited and pruned by new episodes, and their own memories.
 
@@ -64,11 +63,10 @@ def update_memories(
         UserError: bad input, or an output folder of another config.
     """
     bank = MemoryBank.load(bank_folder, embedder)
-    episodes = list(read_episodes(episodes_folder, split))
+    episodes = list(read_episodes(episodes_folder))
     source = {
         "memories": content_hash(bank_folder),
         "episodes": content_hash(episodes_folder),
-        "split": split,
     }
     config = {"writer": writer.identity}
     claim_bank(out, source=source, config=config)

@@ -13,6 +13,7 @@ from duomem_jax.records.episodes import (
     episode_to_record,
 )
 from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.store.spec import SPLIT
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 
 Wanted = tuple[str, int]  # game id, seed
@@ -23,7 +24,6 @@ def write_episodes(
     wanted: Sequence[Wanted],
     play: Callable[[list[Wanted]], Iterable[Episode]],
     *,
-    split: str,
     source: dict[str, Any],
     config: dict[str, Any],
     seed: int,
@@ -32,7 +32,7 @@ def write_episodes(
     """Play the wanted games that are not stored yet; each episode is safe once yielded.
 
     Args:
-        wanted: every (game id, seed) of the split, over all shards.
+        wanted: every (game id, seed), over all shards.
         play: given those missing here, yields their episodes in any order.
         source: where the games came from; JSON.
         config: player and everything else that changes the episodes; JSON.
@@ -48,14 +48,14 @@ def write_episodes(
             key = episode_key(episode.game_id, episode.seed)
             yield key, [episode_to_record(episode)], counts
 
-    spec = DatasetSpec("episodes", EPISODE_LAYOUT, split, source, config, seed)
+    spec = DatasetSpec("episodes", EPISODE_LAYOUT, source=source, config=config, seed=seed)
     return write_dataset(out, list(names), make, spec, shard)
 
 
-def read_episodes(folder: str | os.PathLike, split: str) -> EpisodeReader:
-    """Stored episodes of one split, in the order of game id and seed.
+def read_episodes(folder: str | os.PathLike) -> EpisodeReader:
+    """Stored episodes, in the order of game id and seed.
 
     Raises:
         UserError: the dataset is missing, incomplete, cut short or changed.
     """
-    return EpisodeReader(read_dataset(folder, split), folder)
+    return EpisodeReader(read_dataset(folder, SPLIT), folder)

@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from duomem_jax.evals.cost import TrainingCost
 from duomem_jax.evals.fidelity import Fidelity
@@ -18,12 +19,20 @@ in its likeliest token (15 bins).
 """
 
 
-def recipes_table(rows: Sequence[tuple[str, Sequence[TrainingCost], Sequence[Fidelity]]]) -> str:
-    """One row per recipe: its name, costs and fidelities over seeds."""
+class RecipeRow(NamedTuple):
+    """One recipe over its seeds; a student without an adapter has cost nothing."""
+
+    name: str
+    costs: list[TrainingCost]
+    fidelities: list[Fidelity]
+
+
+def recipes_table(rows: Sequence[RecipeRow]) -> str:
+    """Costs and distances of each recipe."""
     header = ["adapter", "steps", "tokens", "s", "targets, MB"]
     header += ["KL(T,S)", "KL(S,T)", "CE", "same %", "ECE %"]
     body = []
-    for name, costs, near in rows:
+    for name, costs, fidelities in rows:
         cells = [name]
         if costs:
             cells += [f"{costs[0].steps}", _spread([c.tokens for c in costs], "{:,.0f}")]
@@ -38,7 +47,7 @@ def recipes_table(rows: Sequence[tuple[str, Sequence[TrainingCost], Sequence[Fid
             ("agreement", 100, "{:.1f}"),
             ("calibration_error", 100, "{:.1f}"),
         ):
-            cells.append(_spread([scale * getattr(f, field) for f in near], form))
+            cells.append(_spread([scale * getattr(f, field) for f in fidelities], form))
         body.append(cells)
     return markdown_table(header, body)
 

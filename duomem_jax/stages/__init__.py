@@ -1,27 +1,32 @@
 """The arrows of the data flow, one module each; every one resumes where it stopped.
 
-games -> episodes -> memories -> examples -> adapter -> results -> report
+games -> episodes -> memories -> examples -> adapter (`train.run`) -> results -> report
+
+The command line is made from these functions: their arguments, defaults and docstrings.
 """
 
 from duomem_jax.stages.audit import audit
-from duomem_jax.stages.evaluate import evaluate
-from duomem_jax.stages.examples import Examples, prepare
+from duomem_jax.stages.compile_check import compile_check
+from duomem_jax.stages.evaluate import evaluate, results
+from duomem_jax.stages.examples import Examples, examples
 from duomem_jax.stages.export import export
-from duomem_jax.stages.generate import make_games
+from duomem_jax.stages.generate import generate
 from duomem_jax.stages.label import Label, label
-from duomem_jax.stages.memories import maintain, remember
+from duomem_jax.stages.memories import maintain, memories
 from duomem_jax.stages.play import play
 
 __all__ = [
     "Examples",
     "Label",
     "audit",
+    "compile_check",
     "evaluate",
+    "examples",
     "export",
+    "generate",
     "label",
     "maintain",
-    "make_games",
+    "memories",
     "play",
-    "prepare",
-    "remember",
+    "results",
 ]

@@ -1,34 +1,42 @@
-"""Adapters to memorization scores."""
+"""Adapters to memorization scores and their report."""
 
-from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.evals.audit.audit import Audit
-from duomem_jax.evals.audit.audit import audit as run_audit
-from duomem_jax.evals.audit.scores import AuditScores
+from duomem_jax.evals.audit.audit import audit as score_subjects
 from duomem_jax.evals.audit.subjects import make_subjects
 from duomem_jax.models.locate import model_path
+from duomem_jax.report.audit import write_audit
+from duomem_jax.stages.options import Folder
 
 
 def audit(
+    out: Folder,
+    /,
     student: str,
-    adapters: Sequence[str],
-    teacher: str,
     train: str,
     held_out: str,
-    out: str,
-    how: Audit = Audit(),
-) -> AuditScores:
-    """Score base, students and teacher on what follows prefixes of episodes.
+    adapters: tuple[str, ...] = (),
+    teacher: str = "",
+    how: Annotated[Audit, tyro.conf.arg(name="")] = Audit(),
+) -> Path:
+    """Memorization audit: which text of episodes models give back from a prefix of it.
 
     Args:
-        student: base model.
-        adapters: `name=folder` each; a name given again is another seed of it.
-        teacher: model; empty: none.
-        train: folder of the episodes that were learnt from.
-        held_out: folder of episodes of other games.
-        out: folder of the scores.
+        out: folder for scores, report.md and reproduced.png.
+        student: base model of the adapters, which is audited too.
+        train: folder of the episodes that the adapters learnt from.
+        held_out: folder of episodes of games that none of the models learnt from.
+        adapters: name=folder for each adapter; a name given again is another seed of it.
+        teacher: model whose memory may have been inherited; empty: none.
         how: sizes.
+
+    Returns:
+        The path of report.md.
 
     Raises:
         UserError: bad input, or scores of another audit.
@@ -40,4 +48,9 @@ def audit(
             raise UserError(f"adapter {text!r}: give name=folder, such as text=runs/a/adapter")
         pairs.append((name, folder))
     subjects = make_subjects(model_path(student), pairs, model_path(teacher) if teacher else "")
-    return run_audit(subjects, train, held_out, out, how)
+    scores = score_subjects(subjects, train, held_out, out, how)
+    note = (
+        f"Learnt from {train}, held out {held_out}; {how.suffix} tokens after {how.prefix} given, "
+        f"{how.dtype}."
+    )
+    return write_audit(out, scores, note=note)

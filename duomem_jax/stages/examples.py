@@ -4,13 +4,14 @@ import dataclasses
 
 from duomem_jax.agents.play import SHOWN
 from duomem_jax.base.prompts import system_text
-from duomem_jax.base.shard import WHOLE, Shard
+from duomem_jax.base.shard import WHOLE
 from duomem_jax.data.examples import View, build_examples
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.show import RetrievedGuidelines
 from duomem_jax.models.locate import model_path
 from duomem_jax.records.store.write import WriteReport
+from duomem_jax.stages.options import Folder, Part
 from duomem_jax.stages.played import world_of
 from duomem_jax.text.tokenizer import load_tokenizer
 
@@ -28,39 +29,47 @@ class Examples:
     teacher_length: int = 2048  # tokens a row of the teacher's view
 
 
-def prepare(
+def examples(
+    out: Folder,
+    /,
     episodes: str,
     tokenizer: str,
-    out: str,
     memory: str = "",
-    how: Examples = Examples(),
-    shard: Shard = WHOLE,
-    *,
     teacher: str = "",
     teacher_memory: str = "",
+    how: Examples = Examples(),
+    shard: Part = WHOLE,
 ) -> WriteReport:
-    """Tokenise, mask and pack won episodes, some of them with memories before them.
+    """Tokenise, mask and pack won episodes for `train.py`.
 
     Args:
-        episodes, tokenizer, out, memory, how, shard: as `duomem examples` explains them.
-        teacher: model whose tokenizer a teacher's own view is made with; empty: the student's.
-        teacher_memory: bank that a teacher sees before every episode, in a view of its own.
+        out: folder to write.
+        episodes: folder of episodes, from `duomem play`.
+        tokenizer: of the student: folder, hub id or shipped model.
+        memory: bank whose memories some episodes show; empty: none do.
+        teacher: model with another tokenizer, whose tokens rows hold beside the student's, aligned
+            by bytes; empty: it has the student's tokenizer.
+        teacher_memory: bank whose memories a teacher sees before every episode while the student
+            does not (context distillation); empty: it reads what the student reads.
+        how: row length, share of episodes with memories.
+        shard: write part i/n.
 
     Raises:
         UserError: bad input, or an output folder of another config.
     """
     loaded = load_tokenizer(model_path(tokenizer))
-
-    def shown(bank: str, share: float) -> RetrievedGuidelines | None:
-        if not bank:
-            return None
-        memories = MemoryBank.load(bank, make_embedder(how.embedder))
-        return RetrievedGuidelines(memories, k=how.k, share=share, seed=how.seed)
-
     system = system_text(how.system, world_of(episodes).prompt)
-    student = View(loaded, how.length, system, shown(memory, how.memory_share))
-    told = None
+    student = View(loaded, how.length, system, _guidelines(memory, how, how.memory_share))
+    taught = None
     if teacher or teacher_memory:
         own = load_tokenizer(model_path(teacher)) if teacher else loaded
-        told = View(own, how.teacher_length, system, shown(teacher_memory, 1.0))
-    return build_examples(episodes, out, student, told, shard=shard)
+        taught = View(own, how.teacher_length, system, _guidelines(teacher_memory, how, 1.0))
+    return build_examples(episodes, out, student, taught, shard=shard)
+
+
+def _guidelines(bank: str, how: Examples, share: float) -> RetrievedGuidelines | None:
+    """What a share of the episodes is shown of a bank."""
+    if not bank:
+        return None
+    memories = MemoryBank.load(bank, make_embedder(how.embedder))
+    return RetrievedGuidelines(memories, k=how.k, share=share, seed=how.seed)

@@ -15,19 +15,28 @@ from duomem_jax.models.hf import copy_tokenizer, save_pretrained
 from duomem_jax.models.locate import model_path
 from duomem_jax.records.results import collect_results
 from duomem_jax.report.table import subjects_table
+from duomem_jax.stages.options import Folder
 
 
 def export(
-    adapter: str, out: str, *, base: str = "", merged: bool = False, results: str = ""
+    out: Folder,
+    /,
+    adapter: str,
+    base: str = "",
+    merged: bool = False,
+    results: str = "",
 ) -> Path:
-    """Write a folder that PEFT (or, merged, transformers) opens, with a model card.
+    """Write an adapter with a model card, for PEFT; or merged into its base, for transformers.
 
     Args:
-        adapter: PEFT folder that `train.py` wrote.
         out: folder to write, replaced as a whole.
+        adapter: folder `adapter` of a run of train.py.
         base: the base model; empty: the one the adapter names.
         merged: write the whole model with the adapter in its kernels, in bfloat16.
-        results: folder of results to quote, from `duomem evaluate`.
+        results: folder of results that the card quotes, from `duomem evaluate`.
+
+    Returns:
+        The folder.
 
     Raises:
         UserError: not an adapter of ours, or not of that base.

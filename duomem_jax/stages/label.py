@@ -1,15 +1,19 @@
 """Packed rows to rows with a teacher's targets."""
 
 import dataclasses
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.shard import WHOLE, Shard
+from duomem_jax.base.shard import WHOLE
 from duomem_jax.data.rows import Kind
 from duomem_jax.models.locate import model_path
 from duomem_jax.records.store.write import WriteReport
 from duomem_jax.speak.served.server import Server, served_name
-from duomem_jax.stages.play import _record
+from duomem_jax.stages.options import Folder, Part, served_record
+
+if TYPE_CHECKING:
+    from duomem_jax.labels.label import Scorer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,34 +30,53 @@ class Label:
 
 
 def label(
+    out: Folder,
+    /,
     examples: str,
     teacher: str,
-    out: str,
     how: Label = Label(),
-    shard: Shard = WHOLE,
+    shard: Part = WHOLE,
     server: Server = Server(),
 ) -> WriteReport:
-    """Store what a teacher says of every reply token of packed rows.
+    """Store a teacher's distributions over the replies of packed rows, for `train.py`.
+
+    Args:
+        out: folder to write.
+        examples: packed rows, from `duomem examples`.
+        teacher: model with the vocabulary of the rows: folder, hub id, or openai:NAME for one that
+            vLLM serves.
+        how: candidates, temperature.
+        shard: write part i/n.
+        server: where a served teacher is, and how hard to ask.
 
     Raises:
         UserError: bad input, a teacher with another vocabulary, or an output folder of another
             config.
     """
-    from duomem_jax.labels.label import Scorer, label_examples
-    from duomem_jax.labels.local import ModelScorer
+    from duomem_jax.labels.label import label_examples
+
+    if name := served_name(teacher):
+        scorer = _served_scorer(name, how, server, served_record(out, shard))
+    else:
+        scorer = _local_scorer(teacher, how)
+    return label_examples(examples, scorer, out, shard=shard)
+
+
+def _served_scorer(name: str, how: Label, server: Server, record: Path) -> "Scorer":
     from duomem_jax.labels.served import ServedScorer
 
-    scorer: Scorer
-    if name := served_name(teacher):
-        if how.kind != "topk" or how.temperature != 1 or not how.tokenizer:
-            raise UserError(
-                f"teacher {teacher} is served: it gives the likeliest tokens at temperature 1, and "
-                "how.tokenizer must name the folder of its tokenizer"
-            )
-        folder, record = model_path(how.tokenizer), _record(out, shard)
-        scorer = ServedScorer(name, folder, server, record, k=how.k)
-        return label_examples(examples, scorer, out, shard=shard)
-    scorer = ModelScorer(
+    if how.kind != "topk" or how.temperature != 1 or not how.tokenizer:
+        raise UserError(
+            f"teacher openai:{name} is served: it gives the likeliest tokens at temperature 1, and "
+            "how.tokenizer must name the folder of its tokenizer"
+        )
+    return ServedScorer(name, model_path(how.tokenizer), server, record, k=how.k)
+
+
+def _local_scorer(teacher: str, how: Label) -> "Scorer":
+    from duomem_jax.labels.local import ModelScorer
+
+    return ModelScorer(
         model_path(teacher),
         kind=how.kind,
         k=how.k,
@@ -62,4 +85,3 @@ def label(
         rows=how.rows,
         dtype=how.dtype,
     )
-    return label_examples(examples, scorer, out, shard=shard)

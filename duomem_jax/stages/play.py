@@ -1,34 +1,38 @@
 """Games to episodes."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from duomem_jax.agents.play import Play
 from duomem_jax.agents.player import Player, identity, open_policy
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.progress import Progress
-from duomem_jax.base.shard import WHOLE, Shard
+from duomem_jax.base.shard import WHOLE
 from duomem_jax.records.episodes import Episode
 from duomem_jax.records.played import Wanted, write_episodes
 from duomem_jax.records.store.write import WriteReport
 from duomem_jax.speak.served.server import Server
+from duomem_jax.stages.options import Folder, Part, served_record
 from duomem_jax.worlds.games import Games
 
 
-def _record(out: str, shard: Shard = WHOLE) -> Path:
-    """Where a stage keeps what a served model answered and cost."""
-    return Path(out) / ("served" if shard.is_whole else f"served-{shard.label}")
-
-
 def play(
+    out: Folder,
+    /,
     games: Games,
     player: Player,
-    out: str,
     how: Play = Play(),
-    shard: Shard = WHOLE,
+    shard: Part = WHOLE,
     server: Server = Server(),
 ) -> WriteReport:
-    """Let a player play games and store the episodes.
+    """Let a model, or a rule-based player of the world, play games and store its episodes.
+
+    Args:
+        out: folder to write.
+        games: what is played.
+        player: who plays.
+        how: slots, step limit and seed.
+        shard: play part i/n; run all parts, in any order.
+        server: where a player openai:NAME is.
 
     Raises:
         UserError: bad games or player, or an output folder of another config.
@@ -38,18 +42,14 @@ def play(
     wanted = [(game_id, how.seed) for game_id in chosen]
 
     def run(missing: list[Wanted]) -> Iterator[Episode]:
-        record = _record(out, shard)
+        record = served_record(out, shard)
         with (
             open_policy(player, world, slots=how.slots, server=server, record=record) as policy,
             Progress(len(missing), f"{player.name} plays") as progress,
         ):
+            tasks = (chosen[game_id] for game_id, _ in missing)
             for played in play_games(
-                world,
-                (chosen[game_id] for game_id, _ in missing),
-                policy,
-                slots=how.slots,
-                max_steps=how.max_steps,
-                seed=how.seed,
+                world, tasks, policy, slots=how.slots, max_steps=how.max_steps, seed=how.seed
             ):
                 progress.add(played.episode.success)
                 yield played.episode
@@ -58,7 +58,6 @@ def play(
         out,
         wanted,
         run,
-        split="train",
         source={"games": games.path, "split": games.split, "count": len(chosen)},
         config={
             "player": identity(player, world),

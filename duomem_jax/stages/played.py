@@ -12,7 +12,7 @@ def world_of(episodes: str) -> World:
     Raises:
         UserError: no such episodes, none in the folder, or from an unknown world.
     """
-    stored = read_episodes(episodes, "train")
+    stored = read_episodes(episodes)
     if not len(stored):
         raise UserError(f"{episodes}: no episode; run `duomem play` again in another folder")
     return open_world(stored[0].world)

@@ -187,6 +187,6 @@ def _records(c: OnPolicyConfig) -> dict[str, list[Move]]:
         )
     return {
         e.game_id: [(t.thought, t.action) for t in e.turns]
-        for e in read_episodes(c.episodes, "train")
+        for e in read_episodes(c.episodes)
         if e.success
     }

@@ -30,7 +30,6 @@ def folders(tmp_path_factory, tokenizers, episodes):
         root / "episodes",
         list(by_name),
         lambda todo: (by_name[w] for w in todo),
-        split="train",
         source={"games": "made up"},
         config={"player": "expert"},
         seed=0,
@@ -40,7 +39,7 @@ def folders(tmp_path_factory, tokenizers, episodes):
 
 
 def test_episodes_come_back(folders, episodes):
-    stored = read_episodes(folders / "episodes", "train")
+    stored = read_episodes(folders / "episodes")
     assert sorted(stored, key=lambda e: (e.game_id, e.seed)) == sorted(
         episodes, key=lambda e: (e.game_id, e.seed)
     )

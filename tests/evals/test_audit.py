@@ -33,9 +33,9 @@ def root(tmp_path_factory):
     """Episodes of two sets of games, and two adapters that hardly change the base."""
     root = tmp_path_factory.mktemp("audit")
     for name, seed in (("train", 1), ("held-out", 2)):
-        stages.make_games(str(root / f"{name}-games"), 5, seed)
+        stages.generate(str(root / f"{name}-games"), 5, seed)
         games = Games(str(root / f"{name}-games"))
-        stages.play(games, Player("expert", "expert"), str(root / name))
+        stages.play(str(root / name), games, Player("expert", "expert"))
     config, _ = load_pretrained(STUDENT)
     shapes = Model(config, LORA).shapes()["lora"]
     for seed in range(2):
@@ -84,7 +84,7 @@ def content(out):
 def test_audit_scores_every_window_with_every_model(root, done):
     tokenizer = load_tokenizer(STUDENT)
     train, held_out = (
-        list(cut_windows(read_episodes(root / n, "train"), tokenizer, prefix=P, suffix=S))
+        list(cut_windows(read_episodes(root / n), tokenizer, prefix=P, suffix=S))
         for n in ("train", "held-out")
     )
     sets = sort_out(train, held_out)

@@ -7,14 +7,15 @@ import pytest
 
 from duomem_jax.agents.play import Play
 from duomem_jax.base.errors import UserError
-from duomem_jax.experiments import quickstart
-from duomem_jax.experiments.experiment import ARMS, load_experiment, run_experiment
-from duomem_jax.experiments.fidelity import cost
+from duomem_jax.experiments.experiment import load_experiment
+from duomem_jax.experiments.quickstart import quickstart_experiment
 from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.experiments.run import run_experiment
+from duomem_jax.experiments.training import cost
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.records.results import collect_results
-from duomem_jax.stages.generate import make_games
+from duomem_jax.stages import generate
 from duomem_jax.stages.label import Label
 from duomem_jax.train.config import OnPolicyConfig, load_config
 from duomem_jax.worlds.games import Games
@@ -26,9 +27,9 @@ REPO = Path(__file__).resolve().parents[2]
 def experiment(tmp_path_factory):
     """The quick start, shrunk to seconds."""
     root = str(tmp_path_factory.mktemp("experiment"))
-    make_games(f"{root}/games-train", count=8, seed=1)
-    make_games(f"{root}/games-test", count=3, seed=2)
-    whole = quickstart.quickstart_experiment(root)
+    generate(f"{root}/games-train", count=8, seed=1)
+    generate(f"{root}/games-test", count=3, seed=2)
+    whole = quickstart_experiment(root)
     return dataclasses.replace(
         whole,
         self_games=Games(f"{root}/games-train", limit=2),
@@ -39,20 +40,22 @@ def experiment(tmp_path_factory):
     )
 
 
-def test_every_arm_plays_every_game_and_a_second_run_plays_none(experiment, capsys):
+def test_every_player_plays_every_game_and_a_second_run_plays_none(experiment, caplog):
     report = run_experiment(experiment)
     rows = collect_results([report.parent / "results"])
-    seeds = {arm: {r.seed for r in rows if r.subject == arm} for arm in ARMS}
-    assert seeds == {arm: {0, 1} if arm in ("LoRA", "both") else {0} for arm in ARMS}
+    seeds = {name: {r.seed for r in rows if r.subject == name} for name in experiment.players}
+    trained = {"LoRA", "both"}
+    assert trained < set(seeds)
+    assert seeds == {name: {0, 1} if name in trained else {0} for name in seeds}
     assert len(rows) == 3 * sum(map(len, seeds.values()))
     first = report.read_text()
-    assert all(f"| {arm} " in first for arm in ARMS)
-    capsys.readouterr()
+    assert all(f"| {name} " in first for name in seeds)
 
-    assert run_experiment(experiment).read_text() == first
-    said = capsys.readouterr().out
-    assert said.count("already complete") >= 4
-    assert said.count("already there, reused") == 2
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert run_experiment(experiment).read_text() == first
+    assert caplog.text.count("already complete") >= 4
+    assert not [r for r in caplog.messages if "written" in r]
 
 
 @pytest.mark.slow

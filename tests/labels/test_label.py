@@ -70,7 +70,7 @@ def test_topk_holds_the_written_token_and_the_likeliest(labelled, played, distri
 
 def test_a_teacher_with_memories_is_read_through_its_own_view(played, distributions):
     out = played / "paired-labelled"
-    stages.label(str(played / "paired"), TEACHER, str(out), Label(k=8, rows=1))
+    stages.label(str(out), str(played / "paired"), TEACHER, Label(k=8, rows=1))
     rows = list(read_dataset(out, "train"))
     told, untold = distributions(rows, "teacher_"), distributions(rows)
     for row, log_p, other in zip(rows, told, untold, strict=True):
@@ -82,7 +82,7 @@ def test_a_teacher_with_memories_is_read_through_its_own_view(played, distributi
 
 def test_samples_follow_the_distribution(played, distributions):
     out = played / "sampled"
-    stages.label(str(played / "rows"), TEACHER, str(out), Label("samples", k=400, rows=1))
+    stages.label(str(out), str(played / "rows"), TEACHER, Label("samples", k=400, rows=1))
     row = read_dataset(out, "train")[0]
     p = np.exp(distributions([row])[0])
     assert "target_rest" not in row
@@ -96,9 +96,9 @@ def test_samples_follow_the_distribution(played, distributions):
 @pytest.mark.parametrize("how", [Label(k=8, rows=2), Label("samples", k=8, rows=2)])
 def test_neither_batches_nor_shards_change_the_targets(played, how, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    stages.label(str(played / "rows"), TEACHER, str(whole), dataclasses.replace(how, rows=1))
+    stages.label(str(whole), str(played / "rows"), TEACHER, dataclasses.replace(how, rows=1))
     for i in range(2):
-        stages.label(str(played / "rows"), TEACHER, str(parts), how, Shard(i, 2))
+        stages.label(str(parts), str(played / "rows"), TEACHER, how, Shard(i, 2))
 
     def ids(folder):
         rows = read_dataset(folder, "train")
@@ -145,7 +145,7 @@ def test_a_teacher_of_another_vocabulary_is_refused_by_name(played, tmp_path, mo
     monkeypatch.setattr(local, "vocabulary_fingerprint", lambda tokenizer: "f" * 64)
     wanted = r"vocabulary [0-9a-f]{12}, tiny-teacher@[0-9a-f]{8} has ffffffffffff"
     with pytest.raises(UserError, match=wanted):
-        stages.label(str(played / "rows"), TEACHER, str(tmp_path / "out"))
+        stages.label(str(tmp_path / "out"), str(played / "rows"), TEACHER)
 
 
 @pytest.mark.parametrize(
@@ -158,4 +158,4 @@ def test_a_teacher_of_another_vocabulary_is_refused_by_name(played, tmp_path, mo
 )
 def test_options_without_sense_are_refused(played, tmp_path, how, message):
     with pytest.raises(UserError, match=message):
-        stages.label(str(played / "rows"), TEACHER, str(tmp_path / "out"), Label(**how))
+        stages.label(str(tmp_path / "out"), str(played / "rows"), TEACHER, Label(**how))

@@ -44,7 +44,7 @@ def no_key(monkeypatch):
 def served(played, out, server, **how):
     how = Label(k=8, tokenizer=TEACHER, **how)
     return stages.label(
-        str(played / "rows"), "openai:tiny-teacher", str(out), how, server=Server(server.url)
+        str(out), str(played / "rows"), "openai:tiny-teacher", how, server=Server(server.url)
     )
 
 
@@ -83,4 +83,4 @@ def test_a_conversation_too_long_for_the_server_has_no_targets(played, answer, t
 
 def test_what_a_server_cannot_tell_must_be_said(played, tmp_path):
     with pytest.raises(UserError, match=r"how\.tokenizer must name"):
-        stages.label(str(played / "rows"), "openai:x", str(tmp_path / "out"), Label(k=8))
+        stages.label(str(tmp_path / "out"), str(played / "rows"), "openai:x", Label(k=8))

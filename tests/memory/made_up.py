@@ -37,13 +37,12 @@ def write_script(episode):
 WRITER = RuleWriter("test", lambda episodes: map(write_script, episodes))
 
 
-def store(folder, episodes, split="train"):
+def store(folder, episodes):
     by_name = {(e.game_id, e.seed): e for e in episodes}
     write_episodes(
         folder,
         list(by_name),
         lambda todo: (by_name[w] for w in todo),
-        split=split,
         source={},
         config={"player": "teacher"},
         seed=0,

@@ -40,7 +40,7 @@ def files(folder):
 
 
 def test_bank_holds_one_memory_per_won_episode(bank, episodes_folder):
-    won = [e for e in read_episodes(episodes_folder, "train") if e.success]
+    won = [e for e in read_episodes(episodes_folder) if e.success]
     assert len(bank) == len(won) == 15
     for memory, episode in zip(bank.memories, won, strict=True):
         assert memory.game_id == episode.game_id

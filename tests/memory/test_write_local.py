@@ -18,7 +18,7 @@ from duomem_jax.models.hf import fingerprint, save_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.speak import local
 from duomem_jax.speak.open import Local
-from duomem_jax.stages.memories import maintain, remember
+from duomem_jax.stages.memories import maintain, memories
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_a_model_on_this_machine_writes_a_bank(model, episodes, tmp_path):
 
 
 def test_a_stopped_local_writer_goes_on(model, episodes, tmp_path, monkeypatch):
-    remember(str(episodes), str(tmp_path / "whole"), writer=str(model), how=HOW)
+    memories(str(tmp_path / "whole"), str(episodes), writer=str(model), how=HOW)
     reset, prompts = local.LocalSpeaker.reply, []
 
     def stops_after_four(self, chats, how):
@@ -89,35 +89,35 @@ def test_a_stopped_local_writer_goes_on(model, episodes, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(local.LocalSpeaker, "reply", stops_after_four)
         with pytest.raises(KeyboardInterrupt):
-            remember(str(episodes), str(tmp_path / "m"), writer=str(model), how=HOW)
+            memories(str(tmp_path / "m"), str(episodes), writer=str(model), how=HOW)
 
     def counted(self, chats, how):
         return reset(self, (prompts.append(c) or c for c in chats), how)
 
     monkeypatch.setattr(local.LocalSpeaker, "reply", counted)
-    remember(str(episodes), str(tmp_path / "m"), writer=str(model), how=HOW)
+    memories(str(tmp_path / "m"), str(episodes), writer=str(model), how=HOW)
     assert len(prompts) == 9 - 4
     assert bank(tmp_path / "m") == bank(tmp_path / "whole")
 
 
 def test_a_bank_belongs_to_the_contents_of_its_model(model, episodes, tmp_path):
-    remember(str(episodes), str(tmp_path / "m"), writer=str(model), how=HOW)
+    memories(str(tmp_path / "m"), str(episodes), writer=str(model), how=HOW)
     moved = model.with_name("moved")
     model.rename(moved)
     try:
-        report = remember(str(episodes), str(tmp_path / "m"), writer=str(moved), how=HOW)
+        report = memories(str(tmp_path / "m"), str(episodes), writer=str(moved), how=HOW)
         assert report.status == "already complete"
     finally:
         moved.rename(model)
     other = Writing(temperature=1.0, max_new=60, local=Local(dtype="bfloat16"))
     for writer, how in (("tiny-teacher", HOW), (str(model), other)):
         with pytest.raises(UserError, match=r"was begun with config\.writer\."):
-            remember(str(episodes), str(tmp_path / "m"), writer=writer, how=how)
-    args = str(tmp_path / "m"), str(episodes), str(tmp_path / "kept")
+            memories(str(tmp_path / "m"), str(episodes), writer=writer, how=how)
+    args = str(tmp_path / "kept"), str(tmp_path / "m"), str(episodes)
     assert maintain(*args, writer=str(model), how=HOW).records >= len(bank(tmp_path / "m"))
 
 
 def test_an_episode_that_is_too_long_for_the_model_makes_no_memory(model, episodes, tmp_path):
     how = Writing(temperature=1.0, max_new=60, local=Local(max_len=500))
     with pytest.raises(UserError, match="no whole script of any of the 9 won episodes"):
-        remember(str(episodes), str(tmp_path / "m"), writer=str(model), how=how)
+        memories(str(tmp_path / "m"), str(episodes), writer=str(model), how=how)

@@ -15,7 +15,7 @@ from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.write import Writing
 from duomem_jax.records.played import read_episodes
 from duomem_jax.speak.served.server import Server
-from duomem_jax.stages.memories import maintain, remember
+from duomem_jax.stages.memories import maintain, memories
 from duomem_jax.text.turns import trajectory
 
 WRITER = "openai:scribe"
@@ -48,7 +48,7 @@ def usage(folder):
 
 
 def test_each_won_episode_is_abstracted(server, episodes_folder, tmp_path):
-    won = [e for e in read_episodes(episodes_folder, "train") if e.success]
+    won = [e for e in read_episodes(episodes_folder) if e.success]
     sampling = ["--how.max-new", "99", "--how.temperature", "0.5", "--server.concurrency", "2"]
     args = ["--episodes", str(episodes_folder), "--writer", WRITER, *sampling]
     cli.main(["memories", str(tmp_path / "m"), *args])
@@ -84,7 +84,7 @@ def test_an_unusable_answer_makes_no_memory(server, tmp_path, content, finish):
 
     server.answer = sometimes
     episodes = store(tmp_path / "episodes", [make_episode(i) for i in range(5)])
-    remember(str(episodes), str(tmp_path / "m"), writer=WRITER)
+    memories(str(tmp_path / "m"), str(episodes), writer=WRITER)
     assert manifest(tmp_path / "m")["counts"] == {"failed": 0, "no_script": 2}
     assert len(bank(tmp_path / "m")) == 3
     assert usage(tmp_path / "m")["answers"] == 5
@@ -93,7 +93,7 @@ def test_an_unusable_answer_makes_no_memory(server, tmp_path, content, finish):
 def test_an_episode_that_is_too_long_makes_no_memory(server, tmp_path):
     server.faults = [status(400, "maximum context length is 8")]
     episodes = store(tmp_path / "episodes", [make_episode(i) for i in range(3)])
-    remember(str(episodes), str(tmp_path / "m"), writer=WRITER)
+    memories(str(tmp_path / "m"), str(episodes), writer=WRITER)
     assert manifest(tmp_path / "m")["counts"]["no_script"] == 1
 
 
@@ -103,27 +103,27 @@ def test_a_stopped_run_goes_on_without_paying_again(server, tmp_path):
     server.faults = [None] * 7 + [status(403, "no credit")]
     args = {"writer": WRITER, "server": Server(concurrency=1)}
     with pytest.raises(UserError, match="no credit"):
-        remember(str(folder), str(tmp_path / "m"), **args)
+        memories(str(tmp_path / "m"), str(folder), **args)
     assert len(server.answered) == 7
     args["server"] = Server(concurrency=3)
-    remember(str(folder), str(tmp_path / "m"), **args)
+    memories(str(tmp_path / "m"), str(folder), **args)
     assert len(server.answered) == len({json.dumps(b) for b in server.answered}) == 20
     assert usage(tmp_path / "m")["answers"] == 20
-    remember(str(folder), str(tmp_path / "m"), **args)
+    memories(str(tmp_path / "m"), str(folder), **args)
     assert len(server.answered) == 20
 
 
 def test_shards_pay_for_their_own_part(server, tmp_path):
     folder = store(tmp_path / "episodes", [make_episode(i, task=f"do {i}.") for i in range(5)])
     for i in range(2):
-        remember(str(folder), str(tmp_path / "m"), shard=Shard(i, 2), writer=WRITER)
+        memories(str(tmp_path / "m"), str(folder), shard=Shard(i, 2), writer=WRITER)
     assert len(bank(tmp_path / "m")) == len(server.answered) == 5
     files = sorted(tmp_path.glob("m/served-*.usage.json"))
     assert [json.loads(f.read_text())["answers"] for f in files] == [3, 2]
 
 
 def test_the_bank_belongs_to_its_writer(server, episodes_folder, tmp_path):
-    remember(str(episodes_folder), str(tmp_path / "m"), writer=WRITER)
+    memories(str(tmp_path / "m"), str(episodes_folder), writer=WRITER)
     writer = manifest(tmp_path / "m")["config"]["writer"]
     assert (writer["model"], len(writer["prompt"])) == ("openai:scribe", 64)
     own = tmp_path / "own.txt"
@@ -136,10 +136,10 @@ def test_the_bank_belongs_to_its_writer(server, episodes_folder, tmp_path):
     ]
     for change, says in changes:
         with pytest.raises(UserError, match=says):
-            remember(str(episodes_folder), str(tmp_path / "m"), **({"writer": WRITER} | change))
-    remember(
-        str(episodes_folder),
+            memories(str(tmp_path / "m"), str(episodes_folder), **({"writer": WRITER} | change))
+    memories(
         str(tmp_path / "own"),
+        str(episodes_folder),
         writer=WRITER,
         how=Writing(prompt=str(own)),
     )
@@ -148,10 +148,10 @@ def test_the_bank_belongs_to_its_writer(server, episodes_folder, tmp_path):
 
 
 def test_a_bank_is_kept_up_by_the_same_writer(server, episodes_folder, tmp_path):
-    remember(str(episodes_folder), str(tmp_path / "m"), writer=WRITER)
+    memories(str(tmp_path / "m"), str(episodes_folder), writer=WRITER)
     new = [make_episode(40, task="wash the dog."), make_episode(41, task="feed it.", success=False)]
     folder = store(tmp_path / "episodes", new)
-    args = str(tmp_path / "m"), str(folder), str(tmp_path / "kept")
+    args = str(tmp_path / "kept"), str(tmp_path / "m"), str(folder)
     server.faults = [status(401, "bad key")]
     with pytest.raises(UserError, match="bad key"):
         maintain(*args, writer=WRITER)
@@ -176,5 +176,5 @@ def test_a_bank_is_kept_up_by_the_same_writer(server, episodes_folder, tmp_path)
 )
 def test_mistakes_are_sentences(server, episodes_folder, tmp_path, change, says):
     with pytest.raises(UserError, match=says):
-        remember(str(episodes_folder), str(tmp_path / "m"), **({"writer": WRITER} | change))
+        memories(str(tmp_path / "m"), str(episodes_folder), **({"writer": WRITER} | change))
     assert not (tmp_path / "m").exists()

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from duomem_jax.aot.cost import cost_of
 from jax.sharding import NamedSharding
 from jax.test_util import check_grads
 
-from duomem_jax.aot.cost import cost_of
 from duomem_jax.aot.hlo import parse
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.mesh.sharding import BATCH, make_mesh, use_mesh

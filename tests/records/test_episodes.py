@@ -33,7 +33,7 @@ def test_episodes_of_an_older_version_are_refused(tmp_path):
         writer.add("0", [record])
         writer.finish()
     with pytest.raises(UserError, match=rf"{tmp_path}: episodes of an older.*score; play them"):
-        read_episodes(tmp_path, "train")
+        read_episodes(tmp_path)
 
 
 def test_no_episode_is_of_no_version():

@@ -78,7 +78,7 @@ def test_a_killed_run_never_pays_twice(server, games, tmp_path):
     kill_when_silent(server, command("play", killed, games), after=2 * SLOTS)
     cli.main(command("play", killed, games))
     assert Counter(json.dumps(body) for body in server.answered) == expected
-    assert list(read_episodes(killed, "train")) == list(read_episodes(whole, "train"))
+    assert list(read_episodes(killed)) == list(read_episodes(whole))
     bill = usage(killed / "served.usage.json")
     assert bill == usage(whole / "served.usage.json")
     assert bill["answers"] == len(server.answered)

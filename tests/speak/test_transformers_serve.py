@@ -105,7 +105,7 @@ def test_episodes_and_memories_from_the_command_line(served, games, tmp_path, mo
     # It was trained without a system message.
     how = ["--player.system", "@/dev/null", "--how.max-steps", "20"]
     cli.main(["play", episodes, "--games.path", str(games), *player, *how])
-    won = [e for e in read_episodes(episodes, "train") if e.success]
+    won = [e for e in read_episodes(episodes) if e.success]
     assert won
     args = ["--writer", f"openai:{name}", "--how.max-tokens", "128"]
     cli.main(["memories", memories, "--episodes", episodes, *args])

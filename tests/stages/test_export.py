@@ -46,7 +46,7 @@ def test_a_merged_model_opens_in_transformers(done, base_folder, tmp_path):
     from transformers import AutoModelForCausalLM
 
     _, run = done
-    folder = export(str(run / "adapter"), str(tmp_path / "whole"), merged=True)
+    folder = export(str(tmp_path / "whole"), str(run / "adapter"), merged=True)
     config, base = load_pretrained(base_folder)
     lora, lora_config = load_adapter(run / "adapter", Model(config), fingerprint(base_folder))
     want = logits(Model(config, lora_config), base, lora)
@@ -59,8 +59,8 @@ def test_a_merged_model_opens_in_transformers(done, base_folder, tmp_path):
 
 def test_what_is_no_run_of_ours_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match=r"duomem\.json: no such file"):
-        export(str(tmp_path), str(tmp_path / "out"))
+        export(str(tmp_path / "out"), str(tmp_path))
     (tmp_path / "duomem.json").write_text('{"base": "b"}')
     with pytest.raises(UserError, match=r"duomem\.json: field 'config' is missing"):
-        export(str(tmp_path), str(tmp_path / "out"))
+        export(str(tmp_path / "out"), str(tmp_path))
     assert not (tmp_path / "out").exists()

@@ -96,7 +96,7 @@ def test_one_and_eight_devices_learn_the_same(config, tmp_path):
 
 def test_sampled_targets_are_learnt(config, played, tmp_path):
     out = str(tmp_path / "sampled")
-    stages.label(str(played / "rows"), TEACHER, out, Label("samples", k=16, rows=1))
+    stages.label(out, str(played / "rows"), TEACHER, Label("samples", k=16, rows=1))
     rows = losses(on_all_rows(config, objective=ObjectiveConfig("forward_kl"), data=out))
     assert rows[-1]["loss"] < rows[0]["loss"]
 
@@ -124,7 +124,7 @@ def test_validation_rows_must_hold_what_the_rows_hold(config, played, labelled, 
     with refused(match="rows holds no targets"):
         run(changed(stored, validation=str(played / "rows")))
     warm = str(tmp_path / "warm")
-    stages.label(str(played / "rows"), TEACHER, warm, Label(k=8, rows=1, temperature=2.0))
+    stages.label(warm, str(played / "rows"), TEACHER, Label(k=8, rows=1, temperature=2.0))
     with refused(match="targets of .*warm were stored at 2"):
         run(changed(stored, validation=warm))
     live = changed(config, objective=kl, teacher=STUDENT, data=str(played / "paired"))
@@ -150,7 +150,7 @@ def test_validation_reads_stored_targets_and_a_teachers_view(config, played, lab
 
 def test_samples_serve_one_objective_only(config, played, tmp_path):
     out = str(tmp_path / "sampled")
-    stages.label(str(played / "rows"), TEACHER, out, Label("samples", k=2, rows=1))
+    stages.label(out, str(played / "rows"), TEACHER, Label("samples", k=2, rows=1))
     with pytest.raises(UserError, match="samples, which serve forward_kl only"):
         run(changed(config, objective=ObjectiveConfig("reverse_kl"), data=out))
 
@@ -184,7 +184,7 @@ def aligned(played, other_teacher, tmp_path_factory):
     """Rows that hold the other teacher's tokens beside the student's."""
     out = str(tmp_path_factory.mktemp("aligned") / "rows")
     how = Examples(length=512, teacher_length=2048)
-    stages.prepare(str(played / "episodes"), STUDENT, out, how=how, teacher=other_teacher)
+    stages.examples(out, str(played / "episodes"), STUDENT, how=how, teacher=other_teacher)
     return out
 
 

@@ -107,7 +107,7 @@ def test_won_games_are_replayed_up_to_the_last_turns(config, weights, played):
     batch, _ = rows_of(config, weights, step=0)
     text = load_tokenizer(STUDENT).decode(batch.student.ids_BT.ravel())
     games = draw(list(load_games(played / "games")), 4, 0, 0)
-    won = {e.game_id: e for e in read_episodes(played / "episodes", "train")}
+    won = {e.game_id: e for e in read_episodes(played / "episodes")}
     for game in games:
         for turn in won[game.id].turns[:-1]:
             assert f"Action: {turn.action}" in text

@@ -88,13 +88,13 @@ def root(games, tmp_path_factory):
     """Episodes of its rule-based player, four won and two not in time, and their memories."""
     root = tmp_path_factory.mktemp("played")
     player = Player("watcher", "watcher")
-    stages.play(games, player, str(root / "episodes"), Play(slots=4, max_steps=4))
-    stages.remember(str(root / "episodes"), str(root / "memories"))
+    stages.play(str(root / "episodes"), games, player, Play(slots=4, max_steps=4))
+    stages.memories(str(root / "memories"), str(root / "episodes"))
     return root
 
 
 def test_its_games_are_played_and_half_done_ones_have_a_score(root):
-    episodes = {e.game_id: e for e in read_episodes(root / "episodes", "train")}
+    episodes = {e.game_id: e for e in read_episodes(root / "episodes")}
     assert {e.world for e in episodes.values()} == {"kitchen"}
     scores = {id: e.score for id, e in episodes.items()}
     assert scores == pytest.approx({"0": 1, "1": 4 / 8, "2": 1, "3": 1, "4": 4 / 5, "5": 1})
@@ -110,8 +110,8 @@ def test_its_own_writer_writes_the_memories(root):
 def test_a_student_learns_from_it_and_is_scored_by_it(games, root, capsys):
     examples = str(root / "examples")
     how = Examples(length=160, memory_share=1.0)
-    report = stages.prepare(
-        str(root / "episodes"), "tiny-student", examples, str(root / "memories"), how
+    report = stages.examples(
+        examples, str(root / "episodes"), "tiny-student", str(root / "memories"), how=how
     )
     assert report.counts["examples"] == 4
     adapter = train(
@@ -135,7 +135,7 @@ def test_a_student_learns_from_it_and_is_scored_by_it(games, root, capsys):
         max_new=16,
         local=Local(adapter=str(adapter)),
     )
-    stages.evaluate(games, student, results, Play(slots=6, max_steps=4))
+    stages.evaluate(results, games, student, Play(slots=6, max_steps=4))
     rows = collect_results([results])
     assert {(r.group, r.kind) for r in rows} == {
         ("evening 0", "a short vigil"),
@@ -159,8 +159,8 @@ def test_a_student_learns_from_it_and_is_scored_by_it(games, root, capsys):
 
 def test_what_it_does_not_bring_is_a_sentence(games, root, tmp_path):
     with pytest.raises(UserError, match="kitchen: it has no generator"):
-        stages.make_games(str(tmp_path / "games"), 2, 1, "kitchen")
+        stages.generate(str(tmp_path / "games"), 2, 1, "kitchen")
     with pytest.raises(UserError, match=r"no engine 'fast'; omit it"):
         open_world("kitchen", "fast")
-    with pytest.raises(UserError, match=r"writer=prose: the world kitchen has none.*script or"):
-        stages.remember(str(root / "episodes"), str(tmp_path / "m"), writer="prose")
+    with pytest.raises(UserError, match=r"writer prose: no such folder.*script needs no model"):
+        stages.memories(str(tmp_path / "m"), str(root / "episodes"), writer="prose")

@@ -103,7 +103,7 @@ def _windows(train: str, held_out: str, tokenizer: Any, how: Audit) -> dict[str,
     sides: list[list[Window]] = []
     games: list[set[str]] = []
     for folder in (train, held_out):
-        episodes: Sequence[Episode] = read_episodes(folder, "train")
+        episodes: Sequence[Episode] = read_episodes(folder)
         games.append({e.game_id for e in episodes})
         cut = cut_windows(
             episodes, tokenizer, prefix=how.prefix, suffix=how.suffix, system=how.system

@@ -35,6 +35,6 @@ def make_writer(writer: str, world: World, how: Writing, server: Server, record:
         identity = speaker_identity(writer, how.local)
     except UserError as e:
         rules = ", ".join(world.writers) or "nothing"
-        others = f"{rules} of the world needs no model, {PREFIX}NAME is behind a server"
+        others = f"{rules} needs no model, {PREFIX}NAME is behind a server"
         raise UserError(f"writer {e}; {others}") from e
     return SpeakerWriter(writer, identity, how, server, record)

@@ -1,0 +1,193 @@
+"""The whole of DuoMem as one resumable run: teacher and student in, table and picture out.
+
+    games -> teacher's and student's episodes -> their memories -> examples -> an adapter for
+    each recipe and seed -> every player on the same test games -> report
+
+Everything lies under `output`; a stage whose folder is complete is reused.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from duomem_jax.agents.player import Player
+from duomem_jax.base.parallel import run_all
+from duomem_jax.evals.fidelity import Fidelity
+from duomem_jax.evals.games.describe import GAMES, games_in
+from duomem_jax.evals.summary import Summary, summarize
+from duomem_jax.experiments.experiment import (
+    NO_MEMORY,
+    SELF_MEMORY,
+    TEACHER,
+    TEACHER_MEMORY,
+    Experiment,
+    load_experiment,
+)
+from duomem_jax.experiments.training import (
+    Training,
+    cost,
+    fidelity,
+    plan_trainings,
+    train_adapter,
+)
+from duomem_jax.records.results import collect_results
+from duomem_jax.report.picture import draw_distance
+from duomem_jax.report.recipes import HOW_TO_READ, RecipeRow, recipes_table
+from duomem_jax.report.write import write_report
+from duomem_jax.stages.evaluate import results
+from duomem_jax.stages.examples import examples
+from duomem_jax.stages.memories import memories
+from duomem_jax.stages.options import Config
+from duomem_jax.stages.play import play
+from duomem_jax.worlds.games import Games
+
+log = logging.getLogger(__name__)
+
+
+def compare(config: Config, /) -> Path:
+    """Run a whole experiment: play, remember, distil with several seeds, evaluate every player.
+
+    Args:
+        config: file whose get_experiment() returns an Experiment, such as
+            configs/alfworld_tiny.py; run it again after a crash, it resumes where it stopped.
+
+    Returns:
+        The path of report.md.
+
+    Raises:
+        UserError: bad input, or an output folder of another experiment.
+    """
+    return run_experiment(load_experiment(Path(config)))
+
+
+@dataclass(frozen=True)
+class Memories:
+    """What one player remembers of its own won games.
+
+    Attributes:
+        bank: the folder; "" where it won none.
+        won: how many games.
+    """
+
+    bank: str
+    won: int
+
+
+def run_experiment(e: Experiment) -> Path:
+    """Run whatever is not done yet; return the path of report.md.
+
+    Raises:
+        UserError: bad input, or an output folder of another experiment.
+    """
+    alone = dataclasses.replace(e.player(NO_MEMORY), temperature=e.self_temperature)
+    teacher = _remember(e, "teacher", e.player(TEACHER), e.train_games)
+    student = _remember(e, "student", alone, e.self_games)
+    trainings = plan_trainings(e, teacher.bank)
+    run_all(train_adapter, [(training.config,) for training in trainings], e.workers)
+    _play_all(e, trainings, teacher.bank, student.bank)
+    rows = collect_results([Path(e.output) / "results"])
+    sections = []
+    if len(e.recipes) > 1:
+        sections = [training_section(e, trainings, summarize(rows, GAMES))]
+    return write_report(
+        e.output,
+        rows,
+        games_in(e.test_games.open_world()),
+        title=e.title,
+        note=_note(e, student.won),
+        order=e.players,
+        compared=e.compared,
+        sections=sections,
+    )
+
+
+def _remember(e: Experiment, who: str, player: Player, games: Games) -> Memories:
+    """Let a player play, and write its memories."""
+    root = Path(e.output)
+    episodes, bank = str(root / f"{who}-episodes"), str(root / f"{who}-memories")
+    report = play(episodes, games, player, e.play)
+    log.info(report.message)
+    won = report.counts["won"]
+    if not won:
+        return Memories("", 0)
+    log.info(memories(bank, episodes, e.examples.embedder).message)
+    return Memories(bank, won)
+
+
+def _play_all(
+    e: Experiment, trainings: Sequence[Training], teacher_bank: str, self_bank: str
+) -> None:
+    """Let every row of the table play the test games."""
+    players = [
+        (e.player(TEACHER), 0),
+        (e.player(NO_MEMORY), 0),
+        (e.player(SELF_MEMORY, memory=self_bank), 0),
+        (e.player(TEACHER_MEMORY, memory=teacher_bank), 0),
+    ]
+    for t in trainings:
+        both = e.player(t.recipe.with_memory, adapter=t.adapter, memory=teacher_bank)
+        players += [(e.player(t.recipe.name, adapter=t.adapter), t.seed), (both, t.seed)]
+    out = str(Path(e.output) / "results")
+    jobs = [
+        (out, e.test_games, player, dataclasses.replace(e.play, seed=seed))
+        for player, seed in players
+    ]
+    run_all(results, jobs, e.workers)
+
+
+def training_section(
+    e: Experiment, trainings: Sequence[Training], summaries: Sequence[Summary]
+) -> str:
+    """The part of the report on training: cost and distance to the teacher, with its picture."""
+    probe = _probe(e)
+    jobs = [(e.student, e.teacher, probe, adapter) for adapter in _adapters(trainings)]
+    untrained, *near = run_all(fidelity, jobs, e.workers)
+    rows = [RecipeRow("no adapter", [], [untrained]), *_recipe_rows(e, trainings, near)]
+    success = {summary.subject: summary.headline for summary in summaries}
+    points = [
+        (row.name, fmean(f.forward_kl for f in row.fidelities), success[row.name])
+        for row in rows
+        if row.name in success
+    ]
+    draw_distance(Path(e.output) / "distance.png", points, GAMES, title=e.title)
+    picture = "![Success against the distance to the teacher](distance.png)\n"
+    return "\n".join(["## Training\n", recipes_table(rows), picture, HOW_TO_READ])
+
+
+def _probe(e: Experiment) -> str:
+    """Rows of the teacher's play on the test games, which no adapter was trained on."""
+    episodes, probe = (str(Path(e.output) / name) for name in ("probe-episodes", "probe"))
+    log.info(play(episodes, e.test_games, e.player(TEACHER), e.play).message)
+    log.info(examples(probe, episodes, e.student, how=e.examples).message)
+    return probe
+
+
+def _adapters(trainings: Sequence[Training]) -> list[str]:
+    """The student as it is, then every adapter."""
+    return ["", *(training.adapter for training in trainings)]
+
+
+def _recipe_rows(
+    e: Experiment, trainings: Sequence[Training], near: Sequence[Fidelity]
+) -> list[RecipeRow]:
+    """One row a recipe, over its seeds."""
+    rows = {recipe.slug: RecipeRow(recipe.name, [], []) for recipe in e.recipes}
+    for training, found in zip(trainings, near, strict=True):
+        row = rows[training.recipe.slug]
+        row.costs.append(cost(training.config.output))
+        row.fidelities.append(found)
+    return list(rows.values())
+
+
+def _note(e: Experiment, self_won: int) -> str:
+    return (
+        f"Games: {e.test_games.protocol(e.play.max_steps)}, admissible "
+        f"commands not shown, temperature {e.temperature:g}. Student {Path(e.student).name}, "
+        f"teacher {Path(e.teacher).name}; LoRA rank {e.train.lora.rank}, {e.train.steps} steps, "
+        f"training seeds {', '.join(map(str, e.seeds))}; {e.examples.k} memories shown. The "
+        f"student's own memories come from the {self_won} games it won by itself at temperature "
+        f"{e.self_temperature:g}."
+    )

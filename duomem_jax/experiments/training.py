@@ -1,0 +1,155 @@
+"""The adapters of an experiment: how each is trained, its cost and its distance to the teacher."""
+
+import dataclasses
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from duomem_jax.base.io import atomic_write_text
+from duomem_jax.data.facts import RowFacts
+from duomem_jax.evals.cost import TrainingCost
+from duomem_jax.evals.fidelity import Fidelity, measure_fidelity
+from duomem_jax.experiments.experiment import Experiment
+from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.stages.examples import examples
+from duomem_jax.stages.label import label
+from duomem_jax.train.config import OnPolicyConfig, TrainConfig
+from duomem_jax.train.output import check_output
+from duomem_jax.train.run import run
+
+log = logging.getLogger(__name__)
+# Rows by what the teacher sees before an episode; see `Recipe.memories`.
+_ROWS = {
+    "as student": "examples",
+    "always": "examples-teacher-with-memories",
+    "never": "examples-teacher-without-memories",
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """One adapter of an experiment, trained or not yet."""
+
+    recipe: Recipe
+    seed: int
+    config: TrainConfig
+
+    @property
+    def adapter(self) -> str:
+        """The folder of the adapter."""
+        return str(Path(self.config.output) / "adapter")
+
+
+def plan_trainings(e: Experiment, memory: str) -> list[Training]:
+    """Every recipe with every seed, on rows that are made here, each folder once.
+
+    Args:
+        e: the experiment.
+        memory: the teacher's bank.
+    """
+    rows = {recipe.slug: _rows(e, recipe, memory) for recipe in e.recipes}
+    return [
+        Training(recipe, seed, _config(e, recipe, seed, rows[recipe.slug], memory))
+        for recipe in e.recipes
+        for seed in e.seeds
+    ]
+
+
+def train_adapter(config: TrainConfig) -> str:
+    """Train, unless that is done; the folder of the adapter."""
+    adapter = Path(config.output) / "adapter"
+    if adapter.exists():
+        check_output(config)
+        log.info("%s: already there, reused", adapter)
+        return str(adapter)
+    return str(run(config))
+
+
+def cost(folder: str | Path) -> TrainingCost:
+    """What a finished run of training took, from its folder."""
+    folder = Path(folder)
+    config = json.loads((folder / "config.json").read_text())
+    rows = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]
+    ends = [row["step"] for row in rows]
+    spans = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    data = config["data"]  # none where the student played its rows
+    counts = RowFacts.read(data).counts if data else {}
+    return TrainingCost(
+        steps=config["steps"],
+        tokens=sum(n * row["loss_tokens"] for n, row in zip(spans, rows, strict=True)),
+        seconds=sum(row["seconds"] for row in rows),
+        target_bytes=counts.get("target_bytes", 0),
+    )
+
+
+def fidelity(student: str, teacher: str, probe: str, adapter: str) -> Fidelity:
+    """How near an adapter came to the teacher on the rows of `probe`; kept beside it.
+
+    Args:
+        student: Hugging Face folder.
+        teacher: Hugging Face folder.
+        probe: packed rows that no adapter was trained on.
+        adapter: its folder; empty: the student as it is, measured again each time.
+    """
+    kept = Path(adapter).parent / "fidelity.json" if adapter else None
+    if kept is not None and kept.exists():
+        return Fidelity(**json.loads(kept.read_text()))
+    found = measure_fidelity(student, teacher, probe, adapter=adapter)
+    if kept is not None:
+        atomic_write_text(kept, json.dumps(dataclasses.asdict(found), indent=1) + "\n")
+    return found
+
+
+def _rows(e: Experiment, recipe: Recipe, memory: str) -> str:
+    """The folder of rows that a recipe trains on; "" where the student plays them itself."""
+    if recipe.on_policy is not None:
+        return ""
+    root = Path(e.output)
+    out = str(root / _ROWS[recipe.memories])
+    report = examples(
+        out,
+        episodes=str(root / "teacher-episodes"),
+        tokenizer=e.student,
+        memory=memory,
+        teacher=e.student if recipe.memories == "never" else "",
+        teacher_memory=memory if recipe.memories == "always" else "",
+        how=e.examples,
+    )
+    log.info(report.message)
+    if recipe.label is None:
+        return out
+    labelled = str(root / "targets" / recipe.slug)
+    log.info(label(labelled, examples=out, teacher=e.teacher, how=recipe.label).message)
+    return labelled
+
+
+def _config(e: Experiment, recipe: Recipe, seed: int, rows: str, memory: str) -> TrainConfig:
+    """The run of one adapter on some rows."""
+    teacher_in_loop = recipe.objective.name != "text" and recipe.label is None
+    return dataclasses.replace(
+        e.train,
+        base=e.student,
+        data=rows,
+        output=str(Path(e.output) / "adapters" / recipe.slug / f"seed{seed}"),
+        objective=recipe.objective,
+        teacher=e.teacher if teacher_in_loop else "",
+        on_policy=_on_policy(e, recipe, memory),
+        seed=seed,
+    )
+
+
+def _on_policy(e: Experiment, recipe: Recipe, memory: str) -> OnPolicyConfig:
+    """The student plays its rows as the players of the table do, on the games of training."""
+    if recipe.on_policy is None:
+        return OnPolicyConfig()
+    return dataclasses.replace(
+        recipe.on_policy,
+        games=e.train_games,
+        system=e.examples.system,
+        max_new=e.max_new,
+        max_steps=e.play.max_steps,
+        memory=memory if recipe.memories == "always" else "",
+        k=e.examples.k,
+        embedder=e.examples.embedder,
+    )

@@ -1,0 +1,53 @@
+"""A config to what its steps need and cost on TPUs that are not there."""
+
+from json import dumps
+from typing import Literal
+
+from duomem_jax.stages.options import Config
+
+
+def compile_check(
+    config: Config,
+    /,
+    topology: str,
+    slices: int = 1,
+    model: str = "",
+    fields: tuple[str, ...] = (),
+    length: int = 4096,
+    replies: int = 0,
+    candidates: int = 32,
+    steps: tuple[Literal["train", "decode"], ...] = ("train", "decode"),
+    json: bool = False,
+) -> str:
+    """Compile the train and the decode step for TPUs that are not there: memory, work, least time.
+
+    Args:
+        config: of train.py.
+        topology: chips of a slice, such as v5e:4x4, v5e-16, v5p:2x2x4, v6e-64.
+        slices: how many of them.
+        model: folder or hub id in place of the config's base; its config.json is enough.
+        fields: of the config that are set otherwise, such as global-batch=64 mesh.fsdp=4.
+        length: tokens of a row, and of a cache.
+        replies: reply tokens a row has at most; 0: all.
+        candidates: stored targets a reply token, where the objective reads them.
+        steps: what is compiled.
+        json: one line of JSON instead of tables.
+
+    Returns:
+        Tables in Markdown, or the line.
+
+    Raises:
+        UserError: no such model or topology, or a step that does not fit.
+    """
+    from duomem_jax.aot.check import check
+    from duomem_jax.aot.steps import Rows
+    from duomem_jax.aot.text import compiled_text
+    from duomem_jax.aot.topology import compile_devices, parse_topology
+    from duomem_jax.train.config import load_config
+
+    base = [f"--base={model}"] if model else []
+    train_config = load_config(config, [*(f"--{field}" for field in fields), *base])
+    rows = Rows(length, min(replies or length, length), candidates)
+    chips = parse_topology(topology, slices)
+    found = check(train_config, chips, compile_devices(chips), rows, steps)
+    return dumps(found.to_dict()) if json else compiled_text(found)
