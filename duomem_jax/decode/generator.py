@@ -9,24 +9,24 @@ groups of a fixed size, so few shapes are compiled:
   when the group's last reply ends.
 """
 
-import time
+import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from duomem_jax.decode.steps import compile_part
+from duomem_jax.decode.programs import Programs, compile_read, compile_write
+from duomem_jax.decode.rows import Rows, Weights
+from duomem_jax.decode.write import Style
 from duomem_jax.models.config import DTYPES
-from duomem_jax.models.decoder import for_decoding
 from duomem_jax.models.model import Model
 from duomem_jax.models.platform import platform
+from duomem_jax.models.trees import AdapterTree, Params, for_decoding
 
 # (rows, tokens) of one call. On a CPU few rows keep their keys in a core's cache and short chunks
 # waste little on padding; an accelerator wants its matrices full.
 CPU_CALL, ACCELERATOR_CALL = (8, 32), (64, 128)
-MIN_KEYS = 256  # tokens of the cache that a call looks at, at least
 
 
 class Generator:
@@ -36,17 +36,16 @@ class Generator:
     which is read together with the next turn.
 
     Attributes:
-        slots: S, rows of the cache.
+        slots: Y, conversations held at once.
         max_len: tokens a conversation may have.
         max_new: tokens a reply may have, end token included.
-        compile_seconds: spent so far on tracing and compiling.
     """
 
     def __init__(
         self,
         model: Model,
-        base: Any,
-        lora: Any = None,
+        base: Params,
+        lora: AdapterTree | None = None,
         *,
         slots: int,
         max_len: int,
@@ -62,29 +61,32 @@ class Generator:
             model: the decoder.
             base: its parameters.
             lora: adapter tree, a stack of them (`lora.tree.stack`), or None.
-            slots: conversations held at once.
+            slots: Y, conversations held at once.
             max_len: tokens a conversation may have.
             eos_id: the token that ends a reply.
             max_new: tokens a reply may have; a longer one is cut and closed with `eos_id`.
             temperature: 0 takes the likeliest token.
-            group: rows handled in one call; 0: what suits the device.
-            chunk: tokens of a row read in one call; 0: what suits the device.
+            group: B, rows handled in one call; 0: what suits the device.
+            chunk: T, tokens of a row read in one call; 0: what suits the device.
         """
         self.slots, self.max_len, self.max_new = slots, max_len, max_new
-        self.compile_seconds = 0.0
         self._model, self._eos = model, eos_id
-        trees = for_decoding(base), lora and for_decoding(lora)
-        self._weights = jax.tree.map(jnp.asarray, trees)  # once, not at every call
-        self._temperature = temperature
+        # Onto the device once, not at every call.
+        self._weights = jax.tree.map(
+            jnp.asarray, Weights(for_decoding(base), lora and for_decoding(lora))
+        )
         call = CPU_CALL if platform() == "cpu" else ACCELERATOR_CALL
         self._group, self._chunk = min(group or call[0], slots), chunk or call[1]
-        self._cache = model.init_cache(slots, max_len)["layers"]  # lengths are kept on the host
-        self._length = np.zeros(slots, np.int32)
-        stacked = any(leaf.ndim == 3 for leaf in jax.tree.leaves(self._weights[1]))
-        self._adapter = np.zeros(slots, np.int32) if stacked else None
-        self._open = np.zeros(slots, bool)  # the last reply's end token is not in the cache
-        self._noise_S2 = np.zeros((slots, 2), np.uint32)  # seed, turn
-        self._compiled: dict[tuple[str, int], Any] = {}
+        stacked = any(leaf.ndim == 3 for leaf in jax.tree.leaves(self._weights.lora))
+        self._rows = Rows.empty(model, slots, max_len, stacked=stacked)
+        style = Style(eos_id, max_new, temperature)
+        self._reader = Programs(functools.partial(compile_read, model), max_len)
+        self._writer = Programs(functools.partial(compile_write, model, style), max_len)
+
+    @property
+    def compile_seconds(self) -> float:
+        """Spent so far on tracing and compiling."""
+        return self._reader.seconds + self._writer.seconds
 
     def reset(self, slot: int, seed: int = 0, adapter: int = 0) -> None:
         """Empty a row for a new conversation.
@@ -94,18 +96,17 @@ class Generator:
             seed: decides what it samples.
             adapter: which one of a stack it uses.
         """
-        if self._adapter is not None:
-            self._adapter[slot] = adapter
-        self._length[slot], self._open[slot], self._noise_S2[slot] = 0, False, (seed, 0)
+        self._rows.reset(slot, seed, adapter)
 
-    def use(self, lora: Any) -> None:
+    def use(self, lora: AdapterTree) -> None:
         """Go on with another adapter of the same shape; rows must be reset before they are used."""
-        self._weights = self._weights[0], jax.tree.map(jnp.asarray, for_decoding(lora))
+        lora = jax.tree.map(jnp.asarray, for_decoding(lora))
+        self._weights = self._weights._replace(lora=lora)
 
     def fits(self, slot: int, n_new: int) -> bool:
         """Whether a row has room for `n_new` more tokens and the longest reply."""
-        after = int(self._length[slot]) + int(self._open[slot]) + n_new + self.max_new
-        return after <= self.max_len
+        held = int(self._rows.length_Y[slot]) + int(self._rows.open_Y[slot])
+        return held + n_new + self.max_new <= self.max_len
 
     def extend(self, slot_tokens: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
         """Read new tokens in the named rows, then write one reply in each.
@@ -122,75 +123,61 @@ class Generator:
         for slot, tokens in slot_tokens.items():
             if not tokens or not self.fits(slot, len(tokens)):
                 raise ValueError(f"slot {slot}: {len(tokens)} new tokens cannot be read")
-        x_SD = self._read(slot_tokens)
-        replies = self._write(sorted(slot_tokens, key=lambda slot: self._length[slot]), x_SD)
+        x_YD = self._read(slot_tokens)
+        by_length = sorted(slot_tokens, key=lambda slot: self._rows.length_Y[slot])
+        replies = self._write(by_length, x_YD)
         for slot, reply in replies.items():
-            self._length[slot] += len(reply) - 1
-            self._open[slot] = True
-            self._noise_S2[slot, 1] += 1
+            self._rows.close_turn(slot, reply)
         return {slot: replies[slot] for slot in slot_tokens}
 
     def _read(self, slot_tokens: Mapping[int, Sequence[int]]) -> jax.Array:
-        """Bring the new tokens into the cache; return the last hidden state of each row."""
-        rest = {
-            slot: [self._eos] * bool(self._open[slot]) + list(tokens)
-            for slot, tokens in slot_tokens.items()
-        }
+        """Bring the new tokens into the cache; return x_YD, the last hidden state of each row."""
+        rows, config = self._rows, self._model.config
+        rest = {slot: self._unread(slot, tokens) for slot, tokens in slot_tokens.items()}
 
         def urgency(slot: int) -> tuple[int, int]:
-            return len(rest[slot]) // self._chunk, self._length[slot]
+            return len(rest[slot]) // self._chunk, rows.length_Y[slot]
 
-        config = self._model.config
-        x_SD = jnp.zeros((self.slots, config.d_model), DTYPES[config.dtype])
+        x_YD = jnp.zeros((self.slots, config.d_model), DTYPES[config.dtype])
         while rest:
             slots = sorted(rest, key=urgency, reverse=True)[: self._group]
-            tokens_RT = np.zeros((self._group, self._chunk), np.int32)
-            n_new_R = np.zeros(self._group, np.int32)
-            for row, slot in enumerate(slots):
-                piece, rest[slot] = rest[slot][: self._chunk], rest[slot][self._chunk :]
-                tokens_RT[row, : len(piece)] = piece
-                n_new_R[row] = len(piece)
-                if not rest[slot]:
-                    del rest[slot]
-            state = self._weights, self._cache, x_SD, *self._rows(slots)
-            self._length[slots] += n_new_R[: len(slots)]
-            args = *state, tokens_RT, n_new_R, self._pad(slots, self.slots)
-            self._cache, x_SD = self._run("read", int(self._length[slots].max()), args, ())
-        return x_SD
+            group = rows.group(slots, self._group)
+            tokens_BT, n_new_B = self._next_chunk(rest, slots)
+            rows.length_Y[slots] += n_new_B[: len(slots)]
+            args = self._weights, rows.layers, x_YD, group, tokens_BT, n_new_B
+            rows.layers, x_YD = self._reader(int(rows.length_Y[slots].max()), *args)
+        return x_YD
 
-    def _write(self, slots: Sequence[int], x_SD: jax.Array) -> dict[int, list[int]]:
+    def _next_chunk(
+        self, rest: dict[int, list[int]], slots: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Take a chunk off what some rows have yet to read: tokens_BT, and n_new_B of them."""
+        tokens_BT = np.zeros((self._group, self._chunk), np.int32)
+        n_new_B = np.zeros(self._group, np.int32)
+        for place, slot in enumerate(slots):
+            piece, rest[slot] = rest[slot][: self._chunk], rest[slot][self._chunk :]
+            tokens_BT[place, : len(piece)] = piece
+            n_new_B[place] = len(piece)
+            if not rest[slot]:
+                del rest[slot]
+        return tokens_BT, n_new_B
+
+    def _unread(self, slot: int, tokens: Sequence[int]) -> list[int]:
+        """`tokens`, behind the end of the row's last reply where that is not in the cache yet."""
+        return [self._eos, *tokens] if self._rows.open_Y[slot] else list(tokens)
+
+    def _write(self, slots: Sequence[int], x_YD: jax.Array) -> dict[int, list[int]]:
+        """The replies of some rows, written in groups, in the given order."""
+        rows, written = self._rows, []
         groups = [slots[i : i + self._group] for i in range(0, len(slots), self._group)]
-        written = []
         for group in groups:
-            state = self._weights, self._cache, x_SD, *self._rows(group)
-            args = *state, self._pad(self._noise_S2[group]), self._pad(group, self.slots)
-            longest = int(self._length[group].max()) + self.max_new
-            fixed = self._eos, self.max_new, self._temperature
-            self._cache, tokens_RT = self._run("write", longest, args, fixed)
-            written.append(tokens_RT)
+            longest = int(rows.length_Y[group].max()) + self.max_new
+            args = self._weights, rows.layers, x_YD, rows.group(group, self._group)
+            rows.layers, tokens_BT = self._writer(longest, *args)
+            written.append(tokens_BT)  # not looked at yet: the next group need not wait for it
         replies = {}
-        for group, tokens_RT in zip(groups, written, strict=True):
-            for slot, reply in zip(group, np.asarray(tokens_RT).tolist(), strict=False):
+        for group, tokens_BT in zip(groups, written, strict=True):
+            # Idle places are at the end, beyond the group's rows.
+            for slot, reply in zip(group, np.asarray(tokens_BT).tolist(), strict=False):
                 replies[slot] = reply[: reply.index(self._eos) + 1]
         return replies
-
-    def _rows(self, slots: Sequence[int]) -> tuple[np.ndarray, np.ndarray | None]:
-        """Length and adapter of a group's rows."""
-        adapter = None if self._adapter is None else self._pad(self._adapter[slots])
-        return self._pad(self._length[slots]), adapter
-
-    def _pad(self, values, fill: int = 0) -> np.ndarray:
-        """Values of a group as an array of the full group's length."""
-        values = np.asarray(values, getattr(values, "dtype", np.int32))
-        rest = [(0, self._group - len(values))] + [(0, 0)] * (values.ndim - 1)
-        return np.pad(values, rest, constant_values=fill)
-
-    def _run(self, name: str, tokens: int, args: tuple, fixed: tuple):
-        """Call a part, compiled once for each size of cache to look at."""
-        # A power of two: each size has to be compiled, which takes as long as many games.
-        keys = min(max(MIN_KEYS, 1 << (tokens - 1).bit_length()), self.max_len)
-        if (name, keys) not in self._compiled:
-            start = time.monotonic()
-            self._compiled[name, keys] = compile_part(name, (self._model, *fixed, keys), args)
-            self.compile_seconds += time.monotonic() - start
-        return self._compiled[name, keys](*args)

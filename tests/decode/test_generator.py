@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from duomem_jax.decode import steps
+from duomem_jax.decode import programs
 from duomem_jax.decode.generator import Generator
 from duomem_jax.lora.tree import stack
 from duomem_jax.models.config import ModelConfig
@@ -190,15 +190,16 @@ def test_few_shapes_are_compiled(model, weights):
     generator = Generator(model, weights[0], **SIZES)
     for turn, slot in itertools.product(range(10), range(3)):
         generator.extend({slot: [5 + turn] * (1 + 10 * slot)})
-    assert set(generator._compiled) == {(p, n) for p in ("read", "write") for n in (256, MAX_LEN)}
+    for part in (generator._reader, generator._writer):
+        assert set(part.by_keys) == {programs.MIN_KEYS, MAX_LEN}
     assert generator.compile_seconds > 0
 
 
 def test_generators_of_equal_shapes_share_what_is_compiled(model, weights):
     replies = []
     for _ in range(2):
-        before = steps._compile.cache_info()
+        before = programs._compile.cache_info()
         replies.append(Generator(model, weights[0], **SIZES).extend({3: [5, 9, 4]}))
-        after = steps._compile.cache_info()
+        after = programs._compile.cache_info()
     assert (after.hits - before.hits, after.misses) == (2, before.misses)
     assert replies[0] == replies[1]

@@ -15,12 +15,12 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.mesh.sharding import make_mesh, model_shardings
 from duomem_jax.models.config import ModelConfig
-from duomem_jax.models.decoder import for_decoding
 from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import KINDS, Quantize, as_kernel
+from duomem_jax.models.trees import for_decoding
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.objectives.loss import loss_of
 
