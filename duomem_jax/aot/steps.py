@@ -96,8 +96,8 @@ def compile_decode(
 
 
 def decode_step(
-    model: Model, base: Any, lora: Any, cache: KVCache, token_B1
-) -> tuple[Any, KVCache]:
+    model: Model, base: Any, lora: Any, cache: KVCache, token_B1: jax.Array
+) -> tuple[jax.Array, KVCache]:
     """The likeliest next token of every row (int32 [B]), and the cache with this one."""
     new_B = jnp.ones(token_B1.shape[0], jnp.int32)
     x_B1D, cache = model.extend(base, cache, token_B1, new_B, lora)

@@ -75,7 +75,9 @@ def load_trees(
 @contextlib.contextmanager
 def stored_rows(config: TrainConfig, start_step: int, mesh: Mesh) -> Iterator[Fetch]:
     """The rows of `config.data`, which do not depend on what was learnt."""
-    with contextlib.closing(stored_batches(config, config.data, start_step, *places(mesh))) as rows:
+    here = places(mesh)
+    stored = stored_batches(config, config.data, start_step, here.held, here.count)
+    with contextlib.closing(stored) as rows:
         yield lambda done, params: (put_batch(next(rows), mesh), {})
 
 

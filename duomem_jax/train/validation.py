@@ -32,10 +32,11 @@ class HeldOut:
 
     def loss(self, params: Any, frozen: Frozen) -> float:
         """Mean loss of a reply token over all rows, each read once."""
-        size, (held, of) = self._config.global_batch, self._places
-        numbers = np.concatenate([np.arange(size // of) + size // of * place for place in held])
+        size, here = self._config.global_batch, self._places
+        part = size // here.count
+        numbers = np.concatenate([np.arange(part) + part * place for place in here.held])
         sums = np.zeros(2)
-        stored = stored_batches(self._config, self._config.validation, 0, held, of)
+        stored = stored_batches(self._config, self._config.validation, 0, here.held, here.count)
         with contextlib.closing(stored) as rows:
             for start in range(0, self._total, size):
                 batch = _emptied(next(rows), start + numbers >= self._total)

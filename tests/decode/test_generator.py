@@ -7,7 +7,7 @@ import pytest
 
 from duomem_jax.decode import programs
 from duomem_jax.decode.generator import Generator
-from duomem_jax.lora.tree import stack
+from duomem_jax.lora.tree import Adapter, stack
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
@@ -127,7 +127,7 @@ def test_the_adapter_is_used(model, weights, recompute):
 def test_conversations_keep_their_own_adapters(model, weights, recompute):
     prompt, (base, lora) = [5, 6, 7, 8], weights
     zero = jax.tree.map(jnp.zeros_like, lora)
-    both, config = stack([(zero, model.lora), (lora, model.lora)])
+    both, config = stack([Adapter(zero, model.lora), Adapter(lora, model.lora)])
     generator = Generator(model.with_lora(config), base, both, **SIZES)
     for slot, adapter in enumerate((1, 0, 1)):
         generator.reset(slot, adapter=adapter)
