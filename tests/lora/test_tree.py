@@ -71,7 +71,7 @@ def test_an_adapter_without_a_config_is_refused(trees):
         hidden(Model(CONFIG), base, lora)
 
 
-def test_rows_with_their_own_adapters_equal_each_alone(trees):
+def test_stack_gives_each_row_its_own_adapter(trees):
     base, _ = trees
     configs = [
         LORA,
@@ -118,6 +118,6 @@ def test_scale_of_rslora():
 @pytest.mark.parametrize(
     "bad", [{"rank": 0}, {"targets": ("wq",)}, {"targets": ()}, {"dropout": 1.0}]
 )
-def test_bad_config_is_one_sentence(bad):
+def test_lora_config_refuses_bad_fields(bad):
     with pytest.raises(UserError, match=next(iter(bad))):
         LoraConfig(**bad)

@@ -46,7 +46,7 @@ def make(T, cuts):
         (150, [(10, 150), (90, 91), (149, 150)]),  # not a multiple of the block
     ],
 )
-def test_equals_dense_softmax_with_gradients(T, cuts, rows, rule, monkeypatch):
+def test_packed_attention_equals_dense_softmax_with_gradients(T, cuts, rows, rule, monkeypatch):
     if rows == "together":
         monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
         monkeypatch.setattr(attention, "ACCELERATOR_BLOCK", 64)

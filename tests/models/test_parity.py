@@ -139,7 +139,7 @@ def test_cache_with_ragged_rows_equals_transformers(loaded):
 
 
 @pytest.mark.parametrize("hf_folder", ["gemma3_text"], indirect=True)
-def test_a_row_restarts_when_its_length_is_zero(loaded):
+def test_extend_restarts_a_row_whose_length_is_zero(loaded):
     tokens, n = np.arange(33, dtype=np.int32).reshape(3, 11), jnp.array([11, 11, 11])
     x_first, cache = loaded.extend(loaded.model.init_cache(3, MAX_LEN), tokens, n)
     _, cache = loaded.extend(cache, tokens, n)

@@ -35,7 +35,7 @@ def value_and_grads(attention, rule):
 
 @pytest.mark.parametrize("rule", [ScoreRule(0.25), ScoreRule(0.5, softcap=2.0, window=70)])
 @pytest.mark.parametrize("mesh", [MeshConfig(data=1), MeshConfig(data=1, fsdp=2, tensor=4)])
-def test_equals_the_blocks_with_gradients(rule, mesh):
+def test_splash_attention_equals_packed_attention_with_gradients(rule, mesh):
     want = value_and_grads(packed_attention, rule)
     with use_mesh(make_mesh(mesh, B)):  # four devices share two key heads
         got = value_and_grads(functools.partial(splash_attention, interpret=True), rule)
