@@ -19,10 +19,10 @@ import tyro
 from memory import SHAPES
 
 from duomem_jax.aot.steps import decode_step
-from duomem_jax.models.decoder import for_decoding
 from duomem_jax.models.flops import Load, train_flops
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
+from duomem_jax.models.trees import for_decoding
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.report.table import markdown_table
 from duomem_jax.train.config import OptimizerConfig

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from duomem_jax.data.rows import RowFormat, TargetFormat
 from duomem_jax.mesh.sharding import BATCH, model_shardings, use_mesh
-from duomem_jax.models.axes import mesh_axes
+from duomem_jax.models.cache import KVCache
 from duomem_jax.models.model import Model
 from duomem_jax.models.shapes import weight_shapes
 from duomem_jax.train.plan import Plan
@@ -75,13 +75,15 @@ def compile_decode(plan: Plan, rows: Rows) -> jax.stages.Compiled:
             shapes = jax.tree.map(_placed, model.shapes()["lora"], shardings["lora"])
             lora = _layers_apart(shapes)
         cache = jax.eval_shape(lambda: model.init_cache(B, rows.length))
-        cache = jax.tree.map(functools.partial(_cache_leaf, mesh), cache)
+        cache = jax.tree.map(_placed, cache, cache.shardings(mesh))
         token_B1 = jax.ShapeDtypeStruct((B, 1), jnp.int32, sharding=NamedSharding(mesh, BATCH))
         step = jax.jit(functools.partial(decode_step, model), donate_argnums=2)
         return step.lower(base, lora, cache, token_B1).compile()
 
 
-def decode_step(model: Model, base: Any, lora: Any, cache: dict, token_B1) -> tuple[Any, dict]:
+def decode_step(
+    model: Model, base: Any, lora: Any, cache: KVCache, token_B1: jax.Array
+) -> tuple[jax.Array, KVCache]:
     """The likeliest next token of every row (int32 [B]), and the cache with this one."""
     new_B = jnp.ones(token_B1.shape[0], jnp.int32)
     x_B1D, cache = model.extend(base, cache, token_B1, new_B, lora)
@@ -92,15 +94,8 @@ def _placed(leaf: Any, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
 
 
-def _cache_leaf(mesh: Mesh, leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-    """Rows lie like a batch's, key heads like the others where there are enough of them."""
-    heads = mesh_axes("batch", "heads")
-    fits = len(leaf.shape) > 1 and leaf.shape[1] % mesh.shape["tensor"] == 0
-    return _placed(leaf, NamedSharding(mesh, heads if fits else P(heads[0])))
-
-
 def _layers_apart(tree: dict[str, Any]) -> dict[str, Any]:
-    """`decoder.for_decoding` of a tree of placed shapes."""
+    """`trees.for_decoding` of a tree of placed shapes."""
     n_layers = jax.tree.leaves(tree["layers"])[0].shape[0]
 
     def one(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:

@@ -3,7 +3,6 @@
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from duomem_jax.lora.peft import adapter_fingerprint, load_adapter
 from duomem_jax.lora.tree import merge
@@ -11,6 +10,7 @@ from duomem_jax.models.hf import fingerprint
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.locate import model_name
 from duomem_jax.models.model import Model
+from duomem_jax.models.trees import AdapterTree, Params, Shardings
 
 SHOWN = 8  # digits of a fingerprint in a name
 
@@ -27,8 +27,8 @@ class Opened:
     """
 
     model: Model
-    base: Any
-    lora: Any
+    base: Params
+    lora: AdapterTree | None
     folder: str
 
     def with_adapter(self, adapter: str) -> "Opened":
@@ -42,13 +42,13 @@ class Opened:
         lora, config = load_adapter(adapter, self.model, fingerprint(self.folder))
         return dataclasses.replace(self, model=self.model.with_lora(config), lora=lora)
 
-    def merged(self) -> Any:
+    def merged(self) -> Params:
         """The base's parameters with the adapter added into its kernels.
 
         Raises:
             ValueError: there is no adapter.
         """
-        if self.model.lora is None:
+        if self.model.lora is None or self.lora is None:
             raise ValueError(f"{self.folder}: no adapter to merge")
         return merge(self.base, self.lora, self.model.lora)
 
@@ -59,7 +59,7 @@ def open_model(
     *,
     dtype: str = "float32",
     quantize: str = "",
-    shardings: Any = None,
+    shardings: Shardings | None = None,
     decoding: bool = False,
 ) -> Opened:
     """Load a base model and an adapter.

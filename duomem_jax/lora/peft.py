@@ -4,31 +4,51 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_dir, read_json
+from duomem_jax.lora.tree import Adapter
 from duomem_jax.models.lora import ALL, LoraConfig
 from duomem_jax.models.model import Model
+from duomem_jax.models.trees import AdapterTree
 
 PREFIX = "base_model.model.model.layers"
+PARTS = {"a": "lora_A", "b": "lora_B"}  # our names of a projection's factors, and PEFT's
 NOTES = "duomem.json"  # what PEFT has no field for: the base's fingerprint, the run's config
 
 
-def _projections(lora: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    """{("self_attn", "q_proj"): {"a": [L,D,R], "b": [L,R,F]}, ...}."""
-    return {
-        (block, name): leaf
+class _Projection(NamedTuple):
+    """One projection of an adapter tree, and where PEFT keeps it.
+
+    Attributes:
+        block: "self_attn" or "mlp".
+        name: such as "q_proj".
+        leaf: its a [L,D,R] and b [L,R,F].
+    """
+
+    block: str
+    name: str
+    leaf: dict[str, Any]
+
+    def tensor(self, layer: int, part: str) -> str:
+        """Name of the tensor in PEFT's file that holds one layer of `part`, "a" or "b"."""
+        return f"{PREFIX}.{layer}.{self.block}.{self.name}.{PARTS[part]}.weight"
+
+
+def _projections(lora: AdapterTree) -> list[_Projection]:
+    return [
+        _Projection(block, name, leaf)
         for block, projections in lora["layers"].items()
         for name, leaf in projections.items()
-    }
+    ]
 
 
 def save_adapter(
     folder: str | os.PathLike,
-    lora: dict[str, Any],
+    lora: AdapterTree,
     config: LoraConfig,
     base_fingerprint: str,
     *,
@@ -48,11 +68,11 @@ def save_adapter(
     from safetensors.numpy import save_file
 
     tensors = {}
-    for (block, name), leaf in _projections(lora).items():
-        for key, part in (("a", "lora_A"), ("b", "lora_B")):
-            for layer, x in enumerate(np.asarray(leaf[key], np.float32)):
-                full = f"{PREFIX}.{layer}.{block}.{name}.{part}.weight"
-                tensors[full] = np.ascontiguousarray(x.T)  # PEFT stores [out, in]
+    for projection in _projections(lora):
+        for part in PARTS:
+            for layer, x in enumerate(np.asarray(projection.leaf[part], np.float32)):
+                # PEFT stores [out, in].
+                tensors[projection.tensor(layer, part)] = np.ascontiguousarray(x.T)
     with atomic_dir(folder) as tmp:
         save_file(tensors, tmp / "adapter_model.safetensors", metadata={"format": "pt"})
         _write_json(tmp / "adapter_config.json", _peft_config(config, base_name))
@@ -120,49 +140,55 @@ def read_adapter_config(folder: str | os.PathLike) -> LoraConfig:
         raise UserError(f"{path}: {e}") from None
 
 
-def load_adapter(
-    folder: str | os.PathLike, model: Model, base_fingerprint: str
-) -> tuple[dict[str, Any], LoraConfig]:
+def load_adapter(folder: str | os.PathLike, model: Model, base_fingerprint: str) -> Adapter:
     """Read a PEFT folder for `model`.
 
     Args:
         folder: written by `save_adapter` or by PEFT itself.
-        model: a `Model` (its LoraConfig is not used).
+        model: the base; its own LoraConfig is not used.
         base_fingerprint: of the base the adapter is to be used with.
 
     Returns:
-        (adapter tree, its LoraConfig): numpy float32.
+        The adapter in numpy float32.
 
     Raises:
         UserError: it was trained on another base, or its shapes do not fit.
     """
-    from safetensors.numpy import load_file
-
     folder, config = Path(folder), read_adapter_config(folder)
     _check_base(folder, base_fingerprint)
     file = folder / "adapter_model.safetensors"
-    try:
-        tensors = load_file(file)
-    except Exception as e:
-        raise UserError(f"{file}: cannot be read ({e}); export the adapter again") from None
-    shapes = model.with_lora(config).shapes()["lora"]
-    lora: dict[str, Any] = {"layers": {}}
-    for (block, name), leaf in _projections(shapes).items():
-        target = lora["layers"].setdefault(block, {}).setdefault(name, {})
-        for key, part in (("a", "lora_A"), ("b", "lora_B")):
-            names = [
-                f"{PREFIX}.{i}.{block}.{name}.{part}.weight" for i in range(model.config.n_layers)
-            ]
-            found = [tensors.pop(n).T for n in names if n in tensors]
-            if len(found) != len(names) or found[0].shape != leaf[key].shape[1:]:
-                raise UserError(
-                    f"{file}: {names[0]} does not fit the base model; "
-                    "use the base the adapter was trained on"
-                )
-            target[key] = np.stack(found).astype(np.float32)
+    tensors = _read_tensors(file)
+    lora: AdapterTree = {"layers": {}}
+    for projection in _projections(model.with_lora(config).shapes()["lora"]):
+        leaf = {part: _take_layers(tensors, projection, part, file) for part in PARTS}
+        lora["layers"].setdefault(projection.block, {})[projection.name] = leaf
     if tensors:
         raise UserError(f"{file}: {min(tensors)} has no place in the base model; use its own base")
-    return lora, config
+    return Adapter(lora, config)
+
+
+def _read_tensors(file: Path) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(file)
+    except Exception as e:
+        raise UserError(f"{file}: cannot be read ({e}); export the adapter again") from None
+
+
+def _take_layers(
+    tensors: dict[str, np.ndarray], projection: _Projection, part: str, file: Path
+) -> np.ndarray:
+    """Remove the tensors of a projection's `part` from `tensors`; their stack over layers."""
+    layers, *shape = projection.leaf[part].shape
+    names = [projection.tensor(layer, part) for layer in range(layers)]
+    found = [tensors.pop(name).T for name in names if name in tensors]
+    if len(found) != layers or found[0].shape != tuple(shape):
+        raise UserError(
+            f"{file}: {names[0]} does not fit the base model; "
+            "use the base the adapter was trained on"
+        )
+    return np.stack(found).astype(np.float32)
 
 
 def adapter_fingerprint(folder: str | os.PathLike) -> str:

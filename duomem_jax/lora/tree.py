@@ -1,59 +1,82 @@
 """Operations on adapter trees: plain dicts whose leaves are `a` and `b` of one projection."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from duomem_jax.models.lora import LoraConfig
+from duomem_jax.models.trees import AdapterTree, Params
 
 
-def merge(base: Any, lora: Any, config: LoraConfig) -> Any:
+class Adapter(NamedTuple):
+    """An adapter's numbers and what is needed to use them.
+
+    Attributes:
+        tree: leaves a [L,D,R] and b [L,R,F] of each projection that has one.
+        config: rank, scale and targets.
+    """
+
+    tree: AdapterTree
+    config: LoraConfig
+
+
+def merge(base: Params, lora: AdapterTree, config: LoraConfig) -> Params:
     """`base` with the adapter added into its kernels; for export and equality tests only.
 
     A training step never merges: that would compute the gradient of every full kernel.
     """
-    if not isinstance(base, dict):
-        return base
-    out = {name: merge(child, lora.get(name, {}), config) for name, child in base.items()}
+    out: Params = {}
+    for name, child in base.items():
+        out[name] = merge(child, lora.get(name, {}), config) if isinstance(child, dict) else child
     if "a" in lora:
         product = jnp.einsum("...dr,...rf->...df", lora["a"], lora["b"])
         out["kernel"] = (base["kernel"] + config.scale * product).astype(base["kernel"].dtype)
     return out
 
 
-def stack(adapters: Sequence[tuple[Any, LoraConfig]]) -> tuple[Any, LoraConfig]:
-    """Several adapters of one base as one tree, so that rows of a batch can differ in theirs.
+def stack(adapters: Sequence[Adapter]) -> Adapter:
+    """Several adapters of one base as one, so that rows of a batch can differ in theirs.
 
     Smaller ranks and projections without an adapter are filled up with zeros, and each adapter's
     scale is multiplied into its b, so that the stack has scale 1.
 
     Args:
-        adapters: E pairs of an adapter tree, leaves [L,D,R] and [L,R,F], and its config.
+        adapters: A of them; ranks and targets may differ.
 
     Returns:
-        (tree with leaves [L,E,D,R] and [L,E,R,F], its config).
+        An adapter whose leaves are [L,A,D,R] and [L,A,R,F], R the largest rank.
     """
-    configs = [config for _, config in adapters]
+    configs = [adapter.config for adapter in adapters]
     rank = max(config.rank for config in configs)
     targets = tuple(name for config in configs for name in config.targets)
+    tree = _stacked(adapters, rank)
+    return Adapter(tree, LoraConfig(rank, float(rank), targets))  # alpha = rank: scale 1
 
-    def join(trees: list[Any]) -> Any:
-        names = sorted({name for tree in trees for name in tree})
-        if "a" not in names:
-            return {name: join([tree.get(name, {}) for tree in trees]) for name in names}
-        a_LDR, b_LRF = next((tree["a"], tree["b"]) for tree in trees if tree)
-        (L, D, _), F = a_LDR.shape, b_LRF.shape[2]
-        a_LEDR = jnp.zeros((L, len(trees), D, rank), a_LDR.dtype)
-        b_LERF = jnp.zeros((L, len(trees), rank, F), b_LRF.dtype)
-        for e, (tree, config) in enumerate(zip(trees, configs, strict=True)):
-            if tree:
-                a_LEDR = a_LEDR.at[:, e, :, : config.rank].set(tree["a"])
-                b_LERF = b_LERF.at[:, e, : config.rank].set(config.scale * tree["b"])
-        return {"a": a_LEDR, "b": b_LERF}
 
-    return join([tree for tree, _ in adapters]), LoraConfig(rank, float(rank), targets)
+def _stacked(adapters: Sequence[Adapter], rank: int) -> AdapterTree:
+    """The stack of trees, or of the same part of each; a part that one lacks is {}."""
+    names = sorted({name for adapter in adapters for name in adapter.tree})
+    if "a" in names:
+        return _stacked_projection(adapters, rank)
+    return {
+        name: _stacked([Adapter(x.tree.get(name, {}), x.config) for x in adapters], rank)
+        for name in names
+    }
+
+
+def _stacked_projection(adapters: Sequence[Adapter], rank: int) -> dict[str, jax.Array]:
+    """The stack of one projection's a and b."""
+    first = next(adapter.tree for adapter in adapters if adapter.tree)
+    (L, D, _), F = first["a"].shape, first["b"].shape[2]
+    a_LADR = jnp.zeros((L, len(adapters), D, rank), first["a"].dtype)
+    b_LARF = jnp.zeros((L, len(adapters), rank, F), first["b"].dtype)
+    for i, (tree, config) in enumerate(adapters):
+        if tree:
+            a_LADR = a_LADR.at[:, i, :, : config.rank].set(tree["a"])
+            b_LARF = b_LARF.at[:, i, : config.rank].set(config.scale * tree["b"])
+    return {"a": a_LADR, "b": b_LARF}
 
 
 def count(tree: Any) -> int:

@@ -11,7 +11,8 @@ VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 def keep_compiled() -> None:
     """Keep them in the user's cache folder, unless JAX's own variable says where, or "" for not.
 
-    Processes that this one starts inherit the variable.
+    It changes the environment of this process, and so of those that it starts, which then share
+    what is kept: for command lines, at their start, not for library code.
     """
     if VARIABLE not in os.environ:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")

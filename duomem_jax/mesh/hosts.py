@@ -8,7 +8,6 @@ MPI; elsewhere three variables say where they are:
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +21,8 @@ JOIN = 300  # seconds to wait for all hosts at the start
 SILENCE = 30  # seconds without a sign of life after which a host counts as lost
 LEAVE = 10  # seconds to wait for the others at the end; all of them have met just before
 ADDRESS, COUNT, INDEX = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
-# In what JAX, Gloo and Orbax say when they wait for a host that is gone.
+# In what JAX, Gloo and Orbax say when they wait for a host that is gone: they have no exception
+# of their own for it.
 SIGNS = (
     "heartbeat",
     "Connection closed by peer",
@@ -37,46 +37,61 @@ SIGNS = (
 )
 
 
+class JoinError(Exception):
+    """Not all hosts have come; with the same command on each it may be worth another try.
+
+    Commands print it without a traceback and exit with `JoinError.status`.
+    """
+
+    status = 1
+
+
+class LostHostError(StoppedError):
+    """Another host is gone, and with it every computation that needs all of them.
+
+    A command must print it and end at once, by `os._exit` with its status: what Python runs at a
+    normal exit shuts JAX down, which waits for the lost host.
+    """
+
+
 @contextlib.contextmanager
 def joined() -> Iterator[None]:
     """Be one of the run's hosts; alone where there are no others.
 
-    When another host is lost the process ends here, with one sentence and the status of
-    `StoppedError`: what shuts JAX down would wait for the lost one. Where no computation is under
-    way that could fail, JAX itself ends the process after `SILENCE` seconds, with a longer
-    message and SIGABRT.
+    Where no computation is under way that could fail when another host is lost, JAX itself ends the
+    process after `SILENCE` seconds, with a longer message and SIGABRT.
 
     Raises:
         UserError: the variables do not say which host this is.
-        SystemExit: the others do not come; status 1, as it may be worth another try.
+        JoinError: the others do not come.
+        LostHostError: a host that had come is gone.
     """
     _join()
-    try:
-        yield
-    except Exception as e:
-        if jax.process_count() > 1 and _means_lost(e):
-            _end(
-                f"host {jax.process_index()} of {jax.process_count()} has lost another one; run "
-                "the command again on all hosts to go on from the last checkpoint "
-                f"({first_line(e)})"
-            )
-        raise
-    finally:
-        with contextlib.suppress(Exception):
-            jax.distributed.shutdown()
+    with contextlib.ExitStack() as stack:
+        stack.callback(_leave)
+        try:
+            yield
+        except Exception as e:
+            if jax.process_count() > 1 and _means_lost(e):
+                stack.pop_all()  # to leave would be to wait for the lost host
+                raise LostHostError(
+                    f"host {jax.process_index()} of {jax.process_count()} has lost another one; "
+                    "run the command again on all hosts to go on from the last checkpoint "
+                    f"({first_line(e)})"
+                ) from e
+            raise
+
+
+def _leave() -> None:
+    with contextlib.suppress(Exception):
+        jax.distributed.shutdown()
 
 
 def _means_lost(e: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, is of the kind that a lost host causes."""
     return e is not None and (
         any(sign in str(e) for sign in SIGNS) or _means_lost(e.__cause__ or e.__context__)
     )
-
-
-def _end(sentence: str) -> None:
-    print(f"train.py: {sentence}", file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(StoppedError.status)
 
 
 def _join() -> None:
@@ -97,10 +112,10 @@ def _join() -> None:
             ) from None
         # JAX has found no other hosts: this one is alone.
     except jax.errors.JaxRuntimeError as e:
-        sys.exit(
-            f"train.py: not all hosts came within {JOIN} s; see that the command runs on each and "
+        raise JoinError(
+            f"not all hosts came within {JOIN} s; see that the command runs on each and "
             f"that they reach the first one's port ({first_line(e)})"
-        )
+        ) from None
 
 
 def _number(name: str) -> int:
@@ -117,7 +132,7 @@ def is_first() -> bool:
 
 
 def say(text: str) -> None:
-    """Print a line, once for all hosts."""
+    """Print a line of a run's progress, once for all hosts; the one place where they do."""
     if is_first():
         print(text, flush=True)
 

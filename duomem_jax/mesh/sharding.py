@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import jax
@@ -16,6 +17,7 @@ from duomem_jax.mesh.chips import CHIPS
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.models.axes import axis_rules, mesh_shardings
 from duomem_jax.models.model import Model
+from duomem_jax.models.trees import Shardings
 
 AXES = ("data", "fsdp", "tensor")
 RULES = (
@@ -26,7 +28,7 @@ RULES = (
     ("vocab", "tensor"),
     ("table", None),  # rows of the embedding: a gather from a split table is slow
     ("norm", None),
-    ("rank", None),
+    ("rank", None),  # a few columns: splitting them would save nothing and cost a sum a product
     ("layers", None),
 )
 BATCH = P(("data", "fsdp"))
@@ -101,12 +103,12 @@ def _grid(shape: tuple[int, ...], slices: int, devices: Sequence[Any]) -> np.nda
 
 @contextlib.contextmanager
 def use_mesh(mesh: Mesh) -> Iterator[None]:
-    """Make `mesh` and `RULES` current; `with mesh:` would silently drop every constraint."""
+    """Make `mesh` and `RULES` current; `with mesh:` alone would drop every constraint, silently."""
     with jax.set_mesh(mesh), axis_rules(RULES):
         yield
 
 
-def model_shardings(model: Model, mesh: Mesh) -> dict[str, Any]:
+def model_shardings(model: Model, mesh: Mesh) -> Shardings:
     """{"params": ..., "lora": ...} trees of NamedSharding; "lora" only if configured.
 
     Raises:
@@ -128,24 +130,42 @@ def model_shardings(model: Model, mesh: Mesh) -> dict[str, Any]:
     return shardings
 
 
-def places(mesh: Mesh) -> tuple[list[int], int]:
-    """(the parts of every global batch that this host's devices hold, how many there are)."""
-    of = mesh.shape["data"] * mesh.shape["fsdp"]
-    parts = NamedSharding(mesh, BATCH).addressable_devices_indices_map((of,)).values()
-    return sorted({part[0].indices(of)[0] for part in parts if part}), of
+@dataclass(frozen=True)
+class Places:
+    """Which of the equal parts of every global batch lie on this host's devices.
+
+    Attributes:
+        held: numbers of the parts, ascending.
+        count: how many parts there are over all hosts.
+    """
+
+    held: tuple[int, ...]
+    count: int
+
+
+def places(mesh: Mesh) -> Places:
+    """The parts of every global batch that this host has to provide."""
+    count = mesh.shape["data"] * mesh.shape["fsdp"]
+    parts = NamedSharding(mesh, BATCH).addressable_devices_indices_map((count,)).values()
+    return Places(tuple(sorted({part[0].indices(count)[0] for part in parts if part})), count)
 
 
 def put_batch(batch: Tree, mesh: Mesh) -> Tree:
-    """This host's rows, those of its `places`, as part of the global batch: a tree of arrays."""
+    """A global batch [B, ...] over all hosts, of which this one gives its rows: a tree of arrays.
+
+    Args:
+        batch: the rows of this host's `places`, in their order.
+        mesh: B is a multiple of its data * fsdp (`make_mesh` sees to that).
+    """
     sharding = NamedSharding(mesh, BATCH)
-    held, of = places(mesh)
+    here = places(mesh)
 
     def put(rows: np.ndarray) -> jax.Array:
-        size = len(rows) // len(held)
-        shape = (of * size, *rows.shape[1:])
+        size = len(rows) // len(here.held)
+        shape = (here.count * size, *rows.shape[1:])
 
         def part(index: Any) -> np.ndarray:
-            at = held.index(index[0].indices(shape[0])[0] // size) * size
+            at = here.held.index(index[0].indices(shape[0])[0] // size) * size
             return rows[at : at + size]
 
         return jax.make_array_from_callback(shape, sharding, part)

@@ -18,7 +18,7 @@ from jax.lax import dynamic_update_slice_in_dim as put
 
 from duomem_jax.models.layers import keep
 from duomem_jax.models.platform import on_one_cpu, platform
-from duomem_jax.models.scores import Scores
+from duomem_jax.models.scores import ScoreRule
 from duomem_jax.models.splash import splash_attention
 
 CPU_BLOCK, ACCELERATOR_BLOCK = 64, 512  # tokens; on a CPU a block's scores stay in the cache
@@ -41,89 +41,117 @@ def ungroup(o_BKGTH: jax.Array) -> jax.Array:
     return o_BKGTH.transpose(0, 3, 1, 2, 4).reshape(B, T, K * G, H)
 
 
-def _first_block(how: Scores, segment_ids_BT: jax.Array, i: Any, C: int) -> jax.Array:
+def _first_block(rule: ScoreRule, segment_ids_BT: jax.Array, i: jax.Array, block: int) -> jax.Array:
     """The first key block that any query of block `i` can see, over all rows."""
-    starts_B1 = take(segment_ids_BT, i * C, 1, 1)
+    starts_B1 = take(segment_ids_BT, i * block, 1, 1)
     first = jnp.min(jnp.argmax(segment_ids_BT == starts_B1, axis=1))
-    return (jnp.maximum(first, i * C - how.window + 1) if how.window else first) // C
+    if rule.window:
+        first = jnp.maximum(first, i * block - rule.window + 1)
+    return first // block
 
 
-def _sees(how: Scores, segment_ids_BT: jax.Array, i: Any, j: Any, C: int) -> jax.Array:
-    """mask_BST of query block `i` and key block `j`: same segment, not later, not too early."""
-    index_C = jnp.arange(C)
-    back_ST = (i * C + index_C)[None, :] - (j * C + index_C)[:, None]
-    queries, keys = (take(segment_ids_BT, n * C, C, 1) for n in (i, j))
-    return how.sees(back_ST) & (keys[:, :, None] == queries[:, None, :])
+def _sees(
+    rule: ScoreRule, segment_ids_BT: jax.Array, i: jax.Array, j: jax.Array, block: int
+) -> jax.Array:
+    """mask_BJQ of query block `i` and key block `j`: same segment, not later, not too early."""
+    index = jnp.arange(block)
+    back_JQ = (i * block + index)[None, :] - (j * block + index)[:, None]
+    queries_BQ = take(segment_ids_BT, i * block, block, 1)
+    keys_BJ = take(segment_ids_BT, j * block, block, 1)
+    return rule.sees(back_JQ) & (keys_BJ[:, :, None] == queries_BQ[:, None, :])
 
 
-def _forward(how: Scores, C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
-    """(o_BKGTH, logsumexp_BKGT float32) with blocks of C tokens."""
+def _forward(
+    rule: ScoreRule,
+    block: int,
+    q_BKGTH: jax.Array,
+    k_BKTH: jax.Array,
+    v_BKTH: jax.Array,
+    segment_ids_BT: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """(o_BKGTH, logsumexp_BKGT float32) with blocks of `block` tokens."""
 
     def query_block(i, done):
-        q = take(q_BKGTH, i * C, C, 3)
+        q_BKGQH = take(q_BKGTH, i * block, block, 3)
 
         def key_block(j, running):
-            top, total, o = running
-            k, v = take(k_BKTH, j * C, C, 2), take(v_BKTH, j * C, C, 2)
-            mask_BTS = _sees(how, segment_ids_BT, i, j, C).transpose(0, 2, 1)
-            s = how.cap(_einsum("bkgth,bksh->bkgts", q, k))
-            s = jnp.where(mask_BTS[:, None, None], s, MASKED)
-            new_top = jnp.maximum(top, s.max(-1))
-            p, shrink = jnp.exp(s - new_top[..., None]), jnp.exp(top - new_top)
-            o = o * shrink[..., None] + _einsum("bkgts,bksh->bkgth", p.astype(v.dtype), v)
-            return new_top, total * shrink + p.sum(-1), o
+            # `total` and `o` are sums relative to the largest score so far, `top`: when a block
+            # raises it, what was summed before shrinks.
+            top_BKGQ, total_BKGQ, o_BKGQH = running
+            k_BKJH, v_BKJH = take(k_BKTH, j * block, block, 2), take(v_BKTH, j * block, block, 2)
+            mask_BQJ = _sees(rule, segment_ids_BT, i, j, block).transpose(0, 2, 1)
+            s_BKGQJ = rule.cap(_einsum("bkgqh,bkjh->bkgqj", q_BKGQH, k_BKJH))
+            s_BKGQJ = jnp.where(mask_BQJ[:, None, None], s_BKGQJ, MASKED)
+            new_top_BKGQ = jnp.maximum(top_BKGQ, s_BKGQJ.max(-1))
+            p_BKGQJ = jnp.exp(s_BKGQJ - new_top_BKGQ[..., None])
+            shrink_BKGQ = jnp.exp(top_BKGQ - new_top_BKGQ)
+            o_BKGQH *= shrink_BKGQ[..., None]
+            o_BKGQH += _einsum("bkgqj,bkjh->bkgqh", p_BKGQJ.astype(v_BKJH.dtype), v_BKJH)
+            return new_top_BKGQ, total_BKGQ * shrink_BKGQ + p_BKGQJ.sum(-1), o_BKGQH
 
-        zero = jnp.zeros(q.shape[:-1], jnp.float32)
-        start = zero + MASKED, zero, jnp.zeros(q.shape, jnp.float32)
-        first = _first_block(how, segment_ids_BT, i, C)
-        top, total, o = jax.lax.fori_loop(first, i + 1, key_block, start)
-        o, lse = (o / total[..., None]).astype(v_BKTH.dtype), top + jnp.log(total)
-        return put(done[0], o, i * C, 3), put(done[1], lse, i * C, 3)
+        zero_BKGQ = jnp.zeros(q_BKGQH.shape[:-1], jnp.float32)
+        start = zero_BKGQ + MASKED, zero_BKGQ, jnp.zeros(q_BKGQH.shape, jnp.float32)
+        first = _first_block(rule, segment_ids_BT, i, block)
+        top_BKGQ, total_BKGQ, o_BKGQH = jax.lax.fori_loop(first, i + 1, key_block, start)
+        o_BKGQH = (o_BKGQH / total_BKGQ[..., None]).astype(v_BKTH.dtype)
+        lse_BKGQ = top_BKGQ + jnp.log(total_BKGQ)
+        return put(done[0], o_BKGQH, i * block, 3), put(done[1], lse_BKGQ, i * block, 3)
 
     shape = q_BKGTH.shape
     empty = jnp.zeros(shape, v_BKTH.dtype), jnp.zeros(shape[:-1], jnp.float32)
-    return jax.lax.fori_loop(0, shape[3] // C, query_block, empty)
+    return jax.lax.fori_loop(0, shape[3] // block, query_block, empty)
 
 
 def _backward(
-    how: Scores, C: int, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT, o_BKGTH, lse_BKGT, do_BKGTH
-):
-    """Gradients of q, k and v; scores are [.., keys, .., queries] here."""
+    rule: ScoreRule,
+    block: int,
+    q_BKGTH: jax.Array,
+    k_BKTH: jax.Array,
+    v_BKTH: jax.Array,
+    segment_ids_BT: jax.Array,
+    o_BKGTH: jax.Array,
+    lse_BKGT: jax.Array,
+    do_BKGTH: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Gradients of q, k and v; scores have their keys first here, so that none is transposed."""
     dtype = k_BKTH.dtype
+    # The gradient of a softmax: ds = p * (dp - sum over keys of p * dp), and that sum is o * do.
     delta_BKGT = _einsum("bkgth,bkgth->bkgt", o_BKGTH, do_BKGTH)
 
     def query_block(i, done):
-        q, do = take(q_BKGTH, i * C, C, 3), take(do_BKGTH, i * C, C, 3)
-        lse, delta = (take(x, i * C, C, 3)[:, :, None] for x in (lse_BKGT, delta_BKGT))
+        q_BKGQH, do_BKGQH = take(q_BKGTH, i * block, block, 3), take(do_BKGTH, i * block, block, 3)
+        lse_BK1GQ = take(lse_BKGT, i * block, block, 3)[:, :, None]
+        delta_BK1GQ = take(delta_BKGT, i * block, block, 3)[:, :, None]
 
         def key_block(j, running):
-            dq_BKHGT, dk, dv = running
-            k, v = take(k_BKTH, j * C, C, 2), take(v_BKTH, j * C, C, 2)
-            mask_BST = _sees(how, segment_ids_BT, i, j, C)
-            s_BKSGT = how.cap(_einsum("bksh,bkgth->bksgt", k, q))
-            p_BKSGT = jnp.where(mask_BST[:, None, :, None], jnp.exp(s_BKSGT - lse), 0.0)
-            more_dv = _einsum("bksgt,bkgth->bksh", p_BKSGT.astype(dtype), do)
-            dp_BKSGT = _einsum("bksh,bkgth->bksgt", v, do)
-            ds_BKSGT = (p_BKSGT * (dp_BKSGT - delta) * how.slope(s_BKSGT)).astype(dtype)
-            more_dk = _einsum("bksgt,bkgth->bksh", ds_BKSGT, q)
-            dq_BKHGT += _einsum("bksh,bksgt->bkhgt", k, ds_BKSGT)
-            return dq_BKHGT, _add(dk, more_dk, j * C), _add(dv, more_dv, j * C)
+            dq_BKHGQ, dk_BKTH, dv_BKTH = running
+            k_BKJH, v_BKJH = take(k_BKTH, j * block, block, 2), take(v_BKTH, j * block, block, 2)
+            mask_BJQ = _sees(rule, segment_ids_BT, i, j, block)
+            s_BKJGQ = rule.cap(_einsum("bkjh,bkgqh->bkjgq", k_BKJH, q_BKGQH))
+            p_BKJGQ = jnp.where(mask_BJQ[:, None, :, None], jnp.exp(s_BKJGQ - lse_BK1GQ), 0.0)
+            more_dv = _einsum("bkjgq,bkgqh->bkjh", p_BKJGQ.astype(dtype), do_BKGQH)
+            dp_BKJGQ = _einsum("bkjh,bkgqh->bkjgq", v_BKJH, do_BKGQH)
+            ds_BKJGQ = (p_BKJGQ * (dp_BKJGQ - delta_BK1GQ) * rule.slope(s_BKJGQ)).astype(dtype)
+            more_dk = _einsum("bkjgq,bkgqh->bkjh", ds_BKJGQ, q_BKGQH)
+            dq_BKHGQ += _einsum("bkjh,bkjgq->bkhgq", k_BKJH, ds_BKJGQ)
+            dk_BKTH, dv_BKTH = _add(dk_BKTH, more_dk, j * block), _add(dv_BKTH, more_dv, j * block)
+            return dq_BKHGQ, dk_BKTH, dv_BKTH
 
-        B, K, G, _, H = q.shape
-        start = jnp.zeros((B, K, H, G, C), jnp.float32), *done[1:]
-        first = _first_block(how, segment_ids_BT, i, C)
-        dq_BKHGT, dk, dv = jax.lax.fori_loop(first, i + 1, key_block, start)
-        dq = dq_BKHGT.transpose(0, 1, 3, 4, 2).astype(dtype)
-        return put(done[0], dq, i * C, 3), dk, dv
+        B, K, G, _, H = q_BKGQH.shape
+        start = jnp.zeros((B, K, H, G, block), jnp.float32), *done[1:]
+        first = _first_block(rule, segment_ids_BT, i, block)
+        dq_BKHGQ, dk_BKTH, dv_BKTH = jax.lax.fori_loop(first, i + 1, key_block, start)
+        dq_BKGQH = dq_BKHGQ.transpose(0, 1, 3, 4, 2).astype(dtype)
+        return put(done[0], dq_BKGQH, i * block, 3), dk_BKTH, dv_BKTH
 
     zeros = jnp.zeros(k_BKTH.shape, jnp.float32)
     start = jnp.zeros(q_BKGTH.shape, dtype), zeros, zeros
-    dq, dk, dv = jax.lax.fori_loop(0, q_BKGTH.shape[3] // C, query_block, start)
+    dq, dk, dv = jax.lax.fori_loop(0, q_BKGTH.shape[3] // block, query_block, start)
     return dq, dk.astype(dtype), dv.astype(dtype)
 
 
-def _add(x_BKTH: jax.Array, more: jax.Array, start: Any) -> jax.Array:
-    return put(x_BKTH, take(x_BKTH, start, more.shape[2], 2) + more, start, 2)
+def _add(x_BKTH: jax.Array, more_BKJH: jax.Array, start: jax.Array) -> jax.Array:
+    return put(x_BKTH, take(x_BKTH, start, more_BKJH.shape[2], 2) + more_BKJH, start, 2)
 
 
 def _block(width: int) -> int:
@@ -133,39 +161,44 @@ def _block(width: int) -> int:
     return CPU_BLOCK * (2 if width >= WIDE else 1)
 
 
-def _rows(function: Callable, *args: jax.Array) -> Any:
-    """Call `function(C, *args)`: on one CPU row by row, elsewhere all rows at once."""
-    _, K, G, T, H = args[0].shape
-    C = min(_block(K * G * H), T)
-    if not on_one_cpu():
-        return function(C, *args)
+def _row_by_row(function: Callable[..., Any], *args: jax.Array) -> Any:
+    """Call `function(block, *args)`: on one CPU a row at a time, elsewhere all rows at once.
 
-    def one(row: tuple) -> Any:
-        return jax.tree.map(lambda x: x[0], function(C, *(x[None] for x in row)))
+    On a CPU the blocks of one row stay in a core's cache, and each row's loops end where its own
+    segments do; an accelerator wants its matrices full.
+    """
+    _, K, G, T, H = args[0].shape
+    block = min(_block(K * G * H), T)
+    if not on_one_cpu():
+        return function(block, *args)
+
+    def one(row: tuple[jax.Array, ...]) -> Any:
+        return jax.tree.map(lambda x: x[0], function(block, *(x[None] for x in row)))
 
     return jax.lax.map(one, args)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _packed(how, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
-    forward = functools.partial(_forward, how)
-    return _rows(forward, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT)[0]
+def _packed(rule, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
+    forward = functools.partial(_forward, rule)
+    return _row_by_row(forward, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT)[0]
 
 
-def _packed_fwd(how, *args):
-    o_BKGTH, lse_BKGT = map(keep, _rows(functools.partial(_forward, how), *args))
+def _packed_fwd(rule, *args):
+    o_BKGTH, lse_BKGT = map(keep, _row_by_row(functools.partial(_forward, rule), *args))
     return o_BKGTH, (*args, o_BKGTH, lse_BKGT)
 
 
-def _packed_bwd(how, residuals, do_BKGTH):
-    return (*_rows(functools.partial(_backward, how), *residuals, do_BKGTH), None)
+def _packed_bwd(rule, residuals, do_BKGTH):
+    backward = functools.partial(_backward, rule)
+    return (*_row_by_row(backward, *residuals, do_BKGTH), None)  # segment ids have no gradient
 
 
 _packed.defvjp(_packed_fwd, _packed_bwd)
 
 
 def packed_attention(
-    how: Scores,
+    rule: ScoreRule,
     q_BTNH: jax.Array,
     k_BTKH: jax.Array,
     v_BTKH: jax.Array,
@@ -174,7 +207,7 @@ def packed_attention(
     """Attention within each segment of a packed row, each token to itself and earlier ones.
 
     Args:
-        how: scale, soft cap and window of the scores.
+        rule: scale, soft cap and window of the scores.
         q_BTNH: queries.
         k_BTKH: keys.
         v_BTKH: values, same dtype as the keys.
@@ -184,7 +217,7 @@ def packed_attention(
         o_BTNH in the dtype of `v_BTKH`.
     """
     if platform() == "tpu":
-        return splash_attention(how, q_BTNH, k_BTKH, v_BTKH, segment_ids_BT)
+        return splash_attention(rule, q_BTNH, k_BTKH, v_BTKH, segment_ids_BT)
     T, block = segment_ids_BT.shape[1], _block(math.prod(q_BTNH.shape[2:]))
     pad = -T % block if block < T else 0
 
@@ -194,6 +227,6 @@ def packed_attention(
     segment_ids_BT = jnp.pad(
         segment_ids_BT.astype(jnp.int32), [(0, 0), (0, pad)], constant_values=-1
     )
-    q_BKGTH = group_queries(padded(q_BTNH), k_BTKH.shape[2], how.scale)
+    q_BKGTH = group_queries(padded(q_BTNH), k_BTKH.shape[2], rule.scale)
     k_BKTH, v_BKTH = (padded(x).transpose(0, 2, 1, 3) for x in (k_BTKH, v_BTKH))
-    return ungroup(_packed(how, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT))[:, :T]
+    return ungroup(_packed(rule, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT))[:, :T]

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 import jax
 from flax import linen as nn
 from jax.sharding import Mesh, PartitionSpec
 
-Rules = Sequence[tuple[str, Any]]  # logical name -> mesh axis, axes or None
+from duomem_jax.models.trees import LogicalAxes, Shardings
+
+MeshAxes = str | tuple[str, ...] | None
+Rules = Sequence[tuple[str, MeshAxes]]  # logical name -> where it lies
 
 
 def axis_rules(rules: Rules) -> AbstractContextManager:
@@ -17,7 +19,7 @@ def axis_rules(rules: Rules) -> AbstractContextManager:
     return nn.logical_axis_rules(rules)
 
 
-def mesh_shardings(logical_axes: Any, mesh: Mesh, rules: Rules) -> Any:
+def mesh_shardings(logical_axes: LogicalAxes, mesh: Mesh, rules: Rules) -> Shardings:
     """A tree of NamedSharding for a tree of logical PartitionSpecs."""
     return nn.logical_to_mesh_sharding(logical_axes, mesh, rules)
 

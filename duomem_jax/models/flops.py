@@ -52,12 +52,12 @@ def train_flops(model: Model, load: Load) -> Any:
 
 
 def forward_flops(model: Model, load: Load) -> Any:
-    """A teacher's."""
+    """Operations of the forward pass alone, as a teacher's."""
     return _flops(model, load, 1, 1)
 
 
 def _flops(model: Model, load: Load, passes: int, attention_passes: int) -> Any:
-    """Every part taken as often as given."""
+    """Operations of so many passes through the kernels and the head, and through attention."""
     c = model.config
     kernels = load.tokens * _size(model.shapes()["params"]["layers"])
     head = load.scored * (c.vocab_size * c.d_model)

@@ -15,6 +15,8 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import as_path, atomic_write_bytes, atomic_write_text, read_json
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.families import FAMILIES
+from duomem_jax.models.families.base import HfConfig
+from duomem_jax.models.trees import Params
 
 _NUMPY = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
 
@@ -42,7 +44,7 @@ def load_config(folder: str | os.PathLike, dtype: str = "float32") -> ModelConfi
     return replace(config, dtype=dtype)
 
 
-def _complete(hf: dict[str, Any]) -> dict[str, Any]:
+def _complete(hf: HfConfig) -> HfConfig:
     """The config with transformers' defaults, checks, and today's spelling of old fields."""
     from huggingface_hub.errors import StrictDataclassError
     from transformers import CONFIG_MAPPING
@@ -54,12 +56,12 @@ def _complete(hf: dict[str, Any]) -> dict[str, Any]:
         raise UserError(f"config.json: {reason}; download the model again") from None
 
 
-def _at(tree: Any, path: tuple[str, ...]) -> Any:
+def _at(tree: Params, path: tuple[str, ...]) -> Any:
     return functools.reduce(lambda node, key: node[key], path, tree)
 
 
 def save_pretrained(
-    folder: str | os.PathLike, config: ModelConfig, params: dict[str, Any], dtype: str = "float32"
+    folder: str | os.PathLike, config: ModelConfig, params: Params, dtype: str = "float32"
 ) -> None:
     """Write config.json and model.safetensors, readable by transformers and `load.load_pretrained`.
 

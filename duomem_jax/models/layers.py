@@ -1,6 +1,7 @@
 """The small parts of a decoder layer: norm, projection with adapter."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -17,9 +18,14 @@ KEPT = "product"
 KEEP_PRODUCTS = jax.checkpoint_policies.save_only_these_names(KEPT)
 
 
-def keep(x):
+def keep(x: jax.Array) -> jax.Array:
     """`x`, costly to make, is kept for the backward pass if that needs it."""
     return checkpoint_name(x, KEPT)
+
+
+def partitioned(init: Callable[..., jax.Array], *axes: str) -> Callable[..., Any]:
+    """An initializer whose parameter knows the logical names of its axes."""
+    return nn.with_logical_partitioning(init, axes)
 
 
 class RMSNorm(nn.Module):
@@ -29,12 +35,13 @@ class RMSNorm(nn.Module):
     unit_offset: bool = False  # scale is 1 + the parameter
 
     @nn.compact
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """Normalise the last axis of `x`; dtype kept."""
         init = nn.initializers.zeros if self.unit_offset else nn.initializers.ones
-        named: Any = nn.with_logical_partitioning(init, ("norm",))
-        scale_D: Any = self.param("scale", named, x.shape[-1:])
-        scale_D = scale_D.astype(jnp.float32) + self.unit_offset
+        scale: Any = self.param("scale", partitioned(init, "norm"), x.shape[-1:])
+        scale_D = scale.astype(jnp.float32)
+        if self.unit_offset:
+            scale_D += 1
         y = x.astype(jnp.float32)
         y = y * jax.lax.rsqrt(jnp.mean(y * y, axis=-1, keepdims=True) + self.eps)
         return (y * scale_D).astype(x.dtype)
@@ -46,19 +53,19 @@ def _peft_uniform(key, shape, dtype=jnp.float32):
     return jax.random.uniform(key, shape, dtype, -limit, limit)
 
 
-def soft_cap(x, cap: float):
+def soft_cap(x: jax.Array, cap: float) -> jax.Array:
     """c tanh(x / c), which stays within -c and c; a cap of 0 leaves `x` as it is."""
     return cap * jnp.tanh(x / cap) if cap else x
 
 
-def matmul(x_BTD, w_DF):
+def matmul(x_BTD: jax.Array, w_DF: jax.Array) -> jax.Array:
     """x @ w over flattened tokens: the gradient of `w` is then one plain matrix product."""
     D, F = w_DF.shape
     return (x_BTD.reshape(-1, D) @ w_DF).reshape(*x_BTD.shape[:-1], F)
 
 
 @jax.custom_vjp
-def narrow(x_BTD, w_DR):
+def narrow(x_BTD: jax.Array, w_DR: jax.Array) -> jax.Array:
     """`matmul` with few columns; its gradient by `w` never transposes x.
 
     XLA makes x.T @ g of it otherwise, which on a CPU takes six times as long as g.T @ x.
@@ -69,22 +76,28 @@ def narrow(x_BTD, w_DR):
 def _narrow_bwd(residuals, g_BTR):
     x_BTD, w_DR = residuals
     D, R = w_DR.shape
-    g_MR = g_BTR.reshape(-1, R)
-    dw_RD = jax.lax.optimization_barrier(g_MR.T @ x_BTD.reshape(-1, D))
-    return (g_MR @ w_DR.T).reshape(x_BTD.shape), dw_RD.T
+    g_ZR = g_BTR.reshape(-1, R)
+    # Without the barrier XLA turns the product and the transpose round again.
+    dw_RD = jax.lax.optimization_barrier(g_ZR.T @ x_BTD.reshape(-1, D))
+    return (g_ZR @ w_DR.T).reshape(x_BTD.shape), dw_RD.T
 
 
 narrow.defvjp(lambda x, w: (matmul(x, w), (x, w)), _narrow_bwd)
 
 
-def low_rank(x_BTD, a, b, adapter_B=None):
+def low_rank(
+    x_BTD: jax.Array, a: jax.Array, b: jax.Array, adapter_B: jax.Array | None = None
+) -> jax.Array:
     """(x a) b with one adapter for all rows, or row by row with its own of a stack.
 
     Args:
         x_BTD: inputs.
-        a: [D,R], or [E,D,R] for E adapters.
-        b: [R,F], or [E,R,F].
-        adapter_B: int32, which of the E each row uses; None where there is one.
+        a: [D,R], or [A,D,R] for a stack of A adapters.
+        b: [R,F], or [A,R,F].
+        adapter_B: int32, which of the A each row uses; None where there is one.
+
+    Returns:
+        y_BTF.
     """
     if adapter_B is None:
         return matmul(keep(narrow(x_BTD, a)), b)
@@ -93,28 +106,37 @@ def low_rank(x_BTD, a, b, adapter_B=None):
 
 
 class Projection(nn.Module):
-    """x W (+ bias) (+ adapter); kernel in 'params', the adapter's a and b in 'lora'."""
+    """x W (+ bias) (+ adapter); kernel in 'params', the adapter's a and b in 'lora'.
+
+    The adapter is added where `lora` names this projection and a tree of adapters is given: the
+    same module without one is the base model.
+
+    Attributes:
+        features: F, outputs.
+        axes: logical names of the kernel's input and output axis.
+        lora: shape of the adapters, or None.
+        use_bias: whether outputs have a bias.
+    """
 
     features: int
-    axes: tuple[str, str]  # logical names of the kernel's input and output axis
+    axes: tuple[str, str]
     lora: LoraConfig | None = None
     use_bias: bool = False
 
     @nn.compact
-    def __call__(self, x_BTD, adapter_B=None):
-        """Project the last axis of `x_BTD` to `features`, in the dtype of `x_BTD`."""
+    def __call__(self, x_BTD: jax.Array, adapter_B: jax.Array | None = None) -> jax.Array:
+        """Return y_BTF in the dtype of `x_BTD`.
+
+        Args:
+            x_BTD: inputs, of any width D.
+            adapter_B: int32, which adapter of a stack each row uses; None where there is one.
+        """
         D, dtype = x_BTD.shape[-1], x_BTD.dtype
-        part: Any = nn.with_logical_partitioning
-        kernel: Any
-        if self.has_variable("params", "kernel"):  # whose shape `param` would check: maybe a QArray
-            kernel = self.get_variable("params", "kernel")
-        else:
-            init = part(nn.initializers.normal(0.02), self.axes)
-            kernel = self.param("kernel", init, (D, self.features))
-        y_BTF = matmul(x_BTD, as_kernel(kernel, dtype))
+        y_BTF = matmul(x_BTD, as_kernel(self._kernel(D), dtype))
         if self.use_bias:
-            zeros = part(nn.initializers.zeros, self.axes[1:])
-            y_BTF += self.param("bias", zeros, (self.features,)).astype(dtype)
+            zeros = partitioned(nn.initializers.zeros, self.axes[1])
+            bias_F: Any = self.param("bias", zeros, (self.features,))
+            y_BTF += bias_F.astype(dtype)
         given = self.has_variable("lora", "a") or self.is_mutable_collection("lora")
         if self.lora is not None and self.name in self.lora.targets and given:
             a, b = (x.astype(dtype) for x in self._adapter(D, self.lora.rank))
@@ -123,11 +145,17 @@ class Projection(nn.Module):
             y_BTF += low_rank(x_BTD, a, self.lora.scale * b, adapter_B)
         return keep(y_BTF)
 
+    def _kernel(self, D: int) -> Any:
+        """kernel_DF, an array or a `qwix.QArray`."""
+        if self.has_variable("params", "kernel"):  # `param` would refuse a QArray for its shape
+            return self.get_variable("params", "kernel")
+        init = partitioned(nn.initializers.normal(0.02), *self.axes)
+        return self.param("kernel", init, (D, self.features))
+
     def _adapter(self, D: int, R: int) -> tuple[jax.Array, jax.Array]:
         """a_DR takes the kernel's input axis and b_RF its output axis, so both shard alike."""
-        part: Any = nn.with_logical_partitioning
-        init_a = part(_peft_uniform, (self.axes[0], "rank"))
-        init_b = part(nn.initializers.zeros, ("rank", self.axes[1]))
-        a_DR = self.variable("lora", "a", lambda: init_a(self.make_rng("lora"), (D, R)))
-        b_RF = self.variable("lora", "b", lambda: init_b(None, (R, self.features)))
+        init_a = partitioned(_peft_uniform, self.axes[0], "rank")
+        init_b = partitioned(nn.initializers.zeros, "rank", self.axes[1])
+        a_DR: Any = self.variable("lora", "a", lambda: init_a(self.make_rng("lora"), (D, R)))
+        b_RF: Any = self.variable("lora", "b", lambda: init_b(None, (R, self.features)))
         return a_DR.value, b_RF.value

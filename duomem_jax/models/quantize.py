@@ -12,6 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec, Sharding
 
 from duomem_jax.base.errors import UserError
 
+Quantize = Literal["", "int8", "nf4"]  # what a config may say: not at all, or a name in KINDS
 # name -> (qwix's type, inputs that share a scale; 0: all of them)
 KINDS: dict[str, tuple[Any, int]] = {
     "int8": (jnp.int8, 0),
@@ -62,6 +63,3 @@ def _library() -> Any:
             "a quantised base needs the package qwix; install duomem-jax[quant]"
         ) from None
     return qwix
-
-
-Quantize = Literal["", "int8", "nf4"]  # names of models/quantize.KINDS, which this need not import

@@ -2,8 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -76,13 +77,26 @@ class Rope:
         return (keep * freq + (1 - keep) * freq / self.factor).astype(np.float32)
 
 
-def rope_tables(positions_BT, rope: Rope, head_dim: int):
-    """cos and sin, each float32 [B,T,1,H/2], of the rotary angles at `positions_BT`."""
+class Rotation(NamedTuple):
+    """The rotary angles of some tokens.
+
+    Attributes:
+        cos: float32 [B,T,1,H/2].
+        sin: float32 [B,T,1,H/2].
+    """
+
+    cos: jax.Array
+    sin: jax.Array
+
+
+def rope_tables(positions_BT: jax.Array, rope: Rope, head_dim: int) -> Rotation:
+    """The rotation of heads of width `head_dim` at `positions_BT`."""
     angle = positions_BT[:, :, None, None].astype(jnp.float32) * rope.frequencies(head_dim)
-    return jnp.cos(angle), jnp.sin(angle)
+    return Rotation(jnp.cos(angle), jnp.sin(angle))
 
 
-def rotate(x_BTNH, cos, sin):
+def rotate(x_BTNH: jax.Array, rotation: Rotation) -> jax.Array:
     """Rotate halves as Hugging Face does: pairs are (h, h + H/2), not neighbours."""
     a, b = jnp.split(x_BTNH.astype(jnp.float32), 2, axis=-1)
+    cos, sin = rotation
     return jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1).astype(x_BTNH.dtype)

@@ -7,8 +7,8 @@ import jax
 from duomem_jax.models.layers import soft_cap
 
 
-class Scores(NamedTuple):
-    """Scale, cap and mask; static."""
+class ScoreRule(NamedTuple):
+    """Scale, cap and mask of the scores of one kind of layer; static."""
 
     scale: float  # of the queries
     softcap: float = 0.0  # c: scores s become c * tanh(s / c); 0: they stay

@@ -10,9 +10,12 @@ import numpy as np
 from duomem_jax.models.config import DTYPES
 from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import place, quantize
+from duomem_jax.models.trees import Shapes, Shardings
 
 
-def weight_shapes(model: Model, dtype: str, kind: str = "", shardings: Any = None) -> Any:
+def weight_shapes(
+    model: Model, dtype: str, kind: str = "", shardings: Shardings | None = None
+) -> Shapes:
     """Parameters as `load_pretrained` gives them, as a tree of ShapeDtypeStruct.
 
     Args:

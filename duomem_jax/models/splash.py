@@ -14,13 +14,13 @@ from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_ma
 
 from duomem_jax.models.axes import mesh_axes, parts
 from duomem_jax.models.layers import KEPT
-from duomem_jax.models.scores import Scores
+from duomem_jax.models.scores import ScoreRule
 
 LANES, BLOCK = 128, 512  # tokens: blocks are multiples of the first, at most the second
 
 
 def splash_attention(
-    how: Scores,
+    rule: ScoreRule,
     q_BTNH: jax.Array,
     k_BTKH: jax.Array,
     v_BTKH: jax.Array,
@@ -31,7 +31,7 @@ def splash_attention(
     """As `attention.packed_attention`.
 
     Args:
-        how: scale, soft cap and window of the scores.
+        rule: scale, soft cap and window of the scores.
         q_BTNH: queries.
         k_BTKH: keys.
         v_BTKH: values.
@@ -45,11 +45,11 @@ def splash_attention(
     def heads_first(x_BTNH):
         return jnp.pad(x_BTNH, ((0, 0), (0, pad), (0, 0), (0, 0))).transpose(0, 2, 1, 3)
 
-    q_BNTH, k_BKTH, v_BKTH = map(heads_first, (q_BTNH * how.scale, k_BTKH, v_BTKH))
+    q_BNTH, k_BKTH, v_BKTH = map(heads_first, (q_BTNH * rule.scale, k_BTKH, v_BTKH))
     ids_BT = jnp.pad(segment_ids_BT.astype(jnp.int32), ((0, 0), (0, pad)), constant_values=-1)
 
     def local(q_BNTH, k_BKTH, v_BKTH, ids_BT):
-        kernel = _kernel(how, q_BNTH.shape[1], T + pad, block, interpret)
+        kernel = _kernel(rule, q_BNTH.shape[1], T + pad, block, interpret)
         return jax.vmap(kernel)(q_BNTH, k_BKTH, v_BKTH, kernels.SegmentIds(ids_BT, ids_BT))
 
     if mesh.size > 1:
@@ -63,10 +63,10 @@ def splash_attention(
     return local(q_BNTH, k_BKTH, v_BKTH, ids_BT).transpose(0, 2, 1, 3)[:, :T]
 
 
-def _kernel(how: Scores, n_heads: int, T: int, block: int, interpret: bool):
-    mask = (
-        masks.LocalMask((T, T), (how.window - 1, 0), 0) if how.window else masks.CausalMask((T, T))
-    )
+def _kernel(rule: ScoreRule, n_heads: int, T: int, block: int, interpret: bool):
+    mask: masks.Mask = masks.CausalMask((T, T))
+    if rule.window:
+        mask = masks.LocalMask((T, T), (rule.window - 1, 0), 0)
     names = [
         *("block_q", "block_kv", "block_kv_compute"),
         *("block_q_dkv", "block_kv_dkv", "block_kv_dkv_compute"),
@@ -76,7 +76,7 @@ def _kernel(how: Scores, n_heads: int, T: int, block: int, interpret: bool):
     return kernels.make_splash_mha(
         masks.MultiHeadMask([mask] * n_heads),
         block_sizes=kernels.BlockSizes(**sizes),
-        attn_logits_soft_cap=how.softcap or None,
+        attn_logits_soft_cap=rule.softcap or None,
         residual_checkpoint_name=KEPT,
         head_shards=1,
         q_seq_shards=1,

@@ -40,15 +40,15 @@ class StoredRows:
 
     def __init__(self, plan: Plan, folder: str, start_step: int = 0):
         """Open the rows and read ahead, from the batch of step `start_step` + 1 on."""
-        held, of = places(plan.mesh)
+        here = places(plan.mesh)
         self._mesh: Mesh = plan.mesh
         self._rows = batches(
             folder,
             global_batch=plan.config.global_batch,
             seed=plan.config.seed,
             start_step=start_step,
-            places=held,
-            of=of,
+            places=here.held,
+            of=here.count,
             needs=plan.targets.needs,
         )
 

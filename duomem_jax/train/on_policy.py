@@ -24,6 +24,7 @@ from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.show import show
 from duomem_jax.mesh.sharding import put_batch
 from duomem_jax.models.model import Model
+from duomem_jax.models.trees import Params
 from duomem_jax.objectives import Batch, Tokens
 from duomem_jax.records.played import read_episodes
 from duomem_jax.text.encoded import Example
@@ -54,8 +55,8 @@ class PlayedRows:
         """
         if jax.process_count() > 1:
             raise UserError("config: on_policy.games.path works on one host; start one process")
-        if plan.teacher is None:
-            raise ValueError("a plan without a teacher in the loop")
+        if plan.teacher is None or frozen.base is None or frozen.teacher is None:
+            raise ValueError("a plan of an adapter, with a teacher in the loop, is needed")
         self._plan, c = plan, plan.config.on_policy
         tokenizer = load_tokenizer(plan.folder)
         self._end = chat_tokens(tokenizer).end_id
@@ -71,7 +72,7 @@ class PlayedRows:
             guide = self._player(plan.teacher.model, frozen.teacher, None)
         self._players = Players(tokenizer, self._student, guide, system)
 
-    def _player(self, model: Model, base: Tree | None, lora: Tree | None) -> Generator:
+    def _player(self, model: Model, base: Params, lora: Tree | None) -> Generator:
         c = self._plan.config.on_policy
         return Generator(
             model,

@@ -118,6 +118,11 @@ def sketch(config: TrainConfig, devices: Sequence[Any]) -> Plan:
     Raises:
         UserError: as `plan`, as far as can be told without rows and tokenizers.
     """
+    if config.objective.name in ON_CHUNKS:
+        raise UserError(
+            "config: rows that are not packed yet are taken to be of one tokenizer, which "
+            f"objective.name {config.objective.name} cannot use; take forward_kl for its memory"
+        )
     _check_fields(config)
     files = ("config.json",)
     folder = model_path(config.base, files)
@@ -177,10 +182,10 @@ def _check_fields(config: TrainConfig) -> None:
     name = config.objective.name
     if config.quantize and config.trainable == "all":
         raise UserError("config: quantize is for a frozen base; set trainable to lora")
-    if name == "text" and config.teacher:
-        raise UserError("config: objective.name is text, which needs no teacher; omit it")
     if config.on_policy.active:
         _check_play(config)
+    elif name == "text" and config.teacher:
+        raise UserError("config: objective.name is text, which needs no teacher; omit it")
     elif name in ON_CHUNKS and not config.teacher:
         raise UserError(f"config: objective.name {name} needs field teacher; set it")
 

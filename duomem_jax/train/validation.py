@@ -31,9 +31,10 @@ class Validation:
     def loss(self, params: Tree, frozen: Frozen) -> float:
         """Mean loss of a reply token over all rows, each read once."""
         mesh, size = self._plan.mesh, self._plan.config.global_batch
-        held, of = places(mesh)
+        here = places(mesh)
+        part = size // here.count
         # Where this host's rows stand in a global batch.
-        number_B = np.concatenate([np.arange(size // of) + size // of * place for place in held])
+        number_B = np.concatenate([np.arange(part) + part * place for place in here.held])
         total = weight = 0.0
         with contextlib.closing(StoredRows(self._plan, self._rows.folder)) as rows:
             for start in range(0, self._rows.rows, size):

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from duomem_jax.decode import steps
+from duomem_jax.decode import programs
 from duomem_jax.decode.generator import Generator
-from duomem_jax.lora.tree import stack
+from duomem_jax.lora.tree import Adapter, stack
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
@@ -116,7 +116,7 @@ def test_group_and_chunk_sizes_change_nothing(model, weights, recompute):
     talk.turn({0: 4, 1: 40, 2: 1})
 
 
-def test_the_adapter_is_used(model, weights, recompute):
+def test_replies_follow_the_adapter(model, weights, recompute):
     prompt = [5, 6, 7, 8]
     generator = Generator(model, *weights, **SIZES)
     adapted = recompute(prompt, with_lora=True)
@@ -124,10 +124,10 @@ def test_the_adapter_is_used(model, weights, recompute):
     assert adapted != recompute(prompt)
 
 
-def test_conversations_keep_their_own_adapters(model, weights, recompute):
+def test_rows_keep_their_own_adapters_of_a_stack(model, weights, recompute):
     prompt, (base, lora) = [5, 6, 7, 8], weights
     zero = jax.tree.map(jnp.zeros_like, lora)
-    both, config = stack([(zero, model.lora), (lora, model.lora)])
+    both, config = stack([Adapter(zero, model.lora), Adapter(lora, model.lora)])
     generator = Generator(model.with_lora(config), base, both, **SIZES)
     for slot, adapter in enumerate((1, 0, 1)):
         generator.reset(slot, adapter=adapter)
@@ -136,7 +136,7 @@ def test_conversations_keep_their_own_adapters(model, weights, recompute):
     assert replies[1] == recompute(prompt)
 
 
-def test_room_is_checked_before_anything_is_read(model, weights, recompute):
+def test_extend_checks_room_before_reading(model, weights, recompute):
     generator = Generator(model, weights[0], **SIZES)
     limit = MAX_LEN - MAX_NEW
     assert generator.fits(0, limit)
@@ -220,20 +220,20 @@ def test_sampled_tokens_follow_the_softmax(model, weights):
     assert np.abs(seen - expected).max() < 4 * np.sqrt(0.25 / n)
 
 
-def test_few_shapes_are_compiled(model, weights):
+def test_programs_are_compiled_for_few_numbers_of_keys(model, weights):
     generator = Generator(model, weights[0], **SIZES)
     for turn, slot in itertools.product(range(10), range(3)):
         generator.extend({slot: [5 + turn] * (1 + 10 * slot)})
-    compiled = {(name, keys) for name, *_, keys in generator._compiled}
-    assert compiled == {(p, n) for p in ("read", "write") for n in (256, MAX_LEN)}
+    for part in (generator._reader, generator._writer(generator.max_new)):
+        assert set(part.by_keys) == {programs.MIN_KEYS, MAX_LEN}
     assert generator.compile_seconds > 0
 
 
 def test_generators_of_equal_shapes_share_what_is_compiled(model, weights):
     replies = []
     for _ in range(2):
-        before = steps._compile.cache_info()
+        before = programs._compile.cache_info()
         replies.append(Generator(model, weights[0], **SIZES).extend({3: [5, 9, 4]}))
-        after = steps._compile.cache_info()
+        after = programs._compile.cache_info()
     assert (after.hits - before.hits, after.misses) == (2, before.misses)
     assert replies[0] == replies[1]

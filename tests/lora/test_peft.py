@@ -60,7 +60,7 @@ def torch_model(folder):
     return AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
 
 
-def test_our_adapter_opens_in_peft(family, tmp_path):
+def test_peft_opens_a_saved_adapter(family, tmp_path):
     import peft
 
     folder, config, base = family
@@ -87,7 +87,7 @@ ALL = {"r": 4, "lora_alpha": 8, "target_modules": "all-linear", "use_rslora": Tr
     indirect=["family"],
     ids=["qwen3, two targets", *ALWAYS],
 )
-def test_pefts_adapter_opens_here(family, tmp_path, theirs):
+def test_load_adapter_reads_an_adapter_of_peft(family, tmp_path, theirs):
     import peft
     import torch
 
@@ -114,13 +114,13 @@ def saved(base_folder, tmp_path):
     return tmp_path / "a", config, fingerprint(base_folder)
 
 
-def test_another_base_is_refused(saved):
+def test_load_adapter_refuses_another_base(saved):
     folder, config, _ = saved
     with pytest.raises(UserError, match=r"duomem\.json: base_fingerprint .* use the base"):
         load_adapter(folder, Model(config), "0" * 64)
 
 
-def test_another_shape_is_refused_without_a_fingerprint(saved):
+def test_load_adapter_refuses_another_shape_without_a_fingerprint(saved):
     folder, _, _ = saved
     (folder / "duomem.json").unlink()
     wider = ModelConfig("qwen3", 61, 48, 2, 4, 2, 8, 48)
@@ -132,7 +132,7 @@ def test_another_shape_is_refused_without_a_fingerprint(saved):
     ("field", "value"),
     [("use_dora", True), ("r", "x"), ("target_modules", ["wq"]), ("modules_to_save", ["lm_head"])],
 )
-def test_unsupported_adapters_are_refused(saved, field, value):
+def test_load_adapter_refuses_unsupported_adapters(saved, field, value):
     folder, config, base_id = saved
     path = folder / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {field: value}))
@@ -141,7 +141,7 @@ def test_unsupported_adapters_are_refused(saved, field, value):
 
 
 @pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])
-def test_damaged_files_are_named(saved, name):
+def test_load_adapter_names_damaged_files(saved, name):
     folder, config, base_id = saved
     (folder / name).write_bytes(b"{")
     with pytest.raises(UserError, match=name):

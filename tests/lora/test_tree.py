@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.lora.tree import count, merge, stack
+from duomem_jax.lora.tree import Adapter, count, merge, stack
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
@@ -71,7 +71,7 @@ def test_an_adapter_without_a_config_is_refused(trees):
         hidden(Model(CONFIG), base, lora)
 
 
-def test_rows_with_their_own_adapters_equal_each_alone(trees):
+def test_stack_gives_each_row_its_own_adapter(trees):
     base, _ = trees
     configs = [
         LORA,
@@ -80,7 +80,7 @@ def test_rows_with_their_own_adapters_equal_each_alone(trees):
     ]
     models = [Model(CONFIG, config) for config in configs]
     adapters = [draw(m.shapes()["lora"], 0.1) for m in models]
-    together, config = stack(list(zip(adapters, configs, strict=True)))
+    together, config = stack([Adapter(*pair) for pair in zip(adapters, configs, strict=True)])
     tokens = jnp.arange(80).reshape(4, 20) % 61
     inputs = tokens, jnp.tile(jnp.arange(20), (4, 1)), jnp.ones((4, 20))
     which = [2, 0, 1, 0]
@@ -118,6 +118,6 @@ def test_scale_of_rslora():
 @pytest.mark.parametrize(
     "bad", [{"rank": 0}, {"targets": ("wq",)}, {"targets": ()}, {"dropout": 1.0}]
 )
-def test_bad_config_is_one_sentence(bad):
+def test_lora_config_refuses_bad_fields(bad):
     with pytest.raises(UserError, match=next(iter(bad))):
         LoraConfig(**bad)

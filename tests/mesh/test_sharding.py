@@ -1,6 +1,8 @@
 """Eight fake devices: the same numbers, constraints really emitted, trees really split."""
 
+import contextlib
 import itertools
+import re
 from types import SimpleNamespace
 
 import jax
@@ -11,14 +13,24 @@ from jax.sharding import PartitionSpec as P
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.mesh.config import MeshConfig
-from duomem_jax.mesh.sharding import make_mesh, model_shardings, put_batch, use_mesh
+from duomem_jax.mesh.sharding import (
+    RULES,
+    Places,
+    make_mesh,
+    model_shardings,
+    places,
+    put_batch,
+    use_mesh,
+)
+from duomem_jax.models.axes import axis_rules
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
+from duomem_jax.objectives import Batch, Tokens
 from duomem_jax.train.config import OptimizerConfig
 from duomem_jax.train.state.optimizer import make_optimizer
 from duomem_jax.train.state.state import init_state, state_shardings
-from duomem_jax.train.state.step import Frozen, Task, jit_step
+from duomem_jax.train.state.step import Frozen, Learner, jit_step
 
 MODEL = Model(ModelConfig("qwen3", 64, 32, 2, 4, 2, 8, 48), LoraConfig(rank=2, alpha=4.0))
 EIGHT = MeshConfig(data=2, fsdp=2, tensor=2)
@@ -27,12 +39,14 @@ EIGHT = MeshConfig(data=2, fsdp=2, tensor=2)
 def make_batch():
     rng = np.random.default_rng(0)
     segments = np.repeat([[1] * 20 + [2] * 12], 8, axis=0)
-    return {
-        "tokens": rng.integers(0, 64, (8, 32)).astype(np.int32),
-        "segment_ids": segments.astype(np.int32),
-        "positions": np.repeat([[*range(20), *range(12)]], 8, axis=0).astype(np.int32),
-        "loss_mask": (rng.random((8, 32)) < 0.5).astype(np.float32),
-    }
+    return Batch(
+        Tokens(
+            ids_BT=rng.integers(0, 64, (8, 32)).astype(np.int32),
+            segments_BT=segments.astype(np.int32),
+            positions_BT=np.repeat([[*range(20), *range(12)]], 8, axis=0).astype(np.int32),
+            reply_BT=rng.random((8, 32)) < 0.5,
+        )
+    )
 
 
 def prepare(mesh_config, optimizer="adamw"):
@@ -46,7 +60,7 @@ def prepare(mesh_config, optimizer="adamw"):
         lora = jax.device_put(jax.jit(MODEL.init_lora)(key), shardings["lora"])
         state_sh = state_shardings(tx, lora, shardings["lora"], mesh)
         state = init_state(tx, lora, state_sh, 0)
-        step = jit_step(Task(MODEL, tx), state_sh, Frozen(shardings["params"]), mesh)
+        step = jit_step(Learner(MODEL, tx), state_sh, Frozen(shardings["params"]), mesh)
         return mesh, step, state, Frozen(base), put_batch(make_batch(), mesh)
 
 
@@ -65,7 +79,7 @@ def run(mesh, step, state, frozen, batch, n=3):
     return state, losses
 
 
-def test_one_and_eight_devices_agree(eight):
+def test_train_step_agrees_on_one_and_eight_devices(eight):
     one_state, one = run(*prepare(MeshConfig(data=1)))
     eight_state, many = run(*eight)
     np.testing.assert_allclose(one, many, rtol=1e-5)
@@ -77,16 +91,39 @@ def test_one_and_eight_devices_agree(eight):
     )
 
 
-def test_constraints_reach_the_lowered_text(eight):
-    mesh, step, state, frozen, batch = eight
-    with use_mesh(mesh):
+ROWS, BY_TENSOR = '{"data", "fsdp"}', '{"tensor"}'
+# What GSPMD must not be left to guess: (shape, where each axis lies).
+CONSTRAINED = {
+    "embeddings and residual sums": ("8x32x32", f"{ROWS}, {{}}, {{}}"),
+    "gated activations": ("8x32x48", f"{ROWS}, {{}}, {BY_TENSOR}"),
+    "table where it is read": ("64x32", "{}, {}"),
+    "head": ("64x32", f"{BY_TENSOR}, {{}}"),
+}
+
+
+def constraints(prepared, context):
+    """(shape, axes) of every constraint in the step's text, lowered within `context`."""
+    _, step, state, frozen, batch = prepared
+    with context:
+        step.clear_cache()  # the trace of another context knows nothing of this one
         text = step.lower(state, frozen, batch).as_text()
-    # the head, the embedding's table and output; in the layer two residual sums and the gated
-    # activation, forward and backward, where the first sum and the gate are computed again
-    constraints = [line for line in text.splitlines() if "sdy.sharding_constraint" in line]
-    assert len(constraints) == 1 + 2 + 3 + 3 + 2
-    assert sum('[{"data", "fsdp"}, {}, ' in line for line in constraints) == 9
-    assert sum('{"tensor"}' in line for line in constraints) == 1 + 3
+    found = re.findall(r"sharding_constraint .*?\[(.*)\]> : tensor<([\dx]+)xf32>", text)
+    return [(shape, axes) for axes, shape in found]
+
+
+def test_use_mesh_constrains_every_activation_forward_and_backward(eight):
+    found = constraints(eight, use_mesh(eight[0]))
+    assert set(found) == set(CONSTRAINED.values())
+    for name in ("embeddings and residual sums", "gated activations"):
+        assert found.count(CONSTRAINED[name]) > 1, name  # the gradient has the sharding too
+
+
+@pytest.mark.filterwarnings("ignore:`with mesh")
+def test_with_mesh_alone_would_lose_every_constraint(eight):
+    both = contextlib.ExitStack()
+    both.enter_context(eight[0])
+    both.enter_context(axis_rules(RULES))
+    assert constraints(eight, both) == []
 
 
 def test_parameters_and_moments_are_split(eight):
@@ -99,10 +136,16 @@ def test_parameters_and_moments_are_split(eight):
     assert q["b"].sharding.spec == P(None, None, "tensor")
     adam = state.opt_state[1][0]
     assert adam.mu["layers"]["self_attn"]["q_proj"]["a"].sharding == q["a"].sharding
-    assert batch["tokens"].sharding.shard_shape((8, 32)) == (2, 32)
+    assert batch.student.ids_BT.sharding.shard_shape((8, 32)) == (2, 32)
 
 
-def test_masked_moments_are_split_too():
+def test_one_host_holds_all_places_and_put_batch_keeps_the_order(eight):
+    mesh, *_, batch = eight
+    assert places(mesh) == Places((0, 1, 2, 3), 4)  # data * fsdp; `tensor` shares its rows
+    jax.tree.map(np.testing.assert_array_equal, batch, make_batch())
+
+
+def test_moments_of_muon_are_split_where_parameters_are():
     shapes = MODEL.shapes()["params"]
     mesh = make_mesh(EIGHT, 8)
     shardings = model_shardings(MODEL, mesh)["params"]
@@ -126,7 +169,7 @@ def test_masked_moments_are_split_too():
         (MeshConfig(), 12, "global_batch 12 is not a multiple"),
     ],
 )
-def test_impossible_meshes_are_one_sentence(mesh, batch, word):
+def test_make_mesh_refuses_impossible_sizes(mesh, batch, word):
     with pytest.raises(UserError, match=word):
         make_mesh(mesh, batch)
 
@@ -166,12 +209,12 @@ def tpu_chips(rows, columns, slices=1):
         (60, MeshConfig(fsdp=4), (4, 4, 1)),
     ],
 )
-def test_fsdp_by_size_and_memory(gib, config, sizes):
+def test_make_mesh_chooses_fsdp_by_size_and_memory(gib, config, sizes):
     mesh = make_mesh(config, 16, gib * 2**30, tpu_chips(4, 4))
     assert tuple(mesh.shape.values()) == sizes
 
 
-def test_slices_are_joined_along_data():
+def test_make_mesh_joins_slices_along_data():
     mesh = make_mesh(MeshConfig(), 32, 60 * 2**30, tpu_chips(4, 4, slices=2))
     assert tuple(mesh.shape.values()) == (4, 8, 1)
     slices = np.vectorize(lambda d: d.slice_index)(mesh.devices)
@@ -180,7 +223,7 @@ def test_slices_are_joined_along_data():
         make_mesh(MeshConfig(data=1, fsdp=32), 32, 0, tpu_chips(4, 4, slices=2))
 
 
-def test_a_model_that_cannot_be_split_is_one_sentence():
+def test_model_shardings_refuses_a_model_that_cannot_be_split():
     odd = Model(ModelConfig("qwen3", 64, 30, 2, 3, 3, 6, 45))
     with pytest.raises(UserError, match=r"cannot be split .* change mesh"):
         model_shardings(odd, make_mesh(MeshConfig(data=1, fsdp=4, tensor=2), 8))

@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 
 from duomem_jax.models import attention
-from duomem_jax.models.scores import Scores
+from duomem_jax.models.scores import ScoreRule
 
 B, N, K, H = 3, 4, 2, 8
 
 
-PLAIN = Scores(H**-0.5)
-GEMMA = Scores(0.5, softcap=2.0, window=70)
+PLAIN = ScoreRule(H**-0.5)
+GEMMA = ScoreRule(0.5, softcap=2.0, window=70)
 
 
-def dense(how, q, k, v, segments):
+def dense(rule, q, k, v, segments):
     k, v = (jnp.repeat(x, N // K, axis=2) for x in (k, v))
-    s = jnp.einsum("btnh,bsnh->bnts", q, k) * how.scale
-    s = how.softcap * jnp.tanh(s / how.softcap) if how.softcap else s
+    s = jnp.einsum("btnh,bsnh->bnts", q, k) * rule.scale
+    s = rule.softcap * jnp.tanh(s / rule.softcap) if rule.softcap else s
     T = q.shape[1]
-    mask = np.tri(T, dtype=bool) & ~np.tri(T, k=-(how.window or T), dtype=bool)
+    mask = np.tri(T, dtype=bool) & ~np.tri(T, k=-(rule.window or T), dtype=bool)
     mask = mask & (segments[:, :, None] == segments[:, None])
     return jnp.einsum("bnts,bsnh->btnh", jax.nn.softmax(jnp.where(mask[:, None], s, -1e9)), v)
 
@@ -36,7 +36,7 @@ def make(T, cuts):
 
 
 @pytest.mark.parametrize(
-    ("rows", "how"), [("one by one", PLAIN), ("together", PLAIN), ("one by one", GEMMA)]
+    ("rows", "rule"), [("one by one", PLAIN), ("together", PLAIN), ("one by one", GEMMA)]
 )
 @pytest.mark.parametrize(
     ("T", "cuts"),
@@ -46,14 +46,14 @@ def make(T, cuts):
         (150, [(10, 150), (90, 91), (149, 150)]),  # not a multiple of the block
     ],
 )
-def test_equals_dense_softmax_with_gradients(T, cuts, rows, how, monkeypatch):
+def test_packed_attention_equals_dense_softmax_with_gradients(T, cuts, rows, rule, monkeypatch):
     if rows == "together":
         monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
         monkeypatch.setattr(attention, "ACCELERATOR_BLOCK", 64)
     q, k, v, segments, weight = make(T, cuts)
 
     def loss(attend, q, k, v):
-        o = attend(how, q, k, v, segments)
+        o = attend(rule, q, k, v, segments)
         return jnp.sum(o * weight), o
 
     (_, want), want_grads = jax.value_and_grad(

@@ -14,7 +14,7 @@ TINY = ModelConfig("qwen3", 64, 32, 2, 4, 2, 8, 48, max_len=64)
 T = 32
 
 
-def test_forward_is_what_xla_counts_of_plain_products():
+def test_forward_flops_equal_what_xla_counts_of_plain_products():
     """Written out with every score, of which a causal model needs the half."""
     D, F, N, K, H, V, L = 32, 48, 4, 2, 8, 64, 2
 
@@ -36,24 +36,23 @@ def test_forward_is_what_xla_counts_of_plain_products():
     assert ours == pytest.approx(counted, rel=0.05)  # norms there, sums here
 
 
-def test_a_batch_is_counted_by_segment_and_padding_is_not():
+def test_load_of_counts_by_segment_and_omits_padding():
     segments = np.array([[1] * 10 + [2] * 20 + [0] * 2])
     positions = np.array([[*range(10), *range(20), 0, 1]])
-    batch = {"segment_ids": jnp.asarray(segments), "positions": jnp.asarray(positions)}
-    load = load_of(Model(TINY), batch, "", 7.0)
+    load = load_of(Model(TINY), jnp.asarray(positions), jnp.asarray(segments), 7.0)
     assert (load.tokens, load.scored) == (30, 7.0)
     assert load.pairs == 2 * (10 * 11 / 2 + 20 * 21 / 2)
 
 
-def test_windows_see_no_farther():
+def test_load_of_counts_pairs_within_the_window_only():
     near = ModelConfig(
         "gemma2", 64, 32, 2, 4, 2, 8, 48, max_len=64, sliding=(True, False), window=4
     )
-    batch = {"segment_ids": jnp.ones((1, 8), jnp.int32), "positions": jnp.arange(8)[None]}
-    assert load_of(Model(near), batch, "", 0.0).pairs == (1 + 2 + 3 + 4 * 5) + 8 * 9 / 2
+    load = load_of(Model(near), jnp.arange(8)[None], jnp.ones((1, 8), jnp.int32), 0.0)
+    assert load.pairs == (1 + 2 + 3 + 4 * 5) + 8 * 9 / 2
 
 
-def test_training_costs_three_passes_or_two_and_the_adapter():
+def test_train_flops_are_three_passes_or_two_and_the_adapter():
     load = Load(T, 0, T)
     whole, forward = train_flops(Model(TINY), load), forward_flops(Model(TINY), load)
     assert whole == 3 * forward

@@ -42,7 +42,7 @@ def test_bfloat16_halves_the_file_and_reads_back(tmp_path, folder, params):
     np.testing.assert_allclose(back["head"].astype(np.float32), params["head"], rtol=1e-2)
 
 
-def test_weights_in_several_files(folder, params):
+def test_load_reads_weights_in_several_files(folder, params):
     tensors = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     names = sorted(tensors)
@@ -77,14 +77,14 @@ def test_fingerprint_tells_weights_and_shape_apart(folder, tmp_path, params):
         ({"num_hidden_layers": "two"}, "num_hidden_layers"),
     ],
 )
-def test_unsupported_models_are_one_sentence(folder, fields, word):
+def test_load_config_refuses_unsupported_models(folder, fields, word):
     edit(folder, **fields)
     with pytest.raises(UserError, match=word) as e:
         load_pretrained(folder)
     assert str(folder) in str(e.value)
 
 
-def test_damaged_folders_are_one_sentence(folder):
+def test_load_refuses_damaged_folders(folder):
     tensors = load_file(folder / "model.safetensors")
     tensors.pop("model.norm.weight")
     save_file(tensors, folder / "model.safetensors")
@@ -103,7 +103,7 @@ def test_damaged_folders_are_one_sentence(folder):
         fingerprint(folder / "none")
 
 
-def test_shapes_that_contradict_the_config(folder):
+def test_load_refuses_shapes_that_contradict_the_config(folder):
     edit(folder, intermediate_size=64)
     with pytest.raises(UserError, match=r"_proj.* has shape"):
         load_pretrained(folder)

@@ -15,12 +15,12 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.mesh.sharding import make_mesh, model_shardings
 from duomem_jax.models.config import ModelConfig
-from duomem_jax.models.decoder import for_decoding
 from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import KINDS, Quantize, as_kernel
+from duomem_jax.models.trees import for_decoding
 from duomem_jax.objectives import Batch, States, TextTargets, Tokens
 
 CONFIG = ModelConfig("qwen2", 64, 64, 3, 4, 2, 16, 128, tied=False, qk_norm=False, attn_bias=True)
@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_shards_hold_what_a_whole_load_gives(folder):
+def test_sharded_load_equals_whole_load(folder):
     model = Model(CONFIG)
     shardings = model_shardings(model, make_mesh(MeshConfig(1, 4, 2), 4))["params"]
     config, params = load_pretrained(folder, shardings=shardings)
@@ -54,7 +54,7 @@ def test_shards_hold_what_a_whole_load_gives(folder):
 
 
 @pytest.mark.parametrize("kind", ["", "nf4"])
-def test_layers_apart_are_the_slices_of_the_stacks(folder, kind):
+def test_load_for_decoding_equals_for_decoding_of_a_load(folder, kind):
     _, stacked = load_pretrained(folder, quantize=kind)
     _, apart = load_pretrained(folder, quantize=kind, decoding=True)
     jax.tree.map(np.testing.assert_array_equal, apart, for_decoding(stacked))
@@ -62,7 +62,7 @@ def test_layers_apart_are_the_slices_of_the_stacks(folder, kind):
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
-def test_quantised_kernels_are_near_and_small(folder, kind):
+def test_quantised_kernels_are_near_the_whole_ones(folder, kind):
     pytest.importorskip("qwix")
     shardings = model_shardings(Model(CONFIG), make_mesh(MeshConfig(1, 2, 2), 4))["params"]
     _, whole = load_pretrained(folder)
@@ -79,7 +79,7 @@ def test_quantised_kernels_are_near_and_small(folder, kind):
     assert np.abs(got - want).mean() < (0.02 if kind == "int8" else 0.25)
 
 
-def test_adapters_train_on_quantised_kernels_as_on_what_these_stand_for(folder):
+def test_adapter_gradients_on_quantised_kernels_equal_those_on_dequantised_ones(folder):
     pytest.importorskip("qwix")
     _, small = load_pretrained(folder, quantize="nf4")
     whole = jax.tree_util.tree_map(
@@ -110,11 +110,11 @@ def test_adapters_train_on_quantised_kernels_as_on_what_these_stand_for(folder):
     assert loss(lora, small)[0] < 0.95 * got
 
 
-def test_every_kind_can_be_asked_for():
+def test_quantize_names_every_kind():
     assert typing.get_args(Quantize) == ("", *KINDS)
 
 
-def test_tensors_without_a_place_are_refused(folder, tmp_path):
+def test_load_refuses_tensors_without_a_place(folder, tmp_path):
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     save_file(

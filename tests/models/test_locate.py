@@ -24,12 +24,12 @@ def hub(tmp_path, monkeypatch):
     return snapshot
 
 
-def test_shipped_models_and_folders(tmp_path):
+def test_model_path_of_shipped_models_and_folders(tmp_path):
     assert model_path("tiny-student") == str(model_folder("tiny-student"))
     assert model_path(str(tmp_path)) == str(tmp_path)
 
 
-def test_hub_ids_are_found_without_network(hub):
+def test_model_path_of_a_cached_hub_id(hub):
     folder = model_path("somebody/small")
     assert load_config(folder) == load_config(model_folder("tiny-student"))
 
@@ -38,7 +38,7 @@ def test_hub_ids_are_found_without_network(hub):
     ("name", "says"),
     [("somebody/else", "hub does not give it"), ("no-such-folder", "no such folder")],
 )
-def test_what_is_nowhere_is_one_sentence(hub, name, says):
+def test_model_path_refuses_what_is_nowhere(hub, name, says):
     with pytest.raises(UserError, match=says) as e:
         model_path(name)
     assert "\n" not in str(e.value)

@@ -132,18 +132,18 @@ def test_cache_with_ragged_rows_equals_transformers(loaded):
         for b, n in enumerate(counts):
             got[b].extend(logits[b, :n])
             done[b] += n
-    assert list(cache["length"]) == [23, 9, 15]
+    assert list(cache.length_B) == [23, 9, 15]
     for b in range(3):
         want = torch_logits(loaded.torch_model, rows[b])
         np.testing.assert_allclose(np.stack(got[b]), want, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("hf_folder", ["gemma3_text"], indirect=True)
-def test_a_row_restarts_when_its_length_is_zero(loaded):
+def test_extend_restarts_a_row_whose_length_is_zero(loaded):
     tokens, n = np.arange(33, dtype=np.int32).reshape(3, 11), jnp.array([11, 11, 11])
     x_first, cache = loaded.extend(loaded.model.init_cache(3, MAX_LEN), tokens, n)
     _, cache = loaded.extend(cache, tokens, n)
-    cache["length"] = jnp.zeros(3, jnp.int32)
+    cache = cache.with_length(jnp.zeros(3, jnp.int32))
     x_again, _ = loaded.extend(cache, tokens, n)
     np.testing.assert_allclose(x_first, x_again, atol=1e-6)
 

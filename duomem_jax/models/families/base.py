@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.models.config import ACTIVATIONS, ModelConfig
 from duomem_jax.models.rope import Rope
+
+HfConfig: TypeAlias = dict[str, Any]  # a config.json
+Arguments: TypeAlias = dict[str, Any]  # of `ModelConfig`, by name
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,12 @@ class Family:
     """
 
     model_type: str
-    from_hf: Callable[[dict[str, Any]], ModelConfig]
-    to_hf: Callable[[ModelConfig], dict[str, Any]]
+    from_hf: Callable[[HfConfig], ModelConfig]
+    to_hf: Callable[[ModelConfig], HfConfig]
     weights: Callable[[ModelConfig], list[Weight]]
 
 
-def supported(hf: dict[str, Any], field: str, *values: Any) -> Any:
+def supported(hf: HfConfig, field: str, *values: Any) -> Any:
     """The field's value.
 
     Raises:
@@ -44,7 +47,7 @@ def supported(hf: dict[str, Any], field: str, *values: Any) -> Any:
     return hf.get(field)
 
 
-def common_config(hf: dict[str, Any], activation: str = "hidden_act") -> dict[str, Any]:
+def common_config(hf: HfConfig, activation: str = "hidden_act") -> Arguments:
     """The arguments of `ModelConfig` that every family spells alike; `rope` is not among them.
 
     Args:
@@ -68,7 +71,7 @@ def common_config(hf: dict[str, Any], activation: str = "hidden_act") -> dict[st
     }
 
 
-def read_rope(hf: dict[str, Any], layer_type: str = "") -> Rope:
+def read_rope(hf: HfConfig, layer_type: str = "") -> Rope:
     """The rotation of a config, or of one of its kinds of layers."""
     field, found = "rope_parameters", hf["rope_parameters"]
     if layer_type:
@@ -77,7 +80,7 @@ def read_rope(hf: dict[str, Any], layer_type: str = "") -> Rope:
     return Rope.from_hf(whole, field)
 
 
-def sliding_layers(hf: dict[str, Any]) -> dict[str, Any]:
+def sliding_layers(hf: HfConfig) -> Arguments:
     """`sliding` and `window` of `ModelConfig`, from `layer_types`."""
     kinds = hf["layer_types"]
     for kind in kinds:
@@ -90,7 +93,7 @@ def sliding_layers(hf: dict[str, Any]) -> dict[str, Any]:
     return {"sliding": sliding, "window": hf["sliding_window"]} if any(sliding) else {}
 
 
-def common_hf(c: ModelConfig, architecture: str, activation: str = "hidden_act") -> dict[str, Any]:
+def common_hf(c: ModelConfig, architecture: str, activation: str = "hidden_act") -> HfConfig:
     """The fields of config.json that every family spells alike."""
     return {
         "architectures": [architecture],
@@ -111,7 +114,7 @@ def common_hf(c: ModelConfig, architecture: str, activation: str = "hidden_act")
     }
 
 
-def sliding_hf(c: ModelConfig) -> dict[str, Any]:
+def sliding_hf(c: ModelConfig) -> HfConfig:
     """The fields of config.json that say which layers slide."""
     sliding = c.sliding or (False,) * c.n_layers
     kinds = ["sliding_attention" if s else "full_attention" for s in sliding]

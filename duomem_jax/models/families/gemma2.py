@@ -1,10 +1,10 @@
 """Gemma 2 (2B, 9B, 27B): soft caps, norms on both sides, every second layer slides."""
 
-from typing import Any
-
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.families.base import (
+    Arguments,
     Family,
+    HfConfig,
     common_config,
     common_hf,
     decoder_weights,
@@ -17,7 +17,7 @@ from duomem_jax.models.families.base import (
 ACTIVATION = "hidden_activation"  # how Gemma calls the field
 
 
-def gemma_config(hf: dict[str, Any]) -> dict[str, Any]:
+def gemma_config(hf: HfConfig) -> Arguments:
     """The arguments of `ModelConfig` that Gemma 2 and 3 share."""
     supported(hf, "attention_bias", False)
     supported(hf, "use_bidirectional_attention", None, False)
@@ -32,7 +32,7 @@ def gemma_config(hf: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def gemma_hf(c: ModelConfig, architecture: str) -> dict[str, Any]:
+def gemma_hf(c: ModelConfig, architecture: str) -> HfConfig:
     """The fields of config.json that Gemma 2 and 3 share."""
     return {
         **common_hf(c, architecture, ACTIVATION),
@@ -44,7 +44,7 @@ def gemma_hf(c: ModelConfig, architecture: str) -> dict[str, Any]:
     }
 
 
-def _from_hf(hf: dict[str, Any]) -> ModelConfig:
+def _from_hf(hf: HfConfig) -> ModelConfig:
     return ModelConfig(
         **gemma_config(hf),
         rope=read_rope(hf),
@@ -53,7 +53,7 @@ def _from_hf(hf: dict[str, Any]) -> ModelConfig:
     )
 
 
-def _to_hf(c: ModelConfig) -> dict[str, Any]:
+def _to_hf(c: ModelConfig) -> HfConfig:
     return gemma_hf(c, "Gemma2ForCausalLM")
 
 

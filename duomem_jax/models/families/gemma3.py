@@ -3,14 +3,12 @@
 Norms on heads, five sliding layers to a full one, each kind with its own rotation.
 """
 
-from typing import Any
-
 from duomem_jax.models.config import ModelConfig
-from duomem_jax.models.families.base import Family, decoder_weights, read_rope, supported
+from duomem_jax.models.families.base import Family, HfConfig, decoder_weights, read_rope, supported
 from duomem_jax.models.families.gemma2 import gemma_config, gemma_hf
 
 
-def _from_hf(hf: dict[str, Any]) -> ModelConfig:
+def _from_hf(hf: HfConfig) -> ModelConfig:
     supported(hf, "attn_logit_softcapping", None)  # the reference would not apply it
     return ModelConfig(
         **gemma_config(hf),
@@ -19,7 +17,7 @@ def _from_hf(hf: dict[str, Any]) -> ModelConfig:
     )
 
 
-def _to_hf(c: ModelConfig) -> dict[str, Any]:
+def _to_hf(c: ModelConfig) -> HfConfig:
     local = c.local_rope or c.rope
     ropes = {"full_attention": c.rope.to_hf(), "sliding_attention": local.to_hf()}
     return {**gemma_hf(c, "Gemma3ForCausalLM"), "rope_parameters": ropes}

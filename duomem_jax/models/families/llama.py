@@ -1,10 +1,9 @@
 """Llama 3.x, and other models of the same layout, such as SmolLM2."""
 
-from typing import Any
-
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.families.base import (
     Family,
+    HfConfig,
     common_config,
     common_hf,
     decoder_weights,
@@ -13,13 +12,13 @@ from duomem_jax.models.families.base import (
 )
 
 
-def _from_hf(hf: dict[str, Any]) -> ModelConfig:
+def _from_hf(hf: HfConfig) -> ModelConfig:
     for field in ("attention_bias", "mlp_bias"):
         supported(hf, field, False)
     return ModelConfig(**common_config(hf), rope=read_rope(hf), qk_norm=False)
 
 
-def _to_hf(c: ModelConfig) -> dict[str, Any]:
+def _to_hf(c: ModelConfig) -> HfConfig:
     return {**common_hf(c, "LlamaForCausalLM"), "attention_bias": False, "mlp_bias": False}
 
 

@@ -1,18 +1,16 @@
 """Qwen3 dense models (0.6B to 32B), and the tiny models shipped with this package."""
 
-from typing import Any
-
 from duomem_jax.models.config import ModelConfig
-from duomem_jax.models.families.base import Family, decoder_weights, supported
+from duomem_jax.models.families.base import Family, HfConfig, decoder_weights, supported
 from duomem_jax.models.families.qwen2 import qwen_config, qwen_hf
 
 
-def _from_hf(hf: dict[str, Any]) -> ModelConfig:
+def _from_hf(hf: HfConfig) -> ModelConfig:
     supported(hf, "attention_bias", False)
     return ModelConfig(**qwen_config(hf))
 
 
-def _to_hf(c: ModelConfig) -> dict[str, Any]:
+def _to_hf(c: ModelConfig) -> HfConfig:
     return {**qwen_hf(c, "Qwen3ForCausalLM"), "attention_bias": False}
 
 

@@ -86,7 +86,7 @@ def _dropout_key(model: Model, state: TrainState, frozen: Frozen) -> jax.Array |
 
 def _taught(learner: Learner, frozen: Frozen, batch: Batch) -> States | None:
     """What the teacher in the loop makes of the batch."""
-    if learner.teacher is None:
+    if learner.teacher is None or frozen.teacher is None:
         return None
     x_BTD = learner.teacher.hidden(frozen.teacher, *_inputs(batch.taught))
     return States(x_BTD, learner.teacher.head(frozen.teacher))
