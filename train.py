@@ -2,21 +2,25 @@
 
 python train.py --config configs/<name>.py [--field value ...]
 
-Parsed here; `duomem_jax.train.run` does the rest: mesh -> data -> state -> loop -> export. Run the
-same command again after a crash: it goes on from the last checkpoint and ends with the same result
-bit for bit. Where a run has several hosts, each runs the same command (`duomem_jax.mesh.hosts`).
+Parsed here; `duomem_jax.train.run` does the rest: plan -> weights -> state -> loop -> export. Run
+the same command again after a crash: it continues from the last checkpoint and ends with the same
+result bit for bit. Where a run has several hosts, each runs the same command
+(`duomem_jax.mesh.hosts`).
 """
 
-import os
+import logging
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from duomem_jax.base.errors import StoppedError, UserError
+from duomem_jax.base.commandline import LOGGER, run_command
+from duomem_jax.base.errors import UserError
 from duomem_jax.mesh.compile_cache import keep_compiled
-from duomem_jax.mesh.hosts import JoinError, LostHostError, joined, say
+from duomem_jax.mesh.hosts import joined
 from duomem_jax.train.config import TrainConfig, load_config
 from duomem_jax.train.run import run
+
+log = logging.getLogger(f"{LOGGER}.command")
 
 
 def parse(argv: list[str]) -> TrainConfig:
@@ -27,31 +31,19 @@ def parse(argv: list[str]) -> TrainConfig:
 
 
 def main(argv: list[str], hosts: Callable[[], AbstractContextManager] = nullcontext) -> int:
-    """Command line: a user's mistake is one sentence and status 2; 75 asks to be started again.
-
-    When another host is lost, this process ends here, with status 75.
+    """Command line; its exit status, as `duomem_jax.base.commandline.run_command` explains it.
 
     Args:
         argv: arguments.
         hosts: joins those of the run; a notebook or a test is alone.
     """
-    try:
+
+    def train() -> None:
         config = parse(argv)
         with hosts():
-            say(str(run(config)))
-    except UserError as e:
-        print(f"train.py: {e}", file=sys.stderr)
-        return 2
-    except LostHostError as e:
-        print(f"train.py: {e}", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Not `return`: at a normal exit JAX's shutdown would wait for the host that is gone.
-        os._exit(e.status)
-    except (StoppedError, JoinError) as e:
-        print(f"train.py: {e}", file=sys.stderr)
-        return e.status
-    return 0
+            log.info(run(config))  # the first host's alone
+
+    return run_command("train.py", train)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def run_command(name: str, command: Callable[[], None]) -> int:
     except (StoppedError, JoinError) as e:
         return _told(name, e, e.status)
     except KeyboardInterrupt:
-        return _told(name, "stopped; run the same command again to go on", 2)
+        return _told(name, "stopped; run the same command again to continue", 2)
     return 0
 
 
@@ -53,7 +53,6 @@ def show_log() -> None:
     if not any(isinstance(handler, _Lines) for handler in logger.handlers):
         logger.addHandler(_Lines())
     logger.setLevel(logging.INFO)
-    logger.propagate = False
 
 
 class _Lines(logging.Handler):

@@ -109,11 +109,11 @@ def _remember(e: Experiment, who: str, player: Player, games: Games) -> Memories
     root = Path(e.output)
     episodes, bank = str(root / f"{who}-episodes"), str(root / f"{who}-memories")
     report = play(episodes, games, player, e.play)
-    log.info(report.message)
+    log.info(report)
     won = report.counts["won"]
     if not won:
         return Memories("", 0)
-    log.info(memories(bank, episodes, e.examples.embedder).message)
+    log.info(memories(bank, episodes, e.examples.embedder))
     return Memories(bank, won)
 
 
@@ -160,8 +160,8 @@ def training_section(
 def _probe(e: Experiment) -> str:
     """Rows of the teacher's play on the test games, which no adapter was trained on."""
     episodes, probe = (str(Path(e.output) / name) for name in ("probe-episodes", "probe"))
-    log.info(play(episodes, e.test_games, e.player(TEACHER), e.play).message)
-    log.info(examples(probe, episodes, e.student, how=e.examples).message)
+    log.info(play(episodes, e.test_games, e.player(TEACHER), e.play))
+    log.info(examples(probe, episodes, e.student, how=e.examples))
     return probe
 
 

@@ -116,11 +116,11 @@ def _rows(e: Experiment, recipe: Recipe, memory: str) -> str:
         teacher_memory=memory if recipe.memories == "always" else "",
         how=e.examples,
     )
-    log.info(report.message)
+    log.info(report)
     if recipe.label is None:
         return out
     labelled = str(root / "targets" / recipe.slug)
-    log.info(label(labelled, examples=out, teacher=e.teacher, how=recipe.label).message)
+    log.info(label(labelled, examples=out, teacher=e.teacher, how=recipe.label))
     return labelled
 
 

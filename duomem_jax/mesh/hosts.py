@@ -7,6 +7,7 @@ MPI; elsewhere three variables say where they are:
 """
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,8 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from duomem_jax.base.errors import StoppedError, UserError, first_line
+from duomem_jax.base.commandline import LOGGER
+from duomem_jax.base.errors import JoinError, LostHostError, UserError, first_line
 
 JOIN = 300  # seconds to wait for all hosts at the start
 SILENCE = 30  # seconds without a sign of life after which a host counts as lost
@@ -37,26 +39,9 @@ SIGNS = (
 )
 
 
-class JoinError(Exception):
-    """Not all hosts have come; with the same command on each it may be worth another try.
-
-    Commands print it without a traceback and exit with `JoinError.status`.
-    """
-
-    status = 1
-
-
-class LostHostError(StoppedError):
-    """Another host is gone, and with it every computation that needs all of them.
-
-    A command must print it and end at once, by `os._exit` with its status: what Python runs at a
-    normal exit shuts JAX down, which waits for the lost host.
-    """
-
-
 @contextlib.contextmanager
 def joined() -> Iterator[None]:
-    """Be one of the run's hosts; alone where there are no others.
+    """Be one of the run's hosts; alone where there are no others. The first reports for all.
 
     Where no computation is under way that could fail when another host is lost, JAX itself ends the
     process after `SILENCE` seconds, with a longer message and SIGABRT.
@@ -67,6 +52,8 @@ def joined() -> Iterator[None]:
         LostHostError: a host that had come is gone.
     """
     _join()
+    if not is_first():
+        logging.getLogger(LOGGER).setLevel(logging.WARNING)
     with contextlib.ExitStack() as stack:
         stack.callback(_leave)
         try:
@@ -127,14 +114,8 @@ def _number(name: str) -> int:
 
 
 def is_first() -> bool:
-    """Whether this host is the one that prints and writes for all."""
+    """Whether this host is the one that writes for all."""
     return jax.process_index() == 0
-
-
-def say(text: str) -> None:
-    """Print a line of a run's progress, once for all hosts; the one place where they do."""
-    if is_first():
-        print(text, flush=True)
 
 
 def meet(name: str) -> None:

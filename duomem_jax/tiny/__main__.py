@@ -26,7 +26,7 @@ def make(name: str, results: Path | None = None) -> Path:
     """
     config = load_config(f"configs/tiny_{name}.py", [])
     print(write_start(name, config.base), flush=True)
-    print(write_rows(name, config.data, config.base).message, flush=True)
+    print(write_rows(name, config.data, config.base), flush=True)
     run(config)
     return ship(name, Path(config.output), results)
 

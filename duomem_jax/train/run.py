@@ -1,6 +1,7 @@
 """One training run: plan, weights, state, loop, result."""
 
 import contextlib
+import logging
 import shlex
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import as_path
 from duomem_jax.lora.peft import load_adapter, save_adapter
 from duomem_jax.lora.tree import count
-from duomem_jax.mesh.hosts import gathered, is_first, meet, say
+from duomem_jax.mesh.hosts import gathered, is_first, meet
 from duomem_jax.mesh.sharding import model_shardings, use_mesh
 from duomem_jax.models.hf import copy_tokenizer, save_pretrained
 from duomem_jax.models.load import load_pretrained
@@ -29,6 +30,8 @@ from duomem_jax.train.state.state import TrainState, Tree, init_state, state_sha
 from duomem_jax.train.state.step import Frozen, Learner, jit_step
 from duomem_jax.train.validation import Validation
 from duomem_jax.train.watch.goodput import Stopwatch, summary
+
+log = logging.getLogger(__name__)
 
 
 def run(config: TrainConfig) -> Path:
@@ -47,7 +50,7 @@ def run(config: TrainConfig) -> Path:
             state = _chosen(opened, _loop(opened, watch))
         folder = export(planned, state)
     meet("exported")  # none leaves before the first host has written the result
-    say(summary(watch.seconds()))
+    log.info(summary(watch.seconds()))
     return folder
 
 
@@ -134,12 +137,12 @@ def _given_adapter(plan: Plan) -> Tree:
 def _tell(plan: Plan, params: Tree) -> None:
     mesh = plan.mesh
     share = plan.held / (mesh.size // mesh.shape["data"]) / 2**20
-    say(
+    log.info(
         f"{count(params):,} trained parameters, mesh {dict(mesh.shape)}, {share:,.0f} MiB of "
         "weights and optimizer on each device"
     )
     if plan.targets.needs.stored and plan.rows and (sentence := missing_targets(plan.rows)):
-        say(sentence)
+        log.warning(sentence)
 
 
 def _loop(run: Run, watch: Stopwatch) -> TrainState:
@@ -164,7 +167,7 @@ def _chosen(run: Run, state: TrainState) -> TrainState:
     best = run.saver.best() if run.plan.validation else None
     if best is None or best == int(state.step):
         return state
-    say(f"step {best} has the least loss on {run.plan.config.validation}")
+    log.info(f"step {best} has the least loss on {run.plan.config.validation}")
     return run.saver.load(best, state, run.shardings)
 
 

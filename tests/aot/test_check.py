@@ -85,7 +85,7 @@ def test_compiled_text_names_mesh_rows_and_steps(found):
 
 def test_check_refuses_objectives_on_chunks(folder):
     config = config_of(folder, objective=ObjectiveConfig("alm"))
-    with pytest.raises(UserError, match="rows of one tokenizer"):
+    with pytest.raises(UserError, match="taken to be of one tokenizer"):
         check(config, parse_topology("v5e-8"), jax.devices(), ROWS, ("train",))
 
 

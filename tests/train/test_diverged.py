@@ -11,7 +11,7 @@ from duomem_jax.train.config import load_config
 from duomem_jax.train.plan import plan
 from duomem_jax.train.run import open_run
 
-HUGE = ("--optimizer.learning-rate", "1e30", "--optimizer.warmup-steps", "0", "--log-every", "1")
+HUGE = ("--optimizer.learning-rate", "1e38", "--optimizer.warmup-steps", "0", "--log-every", "1")
 
 
 def test_a_diverged_run_stops_and_keeps_the_last_good_checkpoint(config_file, tmp_path, capsys):

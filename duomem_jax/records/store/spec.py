@@ -53,6 +53,9 @@ class WriteReport:
     counts: dict[str, int]
     message: str
 
+    def __str__(self) -> str:
+        return self.message
+
 
 def refuse_difference(where: str, mine: dict[str, Any], theirs: dict[str, Any]) -> None:
     """Raise a UserError naming the first value of `mine` that `theirs` does not share."""

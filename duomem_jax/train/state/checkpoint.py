@@ -1,6 +1,7 @@
 """Checkpoints of the small state: {step, lora or params, opt_state, rng}, never the base."""
 
 import contextlib
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from duomem_jax.base.io import is_remote
 from duomem_jax.mesh.hosts import agree, is_first
 from duomem_jax.train.state.checksum import checksum
 from duomem_jax.train.state.state import TrainState
+
+log = logging.getLogger(__name__)
 
 KEEP = 2
 
@@ -98,7 +101,7 @@ class Checkpoints:
                 return state
             if problem or is_first():
                 reason = problem or "another host cannot read it"
-                print(f"{self._folder / str(found.step)}: damaged, omitted ({reason})", flush=True)
+                log.warning(f"{self._folder / str(found.step)}: damaged, omitted ({reason})")
             damaged.append(found.step)
         if damaged:
             raise UserError(

@@ -1,5 +1,6 @@
 """Metrics of a run: sums over some steps, the time these took, and what the reader sees."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +11,8 @@ import jax
 from duomem_jax.mesh.chips import CHIPS
 from duomem_jax.train.watch.goodput import Stopwatch
 from duomem_jax.train.watch.writers import Record, Writer
+
+log = logging.getLogger(__name__)
 
 
 class MetricsLog:
@@ -64,10 +67,7 @@ class MetricsLog:
         self._sums["first_step_seconds"] = [sum(now.values()), 1.0]
         if self._bar is None:
             total, init, compile_ = sum(now.values()), now["init"], now["compile"]
-            print(
-                f"first step after {total:.1f} s: init {init:.1f}, compile {compile_:.1f}",
-                flush=True,
-            )
+            log.info(f"first step after {total:.1f} s: init {init:.1f}, compile {compile_:.1f}")
 
     def _report(self, step: int) -> None:
         record = self._record(step)
@@ -82,7 +82,7 @@ class MetricsLog:
         else:
             spent = time.perf_counter() - self._began
             left = spent / (step - self._start) * (self._steps - step)
-            print(f"step {step}/{self._steps}  {text}  left {_clock(left)}", flush=True)
+            log.info(f"step {step}/{self._steps}  {text}  left {_clock(left)}")
         self._sums = {}
 
     def _record(self, step: int) -> Record:
