@@ -44,7 +44,7 @@ class Generator:
     which is read together with the next turn.
 
     Attributes:
-        slots: Y, conversations held at once.
+        slots: conversations held at once.
         max_len: tokens a conversation may have.
         max_new: tokens a reply may have, end token included.
         eos_id: the token that ends a reply.
@@ -70,7 +70,7 @@ class Generator:
             model: the decoder.
             base: its parameters.
             lora: adapter tree, a stack of them (`lora.tree.stack`), or None.
-            slots: Y, conversations held at once.
+            slots: conversations held at once.
             max_len: tokens a conversation may have.
             eos_id: the token that ends a reply.
             max_new: tokens a reply may have; a longer one is cut and closed with `eos_id`.
@@ -88,15 +88,14 @@ class Generator:
         self._group, self._chunk = min(group or rows, slots), chunk or tokens
         stacked = any(leaf.ndim == 3 for leaf in jax.tree.leaves(self._weights.lora))
         self._rows = Rows.empty(model, slots, max_len, stacked=stacked)
+        self._model, self._style = model, Style(eos_id, max_new, temperature)
         self._reader = Programs(functools.partial(compile_read, model), max_len)
-        style = Style(eos_id, max_new, temperature)
-        self._compile_write = functools.partial(compile_write, model, style)
-        self._writers: dict[int, Programs] = {}  # by the length of their piece
+        self._writers: dict[int, Programs] = {}  # by the tokens of a piece
 
     @property
     def compile_seconds(self) -> float:
         """Spent so far on tracing and compiling."""
-        return sum(p.seconds for p in (self._reader, *self._writers.values()))
+        return sum(part.seconds for part in (self._reader, *self._writers.values()))
 
     def reset(self, slot: int, seed: int = 0, adapter: int = 0) -> None:
         """Empty a row for a new conversation.
@@ -115,7 +114,7 @@ class Generator:
 
     def fits(self, slot: int, n_new: int) -> bool:
         """Whether a row has room for `n_new` more tokens and the longest reply."""
-        held = int(self._rows.length_Y[slot]) + int(self._rows.open_Y[slot])
+        held = int(self._rows.length[slot]) + int(self._rows.open[slot])
         return held + n_new + self.max_new <= self.max_len
 
     def extend(self, slot_tokens: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
@@ -146,17 +145,21 @@ class Generator:
         rest = {slot: self._unread(slot, tokens) for slot, tokens in slot_tokens.items()}
 
         def urgency(slot: int) -> tuple[int, int]:
-            return len(rest[slot]) // self._chunk, rows.length_Y[slot]
+            return len(rest[slot]) // self._chunk, rows.length[slot]
 
         while rest:
             slots = sorted(rest, key=urgency, reverse=True)[: self._group]
             group = rows.group(slots, self._group)
             tokens_BT, n_new_B = self._next_chunk(rest, slots)
-            rows.length_Y[slots] += n_new_B[: len(slots)]
-            args = self._weights, rows.layers, rows.x_YD, group, tokens_BT, n_new_B
-            rows.layers, rows.x_YD = self._reader(int(rows.length_Y[slots].max()), *args)
+            rows.length[slots] += n_new_B[: len(slots)]
+            args = self._weights, rows.held, group, tokens_BT, n_new_B
+            rows.held = self._reader(int(rows.length[slots].max()), *args)
         for slot in slot_tokens:
             rows.begin_reply(slot)
+
+    def _unread(self, slot: int, tokens: Sequence[int]) -> list[int]:
+        """`tokens`, behind the end of the row's last reply where that is not in the cache yet."""
+        return [self.eos_id, *tokens] if self._rows.open[slot] else list(tokens)
 
     def _next_chunk(
         self, rest: dict[int, list[int]], slots: Sequence[int]
@@ -172,10 +175,6 @@ class Generator:
                 del rest[slot]
         return tokens_BT, n_new_B
 
-    def _unread(self, slot: int, tokens: Sequence[int]) -> list[int]:
-        """`tokens`, behind the end of the row's last reply where that is not in the cache yet."""
-        return [self.eos_id, *tokens] if self._rows.open_Y[slot] else list(tokens)
-
     def write(self, slots: Collection[int], piece: int = 0) -> dict[int, list[int]]:
         """Write on in rows that have read a turn, or whose reply has not ended yet.
 
@@ -189,29 +188,32 @@ class Generator:
         Returns:
             What each row wrote now; a reply has ended when its last token is `eos_id`.
         """
-        rows, written = self._rows, []
         piece = min(piece or self.max_new, self.max_new)
-        writer = self._writer(piece)
-        by_length = sorted(slots, key=lambda slot: rows.length_Y[slot])
+        rows, written = self._rows, []
+        by_length = sorted(slots, key=lambda slot: rows.length[slot])
         groups = [by_length[i : i + self._group] for i in range(0, len(slots), self._group)]
         for group in groups:
-            longest = int(rows.length_Y[group].max()) + piece
-            args = self._weights, rows.layers, rows.x_YD, rows.group(group, self._group)
-            rows.layers, rows.x_YD, tokens_BT = writer(longest, *args)
-            written.append(tokens_BT)  # not looked at yet: the next group need not wait for it
+            longest = int(rows.length[group].max()) + piece
+            args = self._weights, rows.held, rows.group(group, self._group)
+            rows.held, tokens_BT = self._writer(piece)(longest, *args)
+            written.append(tokens_BT)  # read below, when all groups are under way
         replies = {}
         for group, tokens_BT in zip(groups, written, strict=True):
             # Idle places are at the end, beyond the group's rows.
             for slot, tokens in zip(group, np.asarray(tokens_BT).tolist(), strict=False):
-                ended = self.eos_id in tokens
-                replies[slot] = tokens[: tokens.index(self.eos_id) + 1] if ended else tokens
-                rows.took(slot, replies[slot], self.eos_id)
+                replies[slot] = self._take(slot, tokens)
         return {slot: replies[slot] for slot in slots}
 
     def _writer(self, piece: int) -> Programs:
-        """What writes up to `piece` tokens."""
         if piece not in self._writers:
-            self._writers[piece] = Programs(
-                functools.partial(self._compile_write, piece), self.max_len
-            )
+            build = functools.partial(compile_write, self._model, self._style, piece)
+            self._writers[piece] = Programs(build, self.max_len)
         return self._writers[piece]
+
+    def _take(self, slot: int, tokens: list[int]) -> list[int]:
+        """What a row wrote, up to its end token."""
+        ended = self.eos_id in tokens
+        if ended:
+            tokens = tokens[: tokens.index(self.eos_id) + 1]
+        self._rows.wrote(slot, tokens, ended=ended)
+        return tokens

@@ -16,7 +16,6 @@ MIN_KEYS = 256  # tokens of the cache that a call looks at, at least
 # Written tokens are a few rows. Those XLA multiplies with a kernel at least as fast by itself as in
 # its library YNNPACK (twice as fast on AVX2), which it takes on a CPU unless told otherwise.
 WRITE_ON_CPU = (("xla_cpu_experimental_ynn_fusion_type", ""),)
-DONATED = (1, 2)  # keys and values, and last hidden states, which both functions return renewed
 
 
 class Programs:
@@ -59,7 +58,7 @@ def compile_write(
 ) -> jax.stages.Compiled:
     """`write(model, style, piece, keys, *args)` for the shapes of `args`; shared as `read` is."""
     options = WRITE_ON_CPU if platform() == "cpu" else ()
-    return _shared(write, (model, style, piece, keys), args, options=options)
+    return _shared(write, (model, style, piece, keys), args, options)
 
 
 def _shared(
@@ -80,7 +79,8 @@ def _compile(
     shapes: tuple[jax.ShapeDtypeStruct, ...],
     options: tuple[tuple[str, str], ...],
 ) -> jax.stages.Compiled:
-    jitted = jax.jit(functools.partial(function, *fixed), donate_argnums=DONATED)
+    # Argument 1 is `Held`: a cache may be larger than all the rest, and must not be there twice.
+    jitted = jax.jit(functools.partial(function, *fixed), donate_argnums=1)
     return jitted.lower(*jax.tree.unflatten(tree, shapes)).compile(dict(options))
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from duomem_jax.decode.rows import Group, Layers, Weights
+from duomem_jax.decode.rows import Group, Held, Weights
 from duomem_jax.models.model import Model
 
 
@@ -11,29 +11,27 @@ def read(
     model: Model,
     keys: int,
     weights: Weights,
-    layers: Layers,
-    x_YD: jax.Array,
+    held: Held,
     group: Group,
     tokens_BT: jax.Array,
     n_new_B: jax.Array,
-) -> tuple[Layers, jax.Array]:
+) -> Held:
     """Append up to T tokens to each row of a group.
 
     Args:
         model: the decoder.
         keys: tokens of the cache to look at, at least those of the longest row after this.
         weights: of the model and its adapter.
-        layers: keys and values of all rows; donated.
-        x_YD: last hidden state of every row; donated.
+        held: of all rows; donated.
         group: the rows.
         tokens_BT: int32, right padded.
         n_new_B: int32, tokens of each row that count.
 
     Returns:
-        The keys and values, and x_YD with the last hidden state of these rows replaced.
+        All rows, these with the tokens.
     """
-    part = group.gather(layers, keys)
+    part, _ = group.gather(held, keys)
     base, lora = weights
     x_BTD, part = model.extend(base, part, tokens_BT, n_new_B, lora, group.adapter_B)
     last_BD = x_BTD[jnp.arange(len(n_new_B)), n_new_B - 1]
-    return group.scatter(layers, part), x_YD.at[group.rows_B].set(last_BD, mode="drop")
+    return group.scatter(held, part, last_BD)

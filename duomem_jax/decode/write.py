@@ -1,4 +1,4 @@
-"""Write replies in some rows, token by token, until the last one ends or a piece is full."""
+"""Write replies in some rows, token by token; in pieces they are what they would be at once."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from duomem_jax.decode.rows import Group, Layers, Weights
+from duomem_jax.decode.rows import Group, Held, Weights
 from duomem_jax.models.cache import KVCache
 from duomem_jax.models.model import Model
 
@@ -35,8 +35,8 @@ class Writing:
         step: int32 scalar, place in the piece of the token that was chosen last.
         token_B: int32, that token of each row. The cache does not hold it yet.
         active_B: bool, whether a row's reply goes on after it.
-        tokens_BT: int32, the piece so far, the rest filled with `eos_id`.
-        x_BD: last hidden state of each row, from which its next token is chosen.
+        tokens_BT: int32, the piece so far, the rest filled with the end token.
+        x_BD: hidden state that the token was chosen from.
         cache: what has been read in each row of the group.
     """
 
@@ -48,16 +48,14 @@ class Writing:
     cache: KVCache
 
     def chose(self, step: jax.Array, token_B: jax.Array, eos_id: int) -> "Writing":
-        """Take down the tokens chosen for place `step`; rows that had ended stay as they are.
-
-        Beyond the piece they are dropped: the next piece chooses them again, from the same state.
-        """
+        """Take down the tokens chosen for place `step`; rows that had ended stay as they are."""
         written_B = jnp.where(self.active_B, token_B, eos_id)
         return dataclasses.replace(
             self,
             step=step,
             token_B=token_B,
             active_B=self.active_B & (token_B != eos_id),
+            # Past the piece's end the token is dropped: the next piece chooses it again, from x.
             tokens_BT=self.tokens_BT.at[:, step].set(written_B, mode="drop"),
         )
 
@@ -68,33 +66,31 @@ def write(
     piece: int,
     keys: int,
     weights: Weights,
-    layers: Layers,
-    x_YD: jax.Array,
+    held: Held,
     group: Group,
-) -> tuple[Layers, jax.Array, jax.Array]:
+) -> tuple[Held, jax.Array]:
     """Write up to `piece` tokens of a reply in each row of a group.
 
-    The end token does not enter the cache: it is read with the next turn. Every other token does,
-    so that a reply which has not ended can be continued from the row's last hidden state.
+    Stops as soon as every row has ended. The end token does not enter the cache: it is read with
+    the next turn. Every other token does, so that a reply which has not ended can go on.
 
     Args:
         model: the decoder.
         style: how replies are written.
-        piece: tokens to write at most; no more than `style.max_new`.
+        piece: T, at most `style.max_new`.
         keys: tokens of the cache to look at, at least the longest row's and `piece` more.
         weights: of the model and its adapter.
-        layers: keys and values of all rows; donated.
-        x_YD: last hidden state of every row; donated.
+        held: of all rows; donated.
         group: the rows.
 
     Returns:
-        The keys and values, x_YD, and tokens_BT with T = `piece`, filled up with `eos_id`.
+        All rows, and tokens_BT, filled up with `style.eos_id`.
     """
     base, lora = weights
     head = model.head(base)
 
     def choose(step: jax.Array, x_BD: jax.Array) -> jax.Array:
-        """The token of each row at place `step`; the end token at the last place of a reply."""
+        """The token of each row at place `step` of the piece; the end at the reply's last place."""
         place_B = group.done_B + step
         token_B = _choose(head(x_BD), group.noise_B2, place_B, style.temperature)
         return jnp.where(place_B == style.max_new - 1, style.eos_id, token_B).astype(jnp.int32)
@@ -108,21 +104,16 @@ def write(
         writing = dataclasses.replace(writing, x_BD=x_BD, cache=cache)
         return writing.chose(step, choose(step, x_BD), style.eos_id)
 
-    start, B = jnp.int32(0), len(group.rows_B)
-    x_BD = x_YD.at[group.rows_B].get(mode="clip")
-    idle_B = group.rows_B >= len(x_YD)
-    writing = Writing(
-        step=start,
-        token_B=jnp.zeros(B, jnp.int32),
-        active_B=~idle_B,
-        tokens_BT=jnp.full((B, piece), style.eos_id, jnp.int32),
-        x_BD=x_BD,
-        cache=group.gather(layers, keys),
-    )
-    writing = writing.chose(start, choose(start, x_BD), style.eos_id)
-    writing = jax.lax.while_loop(lambda w: w.active_B.any() & (w.step < piece), next_token, writing)
-    x_YD = x_YD.at[group.rows_B].set(writing.x_BD, mode="drop")
-    return group.scatter(layers, writing.cache), x_YD, writing.tokens_BT
+    def unfinished(writing: Writing) -> jax.Array:
+        return writing.active_B.any() & (writing.step < piece)
+
+    cache, x_BD = group.gather(held, keys)
+    first, none_BT = jnp.int32(0), jnp.full((len(x_BD), piece), style.eos_id, jnp.int32)
+    token_B = choose(first, x_BD)
+    writing = Writing(first, token_B, group.active(held), none_BT, x_BD, cache)
+    writing = writing.chose(first, token_B, style.eos_id)
+    writing = jax.lax.while_loop(unfinished, next_token, writing)
+    return group.scatter(held, writing.cache, writing.x_BD), writing.tokens_BT
 
 
 def _choose(

@@ -43,10 +43,10 @@ def stack(adapters: Sequence[Adapter]) -> Adapter:
     scale is multiplied into its b, so that the stack has scale 1.
 
     Args:
-        adapters: A of them; ranks and targets may differ.
+        adapters: n of them; ranks and targets may differ.
 
     Returns:
-        An adapter whose leaves are [L,A,D,R] and [L,A,R,F], R the largest rank.
+        An adapter whose leaves are [L,n,D,R] and [L,n,R,F], R the largest rank.
     """
     configs = [adapter.config for adapter in adapters]
     rank = max(config.rank for config in configs)
@@ -70,13 +70,13 @@ def _stacked_projection(adapters: Sequence[Adapter], rank: int) -> dict[str, jax
     """The stack of one projection's a and b."""
     first = next(adapter.tree for adapter in adapters if adapter.tree)
     (L, D, _), F = first["a"].shape, first["b"].shape[2]
-    a_LADR = jnp.zeros((L, len(adapters), D, rank), first["a"].dtype)
-    b_LARF = jnp.zeros((L, len(adapters), rank, F), first["b"].dtype)
+    stacked_a = jnp.zeros((L, len(adapters), D, rank), first["a"].dtype)
+    stacked_b = jnp.zeros((L, len(adapters), rank, F), first["b"].dtype)
     for i, (tree, config) in enumerate(adapters):
         if tree:
-            a_LADR = a_LADR.at[:, i, :, : config.rank].set(tree["a"])
-            b_LARF = b_LARF.at[:, i, : config.rank].set(config.scale * tree["b"])
-    return {"a": a_LADR, "b": b_LARF}
+            stacked_a = stacked_a.at[:, i, :, : config.rank].set(tree["a"])
+            stacked_b = stacked_b.at[:, i, : config.rank].set(config.scale * tree["b"])
+    return {"a": stacked_a, "b": stacked_b}
 
 
 def count(tree: Any) -> int:

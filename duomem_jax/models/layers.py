@@ -92,9 +92,9 @@ def low_rank(
 
     Args:
         x_BTD: inputs.
-        a: [D,R], or [A,D,R] for a stack of A adapters.
-        b: [R,F], or [A,R,F].
-        adapter_B: int32, which of the A each row uses; None where there is one.
+        a: [D,R], or [n,D,R] for a stack of n adapters.
+        b: [R,F], or [n,R,F].
+        adapter_B: int32, which of the n each row uses; None where there is one.
 
     Returns:
         y_BTF.
