@@ -36,7 +36,7 @@ RECIPES = (
     Recipe(
         "on-policy",
         ObjectiveConfig("reverse_kl"),
-        on_policy=OnPolicyConfig(batch=4, curriculum="forward", growth=4, guidance=0.9),
+        on_policy=OnPolicyConfig(play=Play(slots=4), curriculum="forward", growth=4, guidance=0.9),
     ),
 )
 

@@ -9,11 +9,9 @@ from typing import Annotated, Any
 import tyro
 
 from duomem_jax.agents.chat import ChatPolicy
-from duomem_jax.agents.play import MAX_NEW, SHOWN
+from duomem_jax.agents.play import Shown, Talk
 from duomem_jax.agents.policy import EachAlone, Policy
 from duomem_jax.base.prompts import PLAY, system_text
-from duomem_jax.memory.bank import MemoryBank
-from duomem_jax.memory.embed import make_embedder
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.speak.open import Local, open_speaker, speaker_identity
 from duomem_jax.speak.protocol import Sampling
@@ -27,13 +25,9 @@ class Player:
 
     name: str  # in the report
     model: str  # folder, hub id, shipped model, openai:NAME, or one of the world's own players
-    memory: str = ""  # folder of a memory bank
-    k: int = SHOWN  # memories shown
-    embedder: str = "hashing"  # must be the one the bank was embedded with
-    system: str = ""  # system message, or @FILE of it; empty: none, for openai:NAME @play
-    max_new: int = MAX_NEW  # tokens a reply may have
-    temperature: float = 0.0  # 0: the likeliest token
-    local: Annotated[Local, tyro.conf.arg(name="")] = dataclasses.field(default_factory=Local)
+    shown: Annotated[Shown, tyro.conf.arg(name="")] = Shown()
+    talk: Annotated[Talk, tyro.conf.arg(name="")] = Talk()
+    local: Annotated[Local, tyro.conf.arg(name="")] = Local()
 
     def system_message(self, world: World) -> str:
         """Content of the system message.
@@ -46,7 +40,7 @@ class Player:
         """
         # A served model was not trained on these games, so it is told the rules.
         told = PLAY if served_name(self.model) else ""
-        return system_text(self.system or told, world.prompt)
+        return system_text(self.talk.system or told, world.prompt)
 
 
 @contextlib.contextmanager
@@ -69,17 +63,14 @@ def open_policy(
     if make_player := world.players.get(player.model):
         yield EachAlone(player.model, lambda task, seed: make_player())
         return
-    sampling = Sampling(player.max_new, player.temperature)
+    sampling = Sampling(player.talk.max_new, player.talk.temperature)
     with open_speaker(player.model, player.local, server=server, record=record) as speaker:
-        bank = None
-        if player.memory:
-            bank = MemoryBank.load(player.memory, make_embedder(player.embedder))
         yield ChatPolicy(
             speaker.name,
             speaker.conversations(slots, sampling),
             system=player.system_message(world),
-            bank=bank,
-            k=player.k,
+            bank=player.shown.open_bank(),
+            k=player.shown.k,
         )
 
 
@@ -91,10 +82,9 @@ def identity(player: Player, world: World) -> dict[str, Any]:
     """
     if player.model in world.players:
         return {"name": player.name, "model": player.model}
-    own = {f.name: getattr(player, f.name) for f in dataclasses.fields(player)}
-    del own["local"]  # part of the speaker
-    content = speaker_identity(player.model, player.local)
-    content |= {"system": player.system_message(world)}
-    if player.memory:
-        content["memory"] = content_hash(player.memory)
-    return own | content
+    shown, talk = dataclasses.asdict(player.shown), dataclasses.asdict(player.talk)
+    if player.shown.memory:
+        shown["memory"] = content_hash(player.shown.memory)
+    talk["system"] = player.system_message(world)
+    speaker = speaker_identity(player.model, player.local)
+    return {"name": player.name} | shown | talk | speaker

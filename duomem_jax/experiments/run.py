@@ -82,7 +82,9 @@ def run_experiment(e: Experiment) -> Path:
     Raises:
         UserError: bad input, or an output folder of another experiment.
     """
-    alone = dataclasses.replace(e.player(NO_MEMORY), temperature=e.self_temperature)
+    usual = e.player(NO_MEMORY)
+    lucky = dataclasses.replace(usual.talk, temperature=e.self_temperature)
+    alone = dataclasses.replace(usual, talk=lucky)
     teacher = _remember(e, "teacher", e.player(TEACHER), e.train_games)
     student = _remember(e, "student", alone, e.self_games)
     trainings = plan_trainings(e, teacher.bank)

@@ -146,10 +146,9 @@ def _on_policy(e: Experiment, recipe: Recipe, memory: str) -> OnPolicyConfig:
     return dataclasses.replace(
         recipe.on_policy,
         games=e.train_games,
-        system=e.examples.system,
-        max_new=e.max_new,
-        max_steps=e.play.max_steps,
-        memory=memory if recipe.memories == "always" else "",
-        k=e.examples.k,
-        embedder=e.examples.embedder,
+        play=dataclasses.replace(recipe.on_policy.play, max_steps=e.play.max_steps),
+        talk=dataclasses.replace(
+            recipe.on_policy.talk, system=e.examples.system, max_new=e.max_new
+        ),
+        shown=e.shown(memory if recipe.memories == "always" else ""),
     )

@@ -11,9 +11,11 @@ import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from duomem_jax.agents.play import MAX_NEW, SHOWN
+import tyro
+
+from duomem_jax.agents.play import Play, Shown, Talk
 from duomem_jax.base.config import from_file
 from duomem_jax.base.errors import UserError
 from duomem_jax.mesh.config import MeshConfig
@@ -41,13 +43,12 @@ class OnPolicyConfig:
     """Rows that the student plays itself while it learns, instead of stored ones."""
 
     # What is played; without a path the rows of `data` are read.
-    games: Games = field(default_factory=lambda: Games(""))
-    batch: int = 16  # games a step
+    games: Games = Games("")
+    play: Annotated[Play, tyro.conf.arg(name="")] = Play(slots=16)  # `slots` games a step
+    talk: Annotated[Talk, tyro.conf.arg(name="")] = Talk(temperature=1.0)
+    # What the teacher sees and the student does not (OPCD).
+    shown: Annotated[Shown, tyro.conf.arg(name="")] = Shown()
     length: int = 1024  # tokens a row
-    temperature: float = 1.0  # of the student's play
-    max_new: int = MAX_NEW  # tokens a reply may have
-    max_steps: int = 50  # commands after which a game is over
-    system: str = ""  # system message, or @FILE of it; as the player is evaluated with
     # TCOD, arXiv 2604.24005: the student plays the first turns of a game, or the last ones after
     # those of a won game are replayed; one turn more every `growth` steps.
     curriculum: Literal["", "forward", "backward"] = ""
@@ -56,9 +57,6 @@ class OnPolicyConfig:
     # Guided-OPD, arXiv 2606.15912: share of turns that the teacher takes at first, learnt as text;
     # it falls to 0, as a cosine, over the first 80 % of the steps.
     guidance: float = 0.0
-    memory: str = ""  # bank that the teacher sees and the student does not (OPCD)
-    k: int = SHOWN  # memories it sees
-    embedder: str = "hashing"
     teacher_length: int = 2048  # tokens a row of its view, where it sees memories
 
     @property
@@ -67,13 +65,12 @@ class OnPolicyConfig:
         return bool(self.games.path)
 
     def __post_init__(self) -> None:
-        for name in ("batch", "growth", "max_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"on_policy.{name} is {getattr(self, name)}; give 1 or more")
+        if self.growth < 1:
+            raise UserError(f"on_policy.growth is {self.growth}; give 1 or more")
         if not 0 <= self.guidance <= 1:
             raise UserError(f"on_policy.guidance is {self.guidance}; give 0 to 1")
-        if self.temperature <= 0:
-            raise UserError(f"on_policy.temperature is {self.temperature}; give more than 0")
+        if self.talk.temperature <= 0:
+            raise UserError(f"on_policy.temperature is {self.talk.temperature}; give more than 0")
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,6 @@ from duomem_jax.base.prompts import system_text
 from duomem_jax.data.pack import Conversation, pack_examples
 from duomem_jax.data.rows import RowFormat, stack
 from duomem_jax.decode.generator import Generator
-from duomem_jax.memory.bank import MemoryBank
-from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.show import show
 from duomem_jax.mesh.sharding import put_batch
 from duomem_jax.models.model import Model
@@ -62,9 +60,9 @@ class PlayedRows:
         self._end = chat_tokens(tokenizer).end_id
         self._records = _records(c) if c.curriculum == "backward" else {}
         self._world = c.games.open_world()
-        system = system_text(c.system, self._world.prompt)
+        system = system_text(c.talk.system, self._world.prompt)
         self._games = _games(c, self._records)
-        self._bank = MemoryBank.load(c.memory, make_embedder(c.embedder)) if c.memory else None
+        self._bank = c.shown.open_bank()
         self._form = RowFormat(c.length, c.teacher_length if self._bank else 0)
         self._student = self._player(plan.model, frozen.base, params)
         guide = None
@@ -78,11 +76,11 @@ class PlayedRows:
             model,
             base,
             lora,
-            slots=c.batch,
-            max_len=min(model.config.max_len, c.length + c.max_new),
+            slots=c.play.slots,
+            max_len=min(model.config.max_len, c.length + c.talk.max_new),
             eos_id=self._end,
-            max_new=c.max_new,
-            temperature=c.temperature,
+            max_new=c.talk.max_new,
+            temperature=c.talk.temperature,
         )
 
     def batch(self, step: int, params: Tree) -> Fed:
@@ -96,8 +94,8 @@ class PlayedRows:
     def rows(self, step: int, params: Tree) -> tuple[Batch, dict[str, tuple[float, float]]]:
         """(numpy rows, metrics) of the step after `step` others."""
         config, c = self._plan.config, self._plan.config.on_policy
-        games = draw(self._games, c.batch, config.seed, step)
-        depth = 1 + step // c.growth if c.curriculum else c.max_steps
+        games = draw(self._games, c.play.slots, config.seed, step)
+        depth = 1 + step // c.growth if c.curriculum else c.play.max_steps
         self._student.use(params)
         records: dict[str, list[Move]] = {}
         if c.curriculum == "backward":
@@ -108,9 +106,9 @@ class PlayedRows:
             self._world,
             games,
             Guidance(guidance(c.guidance, step / config.steps), depth, records),
-            slots=c.batch,
-            max_steps=c.max_steps,
-            seed=step + (config.seed << 20),
+            slots=c.play.slots,
+            max_steps=c.play.max_steps,
+            seed=step + ((config.seed + c.play.seed) << 20),
         )
         episodes = [rollout.episode for rollout in rollouts]
         packed = pack_examples([self._views(r) for r in rollouts], self._form)
@@ -129,7 +127,7 @@ class PlayedRows:
         read, episode = rollout.transcript, rollout.episode
         teacher = None
         if self._bank is not None:
-            k = self._plan.config.on_policy.k
+            k = self._plan.config.on_policy.shown.k
             shown = show(self._bank, k, episode.task, episode.game_id)
             teacher = _example(read.told(shown.text, self._players.tokenizer))
         return Conversation(_example(read), teacher)

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from duomem_jax.agents.play import Play
+from duomem_jax.agents.play import Play, Shown, Talk
 from duomem_jax.agents.player import Player, identity
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import Shard
@@ -104,10 +104,9 @@ def test_a_student_with_adapter_and_memory(games, folders, tmp_path):
     arm = Player(
         "both",
         str(folders / "model"),
-        local=Local(adapter=str(folders / "adapter")),
-        memory=str(folders / "bank"),
-        k=1,
-        max_new=8,
+        Shown(str(folders / "bank"), k=1),
+        Talk(max_new=8),
+        Local(adapter=str(folders / "adapter")),
     )
     rows = read_results(evaluate(arm, HOUSEHOLD, games[:3], tmp_path, Play(slots=3, max_steps=2)))
     assert len(rows) == 3
@@ -119,7 +118,7 @@ def test_a_student_with_adapter_and_memory(games, folders, tmp_path):
 
 def test_games_are_shared_out_and_each_is_played_once(games, folders, tmp_path):
     """One of four shards is all that a run got to; two others finish it."""
-    arm = Player("student", str(folders / "model"), max_new=4, temperature=1.0)
+    arm = Player("student", str(folders / "model"), talk=Talk(max_new=4, temperature=1.0))
     how = Play(slots=2, max_steps=2, seed=3)
     whole = read_results(evaluate(arm, HOUSEHOLD, games, tmp_path / "whole", how))
     out = tmp_path / "shared"
@@ -160,9 +159,9 @@ def test_identity_follows_content_not_paths(folders, tmp_path):
     ("change", "message"),
     [
         ({"local": Local(max_len=4096)}, "max_len 4096"),
-        ({"max_new": 1}, "max_new is 1"),
+        ({"talk": Talk(max_new=1)}, "max_new is 1"),
         ({"local": Local(adapter="nowhere")}, "adapter_config.json"),
-        ({"memory": "nowhere"}, "nowhere"),
+        ({"shown": Shown("nowhere")}, "nowhere"),
         ({"model": "nowhere"}, "nowhere"),
     ],
 )

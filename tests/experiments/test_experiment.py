@@ -70,7 +70,7 @@ def test_recipes_are_compared_with_the_first(experiment, tmp_path, capsys):
             "own play",
             ObjectiveConfig("reverse_kl"),
             memories="always",
-            on_policy=OnPolicyConfig(batch=2),
+            on_policy=OnPolicyConfig(play=Play(slots=2)),
         ),
     )
     several = dataclasses.replace(experiment, recipes=recipes, seeds=(0,), workers=2)

@@ -14,6 +14,7 @@ import pytest
 
 from duomem_jax import cli
 from duomem_jax.agents.chat import ChatPolicy
+from duomem_jax.agents.play import Talk
 from duomem_jax.agents.player import Player, open_policy
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.errors import UserError
@@ -82,7 +83,7 @@ def test_it_plays_move_by_move_like_the_same_model_here(served, games, tmp_path)
         played = play_games(world, load_games(games), policy, slots=3, max_steps=8)
         return [game.episode for game in played]
 
-    player = Player("here", name, max_new=64)
+    player = Player("here", name, talk=Talk(max_new=64))
     with open_policy(player, world, slots=3, record=tmp_path / "unused") as local:
         here = play(local)
     with ServedModel(name, Server(url), tmp_path / "served") as model:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from duomem_jax.agents.chat import ChatPolicy
+from duomem_jax.agents.play import Talk
 from duomem_jax.agents.player import Player, open_policy
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.errors import UserError
@@ -52,7 +53,10 @@ def played(policy):
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
     """What the same model plays here, greedily."""
-    record, player = tmp_path_factory.mktemp("local") / "unused", Player(NAME, FOLDER, max_new=64)
+    record, player = (
+        tmp_path_factory.mktemp("local") / "unused",
+        Player(NAME, FOLDER, talk=Talk(max_new=64)),
+    )
     with open_policy(player, Household(), slots=6, record=record) as policy:
         return played(policy)
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from duomem_jax.agents.play import Talk
 from duomem_jax.agents.player import Player, open_policy
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.errors import UserError
@@ -35,7 +36,7 @@ def test_make_writes_a_model_that_plays(small, monkeypatch, capsys):
     card = (folder / "README.md").read_text()
     assert "730,496 parameters" in card
     assert "2 steps of 8 rows" in card
-    player, world = Player("student", str(folder), max_new=8), Household()
+    player, world = Player("student", str(folder), talk=Talk(max_new=8)), Household()
     with open_policy(player, world, slots=2, record=folder) as policy:
         (played,) = play_games(world, generate_games(1, 1), policy, slots=2, max_steps=2)
     assert len(played.episode.turns) == 2

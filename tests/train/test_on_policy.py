@@ -15,6 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import train
+from duomem_jax.agents.play import Play, Shown, Talk
 from duomem_jax.base.errors import UserError
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.models.hf import load_config
@@ -35,6 +36,8 @@ from duomem_jax.worlds.household.load import load_games
 
 TEACHER, STUDENT = (str(model_folder(f"tiny-{who}")) for who in ("teacher", "student"))
 
+GREEDY = Talk(max_new=40, temperature=1e-3)
+
 
 @pytest.fixture
 def config(played, tmp_path):
@@ -45,7 +48,10 @@ def config(played, tmp_path):
         teacher=TEACHER,
         objective=ObjectiveConfig("reverse_kl"),
         on_policy=OnPolicyConfig(
-            Games(str(played / "games")), batch=4, length=512, max_new=40, max_steps=4
+            Games(str(played / "games")),
+            Play(slots=4, max_steps=4),
+            Talk(max_new=40, temperature=1.0),
+            length=512,
         ),
         lora=LoraConfig(rank=4, alpha=8.0),
         optimizer=OptimizerConfig(learning_rate=1e-2),
@@ -130,10 +136,10 @@ def test_the_teacher_speaks_less_and_less(config, weights):
 
 def test_what_the_teacher_writes_in_between_is_what_it_writes_alone(config, weights):
     """Both players read one conversation; here the teacher takes every turn of it."""
-    guided = played_with(config, guidance=1.0, temperature=1e-3)
+    guided = played_with(config, guidance=1.0, talk=GREEDY)
     batch, _ = rows_of(guided, weights)
     frozen, _ = weights
-    teacher_plays = dataclasses.replace(played_with(config, temperature=1e-3), base=TEACHER)
+    teacher_plays = dataclasses.replace(played_with(config, talk=GREEDY), base=TEACHER)
     # An adapter that was never trained changes nothing, so this student is the teacher.
     alone = Model(load_config(TEACHER), LoraConfig(rank=4, alpha=8.0)).init_lora(jax.random.key(1))
     same, _ = rows_of(teacher_plays, (Frozen(frozen.teacher, frozen.teacher), alone))
@@ -141,7 +147,7 @@ def test_what_the_teacher_writes_in_between_is_what_it_writes_alone(config, weig
 
 
 def test_memories_are_for_the_teacher_alone(config, weights, played):
-    config = played_with(config, memory=str(played / "memories"), teacher_length=768)
+    config = played_with(config, shown=Shown(str(played / "memories")), teacher_length=768)
     batch, _ = rows_of(config, weights)
     decode = load_tokenizer(STUDENT).decode
     for row in range(4):
@@ -152,7 +158,11 @@ def test_memories_are_for_the_teacher_alone(config, weights, played):
 
 
 def test_the_system_message_of_the_experiment_is_shown(config, weights, played):
-    config = played_with(config, system="You are in a room.", memory=str(played / "memories"))
+    config = played_with(
+        config,
+        talk=Talk("You are in a room.", max_new=40, temperature=1.0),
+        shown=Shown(str(played / "memories")),
+    )
     batch, _ = rows_of(config, weights)
     decode = load_tokenizer(STUDENT).decode
     for tokens in (batch.student, batch.teacher):
