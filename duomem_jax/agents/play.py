@@ -1,4 +1,4 @@
-"""How games are played, how players talk, and what they are shown: options that others nest."""
+"""How games are played, how players talk, and what they recall: options that others nest."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ class Talk:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shown:
+class Recall:
     """Which memories are shown before a game."""
 
     memory: str = ""  # folder of a memory bank; empty: none are
@@ -39,7 +39,7 @@ class Shown:
 
 @dataclasses.dataclass(frozen=True)
 class Play:
-    """How games are played, how players talk, and what they are shown: options that others nest."""
+    """How games are played, how players talk, and what they recall: options that others nest."""
 
     slots: int = 32  # at once
     max_steps: int = 50  # commands after which a game is lost

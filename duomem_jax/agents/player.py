@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from duomem_jax.agents.chat import ChatPolicy
-from duomem_jax.agents.play import Shown, Talk
+from duomem_jax.agents.play import Recall, Talk
 from duomem_jax.agents.policy import EachAlone, Policy
 from duomem_jax.base.prompts import PLAY, system_text
 from duomem_jax.records.store.manifest import content_hash
@@ -25,7 +25,7 @@ class Player:
 
     name: str  # in the report
     model: str  # folder, hub id, shipped model, openai:NAME, or one of the world's own players
-    shown: Annotated[Shown, tyro.conf.arg(name="")] = Shown()
+    recall: Annotated[Recall, tyro.conf.arg(name="")] = Recall()
     talk: Annotated[Talk, tyro.conf.arg(name="")] = Talk()
     local: Annotated[Local, tyro.conf.arg(name="")] = Local()
 
@@ -69,8 +69,8 @@ def open_policy(
             speaker.name,
             speaker.conversations(slots, sampling),
             system=player.system_message(world),
-            bank=player.shown.open_bank(),
-            k=player.shown.k,
+            bank=player.recall.open_bank(),
+            k=player.recall.k,
         )
 
 
@@ -82,9 +82,9 @@ def identity(player: Player, world: World) -> dict[str, Any]:
     """
     if player.model in world.players:
         return {"name": player.name, "model": player.model}
-    shown, talk = dataclasses.asdict(player.shown), dataclasses.asdict(player.talk)
-    if player.shown.memory:
-        shown["memory"] = content_hash(player.shown.memory)
+    recalled, talk = dataclasses.asdict(player.recall), dataclasses.asdict(player.talk)
+    if player.recall.memory:
+        recalled["memory"] = content_hash(player.recall.memory)
     talk["system"] = player.system_message(world)
     speaker = speaker_identity(player.model, player.local)
-    return {"name": player.name} | shown | talk | speaker
+    return {"name": player.name} | recalled | talk | speaker

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from duomem_jax.agents.play import MAX_NEW, Play, Shown, Talk
+from duomem_jax.agents.play import MAX_NEW, Play, Recall, Talk
 from duomem_jax.agents.player import Player
 from duomem_jax.base.config import from_file
 from duomem_jax.base.errors import UserError
@@ -50,14 +50,14 @@ class Experiment:
         return Player(
             name=name,
             model=self.teacher if name == TEACHER else self.student,
-            shown=self.shown(memory),
+            recall=self.recall(memory),
             talk=Talk(self.examples.system, self.max_new, self.temperature),
             local=Local(adapter=adapter),
         )
 
-    def shown(self, memory: str) -> Shown:
+    def recall(self, memory: str) -> Recall:
         """Memories of a bank as all players of the experiment are shown them."""
-        return Shown(memory, self.examples.k, self.examples.embedder)
+        return Recall(memory, self.examples.k, self.examples.embedder)
 
     @property
     def players(self) -> list[str]:

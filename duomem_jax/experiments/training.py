@@ -150,5 +150,5 @@ def _on_policy(e: Experiment, recipe: Recipe, memory: str) -> OnPolicyConfig:
         talk=dataclasses.replace(
             recipe.on_policy.talk, system=e.examples.system, max_new=e.max_new
         ),
-        shown=e.shown(memory if recipe.memories == "always" else ""),
+        recall=e.recall(memory if recipe.memories == "always" else ""),
     )

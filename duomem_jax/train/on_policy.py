@@ -62,7 +62,7 @@ class PlayedRows:
         self._world = c.games.open_world()
         system = system_text(c.talk.system, self._world.prompt)
         self._games = _games(c, self._records)
-        self._bank = c.shown.open_bank()
+        self._bank = c.recall.open_bank()
         self._form = RowFormat(c.length, c.teacher_length if self._bank else 0)
         self._student = self._player(plan.model, frozen.base, params)
         guide = None
@@ -127,7 +127,7 @@ class PlayedRows:
         read, episode = rollout.transcript, rollout.episode
         teacher = None
         if self._bank is not None:
-            k = self._plan.config.on_policy.shown.k
+            k = self._plan.config.on_policy.recall.k
             shown = show(self._bank, k, episode.task, episode.game_id)
             teacher = _example(read.told(shown.text, self._players.tokenizer))
         return Conversation(_example(read), teacher)

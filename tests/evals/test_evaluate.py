@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from duomem_jax.agents.play import Play, Shown, Talk
+from duomem_jax.agents.play import Play, Recall, Talk
 from duomem_jax.agents.player import Player, identity
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import Shard
@@ -104,7 +104,7 @@ def test_a_student_with_adapter_and_memory(games, folders, tmp_path):
     arm = Player(
         "both",
         str(folders / "model"),
-        Shown(str(folders / "bank"), k=1),
+        Recall(str(folders / "bank"), k=1),
         Talk(max_new=8),
         Local(adapter=str(folders / "adapter")),
     )
@@ -161,7 +161,7 @@ def test_identity_follows_content_not_paths(folders, tmp_path):
         ({"local": Local(max_len=4096)}, "max_len 4096"),
         ({"talk": Talk(max_new=1)}, "max_new is 1"),
         ({"local": Local(adapter="nowhere")}, "adapter_config.json"),
-        ({"shown": Shown("nowhere")}, "nowhere"),
+        ({"recall": Recall("nowhere")}, "nowhere"),
         ({"model": "nowhere"}, "nowhere"),
     ],
 )

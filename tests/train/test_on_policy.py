@@ -15,7 +15,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import train
-from duomem_jax.agents.play import Play, Shown, Talk
+from duomem_jax.agents.play import Play, Recall, Talk
 from duomem_jax.base.errors import UserError
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.models.hf import load_config
@@ -147,7 +147,7 @@ def test_what_the_teacher_writes_in_between_is_what_it_writes_alone(config, weig
 
 
 def test_memories_are_for_the_teacher_alone(config, weights, played):
-    config = played_with(config, shown=Shown(str(played / "memories")), teacher_length=768)
+    config = played_with(config, recall=Recall(str(played / "memories")), teacher_length=768)
     batch, _ = rows_of(config, weights)
     decode = load_tokenizer(STUDENT).decode
     for row in range(4):
@@ -161,7 +161,7 @@ def test_the_system_message_of_the_experiment_is_shown(config, weights, played):
     config = played_with(
         config,
         talk=Talk("You are in a room.", max_new=40, temperature=1.0),
-        shown=Shown(str(played / "memories")),
+        recall=Recall(str(played / "memories")),
     )
     batch, _ = rows_of(config, weights)
     decode = load_tokenizer(STUDENT).decode

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 
 from duomem_jax import cli, stages
-from duomem_jax.agents.play import Play, Shown, Talk
+from duomem_jax.agents.play import Play, Recall, Talk
 from duomem_jax.agents.player import Player
 from duomem_jax.base.errors import UserError
 from duomem_jax.mesh.config import MeshConfig
@@ -130,7 +130,7 @@ def test_a_student_learns_from_it_and_is_scored_by_it(games, root, capsys):
     student = Player(
         "student",
         "tiny-student",
-        Shown(str(root / "memories"), k=2),
+        Recall(str(root / "memories"), k=2),
         Talk(max_new=16),
         local=Local(adapter=str(adapter)),
     )
