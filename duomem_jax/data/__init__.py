@@ -1,1 +1,1 @@
-"""Episodes and examples on disk: render chat, tokenise, mask, pack, store, load."""
+"""Won episodes to packed rows, the schema of rows on disk, and reading them as batches."""

@@ -1,1 +1,1 @@
-"""Score agents on games: result rows, intervals, paired tests."""
+"""Players scored on games, what models memorise, intervals and paired tests."""

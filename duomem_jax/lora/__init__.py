@@ -1,1 +1,1 @@
-"""Adapters as plain trees: init, merge, PEFT folders."""
+"""Adapters as plain trees: merge, stack, PEFT folders, a model opened with its adapter."""

@@ -1,1 +1,1 @@
-"""What lies between two stages: episodes, memories, results, and the datasets that hold them."""
+"""What is between two stages: episodes, memories, results, and the datasets that hold them."""

@@ -1,1 +1,1 @@
-"""Everything a run needs: mesh, state, step, checkpoints, metrics, export."""
+"""A training run: plan, weights, state, feed, loop, checkpoints, metrics, result."""
