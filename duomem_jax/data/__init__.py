@@ -1,4 +1,4 @@
-"""Episodes and examples on disk: render chat, tokenise, mask, pack, store, load."""
+"""Won episodes to packed rows, the schema of rows on disk, and reading them as batches."""
 
 from duomem_jax.data.examples import View, build_examples
 from duomem_jax.data.facts import RowFacts

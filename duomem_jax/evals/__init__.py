@@ -1,4 +1,4 @@
-"""Score agents on games: result rows, intervals, paired tests."""
+"""Players scored on games, what models memorise, intervals and paired tests."""
 
 from duomem_jax.evals.describe import Description
 from duomem_jax.evals.fidelity import Fidelity, measure_fidelity

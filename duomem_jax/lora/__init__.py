@@ -1,4 +1,4 @@
-"""Adapters as plain trees: init, merge, PEFT folders."""
+"""Adapters as plain trees: merge, stack, PEFT folders, a model opened with its adapter."""
 
 from duomem_jax.lora.open import Opened, open_model
 from duomem_jax.lora.peft import load_adapter, save_adapter

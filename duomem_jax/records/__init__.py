@@ -1,4 +1,4 @@
-"""What lies between two stages: episodes, memories, results, and the datasets that hold them."""
+"""What is between two stages: episodes, memories, results, and the datasets that hold them."""
 
 from duomem_jax.records.episodes import Episode, Turn
 from duomem_jax.records.memories import Memory

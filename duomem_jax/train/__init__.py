@@ -1,4 +1,4 @@
-"""Everything a run needs: mesh, state, step, checkpoints, metrics, export."""
+"""A training run: plan, weights, state, feed, loop, checkpoints, metrics, result."""
 
 from duomem_jax.train.config import OnPolicyConfig, OptimizerConfig, TrainConfig, load_config
 from duomem_jax.train.run import run

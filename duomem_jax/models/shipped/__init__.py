@@ -1,4 +1,4 @@
-"""The embedded default: a tiny teacher and a tiny student, whose folders lie beside this file."""
+"""The embedded default: a tiny teacher and a tiny student, whose folders are beside this file."""
 
 from importlib import resources
 from pathlib import Path

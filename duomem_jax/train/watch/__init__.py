@@ -1,1 +1,1 @@
-"""What a run tells: metrics, writers, time, traces."""
+"""What a run reports: metrics, writers, time, traces."""
