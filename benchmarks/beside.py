@@ -48,7 +48,7 @@ class Way(NamedTuple):
     """One way to do what is measured, as a script that runs in its own process."""
 
     name: str
-    python: str  # an interpreter that has what the script imports; empty: the way is left out
+    python: str  # an interpreter that has what the script imports; empty: the way is omitted
     script: str  # in `peers`
     options: tuple[str, ...] = ()
 
@@ -76,7 +76,7 @@ def measure(ways: Iterable[Way], rounds: int, *args: object) -> dict[str, dict[s
     """The fastest of some processes of each way, which take turns.
 
     Args:
-        ways: those without an interpreter are left out.
+        ways: those without an interpreter are omitted.
         rounds: processes of each way.
         args: of every script.
 

@@ -4,7 +4,7 @@
 
 Random weights of one shape for all; each conversation has a prompt, then observations and replies
 by turns. Replies never end early. Every way gets the same lengths, in one process and one run.
-Times are processor seconds; compiling is left out.
+Times are processor seconds; compiling is omitted.
 """
 
 import json

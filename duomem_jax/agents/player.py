@@ -54,7 +54,7 @@ def open_policy(
         world: what is played, which may have a rule-based player of that name.
         slots: games played at once.
         server: where and how hard a served model is asked.
-        record: where its answers and their cost are kept, see `served.model.ServedModel`.
+        record: where its answers and their cost are kept, see `speak.served.model.ServedModel`.
 
     Raises:
         UserError: a folder is missing, damaged or does not fit the others; or a server is not

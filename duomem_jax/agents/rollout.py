@@ -21,7 +21,7 @@ class Played:
         usage: tokens and memories.
         seconds: the game's share of the wall time. Each round of moves is shared evenly among
             the games then playing, so the games' seconds add up to the run's, one-off work
-            like compiling left out; with one slot it is how long the game took.
+            like compiling omitted; with one slot it is how long the game took.
         ended: "won", "lost" (the world ended it below the full score), "steps" (the limit) or
             "context" (the conversation no longer fitted).
     """

@@ -9,7 +9,7 @@ class UserError(Exception):
 
 
 class StoppedError(Exception):
-    """Work ended early on request, its state saved: the same command goes on with it.
+    """Work ended early on request, its state saved: the same command continues it.
 
     Commands print it without a traceback and exit with `StoppedError.status`, which tells a
     launcher to start again (EX_TEMPFAIL of sysexits.h).

@@ -34,7 +34,7 @@ class Writing:
     Attributes:
         step: int32 scalar, place in the piece of the token that was chosen last.
         token_B: int32, that token of each row. The cache does not hold it yet.
-        active_B: bool, whether a row's reply goes on after it.
+        active_B: bool, whether a row's reply continues after it.
         tokens_BT: int32, the piece so far, the rest filled with the end token.
         x_BD: hidden state that the token was chosen from.
         cache: what has been read in each row of the group.

@@ -30,7 +30,7 @@ RECALL = 0.98  # of the approximate search on TPU, which takes a hundredth of th
 
 
 class ModelScorer:
-    """Reads packed rows and gives its distributions over their replies; a `label.Scorer`."""
+    """Reads packed rows and gives its distributions over their replies; a `labels.label.Scorer`."""
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from duomem_jax.text.tokenizer import load_tokenizer, vocabulary_fingerprint
 
 
 class ServedScorer:
-    """Asks for the likeliest tokens of each conversation of a row; a `label.Scorer`.
+    """Asks for the likeliest tokens of each conversation of a row; a `labels.label.Scorer`.
 
     A conversation that does not fit into the server's context gets no targets.
     """

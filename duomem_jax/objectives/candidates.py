@@ -42,6 +42,6 @@ log_probs_of.defvjp(_forward, _backward)
 
 
 def with_rest(log_p_C: jax.Array) -> jax.Array:
-    """log_p_O with N = C + 1: all other tokens together are the last outcome."""
+    """log_p_O with O = C + 1: all other tokens together are the last outcome."""
     rest = 1 - jnp.sum(jnp.exp(log_p_C), axis=-1, keepdims=True)
     return jnp.concatenate([log_p_C, jnp.log(jnp.maximum(rest, math.exp(LOWEST)))], axis=-1)

@@ -38,7 +38,7 @@ def write_episodes(
         config: player and everything else that changes the episodes; JSON.
 
     Raises:
-        UserError: the folder is of another config or in use, or `play` left out a game.
+        UserError: the folder is of another config or in use, or `play` omitted a game.
     """
     names = {episode_key(*w): w for w in wanted}
 

@@ -37,7 +37,7 @@ base. Rates have Wilson intervals with one seed, which take windows as independe
 is a bootstrap over games. Several seeds of one name are counted apart (`3 + 5`) and averaged in
 rates. **Teacher-only**: the teacher reproduces it, the base does not; **easy**: both do. *McNemar
 p* is exact, two-sided, and takes windows as independent; pairs of which neither reproduces a window
-are left out.
+are omitted.
 """
 
 

@@ -52,7 +52,7 @@ def open_speaker(
         model: folder, hub id, shipped model, or openai:NAME.
         local: how it is held if it runs here.
         server: where and how hard a served model is asked.
-        record: where its answers and their cost are kept, see `served.model.ServedModel`.
+        record: where its answers and their cost are kept, see `speak.served.model.ServedModel`.
 
     Raises:
         UserError: a folder is missing, damaged or does not fit the others; or a server is not

@@ -70,7 +70,7 @@ class Conversations(Protocol):
         """The next reply in each named slot; None: the chat does not fit (any more).
 
         Args:
-            chats: each whole, up to a user message. It goes on from the one that was last given in
+            chats: each whole, up to a user message. It continues the one that was last given in
                 its slot, with one message more for the reply to that. A model that runs here reads
                 what is new alone, and remembers that reply as it wrote it.
         """

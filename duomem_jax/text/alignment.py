@@ -143,7 +143,7 @@ class Aligner:
         """Chunks of the replies of one conversation, as `ChatTokens.conversations` gives them.
 
         The k-th run of tokens with loss is the k-th reply on both sides. A reply whose texts
-        differ (a tokenizer that normalises its text) is left out; so are, silently, replies that
+        differ (a tokenizer that normalises its text) is omitted; so are, silently, replies that
         only one side has because the other was cut to fit.
         """
         chunks = [0] * len(student.tokens)

@@ -136,7 +136,7 @@ class Loop:
         log.add(update.step, metrics)
 
     def _checkpoint(self, update: Update, log: MetricsLog) -> None:
-        """Record the step first: a run that goes on from a checkpoint has the records up to it."""
+        """Record the step first: a run that resumes from a checkpoint has the records up to it."""
         state, loss = update.state, None
         if self.validation is not None and self._due(update.step):
             with self.watch.during("eval"):

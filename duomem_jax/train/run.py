@@ -39,7 +39,7 @@ def run(config: TrainConfig) -> Path:
 
     Raises:
         UserError: bad input, an output folder of another run, or a loss that is not a number.
-        StoppedError: the machine is to be taken away; the same command goes on.
+        StoppedError: the machine is to be taken away; the same command continues.
     """
     watch = Stopwatch()
     check_output(config)

@@ -96,7 +96,7 @@ class World(abc.ABC, Generic[TaskT]):
         engine: the one that was chosen; "" where there is no choice.
         prompt: how it is played, for models that were not trained to: a system message.
         kinds: short name of each kind of task, in the order of the columns of tables.
-        players: rule-based players by name, each made anew for a game.
+        players: rule-based players by name, a new one for each game.
         writers: rule-based writers of memories by name: the script of a won episode.
     """
 

@@ -69,7 +69,7 @@ def test_work_of_a_conditional_and_of_a_loop_of_unknown_rounds():
     assert work.endless == 1
 
 
-# As libtpu writes it: an all-gather starts in one fusion, goes on in another, ends in a third.
+# As libtpu writes it: an all-gather starts in one fusion, continues in another, ends in a third.
 ASYNC = """
 HloModule jit_f, num_partitions=8
 

@@ -2,7 +2,7 @@
 
     vllm serve duomem_jax/models/shipped/tiny-teacher --served-model-name tiny-teacher \
         --dtype float32 --port 8000
-    DUOMEM_VLLM=http://localhost:8000/v1 python -m pytest -m slow tests/served/test_vllm.py
+    DUOMEM_VLLM=http://localhost:8000/v1 python -m pytest -m slow tests/speak/test_vllm.py
 """
 
 import dataclasses

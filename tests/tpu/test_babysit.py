@@ -26,7 +26,7 @@ def test_undisturbed_run_and_its_dry_run(cloud):
 
 
 def test_preempted_while_it_trains(cloud):
-    """Another slice, the same run: it goes on from the step that the first one had reached."""
+    """Another slice, the same run: it continues from the step that the first one had reached."""
     cloud.faults(PREEMPTED | {"skip": 4})
     done = cloud.babysit()
     assert done.returncode == 0, done.stderr
@@ -75,7 +75,7 @@ def test_no_quota_ends_it_at_once(cloud):
 
 
 def test_connection_drops_while_watching(cloud):
-    """The run goes on meanwhile; nothing is started twice."""
+    """The run continues meanwhile; nothing is started twice."""
     dropped = {"call": "status", "skip": 2, "times": 3, "status": 255, "stderr": "Broken pipe"}
     cloud.faults(dropped)
     done = cloud.babysit()

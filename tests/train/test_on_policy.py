@@ -1,4 +1,4 @@
-"""The student plays its own rows; who spoke, what is scored, and how a run goes on."""
+"""The student plays its own rows; who spoke, what is scored, and how a run continues."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""The whole command: what it learns, what it leaves, and how it goes on after a kill."""
+"""The whole command: what it learns, what it leaves, and how it continues after a kill."""
 
 import json
 import os

@@ -39,7 +39,7 @@ over games (all seeds of a game drawn together). **Steps**: commands sent, lost 
 **Tokens read**: instructions, guidelines and observations, each counted once because the cache
 keeps the conversation; **written**: by the player. **s / game**: wall time of each batched step
 shared evenly among the games then playing, so that the games add up to the wall time of the run;
-compilation is left out. **Differences** are paired by game; with one seed *won only by* counts
+compilation is omitted. **Differences** are paired by game; with one seed *won only by* counts
 games that one arm won and the other lost, in the order of the names, and *p* is McNemar's exact
 two-sided one; with several seeds, interval and *p* come from a bootstrap that draws games and each
 arm's training seeds (at least 0.0001). *p, Holm* is corrected for all rows of the table.

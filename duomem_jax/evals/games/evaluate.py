@@ -26,7 +26,7 @@ def evaluate(
     server: Server = Server(),
     shard: Shard = WHOLE,
 ) -> Path:
-    """Play `tasks` with a subject; run again, it goes on where it was stopped.
+    """Play `tasks` with a subject; run again, it continues where it was stopped.
 
     Several hosts or devices share the games as shards of one folder. A game is played once, also
     when a run of four shards is finished by two.

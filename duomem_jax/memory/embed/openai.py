@@ -13,7 +13,7 @@ BATCH = 256
 
 
 class OpenAIEmbedder:
-    """Embeds in batches, with the patience of `served.http`.
+    """Embeds in batches, with the patience of `speak.served.http`.
 
     Args:
         model: as the server knows it.

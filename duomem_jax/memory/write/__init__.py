@@ -24,7 +24,7 @@ def make_writer(writer: str, world: World, how: Writing, server: Server, record:
         world: where the episodes were played.
         how: prompt, sampling, and how a model that runs here is held.
         server: where and how hard a served model is asked.
-        record: where its answers and their cost are kept, see `served.model.ServedModel`.
+        record: where its answers and their cost are kept, see `speak.served.model.ServedModel`.
 
     Raises:
         UserError: no such writer, a bad prompt or a bad number.

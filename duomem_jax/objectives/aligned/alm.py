@@ -26,7 +26,7 @@ def alm_loss(
     of "binary_kl_limit" do not, and it has no temperature.
 
     Args:
-        student_BU: log-probability of each chunk, see `aligned.chunk_logprobs`.
+        student_BU: log-probability of each chunk, see `chunks.chunk_logprobs`.
         teacher_BU: the teacher's, a constant.
         live_BU: chunks that both sides have.
         temperature: of the chunk's probability; tokenkit's default.

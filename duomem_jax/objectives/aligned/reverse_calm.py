@@ -24,7 +24,7 @@ def reverse_calm_loss(
     add cross-entropy; for a divergence take `alm_loss` with "reverse_binary_kl".
 
     Args:
-        student_BU: log-probability of each chunk, see `aligned.chunk_logprobs`.
+        student_BU: log-probability of each chunk, see `chunks.chunk_logprobs`.
         teacher_BU: the teacher's, a constant.
         live_BU: chunks that both sides have.
         temperature: of the chunk's probability; TIDE's default.

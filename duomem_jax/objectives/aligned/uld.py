@@ -15,7 +15,7 @@ def uld_loss(
 ) -> tuple[jax.Array, jax.Array]:
     """sum_i |s_i - t_i| of the sorted next-token probabilities before each live chunk.
 
-    Sorted descending; the smaller vocabulary goes on with zeros. The paper pairs the positions of
+    Sorted descending; the smaller vocabulary is filled with zeros. The paper pairs the positions of
     the two tokenizations by their number, which drifts apart with the first word that is cut
     differently; here the pairs are the positions before aligned chunks, where both models have read
     the same bytes. Which word has which probability is lost in any case.
@@ -23,7 +23,7 @@ def uld_loss(
     The width D differs between the two models. [B, U, V] logits never exist.
 
     Args:
-        student_x_BUD: hidden states before each chunk, see `aligned.states_before_chunks`.
+        student_x_BUD: hidden states before each chunk, see `chunks.states_before_chunks`.
         student_head: to the student's logits; what it captures may be differentiated.
         teacher_x_BUD: the teacher's hidden states there, constants.
         teacher_head: to the teacher's logits.

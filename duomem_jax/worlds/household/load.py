@@ -26,7 +26,7 @@ class GameSet(Sequence[Game]):
     """Games by position; each is read when indexed, and ahead of use when iterated.
 
     Attributes:
-        skipped: one sentence for each broken game that was left out.
+        skipped: one sentence for each broken game that was omitted.
     """
 
     def __init__(self, readers: Sequence[Reader], skipped: tuple[str, ...] = ()):

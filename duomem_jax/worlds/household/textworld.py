@@ -56,7 +56,7 @@ class TextWorldEnv:
                 sys.argv = argv  # its reader of PDDL replaces them
 
     def reset(self) -> str:
-        """Start anew; return the first observation."""
+        """Start again; return the first observation."""
         argv = sys.argv
         try:
             self._state = self._env.reset()
