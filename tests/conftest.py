@@ -1,5 +1,6 @@
 """Shared fixtures: fake devices before jax starts, and where the real games lie."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,12 @@ def real_games_dir() -> Path:
     if not (folder / "train.jsonl.xz").exists():
         pytest.skip(f"no real ALFWorld games at {folder}; set DUOMEM_REAL_GAMES to their folder")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def log_reaches_caplog():
+    """A command that a test ran keeps the package's log to itself."""
+    logging.getLogger("duomem_jax").propagate = True
 
 
 @pytest.fixture(scope="session")

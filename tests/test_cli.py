@@ -77,6 +77,16 @@ def test_examples_hold_the_replies_and_some_memories(root):
     assert text.count("Here are some guidelines") == GAMES
 
 
+def test_label_stores_targets_for_rows(played, tmp_path, capsys):
+    args = ["--examples", played / "rows", "--teacher", "tiny-teacher", "--how.k", 4]
+    run("label", tmp_path / "labelled", *args, "--how.rows", 1)
+    rows = list(read_dataset(tmp_path / "labelled", "train"))
+    assert len(rows) == len(list(read_dataset(played / "rows", "train")))
+    assert str(len(rows)) in capsys.readouterr().out
+    first = next(iter(rows))
+    assert {k for k in first if k.startswith("target_")} >= {"target_ids", "target_log_probs"}
+
+
 def test_a_second_run_reuses_what_is_there(root, capsys):
     run("generate", root / "games", "--count", GAMES, "--seed", 4)
     assert "reused" in capsys.readouterr().out

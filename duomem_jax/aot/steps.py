@@ -37,6 +37,11 @@ class Rows(NamedTuple):
 
 def compile_train(plan: Plan, rows: Rows) -> jax.stages.Compiled:
     """One step of `train.state.step.jit_step`, as `train.run` makes it."""
+    return lower_train(plan, rows).compile()
+
+
+def lower_train(plan: Plan, rows: Rows) -> jax.stages.Lowered:
+    """The traced step, not compiled yet."""
     config, model, mesh = plan.config, plan.model, plan.mesh
     shardings = model_shardings(model, mesh)
     tx = make_optimizer(config.optimizer, config.steps)
@@ -48,7 +53,7 @@ def compile_train(plan: Plan, rows: Rows) -> jax.stages.Compiled:
         teacher = plan.teacher.model if plan.teacher else None
         learner = Learner(model, tx, plan.targets, teacher)
         step = jit_step(learner, state_sh, jax.tree.map(lambda x: x.sharding, frozen), mesh)
-        return step.lower(state, frozen, batch).compile()
+        return step.lower(state, frozen, batch)
 
 
 def _frozen_shapes(plan: Plan, shardings: Any) -> Frozen:

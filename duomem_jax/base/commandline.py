@@ -53,6 +53,7 @@ def show_log() -> None:
     if not any(isinstance(handler, _Lines) for handler in logger.handlers):
         logger.addHandler(_Lines())
     logger.setLevel(logging.INFO)
+    logger.propagate = False  # some library gives the root logger a handler, too
 
 
 class _Lines(logging.Handler):

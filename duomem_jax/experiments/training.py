@@ -50,7 +50,7 @@ def plan_trainings(e: Experiment, memory: str) -> list[Training]:
     """
     rows = {recipe.slug: _rows(e, recipe, memory) for recipe in e.recipes}
     return [
-        Training(recipe, seed, _config(e, recipe, seed, rows[recipe.slug], memory))
+        Training(recipe, seed, recipe_config(e, recipe, seed, rows[recipe.slug], memory))
         for recipe in e.recipes
         for seed in e.seeds
     ]
@@ -124,7 +124,7 @@ def _rows(e: Experiment, recipe: Recipe, memory: str) -> str:
     return labelled
 
 
-def _config(e: Experiment, recipe: Recipe, seed: int, rows: str, memory: str) -> TrainConfig:
+def recipe_config(e: Experiment, recipe: Recipe, seed: int, rows: str, memory: str) -> TrainConfig:
     """The run of one adapter on some rows."""
     teacher_in_loop = recipe.objective.name != "text" and recipe.label is None
     return dataclasses.replace(

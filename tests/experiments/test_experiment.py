@@ -1,43 +1,62 @@
 """The whole of DuoMem on a handful of games, and again."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import pytest
 
+from duomem_jax import cli
 from duomem_jax.agents.play import Play
 from duomem_jax.base.errors import UserError
 from duomem_jax.experiments.experiment import load_experiment
-from duomem_jax.experiments.quickstart import quickstart_experiment
 from duomem_jax.experiments.recipe import Recipe
 from duomem_jax.experiments.run import run_experiment
 from duomem_jax.experiments.training import cost
-from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.records.results import collect_results
 from duomem_jax.stages import generate
 from duomem_jax.stages.label import Label
-from duomem_jax.train.config import OnPolicyConfig, load_config
+from duomem_jax.train.config import OnPolicyConfig
+
+# The quick start, shrunk to seconds.
+CONFIG = """
+import dataclasses
+from duomem_jax import cli
+from duomem_jax.agents.play import Play
+from duomem_jax.experiments.quickstart import quickstart_experiment
+from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.worlds.games import Games
 
-REPO = Path(__file__).resolve().parents[2]
 
-
-@pytest.fixture(scope="module")
-def experiment(tmp_path_factory):
-    """The quick start, shrunk to seconds."""
-    root = str(tmp_path_factory.mktemp("experiment"))
-    generate(f"{root}/games-train", count=8, seed=1)
-    generate(f"{root}/games-test", count=3, seed=2)
-    whole = quickstart_experiment(root)
+def get_experiment():
+    whole = quickstart_experiment({root!r})
     return dataclasses.replace(
         whole,
-        self_games=Games(f"{root}/games-train", limit=2),
+        self_games=Games({root!r} + "/games-train", limit=2),
         train=dataclasses.replace(whole.train, steps=2, global_batch=1, mesh=MeshConfig(data=1)),
         play=Play(slots=8, max_steps=12),
         recipes=(Recipe(),),
         seeds=(0, 1),
     )
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """The file of a small experiment, and its games."""
+    root = str(tmp_path_factory.mktemp("experiment"))
+    generate(f"{root}/games-train", count=8, seed=1)
+    generate(f"{root}/games-test", count=3, seed=2)
+    config = Path(root, "config.py")
+    config.write_text(CONFIG.format(root=root))
+    return config
+
+
+@pytest.fixture(scope="module")
+def experiment(file):
+    return load_experiment(file)
 
 
 def test_every_player_plays_every_game_and_a_second_run_plays_none(experiment, caplog):
@@ -56,6 +75,21 @@ def test_every_player_plays_every_game_and_a_second_run_plays_none(experiment, c
         assert run_experiment(experiment).read_text() == first
     assert caplog.text.count("already complete") >= 4
     assert not [r for r in caplog.messages if "written" in r]
+
+
+def test_compare_and_quickstart_print_the_report(file, experiment, capsys, monkeypatch):
+    """Through the command line, on what the test above has played and trained, or now."""
+    cli.main(["compare", str(file)])
+    printed = capsys.readouterr().out
+    report = (Path(experiment.output) / "report.md").read_text()
+    assert report in printed
+    module = sys.modules["duomem_jax.experiments.quickstart"]
+    monkeypatch.setattr(module, "quickstart_experiment", lambda out: experiment)
+    cli.main(["quickstart", experiment.output])
+    printed = capsys.readouterr().out
+    assert "games-train: already there, reused" in printed
+    assert report in printed
+    assert "What to run next" in printed
 
 
 @pytest.mark.slow
@@ -93,11 +127,3 @@ def test_another_step_count_is_refused(experiment):
     other = dataclasses.replace(experiment.train, steps=3)
     with pytest.raises(UserError, match="steps"):
         run_experiment(dataclasses.replace(experiment, train=other))
-
-
-@pytest.mark.parametrize("file", sorted((REPO / "configs").glob("*.py")), ids=lambda p: p.name)
-def test_every_config_loads(file):
-    if "get_experiment" in file.read_text():
-        assert load_experiment(file).seeds
-    else:
-        assert load_config(str(file)).steps > 0

@@ -3,7 +3,9 @@ import json
 import pytest
 from matplotlib.colors import to_hex
 
+from duomem_jax.evals.cost import TrainingCost
 from duomem_jax.evals.describe import Column, Description
+from duomem_jax.evals.fidelity import Fidelity
 from duomem_jax.evals.games.describe import GAMES, games_in
 from duomem_jax.evals.stats import Interval
 from duomem_jax.evals.summary import summarize
@@ -17,6 +19,7 @@ from duomem_jax.report.picture import (
     draw_headlines,
     headlines_figure,
 )
+from duomem_jax.report.recipes import RecipeRow, recipes_table
 from duomem_jax.report.table import markdown_table
 from duomem_jax.worlds import open_world
 
@@ -161,3 +164,15 @@ def test_colours_stay_with_the_arm():
     many = colours(["both", "x", "y", "z", "u", "v"])
     assert len(set(many)) == 6
     assert many[0] == ARM_COLOUR["both"]
+
+
+def test_recipes_table_shows_means_and_the_span_of_seeds():
+    costs = [TrainingCost(20, 1000.0, 10.0, 3_000_000), TrainingCost(20, 1200.0, 10.0, 3_000_000)]
+    near = [Fidelity(9, kl, 0.5, 0.25, 0.9, 0.01) for kl in (0.1, 0.3)]
+    table = recipes_table([RecipeRow("no adapter", [], near[:1]), RecipeRow("text", costs, near)])
+    plain, text = (
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:4]
+    )
+    assert plain == ["no adapter", "-", "-", "-", "-", "0.100", "0.500", "0.250", "90.0", "1.0"]
+    assert text[:5] == ["text", "20", "1,100 [1,000, 1,200]", "10", "3.0"]
+    assert text[5] == "0.200 [0.100, 0.300]"

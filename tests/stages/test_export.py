@@ -1,5 +1,8 @@
 """What `duomem export` writes, opened by the libraries it is written for."""
 
+import json
+import shutil
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from duomem_jax.lora.peft import load_adapter
 from duomem_jax.models.hf import fingerprint
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
-from duomem_jax.stages.export import export
+from duomem_jax.stages.export import card, export
 
 TOKENS = np.arange(24)[None] * 5 % 64
 
@@ -39,6 +42,32 @@ def test_an_adapter_with_its_card(done, base_folder, tmp_path):
         "command",
     ):
         assert fact in text
+
+
+def test_the_card_names_the_objective_of_the_run(done):
+    _, run = done
+    notes = json.loads((run / "adapter/duomem.json").read_text())
+    text = card(notes, "mine", run / "adapter", merged=False, results="")
+    assert "| objective | cross-entropy on the teacher's replies |" in text
+    notes["config"]["objective"] |= {"name": "skew_reverse_kl", "temperature": 2.0}
+    for teacher, source in (("big", "teacher `big`"), ("", "targets stored with the rows")):
+        notes["config"]["teacher"] = teacher
+        text = card(notes, "mine", run / "adapter", merged=False, results="")
+        assert f"| objective | skew_reverse_kl, {source}, temperature 2 |" in text
+
+
+def test_the_card_describes_the_rows_as_they_were(done, tmp_path):
+    """Other rows, or none, may lie in the folder when an adapter is exported."""
+    _, run = done
+    shutil.copytree(run, tmp_path / "run")
+    notes = tmp_path / "run/adapter/duomem.json"
+    found = json.loads(notes.read_text())
+    found["rows"]["folder"] = str(tmp_path / "gone")
+    notes.write_text(json.dumps(found))
+    export(str(tmp_path / "mine"), str(notes.parent))
+    text = (tmp_path / "mine/README.md").read_text()
+    count, content = found["rows"]["examples"], found["rows"]["content"][:16]
+    assert f"| data | `{tmp_path / 'gone'}`, {count} examples, content {content} |" in text
 
 
 def test_a_merged_model_opens_in_transformers(done, base_folder, tmp_path):

@@ -1,0 +1,42 @@
+"""Every file in configs/ is read, planned and traced, with a small model where its own is large."""
+
+import dataclasses
+from pathlib import Path
+
+import jax
+import pytest
+
+from duomem_jax.aot.steps import Rows, lower_train
+from duomem_jax.experiments.experiment import load_experiment
+from duomem_jax.experiments.training import recipe_config
+from duomem_jax.models.shipped import model_folder
+from duomem_jax.train.config import load_config
+from duomem_jax.train.plan import sketch
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
+SMALL = str(model_folder("tiny-student"))
+
+
+def trainings(file):
+    """The runs of a config, one for each thing that its steps are traced for."""
+    if "get_experiment" not in file.read_text():
+        return [load_config(str(file))]
+    e = load_experiment(file)
+    found = {
+        (r.objective, r.label, r.on_policy): recipe_config(
+            e, r, seed=0, rows="" if r.on_policy else "rows", memory="bank"
+        )
+        for r in e.recipes
+    }
+    return list(found.values())
+
+
+@pytest.mark.parametrize("file", CONFIGS, ids=lambda file: file.stem)
+def test_every_config_traces(file, monkeypatch, tmp_path):
+    monkeypatch.setenv("DUOMEM_REAL_GAMES", str(tmp_path))
+    for config in trainings(file):
+        small = dataclasses.replace(config, base=SMALL, mesh=dataclasses.replace(config.mesh))
+        plan = sketch(small, jax.devices()[:1])
+        needs_stored = plan.targets.needs.stored
+        text = lower_train(plan, Rows(64, 64, 8 if needs_stored else 0)).as_text()
+        assert "stablehlo.while" in text, config.objective  # the loop over layers
