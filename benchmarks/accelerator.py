@@ -23,12 +23,19 @@ from duomem_jax.models.flops import Load, train_flops
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.models.trees import for_decoding
-from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.objectives import (
+    Batch,
+    ObjectiveConfig,
+    Stored,
+    StoredTargets,
+    TextTargets,
+    Tokens,
+)
 from duomem_jax.report.table import markdown_table
 from duomem_jax.train.config import OptimizerConfig
 from duomem_jax.train.state.optimizer import make_optimizer
 from duomem_jax.train.state.state import new_state
-from duomem_jax.train.state.step import Frozen, Task, train_step
+from duomem_jax.train.state.step import Frozen, Learner, train_step
 
 CANDIDATES = 32
 
@@ -68,25 +75,26 @@ def random_weights(model: Model) -> Any:
     return make()
 
 
-def rows(shape: tuple[int, int], vocab: int, candidates: int) -> dict[str, jax.Array]:
+def rows(shape: tuple[int, int], vocab: int, candidates: int) -> Batch:
     """A batch as the loader gives it; `shape` is (B, T), and `candidates` 0 for none."""
     B, T = shape
     key = jax.random.key(1)
-    batch = {
-        "tokens": jax.random.randint(key, shape, 0, vocab),
-        "segment_ids": jnp.ones(shape, jnp.int32),
-        "positions": jnp.tile(jnp.arange(T), (B, 1)),
-        "loss_mask": jnp.ones(shape, jnp.float32),
-    }
+    stored = None
     if candidates:
         wide = (B, T - 1, candidates)
-        batch |= {
-            "target_ids": jax.random.randint(key, wide, 0, vocab),
-            "target_log_probs": jnp.full(wide, -5.0, jnp.float16),
-            "target_rest": jnp.full(wide[:2], -0.3, jnp.float16),
-            "target_mask": jnp.ones(wide[:2], jnp.uint8),
-        }
-    return batch
+        stored = Stored(
+            ids_BAC=jax.random.randint(key, wide, 0, vocab),
+            log_probs_BAC=jnp.full(wide, -5.0, jnp.float16),
+            mask_BA=jnp.ones(wide[:2], bool),
+            rest_BA=jnp.full(wide[:2], -0.3, jnp.float16),
+        )
+    student = Tokens(
+        ids_BT=jax.random.randint(key, shape, 0, vocab),
+        segments_BT=jnp.ones(shape, jnp.int32),
+        positions_BT=jnp.tile(jnp.arange(T), (B, 1)),
+        reply_BT=jnp.ones(shape, bool),
+    )
+    return Batch(student, stored=stored)
 
 
 def train(model: Model, weights: Any, shape: tuple[int, int], stored: bool, steps: int) -> dict:
@@ -96,8 +104,8 @@ def train(model: Model, weights: Any, shape: tuple[int, int], stored: bool, step
         Seconds to compile and a step, MiB of temporaries, the first and the last loss.
     """
     tx = make_optimizer(OptimizerConfig(learning_rate=1e-4), 100)
-    objective = ObjectiveConfig("forward_kl" if stored else "text")
-    step = jax.jit(functools.partial(train_step, Task(model, tx, objective)), donate_argnums=0)
+    targets = StoredTargets(ObjectiveConfig("forward_kl")) if stored else TextTargets()
+    step = jax.jit(functools.partial(train_step, Learner(model, tx, targets)), donate_argnums=0)
     state = new_state(tx, model.init_lora(jax.random.key(0)))
     batch = rows(shape, model.config.vocab_size, CANDIDATES if stored else 0)
     start = time.perf_counter()

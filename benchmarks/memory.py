@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import tyro
 
+from duomem_jax.data.rows import RowFormat
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.mesh.sharding import make_mesh, use_mesh
 from duomem_jax.models.config import ModelConfig
@@ -23,7 +24,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.train.config import OptimizerConfig
 from duomem_jax.train.state.optimizer import make_optimizer
 from duomem_jax.train.state.state import new_state
-from duomem_jax.train.state.step import FIELDS, Frozen, Task, train_step
+from duomem_jax.train.state.step import Frozen, Learner, train_step
 
 QWEN2 = functools.partial(ModelConfig, "qwen2", 151_936, qk_norm=False, attn_bias=True)
 QWEN3 = functools.partial(ModelConfig, "qwen3", 151_936)
@@ -41,9 +42,8 @@ def analyse(shape: ModelConfig, length: int, remat: bool, dtype: str) -> dict[st
     base = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, kind), shapes["params"])
     tx = make_optimizer(OptimizerConfig(), 100)
     state = jax.eval_shape(functools.partial(new_state, tx), shapes["lora"])
-    batch = dict.fromkeys(FIELDS, jax.ShapeDtypeStruct((1, length), jnp.int32))
-    step = jax.jit(functools.partial(train_step, Task(model, tx)), donate_argnums=0)
-    found = step.lower(state, Frozen(base), batch).compile().memory_analysis()
+    step = jax.jit(functools.partial(train_step, Learner(model, tx)), donate_argnums=0)
+    found = step.lower(state, Frozen(base), RowFormat(length).shapes(1)).compile().memory_analysis()
     return {
         "weights": round(sum(x.size * kind.itemsize for x in jax.tree.leaves(base)) / 2**20),
         "temporaries": round(found.temp_size_in_bytes / 2**20, 1),

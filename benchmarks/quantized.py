@@ -7,14 +7,13 @@ import math
 
 import jax
 import tyro
-from duomem_jax.objectives.loss import loss_of
 
 from duomem_jax.data.loader import batches
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.locate import model_path
 from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import KINDS
-from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.objectives import States, TextTargets
 
 
 def main(data: str, model: str = "tiny-teacher", rows: int = 32) -> None:
@@ -33,12 +32,12 @@ def main(data: str, model: str = "tiny-teacher", rows: int = 32) -> None:
 
         @jax.jit
         def loss(params, batch, net=net):
-            inputs = batch["tokens"], batch["positions"], batch["segment_ids"]
-            x_BTD = net.hidden(params, *inputs)
-            return loss_of(ObjectiveConfig(), x_BTD, net.head(params), batch)
+            seen = batch.student
+            x_BTD = net.hidden(params, seen.ids_BT, seen.positions_BT, seen.segments_BT)
+            return TextTargets().loss(States(x_BTD, net.head(params)), batch)
 
         total = weight = 0.0
-        read = batches(data, "train", global_batch=4, seed=0)
+        read = batches(data, global_batch=4, seed=0, needs=TextTargets.needs)
         for _ in range(rows // 4):
             summed, tokens = loss(params, next(read))
             total, weight = total + float(summed), weight + float(tokens)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from duomem_jax.data.targets import pack_ids, target_layout
 
 from duomem_jax.data.loader import batches
-from duomem_jax.data.pack import row_layout
+from duomem_jax.data.rows import RowFormat, TargetFormat
+from duomem_jax.objectives import Batch, Stored, Tokens
 from duomem_jax.records.store.spec import DatasetSpec
 from duomem_jax.records.store.write import write_dataset
 from duomem_jax.report.table import markdown_table
@@ -23,27 +23,24 @@ from duomem_jax.report.table import markdown_table
 T, REPLIES, VOCAB = 2048, 512, 151_936
 
 
-def make_rows(n: int, k: int) -> list[dict[str, np.ndarray]]:
-    """Random rows; k = 0 for no targets."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for _ in range(n):
-        mask = np.zeros(T, np.uint8)
-        mask[-REPLIES:] = 1
-        row = {
-            "tokens": rng.integers(0, VOCAB, T).astype(np.int32),
-            "segment_ids": np.ones(T, np.uint8),
-            "loss_mask": mask,
-        }
-        if k:
-            row |= pack_ids(rng.integers(0, VOCAB, (REPLIES, k)), VOCAB)
-            row |= {
-                "target_log_probs": rng.normal(-5, 2, (REPLIES, k)).astype(np.float16),
-                "target_rest": np.full(REPLIES, -3, np.float16),
-                "target_mask": np.ones(REPLIES, np.uint8),
-            }
-        rows.append(row)
-    return rows
+def random_row(rng: np.random.Generator, k: int) -> Batch:
+    """One row [T], with k candidates a reply token; 0 for no targets."""
+    stored = None
+    if k:
+        stored = Stored(
+            ids_BAC=rng.integers(0, VOCAB, (REPLIES, k)),
+            log_probs_BAC=rng.normal(-5, 2, (REPLIES, k)),
+            mask_BA=np.ones(REPLIES, bool),
+            rest_BA=np.full(REPLIES, -3),
+        )
+    position_T = np.arange(T)
+    student = Tokens(
+        ids_BT=rng.integers(0, VOCAB, T),
+        segments_BT=np.ones(T),
+        positions_BT=position_T,
+        reply_BT=position_T >= T - REPLIES,
+    )
+    return Batch(student, stored=stored)
 
 
 def main(
@@ -58,13 +55,14 @@ def main(
     """
     table = []
     for k in candidates:
-        layout = row_layout([T]) | (target_layout(REPLIES, k, VOCAB, "topk") if k else {})
-        spec = DatasetSpec("examples", layout, compress=not k)
+        form = RowFormat(T, targets=TargetFormat(REPLIES, k, VOCAB, "topk") if k else None)
+        spec = DatasetSpec("examples", form.layout(), compress=not k)
+        rng = np.random.default_rng(0)
+        made = [form.record(random_row(rng, k)) for _ in range(rows)]
         with tempfile.TemporaryDirectory() as folder:
-            made = make_rows(rows, k)
             write_dataset(folder, ["0"], lambda keys, made=made: [("0", made, {})], spec)
             size = sum(f.stat().st_size for f in Path(folder).glob("*.array_record*"))
-            read = batches(folder, "train", global_batch=8, seed=0)
+            read = batches(folder, global_batch=8, seed=0)
             next(read)
             start, done = time.perf_counter(), 0
             while time.perf_counter() - start < seconds:

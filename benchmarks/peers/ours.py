@@ -18,38 +18,49 @@ from duomem_jax.models.hf import load_config
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
-from duomem_jax.objectives.config import ObjectiveConfig
+from duomem_jax.objectives import (
+    Batch,
+    LiveTargets,
+    ObjectiveConfig,
+    Stored,
+    StoredTargets,
+    Targets,
+    TextTargets,
+    Tokens,
+)
 from duomem_jax.train.config import OptimizerConfig
 from duomem_jax.train.state.optimizer import make_optimizer
 from duomem_jax.train.state.state import init_state, state_shardings
-from duomem_jax.train.state.step import Frozen, Task, jit_step
+from duomem_jax.train.state.step import Frozen, Learner, jit_step
 
 folder, length, steps, share, dtype = arguments()
 kind, *options = sys.argv[6:] or ["text"]
 
 
-def stored(batch: dict[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
+def stored(tokens: Tokens, k: int) -> Stored:
     """Targets as a data set holds them, of the teacher of the options, some tokens at a time."""
     config, weights = load_pretrained(options[0], dtype)
     teacher = Model(config)
-    replies = int(batch["loss_mask"][0, 1:].sum())
-    written = np.zeros((1, replies), np.int32) + batch["tokens"][:, length - replies :]
+    replies = int(tokens.reply_BT[0, 1:].sum())
+    written_BA = tokens.ids_BT[:, length - replies :]
 
     @jax.jit
     def states(weights):
-        return teacher.hidden(weights, batch["tokens"], batch["positions"], batch["segment_ids"])
+        return teacher.hidden(weights, tokens.ids_BT, tokens.positions_BT, tokens.segments_BT)
 
     @jax.jit
-    def targets(weights, x_BCD, next_BC):
+    def candidates(weights, x_BCD, next_BC):
         return likeliest(teacher.head(weights)(x_BCD), next_BC, k)
 
-    x_BMD = states(weights)[:, length - replies - 1 : length - 1]
+    x_BAD = states(weights)[:, length - replies - 1 : length - 1]
     parts = [
-        jax.device_get(targets(weights, x_BMD[:, i : i + 64], written[:, i : i + 64]))
+        jax.device_get(candidates(weights, x_BAD[:, i : i + 64], written_BA[:, i : i + 64]))
         for i in range(0, replies, 64)
     ]
-    joined = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
-    return joined | {"target_mask": np.ones((1, replies), np.uint8)}
+    ids_BAC, log_probs_BAC, rest_BA = (
+        np.concatenate(part, axis=1) for part in zip(*parts, strict=True)
+    )
+    return Stored(ids_BAC, log_probs_BAC, np.ones((1, replies), bool), rest_BA)
 
 
 mesh = make_mesh(MeshConfig(data=1), 1)
@@ -57,18 +68,23 @@ with use_mesh(mesh):
     model = Model(load_config(folder, dtype), LoraConfig(rank=8, alpha=16.0))
     shardings = model_shardings(model, mesh)
     tokens, learnt = sequence(length, share, model.config.vocab_size)
-    batch = {
-        "tokens": tokens.astype(np.int32),
-        "segment_ids": np.ones((1, length), np.int32),
-        "positions": np.arange(length, dtype=np.int32)[None],
-        "loss_mask": learnt.astype(np.int32),
-    }
+    student = Tokens(
+        ids_BT=tokens.astype(np.int32),
+        segments_BT=np.ones((1, length), np.int32),
+        positions_BT=np.arange(length, dtype=np.int32)[None],
+        reply_BT=learnt,
+    )
+    objective = ObjectiveConfig("forward_kl")
+    targets: Targets = TextTargets()
+    batch = Batch(student)
     if kind == "stored":
-        batch |= stored(batch, int(options[1]))
+        targets = StoredTargets(objective)
+        batch = Batch(student, stored=stored(student, int(options[1])))
     config, base = load_pretrained(folder, dtype, shardings=shardings["params"])
     frozen, places = Frozen(base), Frozen(shardings["params"])
     teacher = None
     if kind == "live":
+        targets = LiveTargets(objective)
         config, weights = load_pretrained(options[0], dtype, shardings=shardings["params"])
         teacher = Model(config)
         frozen, places = Frozen(base, weights), Frozen(shardings["params"], shardings["params"])
@@ -76,8 +92,7 @@ with use_mesh(mesh):
     lora = model.init_lora(jax.random.key(0))
     placed = state_shardings(tx, lora, shardings["lora"], mesh)
     state = init_state(tx, lora, placed, 0)
-    objective = ObjectiveConfig("text" if kind == "text" else "forward_kl")
-    jitted = jit_step(Task(model, tx, objective, teacher), placed, places, mesh)
+    jitted = jit_step(Learner(model, tx, targets, teacher), placed, places, mesh)
     batch = put_batch(batch, mesh)
 
     def step() -> float:
