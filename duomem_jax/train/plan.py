@@ -7,8 +7,8 @@ alike.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import jax
 from jax.sharding import Mesh
 
 from duomem_jax.base.errors import UserError
@@ -108,7 +108,7 @@ def plan(config: TrainConfig) -> Plan:
     return _planned(config, folder, model, teacher, rows=rows, validation=validation)
 
 
-def sketch(config: TrainConfig, devices: Sequence[Any]) -> Plan:
+def sketch(config: TrainConfig, devices: Sequence[jax.Device]) -> Plan:
     """The plan of a run on devices that need not be there, with rows that are not packed yet.
 
     Args:
@@ -145,7 +145,7 @@ def _planned(
     *,
     rows: RowFacts | None = None,
     validation: RowFacts | None = None,
-    devices: Sequence[Any] | None = None,
+    devices: Sequence[jax.Device] | None = None,
 ) -> Plan:
     teacher = None
     if teacher_folder:

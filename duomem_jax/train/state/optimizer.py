@@ -7,6 +7,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
 from duomem_jax.train.config import OptimizerConfig
+from duomem_jax.train.state.state import Tree
 
 # Leaves that are matrices; embeddings, heads, norms and biases are not in the list.
 HIDDEN = ("kernel", "a", "b")
@@ -48,11 +49,11 @@ def _leaf_name(path: Any) -> str:
     return path[-1].key
 
 
-def _is_hidden(params: Any) -> Any:
+def _is_hidden(params: Tree) -> Tree:
     return jax.tree_util.tree_map_with_path(lambda path, _: _leaf_name(path) in HIDDEN, params)
 
 
-def _muon_dimensions(params: Any) -> Any:
+def _muon_dimensions(params: Tree) -> Tree:
     """Hidden kernels are [L, in, out]: orthogonalise the last two axes, one layer at a time."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: MuonDimensionNumbers(-2, -1) if _leaf_name(path) in HIDDEN else None,

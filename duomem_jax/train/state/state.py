@@ -25,7 +25,7 @@ class TrainState:
 
 
 def state_shardings(
-    tx: optax.GradientTransformation, params: Any, shardings: Any, mesh: Mesh
+    tx: optax.GradientTransformation, params: Tree, shardings: Tree, mesh: Mesh
 ) -> TrainState:
     """A TrainState of NamedSharding: moments lie as their parameters, the rest is replicated.
 
@@ -49,14 +49,14 @@ def state_shardings(
     return TrainState(replicated, shardings, opt_state, replicated)
 
 
-def new_state(tx: optax.GradientTransformation, params: Any, seed: int = 0) -> TrainState:
+def new_state(tx: optax.GradientTransformation, params: Tree, seed: int = 0) -> TrainState:
     """State at step 0 around `params`."""
     rng = jax.random.key_data(jax.random.key(seed))
     return TrainState(jnp.int32(0), params, tx.init(params), rng)
 
 
 def init_state(
-    tx: optax.GradientTransformation, params: Any, shardings: TrainState, seed: int
+    tx: optax.GradientTransformation, params: Tree, shardings: TrainState, seed: int
 ) -> TrainState:
     """`new_state`, already in place on the mesh."""
     make = functools.partial(new_state, tx, seed=seed)

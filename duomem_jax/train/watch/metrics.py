@@ -30,7 +30,7 @@ class MetricsLog:
         start: int,
         steps: int,
         every: int,
-        rate: Callable[[int], Any],
+        rate: Callable[[int], float | jax.Array],
     ):
         """Open the log.
 

@@ -3,11 +3,11 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jax
 
 from duomem_jax.base.io import atomic_dir
+from duomem_jax.train.state.state import TrainState
 
 
 class Profiler:
@@ -32,7 +32,7 @@ class Profiler:
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
             yield
 
-    def after(self, step: int, state: Any) -> None:
+    def after(self, step: int, state: TrainState) -> None:
         """End the trace once the last of its updates has been computed."""
         if self._running and step >= self._range[-1]:
             jax.block_until_ready(state)
