@@ -4,7 +4,7 @@
 
 The games come from `$ALFWORLD_DATA/json_2.1.1` (`alfworld-download` puts them there) or from the
 folder that DUOMEM_REAL_GAMES names. About an hour and a half of one slow core: 20 minutes to play
-the 3,553 training games, 20 for each of three adapters, the rest for the arms. The result is in
+the 3,553 training games, 20 for each of three adapters, the rest for the players. The result is in
 docs/results.md.
 """
 

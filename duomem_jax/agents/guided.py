@@ -83,16 +83,16 @@ class Transcript:
         self.tokens.extend(ids)
         self.authors.extend([author] * len(ids))
 
-    def told(self, guidelines: str, tokenizer: Any) -> "Transcript":
+    def with_guidelines(self, guidelines: str, tokenizer: Any) -> "Transcript":
         """The same conversation as it reads with guidelines before its first observation."""
         chat, (*before, first) = chat_tokens(tokenizer), self.opening
         game = GameChat(system=before[0]["content"] if before else "", guidelines=guidelines)
         game.see(first["content"])
-        told, replaced = Transcript(game.messages), len(chat.since(self.opening))
-        told.add(chat.since(game.messages), Author.WORLD)
-        told.tokens += self.tokens[replaced:]
-        told.authors += self.authors[replaced:]
-        return told
+        shown, replaced = Transcript(game.messages), len(chat.since(self.opening))
+        shown.add(chat.since(game.messages), Author.WORLD)
+        shown.tokens += self.tokens[replaced:]
+        shown.authors += self.authors[replaced:]
+        return shown
 
 
 @dataclass(frozen=True)

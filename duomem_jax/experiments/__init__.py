@@ -1,4 +1,4 @@
-"""Several stages in a row: recipes, seeds, arms, the quick start."""
+"""Several stages in a row: recipes, seeds, what is compared, the quick start."""
 
 from duomem_jax.experiments.experiment import Experiment
 from duomem_jax.experiments.quickstart import quickstart

@@ -59,10 +59,10 @@ def card(name: str, run: Path, results: Path | None) -> str:
 
 
 def _scores(name: str, results: Path) -> str:
-    """The arms that this model plays, weakest first."""
-    arms = summarize(collect_results([results]), GAMES)
-    mine = [arm for arm in arms if (arm.subject == "teacher") == (name == "teacher")]
-    return subjects_table(sorted(mine, key=lambda arm: arm.headline.mean), GAMES)
+    """The players that are this model, weakest first."""
+    players = summarize(collect_results([results]), GAMES)
+    mine = [player for player in players if (player.subject == "teacher") == (name == "teacher")]
+    return subjects_table(sorted(mine, key=lambda player: player.headline.mean), GAMES)
 
 
 def ship(name: str, run: Path, results: Path | None) -> Path:

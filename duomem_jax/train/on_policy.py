@@ -129,7 +129,7 @@ class PlayedRows:
         if self._bank is not None:
             k = self._plan.config.on_policy.recall.k
             shown = show(self._bank, k, episode.task, episode.game_id)
-            teacher = _example(read.told(shown.text, self._players.tokenizer))
+            teacher = _example(read.with_guidelines(shown.text, self._players.tokenizer))
         return Conversation(_example(read), teacher)
 
     def _filled(self, rows: list[Batch]) -> Batch:

@@ -51,7 +51,7 @@ def test_replayed_games_read_as_training_shows_them(games, tokenizer, players):
 def test_a_transcript_is_told_with_guidelines_before_it(games, tokenizer, players):
     chat = chat_tokens(tokenizer)
     for rollout in play_guided(players, HOUSEHOLD, games[:3], Guidance(), **HOW):
-        read, told = rollout.transcript, rollout.transcript.told("Go there.", tokenizer)
+        read, told = rollout.transcript, rollout.transcript.with_guidelines("Go there.", tokenizer)
         messages = episode_messages(rollout.episode, system="Play well.", guidelines="Go there.")
         assert told.opening == messages[:2]
         first = chat.since(messages[:2])
@@ -59,7 +59,7 @@ def test_a_transcript_is_told_with_guidelines_before_it(games, tokenizer, player
         rest = len(read.tokens) - len(chat.since(read.opening))
         assert told.tokens[len(first) :] == read.tokens[-rest:]
         assert told.authors == [Author.WORLD] * len(first) + read.authors[-rest:]
-        assert read.told("", tokenizer) == read
+        assert read.with_guidelines("", tokenizer) == read
 
 
 @pytest.mark.parametrize(

@@ -101,31 +101,33 @@ def test_a_stopped_run_goes_on_with_the_missing_games(games, tmp_path, capsys):
 
 
 def test_a_student_with_adapter_and_memory(games, folders, tmp_path):
-    arm = Player(
+    player = Player(
         "both",
         str(folders / "model"),
         Recall(str(folders / "bank"), k=1),
         Talk(max_new=8),
         Local(adapter=str(folders / "adapter")),
     )
-    rows = read_results(evaluate(arm, HOUSEHOLD, games[:3], tmp_path, Play(slots=3, max_steps=2)))
+    rows = read_results(
+        evaluate(player, HOUSEHOLD, games[:3], tmp_path, Play(slots=3, max_steps=2))
+    )
     assert len(rows) == 3
     assert {(r.subject, r.scores["steps"], r.ended) for r in rows} == {("both", 2, "steps")}
     assert all(r.cost.prompt_tokens > 50 and 4 <= r.cost.new_tokens <= 16 for r in rows)
     with pytest.raises(UserError, match=r"another configuration.*max_steps"):
-        evaluate(arm, HOUSEHOLD, games[:3], tmp_path, Play(slots=3, max_steps=3))
+        evaluate(player, HOUSEHOLD, games[:3], tmp_path, Play(slots=3, max_steps=3))
 
 
 def test_games_are_shared_out_and_each_is_played_once(games, folders, tmp_path):
     """One of four shards is all that a run got to; two others finish it."""
-    arm = Player("student", str(folders / "model"), talk=Talk(max_new=4, temperature=1.0))
+    player = Player("student", str(folders / "model"), talk=Talk(max_new=4, temperature=1.0))
     how = Play(slots=2, max_steps=2, seed=3)
-    whole = read_results(evaluate(arm, HOUSEHOLD, games, tmp_path / "whole", how))
+    whole = read_results(evaluate(player, HOUSEHOLD, games, tmp_path / "whole", how))
     out = tmp_path / "shared"
-    first = evaluate(arm, HOUSEHOLD, games, out, how, shard=Shard(1, 4))
+    first = evaluate(player, HOUSEHOLD, games, out, how, shard=Shard(1, 4))
     assert [r.item for r in read_results(first)] == [games[1].id, games[5].id]
     for index in (0, 1):
-        evaluate(arm, HOUSEHOLD, games, out, how, shard=Shard(index, 2))
+        evaluate(player, HOUSEHOLD, games, out, how, shard=Shard(index, 2))
     shared = collect_results([out])
 
     def plays(rows):
@@ -133,26 +135,26 @@ def test_games_are_shared_out_and_each_is_played_once(games, folders, tmp_path):
 
     assert plays(shared) == plays(whole)
     with pytest.raises(UserError, match=r"another configuration.*max_steps"):
-        evaluate(arm, HOUSEHOLD, games, out, Play(2, 3, 3), shard=Shard(0, 3))
+        evaluate(player, HOUSEHOLD, games, out, Play(2, 3, 3), shard=Shard(0, 3))
 
 
 def test_identity_follows_content_not_paths(folders, tmp_path):
-    arm = Player("x", str(folders / "model"), local=Local(adapter=str(folders / "adapter")))
+    player = Player("x", str(folders / "model"), local=Local(adapter=str(folders / "adapter")))
     moved = tmp_path / "elsewhere"
     (folders / "model").rename(moved)
     try:
-        assert identity(dataclasses.replace(arm, model=str(moved)), HOUSEHOLD)[
+        assert identity(dataclasses.replace(player, model=str(moved)), HOUSEHOLD)[
             "model"
         ] == fingerprint(moved)
     finally:
         moved.rename(folders / "model")
-    before = identity(arm, HOUSEHOLD)
+    before = identity(player, HOUSEHOLD)
     file = folders / "adapter" / "adapter_config.json"
     text = file.read_text()
     file.write_text(text.replace('"lora_alpha": 4.0', '"lora_alpha": 5.0'))
-    assert identity(arm, HOUSEHOLD) != before
+    assert identity(player, HOUSEHOLD) != before
     file.write_text(text)
-    assert identity(arm, HOUSEHOLD) == before
+    assert identity(player, HOUSEHOLD) == before
 
 
 @pytest.mark.parametrize(
@@ -165,9 +167,9 @@ def test_identity_follows_content_not_paths(folders, tmp_path):
         ({"model": "nowhere"}, "nowhere"),
     ],
 )
-def test_bad_arms_are_refused_with_a_sentence(folders, games, tmp_path, change, message):
-    arm = dataclasses.replace(Player("x", str(folders / "model")), **change)
+def test_bad_players_are_refused_with_a_sentence(folders, games, tmp_path, change, message):
+    player = dataclasses.replace(Player("x", str(folders / "model")), **change)
     with pytest.raises(UserError, match=message):
-        evaluate(arm, HOUSEHOLD, games, tmp_path, Play(slots=1))
+        evaluate(player, HOUSEHOLD, games, tmp_path, Play(slots=1))
     other = dataclasses.replace(EXPERT, name="x")
     evaluate(other, HOUSEHOLD, games[:1], tmp_path, Play(slots=1))  # no row yet
