@@ -9,7 +9,6 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-import jax
 import numpy as np
 
 from duomem_jax.agents.guided import Author, Guidance, Players, Rollout, Transcript, play_guided
@@ -51,8 +50,6 @@ class PlayedRows:
         Raises:
             UserError: games, episodes or memories are missing or do not go together.
         """
-        if jax.process_count() > 1:
-            raise UserError("config: on_policy.games.path works on one host; start one process")
         if plan.teacher is None or frozen.base is None or frozen.teacher is None:
             raise ValueError("a plan of an adapter, with a teacher in the loop, is needed")
         self._plan, c = plan, plan.config.on_policy
@@ -180,10 +177,6 @@ def _games(c: OnPolicyConfig, won: dict[str, list[Move]]) -> Sequence[Task]:
 
 def _records(c: OnPolicyConfig) -> dict[str, list[Move]]:
     """Replies of the won games, by game."""
-    if not c.episodes:
-        raise UserError(
-            "config: on_policy.curriculum backward replays won games; set on_policy.episodes"
-        )
     return {
         e.game_id: [(t.thought, t.action) for t in e.turns]
         for e in read_episodes(c.episodes)

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.data.facts import RowFacts, ViewFacts
+from duomem_jax.lora.peft import read_adapter_config
 from duomem_jax.mesh.sharding import make_mesh
 from duomem_jax.models.hf import fingerprint, load_config
 from duomem_jax.models.locate import model_path
@@ -89,6 +90,7 @@ def plan(config: TrainConfig) -> Plan:
         UserError: something is missing, or does not go with something else.
     """
     _check_fields(config)
+    _check_adapter(config)
     rows = validation = None
     if not config.on_policy.active:
         rows = RowFacts.read(config.data)
@@ -205,6 +207,21 @@ def _check_play(config: TrainConfig) -> None:
         raise UserError("config: on_policy.games.path needs an adapter; set trainable to lora")
     if config.validation:
         raise UserError("config: validation needs stored rows; omit on_policy.games.path")
+    if jax.process_count() > 1:
+        raise UserError("config: on_policy.games.path works on one host; start one process")
+    if config.on_policy.curriculum == "backward" and not config.on_policy.episodes:
+        raise UserError(
+            "config: on_policy.curriculum backward replays won games; set on_policy.episodes"
+        )
+
+
+def _check_adapter(config: TrainConfig) -> None:
+    """Refuse to start from an adapter of another shape."""
+    if config.adapter and (found := read_adapter_config(config.adapter)) != config.lora:
+        raise UserError(
+            f"{config.adapter}/adapter_config.json: rank, alpha or targets are not those of "
+            f"field lora; set it to {found}"
+        )
 
 
 def _check_vocabularies(config: TrainConfig, rows: RowFacts, base: str, teacher: str) -> None:

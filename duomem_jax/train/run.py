@@ -10,7 +10,6 @@ from pathlib import Path
 
 import jax
 
-from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import as_path
 from duomem_jax.lora.peft import load_adapter, save_adapter
 from duomem_jax.lora.tree import count
@@ -108,7 +107,8 @@ def load_weights(plan: Plan) -> tuple[Tree, Frozen]:
     _, base = load_pretrained(plan.folder, config.dtype, shardings["params"], config.quantize)
     frozen = Frozen(base, _teacher_weights(plan, base))
     if config.adapter:
-        return jax.device_put(_given_adapter(plan), shardings["lora"]), frozen
+        given = load_adapter(config.adapter, plan.model, plan.base_id)
+        return jax.device_put(given.tree, shardings["lora"]), frozen
     make = jax.jit(plan.model.init_lora, out_shardings=shardings["lora"])
     return make(jax.random.key(config.seed)), frozen
 
@@ -120,18 +120,6 @@ def _teacher_weights(plan: Plan, base: Tree | None) -> Tree | None:
         return base
     where = model_shardings(plan.teacher.model, plan.mesh)["params"]
     return load_pretrained(plan.teacher.folder, plan.config.dtype, where)[1]
-
-
-def _given_adapter(plan: Plan) -> Tree:
-    """The adapter that a run starts from."""
-    config = plan.config
-    lora, found = load_adapter(config.adapter, plan.model, plan.base_id)
-    if found != config.lora:
-        raise UserError(
-            f"{config.adapter}/adapter_config.json: rank, alpha or targets are not those of "
-            f"field lora; set it to {found}"
-        )
-    return lora
 
 
 def _tell(plan: Plan, params: Tree) -> None:

@@ -108,7 +108,10 @@ def test_depth_grows_from_the_front(config, weights):
 def test_won_games_are_replayed_up_to_the_last_turns(config, weights, played):
     """Nothing replayed is learnt, and the student comes on at the end."""
     config = played_with(
-        config, curriculum="backward", episodes=str(played / "episodes"), max_steps=30
+        config,
+        curriculum="backward",
+        episodes=str(played / "episodes"),
+        play=Play(slots=4, max_steps=30),
     )
     batch, _ = rows_of(config, weights, step=0)
     text = load_tokenizer(STUDENT).decode(batch.student.ids_BT.ravel())
@@ -196,6 +199,7 @@ def test_killed_and_restarted_it_ends_with_the_same_adapter(config, tmp_path):
     names = "OnPolicyConfig, OptimizerConfig, TrainConfig"
     file.write_text(
         f"from duomem_jax.train.config import {names}\n"
+        "from duomem_jax.agents import Play, Recall, Talk\n"
         "from duomem_jax.mesh.config import MeshConfig\n"
         "from duomem_jax.models.lora import LoraConfig\n"
         "from duomem_jax.objectives.config import ObjectiveConfig\n"
