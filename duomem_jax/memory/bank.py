@@ -13,8 +13,7 @@ from duomem_jax.memory.vectors import distinct_keys, read_vectors
 from duomem_jax.records.memories import FORMAT, Memory, memory_from_record
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.reader import read_dataset
-
-SPLIT = "train"
+from duomem_jax.records.store.spec import SPLIT
 
 
 class MemoryBank:

@@ -8,7 +8,6 @@ from typing import Any
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.progress import Progress
 from duomem_jax.base.shard import WHOLE, Shard
-from duomem_jax.memory.bank import SPLIT
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.vectors import write_vectors
 from duomem_jax.memory.write.protocol import Writer, written
@@ -22,6 +21,7 @@ from duomem_jax.records.memories import (
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.store.spec import SPLIT
 from duomem_jax.records.store.write import DatasetSpec, ShardWriter, WriteReport, write_dataset
 
 NAME = "memories"
