@@ -13,8 +13,8 @@ LOGGER = "duomem_jax"  # above the loggers of all modules of the package
 def run_command(name: str, command: Callable[[], None]) -> int:
     """Run a command; its exit status.
 
-    A user's mistake is one sentence and status 2; work that can go on ends with the status that
-    asks a launcher to start it again. When another host is lost, the process ends here.
+    A user's mistake is one sentence and status 2; work that can be continued ends with the status
+    that asks a launcher to start it again. When another host is lost, the process ends here.
 
     Args:
         name: in front of the sentence.
@@ -50,10 +50,15 @@ def _leave_at_once(status: int) -> None:
 def show_log() -> None:
     """Print what the package logs, as plain lines: what it does, and how far it is."""
     logger = logging.getLogger(LOGGER)
-    if not any(isinstance(handler, _Lines) for handler in logger.handlers):
+    if not shows_log():
         logger.addHandler(_Lines())
     logger.setLevel(logging.INFO)
     logger.propagate = False  # some library gives the root logger a handler, too
+
+
+def shows_log() -> bool:
+    """Whether this process is a command's, which prints what the package logs."""
+    return any(isinstance(handler, _Lines) for handler in logging.getLogger(LOGGER).handlers)
 
 
 class _Lines(logging.Handler):

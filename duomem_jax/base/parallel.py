@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
+from duomem_jax.base.commandline import quiet_libraries, show_log, shows_log
+
 # What a process of one accelerator may see; set before JAX starts.
 VISIBLE = ("CUDA_VISIBLE_DEVICES", "TPU_VISIBLE_CHIPS")
 
@@ -28,7 +30,8 @@ def run_all(function: Callable[..., Any], jobs: Sequence[tuple], workers: int) -
     numbers = context.Queue()
     for i in range(workers):
         numbers.put(i)
-    with ProcessPoolExecutor(workers, context, _take_share, (numbers, workers)) as pool:
+    share = numbers, workers, shows_log()
+    with ProcessPoolExecutor(workers, context, _take_share, share) as pool:
         futures = [pool.submit(function, *job) for job in jobs]
         try:
             return [future.result() for future in futures]
@@ -37,8 +40,14 @@ def run_all(function: Callable[..., Any], jobs: Sequence[tuple], workers: int) -
             raise
 
 
-def _take_share(numbers: Any, workers: int) -> None:
-    """Narrow what a new worker sees of the machine; runs before anything imports JAX in it."""
+def _take_share(numbers: Any, workers: int, log: bool) -> None:
+    """Narrow what a new worker sees of the machine; runs before anything imports JAX in it.
+
+    A worker of a command prints what it logs, as the command does.
+    """
+    if log:
+        show_log()
+        quiet_libraries()
     number = numbers.get()
     for name in VISIBLE:
         os.environ[name] = _share_of(os.environ.get(name), number)

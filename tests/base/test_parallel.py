@@ -1,10 +1,12 @@
 """Workers are processes that each see their own share of the machine."""
 
+import logging
 import os
 import time
 
 import pytest
 
+from duomem_jax.base.commandline import run_command
 from duomem_jax.base.parallel import _share_of, run_all
 
 
@@ -16,6 +18,10 @@ def meet(folder, index, count):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     return index, os.getpid(), os.environ["CUDA_VISIBLE_DEVICES"], os.sched_getaffinity(0)
+
+
+def report(index):
+    logging.getLogger("duomem_jax.jobs").info("job %d reports", index)
 
 
 def fail(number):
@@ -33,6 +39,12 @@ def test_run_all_gives_each_worker_its_own_share(tmp_path, monkeypatch):
     assert set.union(*cores) == os.sched_getaffinity(0)
     if len(os.sched_getaffinity(0)) > 1:
         assert not cores[0] & cores[1]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_of_a_command_print_what_they_log(capfd, workers):
+    assert run_command("test", lambda: run_all(report, [(0,), (1,)], workers)) == 0
+    assert sorted(capfd.readouterr().out.splitlines()) == ["job 0 reports", "job 1 reports"]
 
 
 @pytest.mark.parametrize(
