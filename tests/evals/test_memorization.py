@@ -18,9 +18,10 @@ from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.models.shipped import NAMES, model_folder
+from duomem_jax.objectives import Batch, Tokens
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.train.state.state import new_state
-from duomem_jax.train.state.step import Frozen, Task, train_step
+from duomem_jax.train.state.step import Frozen, Learner, train_step
 from duomem_jax.worlds.household.expert.player import Expert
 from duomem_jax.worlds.household.expert.prior import LocationPrior
 from duomem_jax.worlds.household.generate import generate_games
@@ -137,17 +138,13 @@ def test_score_windows_finds_what_a_model_was_made_to_memorize(sets, tokenizer):
     tokens_BT = np.stack([w.tokens for w in learnt])
     T = tokens_BT.shape[1]
     ones_BT = np.ones_like(tokens_BT)
-    batch = {
-        "tokens": tokens_BT,
-        "segment_ids": ones_BT,
-        "positions": ones_BT * np.arange(T, dtype=np.int32),
-        "loss_mask": ones_BT,
-    }
+    positions_BT = ones_BT * np.arange(T, dtype=np.int32)
+    batch = Batch(Tokens(tokens_BT, ones_BT, positions_BT, ones_BT > 0))
     tx = optax.adam(1e-2)
     state = new_state(tx, jax.jit(model.init)(jax.random.key(0)))
     before = score_windows(model, state.params, None, learnt, BATCH)
     assert not any(s.extractable or s.matched > 2 for s in before)
-    step = jax.jit(functools.partial(train_step, Task(model, tx)))
+    step = jax.jit(functools.partial(train_step, Learner(model, tx)))
     for _ in range(150):
         state, _ = step(state, Frozen(), batch)
     known = score_windows(model, state.params, None, learnt, BATCH)

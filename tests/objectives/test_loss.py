@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from duomem_jax.aot.cost import cost_of
 from jax.sharding import NamedSharding
 from jax.test_util import check_grads
 
 from duomem_jax.aot.hlo import parse
+from duomem_jax.aot.work import work_of
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.mesh.sharding import BATCH, make_mesh, use_mesh
 from duomem_jax.objectives import (
@@ -298,7 +298,7 @@ def test_log_probs_of_candidates_on_split_rows_need_no_collectives():
     )
     slope = jax.grad(lambda y, ids: jnp.sum(log_probs_of(y, ids) ** 2))
     text = jax.jit(slope).lower(logits, ids).compile().as_text()
-    assert cost_of(parse(text), 8).traffic == {}
+    assert work_of(parse(text), 8).traffic == {}
 
 
 def test_bfloat16_sums_in_float32():

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinds import byte_level, fast, sentencepiece
 
-from duomem_jax.data.pack import fit_to_length
+from duomem_jax.data.pack import Conversation
+from duomem_jax.data.rows import RowFormat
 from duomem_jax.text.alignment import Aligner, UnalignableError, align
 from duomem_jax.text.encoded import Example
 from duomem_jax.text.spelling import Speller
@@ -217,9 +218,10 @@ def test_aligner_keeps_the_first_replies_of_a_side_that_was_cut(chat_kinds, epis
     aligner = Aligner(*(chat_kinds[k] for k in pair))
     student, teacher = conversations(chat_kinds, pair, episodes[3])
     whole = aligner.conversation(student, teacher)
-    (shorter,) = fit_to_length((teacher,), [len(teacher[0]) - 1])
+    form = RowFormat(len(student.tokens), teacher_length=len(teacher.tokens) - 1)
+    shorter = Conversation(student, teacher).fitted(form).teacher
     found = aligner.conversation(student, shorter)
-    n = len(shorter[0])
+    n = len(shorter.tokens)
     assert found.teacher == whole.teacher[:n]
     assert found.count == max(found.teacher) == max(found.student) < whole.count
     assert found.left_out == []
