@@ -16,7 +16,7 @@ from pathlib import Path
 import tyro
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.game import Game, TextEnv
 from duomem_jax.worlds.household.load import load_games
 from duomem_jax.worlds.household.parity import rules_in
@@ -27,7 +27,7 @@ from duomem_jax.worlds.vector import VectorEnv
 
 
 def commands_for(game: Game, steps: int) -> list[str]:
-    world = World(game)
+    world = FastEngine(game)
     commands = []
     for command in wander(world.admissible_commands, random.Random(0), steps, game.walkthrough):
         world.step(command)
@@ -79,7 +79,7 @@ def main(data: Path, games: int = 6, steps: int = 40, slots: int = 256) -> None:
         commands = commands_for(game, steps)
         fresh = dataclasses.replace(game, id=f"{game.id} again")  # not the setting kept from above
         start = time.process_time()
-        ours = World(fresh)
+        ours = FastEngine(fresh)
         between = time.process_time()
         real = TextWorldEnv(game, rules=rules)
         end = time.process_time()

@@ -31,8 +31,8 @@ RECIPES = (
     Recipe("forward KL, half text", ObjectiveConfig("forward_kl", ce_weight=0.5)),
     Recipe("top-16", ObjectiveConfig("forward_kl"), Label(k=16)),
     Recipe("16 samples", ObjectiveConfig("forward_kl"), Label("samples", k=16)),
-    Recipe("told teacher", ObjectiveConfig("forward_kl"), memories="always"),
-    Recipe("untold teacher", ObjectiveConfig("forward_kl"), memories="never"),
+    Recipe("teacher with memories", ObjectiveConfig("forward_kl"), memories="always"),
+    Recipe("teacher without memories", ObjectiveConfig("forward_kl"), memories="never"),
     Recipe(
         "on-policy",
         ObjectiveConfig("reverse_kl"),

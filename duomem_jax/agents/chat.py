@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from duomem_jax.agents.policy import Move, Usage
+from duomem_jax.agents.policy import GameUsage, Move
 from duomem_jax.base.sample import derived_seed
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.show import show
@@ -84,8 +84,8 @@ class ChatPolicy:
             for slot, reply in replies.items()
         }
 
-    def stop(self, slot: int) -> Usage:
+    def stop(self, slot: int) -> GameUsage:
         """End a game's conversation."""
         self._conversations.stop(slot)
         talk = self._talks.pop(slot)
-        return Usage(talk.prompt_tokens, talk.new_tokens, talk.memory_ids)
+        return GameUsage(talk.prompt_tokens, talk.new_tokens, talk.memory_ids)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from duomem_jax.agents.policy import Move, Usage
+from duomem_jax.agents.policy import GameUsage, Move
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.sample import derived_seed
 from duomem_jax.decode.generator import Generator
@@ -69,12 +69,12 @@ class Transcript:
     """A conversation as its players' tokens were, never tokenised again.
 
     Attributes:
-        opening: its messages before the first reply.
+        prompt: its messages before the first reply.
         tokens: all of it.
         authors: who wrote each token.
     """
 
-    opening: Chat = field(default_factory=list)
+    prompt: Chat = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     authors: list[Author] = field(default_factory=list)
 
@@ -85,10 +85,10 @@ class Transcript:
 
     def with_guidelines(self, guidelines: str, tokenizer: Any) -> "Transcript":
         """The same conversation as it reads with guidelines before its first observation."""
-        chat, (*before, first) = chat_tokens(tokenizer), self.opening
+        chat, (*before, first) = chat_tokens(tokenizer), self.prompt
         game = GameChat(system=before[0]["content"] if before else "", guidelines=guidelines)
         game.see(first["content"])
-        shown, replaced = Transcript(game.messages), len(chat.since(self.opening))
+        shown, replaced = Transcript(game.messages), len(chat.since(self.prompt))
         shown.add(chat.since(game.messages), Author.WORLD)
         shown.tokens += self.tokens[replaced:]
         shown.authors += self.authors[replaced:]
@@ -184,7 +184,7 @@ class GuidedPolicy:
         for slot, seen in observations.items():
             seat = self._seats[slot]
             seat.chat.see(seen)
-            seat.transcript.opening = seat.transcript.opening or list(seat.chat.messages)
+            seat.transcript.prompt = seat.transcript.prompt or list(seat.chat.messages)
             if seat.record:
                 moves[slot] = move = seat.record.pop(0)
                 seat.chat.say(*move)
@@ -202,12 +202,12 @@ class GuidedPolicy:
                 moves[slot] = self._speak(self._seats[slot], ids, author)
         return moves
 
-    def stop(self, slot: int) -> Usage:
+    def stop(self, slot: int) -> GameUsage:
         """End a game and keep its transcript."""
         transcript = self._seats.pop(slot).transcript
         self.finished.append(transcript)
         new = sum(author == Author.STUDENT for author in transcript.authors)
-        return Usage(len(transcript.tokens) - new, new)
+        return GameUsage(len(transcript.tokens) - new, new)
 
     def _next_author(self, seat: _Seat) -> Author:
         guided = Author.TEACHER in self._speakers and seat.chance.random() < self._how.share

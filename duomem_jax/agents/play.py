@@ -4,7 +4,7 @@ import dataclasses
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.bank import MemoryBank
-from duomem_jax.memory.embed import make_embedder
+from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 
 # What every published number of ours was measured with; training and play must agree on them.
 SHOWN = 2  # memories shown before a game
@@ -26,7 +26,7 @@ class Recall:
 
     memory: str = ""  # folder of a memory bank; empty: none are
     k: int = SHOWN  # how many
-    embedder: str = "hashing"  # must be the one the bank was embedded with
+    embedder: str = DEFAULT_EMBEDDER  # must be the one the bank was embedded with
 
     def open_bank(self) -> MemoryBank | None:
         """The bank, None where nothing is shown.

@@ -8,7 +8,7 @@ from duomem_jax.worlds.base import Move, RulePlayer, Task
 
 
 @dataclass(frozen=True)
-class Usage:
+class GameUsage:
     """What one game cost its player.
 
     Attributes:
@@ -47,7 +47,7 @@ class Policy(Protocol):
         """
         ...
 
-    def stop(self, slot: int) -> Usage:
+    def stop(self, slot: int) -> GameUsage:
         """End the game in a slot, which is empty then."""
         ...
 
@@ -72,7 +72,7 @@ class EachAlone:
         """Ask each player for its move."""
         return {slot: self._players[slot].act(seen) for slot, seen in observations.items()}
 
-    def stop(self, slot: int) -> Usage:
+    def stop(self, slot: int) -> GameUsage:
         """Drop the player of an ended game; nobody counted tokens."""
         del self._players[slot]
-        return Usage()
+        return GameUsage()

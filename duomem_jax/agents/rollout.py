@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
-from duomem_jax.agents.policy import Move, Policy, Usage
+from duomem_jax.agents.policy import GameUsage, Move, Policy
 from duomem_jax.records.episodes import Episode, Turn, is_success
 from duomem_jax.worlds.base import Step, Task, World
 from duomem_jax.worlds.vector import VectorEnv
@@ -28,7 +28,7 @@ class Played:
 
     task: Task
     episode: Episode
-    usage: Usage
+    usage: GameUsage
     seconds: float
     ended: Ending
 
@@ -116,7 +116,7 @@ def _round(seats: dict[int, _Seat], policy: Policy, envs: VectorEnv, max_steps: 
             seats[slot].play(move, answers[slot], max_steps)
 
 
-def _played(world: World, seat: _Seat, usage: Usage, player: str, seed: int) -> Played:
+def _played(world: World, seat: _Seat, usage: GameUsage, player: str, seed: int) -> Played:
     episode = Episode(
         game_id=seat.task.id,
         task=seat.task.text,

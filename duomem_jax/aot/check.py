@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 
 from duomem_jax.aot.hlo import parse
 from duomem_jax.aot.roofline import Roofline, model_flops, roofline
-from duomem_jax.aot.steps import Rows, compile_decode, compile_train
+from duomem_jax.aot.steps import RowSizes, compile_decode, compile_train
 from duomem_jax.aot.topology import Topology
 from duomem_jax.aot.work import Work, work_of
 from duomem_jax.base.errors import UserError, first_line
@@ -19,13 +19,13 @@ from duomem_jax.train.plan import Plan, sketch
 
 # Two ways in which libtpu says that a program does not fit: what it needs, what there is.
 SIZE = r"([\d.]+[KMGT])"
-Compiler = Callable[[Plan, Rows], jax.stages.Compiled]
+Compiler = Callable[[Plan, RowSizes], jax.stages.Compiled]
 COMPILERS: dict[str, Compiler] = {"train": compile_train, "decode": compile_decode}
 TOO_LARGE = re.compile(rf"Used {SIZE} of {SIZE} hbm|\({SIZE}\) exceeds available HBM \({SIZE}\)")
 
 
 @dataclass(frozen=True)
-class Step:
+class CompiledStep:
     """One compiled step on one chip; bytes unless said otherwise.
 
     Attributes:
@@ -57,8 +57,8 @@ class Check:
     topology: str
     mesh: dict[str, int]
     global_batch: int
-    rows: Rows
-    steps: tuple[Step, ...]
+    rows: RowSizes
+    steps: tuple[CompiledStep, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able values."""
@@ -68,8 +68,8 @@ class Check:
 def check(
     config: TrainConfig,
     topology: Topology,
-    devices: Sequence[Any],
-    rows: Rows,
+    devices: Sequence[jax.Device],
+    rows: RowSizes,
     names: tuple[str, ...],
 ) -> Check:
     """Compile the named steps of a config for a slice that need not exist.
@@ -101,13 +101,13 @@ def check(
 
 def _step(
     name: str, compiled: Any, hbm: int, cost: Work, least: Roofline, mfu: float | None
-) -> Step:
+) -> CompiledStep:
     memory = compiled.memory_analysis()
     arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
     rest = memory.output_size_in_bytes - memory.alias_size_in_bytes
     rest += memory.generated_code_size_in_bytes
     free = 1 - (arguments + temporaries + rest) / hbm
-    return Step(name, arguments, temporaries, rest, free, cost, least, mfu)
+    return CompiledStep(name, arguments, temporaries, rest, free, cost, least, mfu)
 
 
 def _text(compiled: jax.stages.Compiled) -> str:
@@ -121,7 +121,7 @@ def _text(compiled: jax.stages.Compiled) -> str:
 
 
 def _compile(
-    make: Compiler, name: str, plan: Plan, rows: Rows, topology: Topology
+    make: Compiler, name: str, plan: Plan, rows: RowSizes, topology: Topology
 ) -> jax.stages.Compiled:
     try:
         return make(plan, rows)

@@ -12,7 +12,7 @@ fully and every link to be busy: real steps are slower, those of small matrices 
 
 from dataclasses import dataclass
 
-from duomem_jax.aot.steps import Rows
+from duomem_jax.aot.steps import RowSizes
 from duomem_jax.aot.work import Work
 from duomem_jax.mesh.chips import Chip
 from duomem_jax.models.flops import Load, forward_flops, train_flops, windows
@@ -48,7 +48,7 @@ def roofline(chip: Chip, work: Work) -> Roofline:
     )
 
 
-def model_flops(plan: Plan, rows: Rows) -> float:
+def model_flops(plan: Plan, rows: RowSizes) -> float:
     """Operations that a global batch needs, one segment a row."""
     total = train_flops(plan.model, _load(plan.model, rows))
     if plan.teacher is not None:
@@ -57,7 +57,7 @@ def model_flops(plan: Plan, rows: Rows) -> float:
     return plan.config.global_batch * total
 
 
-def _load(model: Model, rows: Rows) -> Load:
+def _load(model: Model, rows: RowSizes) -> Load:
     pairs = sum(layers * _seen(rows.length, window) for window, layers in windows(model))
     return Load(rows.length, pairs, rows.replies)
 

@@ -20,7 +20,7 @@ from duomem_jax.train.state.state import state_shardings
 from duomem_jax.train.state.step import Frozen, Learner, jit_step
 
 
-class Rows(NamedTuple):
+class RowSizes(NamedTuple):
     """What the data would say of a batch."""
 
     length: int  # T
@@ -35,12 +35,12 @@ class Rows(NamedTuple):
         return RowFormat(self.length, targets=targets)
 
 
-def compile_train(plan: Plan, rows: Rows) -> jax.stages.Compiled:
+def compile_train(plan: Plan, rows: RowSizes) -> jax.stages.Compiled:
     """One step of `train.state.step.jit_step`, as `train.run` makes it."""
     return lower_train(plan, rows).compile()
 
 
-def lower_train(plan: Plan, rows: Rows) -> jax.stages.Lowered:
+def lower_train(plan: Plan, rows: RowSizes) -> jax.stages.Lowered:
     """The traced step, not compiled yet."""
     config, model, mesh = plan.config, plan.model, plan.mesh
     shardings = model_shardings(model, mesh)
@@ -66,7 +66,7 @@ def _frozen_shapes(plan: Plan, shardings: Any) -> Frozen:
     return Frozen(base, teacher)
 
 
-def compile_decode(plan: Plan, rows: Rows) -> jax.stages.Compiled:
+def compile_decode(plan: Plan, rows: RowSizes) -> jax.stages.Compiled:
     """One new token in each of `global_batch` rows whose caches hold up to `rows.length`."""
     config, model, mesh = plan.config, plan.model, plan.mesh
     B = config.global_batch

@@ -1,6 +1,6 @@
 """What `duomem compile-check` found, as text."""
 
-from duomem_jax.aot.check import Check, Step
+from duomem_jax.aot.check import Check, CompiledStep
 from duomem_jax.report.table import markdown_table
 
 MIB, GB = 2**20, 1e9
@@ -22,7 +22,7 @@ def compiled_text(check: Check) -> str:
     )
 
 
-def steps_table(steps: tuple[Step, ...]) -> str:
+def steps_table(steps: tuple[CompiledStep, ...]) -> str:
     """Memory, work and the least time of each step."""
     header = ["step", "arguments MiB", "temporaries MiB", "rest MiB", "free %"]
     header += ["TFLOP", "memory GB", "received MiB", "at least s", "bound by", "MFU % at most"]
@@ -43,7 +43,7 @@ def steps_table(steps: tuple[Step, ...]) -> str:
     return markdown_table(header, rows)
 
 
-def traffic_table(steps: tuple[Step, ...]) -> str:
+def traffic_table(steps: tuple[CompiledStep, ...]) -> str:
     """Collectives of each step by kind; empty where there are none."""
     rows = [
         [

@@ -28,7 +28,7 @@ class Style:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Writing:
+class ReplyState:
     """Replies under way; the state of the loop over tokens.
 
     Attributes:
@@ -47,7 +47,7 @@ class Writing:
     x_BD: jax.Array
     cache: KVCache
 
-    def chose(self, step: jax.Array, token_B: jax.Array, eos_id: int) -> "Writing":
+    def chose(self, step: jax.Array, token_B: jax.Array, eos_id: int) -> "ReplyState":
         """Take down the tokens chosen for place `step`; rows that had ended stay as they are."""
         written_B = jnp.where(self.active_B, token_B, eos_id)
         return dataclasses.replace(
@@ -95,25 +95,25 @@ def write(
         token_B = _choose(head(x_BD), group.noise_B2, place_B, style.temperature)
         return jnp.where(place_B == style.max_new - 1, style.eos_id, token_B).astype(jnp.int32)
 
-    def next_token(writing: Writing) -> Writing:
-        n_new_B = writing.active_B.astype(jnp.int32)
-        tokens_B1 = writing.token_B[:, None]
-        x_B1D, cache = model.extend(base, writing.cache, tokens_B1, n_new_B, lora, group.adapter_B)
-        x_BD = jnp.where(writing.active_B[:, None], x_B1D[:, 0], writing.x_BD)
-        step = writing.step + 1
-        writing = dataclasses.replace(writing, x_BD=x_BD, cache=cache)
-        return writing.chose(step, choose(step, x_BD), style.eos_id)
+    def next_token(state: ReplyState) -> ReplyState:
+        n_new_B = state.active_B.astype(jnp.int32)
+        tokens_B1 = state.token_B[:, None]
+        x_B1D, cache = model.extend(base, state.cache, tokens_B1, n_new_B, lora, group.adapter_B)
+        x_BD = jnp.where(state.active_B[:, None], x_B1D[:, 0], state.x_BD)
+        step = state.step + 1
+        state = dataclasses.replace(state, x_BD=x_BD, cache=cache)
+        return state.chose(step, choose(step, x_BD), style.eos_id)
 
-    def unfinished(writing: Writing) -> jax.Array:
-        return writing.active_B.any() & (writing.step < piece)
+    def unfinished(state: ReplyState) -> jax.Array:
+        return state.active_B.any() & (state.step < piece)
 
     cache, x_BD = group.gather(held, keys)
     first, none_BT = jnp.int32(0), jnp.full((len(x_BD), piece), style.eos_id, jnp.int32)
     token_B = choose(first, x_BD)
-    writing = Writing(first, token_B, group.active(held), none_BT, x_BD, cache)
-    writing = writing.chose(first, token_B, style.eos_id)
-    writing = jax.lax.while_loop(unfinished, next_token, writing)
-    return group.scatter(held, writing.cache, writing.x_BD), writing.tokens_BT
+    state = ReplyState(first, token_B, group.active(held), none_BT, x_BD, cache)
+    state = state.chose(first, token_B, style.eos_id)
+    state = jax.lax.while_loop(unfinished, next_token, state)
+    return group.scatter(held, state.cache, state.x_BD), state.tokens_BT
 
 
 def _choose(

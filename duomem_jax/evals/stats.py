@@ -1,13 +1,14 @@
 """Intervals and paired tests for success on a fixed set of games.
 
 A game is the unit that is drawn: several seeds on one game are not independent, so the
-bootstraps resample games and keep all seeds of a game together. One arm's own interval takes its
-training seeds as given; a difference between arms draws them too, since the next training run
-would have others.
+bootstraps resample games and keep all seeds of a game together. One subject's own interval takes
+its training seeds as given; a difference between subjects draws them too, since the next training
+run would have others.
 
 Intervals of proportions and paired tests are SciPy's. The bootstraps are not: where games are
-shared and seeds are each arm's own, `scipy.stats.bootstrap` cannot say what to draw together, and
-it refuses a single game, which a first try of an experiment has. Holm's correction is not in SciPy.
+shared and seeds are each subject's own, `scipy.stats.bootstrap` cannot say what to draw together,
+and it refuses a single game, which a first try of an experiment has. Holm's correction is not in
+SciPy.
 """
 
 import dataclasses
@@ -90,14 +91,14 @@ def paired_bootstrap(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -
 def crossed_bootstrap(
     a_GS: np.ndarray, b_GS: np.ndarray, n_G: np.ndarray | None = None, *, seed: int = 0
 ) -> tuple[Interval, float]:
-    """mean(b) - mean(a) where groups (rows) are shared and seeds (columns) are each arm's own.
+    """mean(b) - mean(a) where groups (rows) are shared and seeds (columns) are each subject's own.
 
-    Every resample draws groups for both arms and seeds for each (Owen's pigeonhole bootstrap,
+    Every resample draws groups for both subjects and seeds for each (Owen's pigeonhole bootstrap,
     arXiv 0712.1111, whose variance is at least the true one).
 
     Args:
         a_GS: sum of the values of a group under a seed.
-        b_GS: the same of the other arm.
+        b_GS: the same of the other subject.
         n_G: how many values a group has under each seed; one each when None, as games do.
         seed: of the resampling.
 
@@ -141,11 +142,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:
-    """Two-sided exact p-value that both arms win equally often (McNemar 1947, binomial form).
+    """Two-sided exact p-value that both subjects win equally often (McNemar 1947, binomial form).
 
     Args:
-        only_a: games that only the first arm won.
-        only_b: games that only the second arm won.
+        only_a: games that only the first subject won.
+        only_b: games that only the second subject won.
     """
     if only_a == only_b:  # also without a game between them, which SciPy refuses
         return 1.0

@@ -36,7 +36,7 @@ def points(interval: Interval) -> str:
 def subjects_table(summaries: Sequence[Summary], description: Description) -> str:
     """The headline with its interval and the means beside it, one row per subject."""
     columns = description.columns
-    header = ["arm", description.items, "seeds", f"{description.title} % [95 % CI]"]
+    header = ["subject", description.items, "seeds", f"{description.title} % [95 % CI]"]
     rows = [
         [
             s.subject,
@@ -62,7 +62,7 @@ def kinds_table(summaries: Sequence[Summary], description: Description) -> str:
         ]
         for s in summaries
     ]
-    return markdown_table(["arm", *(description.kinds.get(k, k) for k in kinds)], rows)
+    return markdown_table(["subject", *(description.kinds.get(k, k) for k in kinds)], rows)
 
 
 def differences_table(pairs: Sequence[Difference], description: Description) -> str:
@@ -80,5 +80,5 @@ def differences_table(pairs: Sequence[Difference], description: Description) -> 
                 f"{pair.corrected:.2g}",
             ]
         )
-    header = ["arms", description.items, "difference, points [95 % CI]"]
+    header = ["subjects", description.items, "difference, points [95 % CI]"]
     return markdown_table([*header, "won only by", "p", "p, Holm"], rows)

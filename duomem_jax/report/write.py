@@ -52,7 +52,7 @@ def write_report(
     draw_headlines(
         picture, subjects, description, title=title, subtitle=_counts(subjects, description)
     )
-    report = {"title": title, "note": note, "arms": subjects, "differences": pairs}
+    report = {"title": title, "note": note, "subjects": subjects, "differences": pairs}
     text = json.dumps(report, indent=2, default=dataclasses.asdict)
     atomic_write_text(folder / "report.json", text + "\n")
     head = [f"# {title}\n", *([f"{note}\n"] if note else [])]
@@ -70,7 +70,7 @@ def _parts(
 ) -> list[str]:
     """The picture and the tables, in Markdown."""
     name = description.title.capitalize()
-    parts = [f"![{name} of each arm]({picture})\n", "## Arms\n"]
+    parts = [f"![{name} of each subject]({picture})\n", "## Subjects\n"]
     parts.append(subjects_table(subjects, description))
     parts += [f"{s.subject}: {remark}\n" for s in subjects for remark in s.remarks]
     parts += [f"## {name} per {description.kind}, %\n", kinds_table(subjects, description)]
@@ -86,4 +86,4 @@ def _counts(subjects: Sequence[Summary], description: Description) -> str:
         return f"{count} {nouns.removesuffix('s') if high == 1 else nouns}"
 
     items = span([s.items for s in subjects], description.items)
-    return f"{items}, {span([s.seeds for s in subjects], 'seeds')} per arm"
+    return f"{items}, {span([s.seeds for s in subjects], 'seeds')} per subject"

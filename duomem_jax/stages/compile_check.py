@@ -40,14 +40,14 @@ def compile_check(
         UserError: no such model or topology, or a step that does not fit.
     """
     from duomem_jax.aot.check import check
-    from duomem_jax.aot.steps import Rows
+    from duomem_jax.aot.steps import RowSizes
     from duomem_jax.aot.text import compiled_text
     from duomem_jax.aot.topology import compile_devices, parse_topology
     from duomem_jax.train.config import load_config
 
     base = [f"--base={model}"] if model else []
     train_config = load_config(config, [*(f"--{field}" for field in fields), *base])
-    rows = Rows(length, min(replies or length, length), candidates)
+    rows = RowSizes(length, min(replies or length, length), candidates)
     chips = parse_topology(topology, slices)
     found = check(train_config, chips, compile_devices(chips), rows, steps)
     return dumps(found.to_dict()) if json else compiled_text(found)

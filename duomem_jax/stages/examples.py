@@ -7,7 +7,7 @@ from duomem_jax.base.prompts import system_text
 from duomem_jax.base.shard import WHOLE
 from duomem_jax.data.examples import View, build_examples
 from duomem_jax.memory.bank import MemoryBank
-from duomem_jax.memory.embed import make_embedder
+from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.memory.show import RetrievedGuidelines
 from duomem_jax.models.locate import model_path
 from duomem_jax.records.store.write import WriteReport
@@ -24,7 +24,7 @@ class Examples:
     system: str = ""  # system message, or @FILE of it
     memory_share: float = 0.5  # share of the episodes that show memories
     k: int = SHOWN  # memories shown
-    embedder: str = "hashing"
+    embedder: str = DEFAULT_EMBEDDER
     seed: int = 0  # of which episodes show memories
     teacher_length: int = 2048  # tokens a row of the teacher's view
 

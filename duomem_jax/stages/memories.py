@@ -2,7 +2,7 @@
 
 from duomem_jax.base.shard import WHOLE
 from duomem_jax.memory.build import build_memories
-from duomem_jax.memory.embed import make_embedder
+from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.memory.maintain import update_memories
 from duomem_jax.memory.write import SCRIPT, Writing, make_writer
 from duomem_jax.records.store.write import WriteReport
@@ -15,7 +15,7 @@ def memories(
     out: Folder,
     /,
     episodes: str,
-    embedder: str = "hashing",
+    embedder: str = DEFAULT_EMBEDDER,
     shard: Part = WHOLE,
     writer: str = SCRIPT,
     how: Writing = Writing(),
@@ -45,7 +45,7 @@ def maintain(
     /,
     memories: str,
     episodes: str,
-    embedder: str = "hashing",
+    embedder: str = DEFAULT_EMBEDDER,
     writer: str = SCRIPT,
     how: Writing = Writing(),
     server: Server = Server(),

@@ -13,8 +13,8 @@ from duomem_jax.memory.show import render_guidelines
 from duomem_jax.records.episodes import Turn
 from duomem_jax.tiny.explorer import Explorer
 from duomem_jax.tiny.procedures import Verb, sample_verb
+from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.engine.setting import APPLIANCES, setting_of
-from duomem_jax.worlds.household.engine.world import World
 from duomem_jax.worlds.household.expert.observation import kind
 from duomem_jax.worlds.household.expert.player import Expert
 from duomem_jax.worlds.household.expert.prior import LocationPrior
@@ -25,7 +25,7 @@ MAX_STEPS = 50
 
 
 @dataclass(frozen=True)
-class Transcript:
+class Lesson:
     """A conversation to learn from.
 
     Attributes:
@@ -63,7 +63,7 @@ class Offer:
         return {"object": self.object, "target": self.target, "lamp": self.lamp}
 
 
-def _slip(rng: random.Random, world: World, expert: Expert, thought: str) -> tuple[str, str]:
+def _slip(rng: random.Random, world: FastEngine, expert: Expert, thought: str) -> tuple[str, str]:
     """A mistake that small models make: thought and action of one, drawn at random."""
     action = expert.proposed
     here = expert.beliefs.here
@@ -108,7 +108,7 @@ def play_procedure(
     Returns:
         (turns, indices of the slips), or None if it did not get there in time.
     """
-    world = World(game)
+    world = FastEngine(game)
     observation = world.reset()
     if sentence is not None:
         observation = observation.replace(game.text, sentence)
@@ -133,19 +133,19 @@ def play_procedure(
     return (turns, slips) if done else None
 
 
-def expert_transcripts(
+def expert_lessons(
     games: Iterable[Game], prior: LocationPrior, seed: int, *, slip_rate: float = 0.1
-) -> Iterator[Transcript]:
+) -> Iterator[Lesson]:
     """The teacher's corpus: won games, half of them with slips to recover from."""
     expert = Expert(prior)
     for i, game in enumerate(games):
-        rng = random.Random(f"{seed}/{i}")  # of its own: no transcript depends on others
+        rng = random.Random(f"{seed}/{i}")  # of its own: no lesson depends on others
         played = play_procedure(
             game, expert, rng, slip_rate=slip_rate if rng.random() < 0.5 else 0.0
         )
         if played:
             turns, slips = played
-            yield Transcript(tuple(turns), frozenset(slips))
+            yield Lesson(tuple(turns), frozenset(slips))
 
 
 def _offer(rng: random.Random, game: Game) -> Offer | None:
@@ -183,9 +183,9 @@ def _sample(rng: random.Random, offer: Offer) -> Verb:
     )
 
 
-def made_up_transcript(
+def made_up_lesson(
     game: Game, others: list[Offer], expert: Expert, rng: random.Random, *, slip_rate: float = 0.05
-) -> Transcript | None:
+) -> Lesson | None:
     """One made-up task, with its procedure written for other objects and places.
 
     Args:
@@ -207,7 +207,7 @@ def made_up_transcript(
         return None
     guidelines = _written(rng, verb, others)
     turns, slips = played
-    return Transcript(tuple(turns), frozenset(slips), guidelines)
+    return Lesson(tuple(turns), frozenset(slips), guidelines)
 
 
 def _written(rng: random.Random, verb: Verb, others: list[Offer]) -> str:
@@ -233,12 +233,12 @@ def _written(rng: random.Random, verb: Verb, others: list[Offer]) -> str:
     return render_guidelines(memories)
 
 
-def exploring_transcript(game: Game, rng: random.Random) -> Transcript | None:
+def exploring_lesson(game: Game, rng: random.Random) -> Lesson | None:
     """A walk at random through a room, under a made-up task that nothing explains."""
     offer = _offer(rng, game)
     if offer is None:
         return None
-    world = World(game)
+    world = FastEngine(game)
     sentence, _ = _sample(rng, offer).fill(offer.kinds)
     observation = world.reset().replace(game.text, sentence)
     explorer = Explorer(rng)
@@ -248,12 +248,12 @@ def exploring_transcript(game: Game, rng: random.Random) -> Transcript | None:
         thought, action = explorer.act(observation)
         turns.append(Turn(observation, thought, action))
         observation, _won = world.step(action)
-    return Transcript(tuple(turns))
+    return Lesson(tuple(turns))
 
 
-def general_transcripts(
+def general_lessons(
     games: Iterable[Game], prior: LocationPrior, seed: int, *, explore_share: float = 0.1
-) -> Iterator[Transcript]:
+) -> Iterator[Lesson]:
     """The student base's corpus: explorers, and made-up procedures being followed."""
     expert = Expert(prior)
     others: list[Offer] = []
@@ -265,8 +265,8 @@ def general_transcripts(
         if len(others) < 20:
             continue  # too few to write about other things than this room's
         if rng.random() < explore_share:
-            transcript = exploring_transcript(game, rng)
+            lesson = exploring_lesson(game, rng)
         else:
-            transcript = made_up_transcript(game, others, expert, rng)
-        if transcript is not None:
-            yield transcript
+            lesson = made_up_lesson(game, others, expert, rng)
+        if lesson is not None:
+            yield lesson

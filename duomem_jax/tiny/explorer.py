@@ -1,6 +1,6 @@
 """A policy that does not know what to do: it wanders, opens, picks things up and tries them.
 
-Its transcripts show a tiny model how the world answers without showing how any task is solved.
+Its lessons show a tiny model how the world answers without showing how any task is solved.
 """
 
 import random

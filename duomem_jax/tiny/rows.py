@@ -16,13 +16,13 @@ from duomem_jax.text.tokenizer import (
     vocabulary_fingerprint,
 )
 from duomem_jax.text.turns import turn_messages
-from duomem_jax.tiny.corpus import Transcript, expert_transcripts, general_transcripts
+from duomem_jax.tiny.corpus import Lesson, expert_lessons, general_lessons
 from duomem_jax.worlds.household.expert.prior import LocationPrior
 from duomem_jax.worlds.household.generate import generate_games
 
-CORPORA: dict[str, Callable[..., Iterator[Transcript]]] = {
-    "teacher": expert_transcripts,
-    "student": general_transcripts,
+CORPORA: dict[str, Callable[..., Iterator[Lesson]]] = {
+    "teacher": expert_lessons,
+    "student": general_lessons,
 }
 GAMES = {"teacher": 34_000, "student": 32_000}  # a corpus each, read about once
 BLOCK = 2000  # games a unit
@@ -31,15 +31,15 @@ FORM = RowFormat(LENGTH)
 ROWS_SEED = 20_000_000  # far from the seeds of games that anybody plays
 
 
-def transcripts(name: str, block: int) -> Iterator[Transcript]:
+def lessons(name: str, block: int) -> Iterator[Lesson]:
     """One block of a corpus; it depends on the name and the block number alone."""
     seed = ROWS_SEED + block * 2 + (name == "student")
     return CORPORA[name](generate_games(BLOCK, seed), LocationPrior.default(), seed)
 
 
-def messages(transcript: Transcript) -> Chat:
-    """The conversation of a transcript, as an agent would have had it."""
-    return turn_messages(transcript.turns, guidelines=transcript.guidelines)
+def messages(lesson: Lesson) -> Chat:
+    """The conversation of a lesson, as an agent would have had it."""
+    return turn_messages(lesson.turns, guidelines=lesson.guidelines)
 
 
 def _without_slips(example: Example, slips: frozenset[int]) -> Example:
@@ -77,7 +77,7 @@ def write_rows(
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[Record], dict[str, int]]]:
         for key in keys:
-            block = list(transcripts(name, int(key)))
+            block = list(lessons(name, int(key)))
             encoded = chat_tokens(tokenizer).conversations([messages(t) for t in block])
             learnt = [_without_slips(e, t.slips) for e, t in zip(encoded, block, strict=True)]
             packed = pack_examples([Conversation(e) for e in learnt], FORM)

@@ -21,7 +21,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.models.rope import Rope
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.procedures import made_up_words
-from duomem_jax.tiny.rows import CORPORA, messages, transcripts
+from duomem_jax.tiny.rows import CORPORA, lessons, messages
 from duomem_jax.tiny.tokenizer import Vocabulary, save_tokenizer, vocabulary
 from duomem_jax.train.config import OptimizerConfig, TrainConfig
 
@@ -52,8 +52,8 @@ def corpora_vocabulary() -> Vocabulary:
     texts = [
         message["content"]
         for name in CORPORA
-        for transcript in itertools.islice(transcripts(name, 0), 1500)
-        for message in messages(transcript)
+        for lesson in itertools.islice(lessons(name, 0), 1500)
+        for message in messages(lesson)
     ]
     made_up = [f" {word}" for word in made_up_words()] + made_up_words()
     real = [f" {word}" for word in ("clean", "hot", "cool", "heat", "look", "examine", "find")]

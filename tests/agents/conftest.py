@@ -4,7 +4,7 @@ import pytest
 
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
-from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.generate import generate_games
 
 
@@ -16,6 +16,6 @@ def games():
 @pytest.fixture(scope="session")
 def tokenizer(games, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokenizer")
-    texts = [World(game).reset() for game in games] + ["Go to. Take. shelf you see a"]
+    texts = [FastEngine(game).reset() for game in games] + ["Go to. Take. shelf you see a"]
     save_tokenizer(folder, vocabulary(texts, min_count=1), max_length=1024)
     return load_tokenizer(folder)

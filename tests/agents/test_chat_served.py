@@ -7,7 +7,7 @@ import pytest
 from faulty_server import Walkthroughs, completion, serving, status
 
 from duomem_jax.agents.chat import ChatPolicy
-from duomem_jax.agents.policy import Usage
+from duomem_jax.agents.policy import GameUsage
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.bank import MemoryBank
@@ -65,7 +65,7 @@ def test_the_model_reads_exactly_what_training_shows(server, games, play, system
         assert {json.dumps(chat[:i]) for i in ends} <= sent
         ours = sum(len(m["content"].split()) for m in chat if m["role"] != "assistant")
         theirs = sum(len(chat[i]["content"].split()) for i in ends)
-        assert outcome.usage == Usage(ours, theirs, episode.memory_ids)
+        assert outcome.usage == GameUsage(ours, theirs, episode.memory_ids)
     assert len(server.answered) == sum(len(e.turns) for e, _ in outcomes)
 
 

@@ -53,10 +53,10 @@ def test_a_transcript_is_told_with_guidelines_before_it(games, tokenizer, player
     for rollout in play_guided(players, HOUSEHOLD, games[:3], Guidance(), **HOW):
         read, told = rollout.transcript, rollout.transcript.with_guidelines("Go there.", tokenizer)
         messages = episode_messages(rollout.episode, system="Play well.", guidelines="Go there.")
-        assert told.opening == messages[:2]
+        assert told.prompt == messages[:2]
         first = chat.since(messages[:2])
         assert told.tokens[: len(first)] == first
-        rest = len(read.tokens) - len(chat.since(read.opening))
+        rest = len(read.tokens) - len(chat.since(read.prompt))
         assert told.tokens[len(first) :] == read.tokens[-rest:]
         assert told.authors == [Author.WORLD] * len(first) + read.authors[-rest:]
         assert read.with_guidelines("", tokenizer) == read

@@ -2,10 +2,10 @@ import random
 
 import pytest
 
-from duomem_jax.agents.policy import EachAlone, Usage
+from duomem_jax.agents.policy import EachAlone, GameUsage
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.worlds.base import Step, Task, World
-from duomem_jax.worlds.household.engine.world import World as FastEngine
+from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.world import Household
 
 HOUSEHOLD = Household()
@@ -95,7 +95,7 @@ class Forgetful(EachAlone):
         return {s: None if self.moves[s] == 3 else ("", "look") for s in observations}
 
     def stop(self, slot):
-        return Usage(prompt_tokens=10 * self.moves.pop(slot), new_tokens=5, memory_ids=("m",))
+        return GameUsage(prompt_tokens=10 * self.moves.pop(slot), new_tokens=5, memory_ids=("m",))
 
 
 def test_a_conversation_that_does_not_fit_is_a_lost_game(games):
@@ -106,7 +106,7 @@ def test_a_conversation_that_does_not_fit_is_a_lost_game(games):
         assert not game.episode.success
         assert len(game.episode.turns) == 2
         assert game.ended == "context"
-        assert game.usage == Usage(30, 5, ("m",))
+        assert game.usage == GameUsage(30, 5, ("m",))
         assert game.episode.memory_ids == ("m",)
     assert policy.moves == {}
 

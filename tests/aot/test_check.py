@@ -10,7 +10,7 @@ import pytest
 
 from duomem_jax import cli
 from duomem_jax.aot.check import check
-from duomem_jax.aot.steps import Rows
+from duomem_jax.aot.steps import RowSizes
 from duomem_jax.aot.text import compiled_text
 from duomem_jax.aot.topology import compile_devices, parse_topology
 from duomem_jax.base.errors import UserError
@@ -22,7 +22,7 @@ from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.train.config import TrainConfig
 
 SHAPE = ModelConfig("qwen3", 512, 64, 3, 4, 2, 16, 128)
-ROWS = Rows(64, 32, 4)
+ROWS = RowSizes(64, 32, 4)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from duomem_jax.records.results import ResultLog, collect_results, read_results
 from duomem_jax.speak.open import Local
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
-from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.generate import generate_games
 from duomem_jax.worlds.household.world import Household
 
@@ -47,7 +47,7 @@ def folders(tmp_path_factory, games):
     """A random student with its tokenizer, an adapter and a bank of two memories."""
     root = tmp_path_factory.mktemp("folders")
     (root / "model").mkdir()
-    vocab = vocabulary([World(game).reset() for game in games], min_count=1)
+    vocab = vocabulary([FastEngine(game).reset() for game in games], min_count=1)
     save_tokenizer(root / "model", vocab, max_length=256)
     size = len(load_tokenizer(root / "model"))
     lora = LoraConfig(rank=2, alpha=4.0)

@@ -98,8 +98,8 @@ def test_recipes_are_compared_with_the_first(experiment, tmp_path, capsys):
     recipes = (
         Recipe("text"),
         Recipe("top-8", ObjectiveConfig("forward_kl"), Label(k=8, rows=1)),
-        Recipe("told", ObjectiveConfig("jsd"), memories="always"),
-        Recipe("untold", ObjectiveConfig("skew_forward_kl"), memories="never"),
+        Recipe("with memories", ObjectiveConfig("jsd"), memories="always"),
+        Recipe("without", ObjectiveConfig("skew_forward_kl"), memories="never"),
         Recipe(
             "own play",
             ObjectiveConfig("reverse_kl"),
@@ -115,7 +115,7 @@ def test_recipes_are_compared_with_the_first(experiment, tmp_path, capsys):
     assert all(f"{r.name} - text " in text for r in recipes[1:])
     table = text[text.index("## Training") :]
     costs = {r.name: cost(Path(several.output) / "adapters" / r.slug / "seed0") for r in recipes}
-    assert costs["top-8"].target_bytes > 0 == costs["told"].target_bytes
+    assert costs["top-8"].target_bytes > 0 == costs["with memories"].target_bytes
     assert all(c.steps == 2 and c.seconds > 0 for c in costs.values())
     assert all(f"| {r.name} " in table for r in recipes)
 

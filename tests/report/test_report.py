@@ -52,14 +52,14 @@ def test_report_folder(tmp_path, rows):
     assert "| mine      |    20 |     1 | 100.0 [83.9, 100.0] |" in text
     assert "| no memory |    20 |     1 |    10.0 [2.8, 30.1] |" in text
     assert "| Both      |    20 |     2 |" in text
-    assert "## Success per task type, %\n\n| arm       |   put | examine |" in text
+    assert "## Success per task type, %\n\n| subject   |   put | examine |" in text
     assert "| no memory |  10.0 |    10.0 |" in text
     assert text.index("| mine") < text.index("| no memory") < text.index("| Both")
     assert "no memory: in 1 of its lost games the conversation outgrew" in text
     assert "-90.0 [-100.0, -75.0] |      0 / 18 | 7.6e-06 | 2.3e-05 |" in text
     report = json.loads((tmp_path / "report.json").read_text())
-    assert [a["subject"] for a in report["arms"]] == ["mine", "no memory", "Both"]
-    assert report["arms"][2]["headline"]["mean"] == pytest.approx(0.7)
+    assert [a["subject"] for a in report["subjects"]] == ["mine", "no memory", "Both"]
+    assert report["subjects"][2]["headline"]["mean"] == pytest.approx(0.7)
     assert len(report["differences"]) == 3
 
 
@@ -138,11 +138,11 @@ def test_report_on_questions_has_their_words(tmp_path):
         for i in range(16)
     ]
     text = write_report(tmp_path, answers, questions, title="Questions").read_text()
-    assert "![F1 of each arm](f1.png)" in text
+    assert "![F1 of each subject](f1.png)" in text
     assert (tmp_path / "f1.png").exists()
-    assert "| arm    | questions | seeds |    F1 % [95 % CI] | tokens read |" in text
-    assert "## F1 per category, %\n\n| arm    | when |  who |" in text
-    assert "| plain  | 50.0 | 25.0 |" in text
+    assert "| subject | questions | seeds |    F1 % [95 % CI] | tokens read |" in text
+    assert "## F1 per category, %\n\n| subject | when |  who |" in text
+    assert "| plain   | 50.0 | 25.0 |" in text
     assert "| memory - plain |        16 |         +25.0 [+25.0, +25.0] |           - |" in text
     assert "game" not in text
 

@@ -7,7 +7,7 @@ import pytest
 
 from duomem_jax.memory.show import GUIDELINES_HEADER
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
-from duomem_jax.tiny.corpus import expert_transcripts, general_transcripts
+from duomem_jax.tiny.corpus import expert_lessons, general_lessons
 from duomem_jax.tiny.procedures import REAL_SKELETONS, made_up_words, sample_verb
 from duomem_jax.tiny.rows import _without_slips, messages
 from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
@@ -19,7 +19,7 @@ from duomem_jax.worlds.household.sentences import parse_goal
 
 @pytest.fixture(scope="module")
 def general():
-    return list(general_transcripts(generate_games(150, 3), LocationPrior.default(), 3))
+    return list(general_lessons(generate_games(150, 3), LocationPrior.default(), 3))
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +30,10 @@ def tokenizer(tmp_path_factory, general):
     return load_tokenizer(folder)
 
 
-def test_general_transcripts_never_show_a_real_task(general):
+def test_general_lessons_never_show_a_real_task(general):
     assert len(general) > 80
-    for transcript in general:
-        assert parse_goal(task_sentence(transcript.turns[0].observation)) is None
+    for lesson in general:
+        assert parse_goal(task_sentence(lesson.turns[0].observation)) is None
 
 
 def test_sample_verb_never_gives_a_real_procedure():
@@ -58,10 +58,10 @@ def test_made_up_words_are_unknown_to_the_world():
     assert not {"put", "clean", "heat", "cool", "look", "find", "examine"} & set(made_up_words())
 
 
-def test_general_transcripts_follow_a_task_only_with_its_procedure_written(general):
-    for transcript in general:
-        knows = not transcript.turns[0].thought.startswith("I do not know")
-        assert knows == transcript.guidelines.startswith(GUIDELINES_HEADER)
+def test_general_lessons_follow_a_task_only_with_its_procedure_written(general):
+    for lesson in general:
+        knows = not lesson.turns[0].thought.startswith("I do not know")
+        assert knows == lesson.guidelines.startswith(GUIDELINES_HEADER)
 
 
 def test_guidelines_are_mostly_about_other_things(general):
@@ -73,7 +73,7 @@ def test_guidelines_are_mostly_about_other_things(general):
 def test_corpora_are_functions_of_their_seed():
     def first(seed):
         games = generate_games(30, seed)
-        return list(itertools.islice(expert_transcripts(games, LocationPrior.default(), seed), 5))
+        return list(itertools.islice(expert_lessons(games, LocationPrior.default(), seed), 5))
 
     assert first(7) == first(7)
     assert first(7) != first(8)
@@ -82,17 +82,17 @@ def test_corpora_are_functions_of_their_seed():
 def test_slips_carry_no_loss(tokenizer):
     games = generate_games(60, 11)
     slipped = [
-        t for t in expert_transcripts(games, LocationPrior.default(), 11, slip_rate=0.3) if t.slips
+        t for t in expert_lessons(games, LocationPrior.default(), 11, slip_rate=0.3) if t.slips
     ]
     assert slipped
-    for transcript in slipped:
-        example = chat_tokens(tokenizer).conversations([messages(transcript)])[0]
-        tokens, mask, _ = _without_slips(example, transcript.slips)
+    for lesson in slipped:
+        example = chat_tokens(tokenizer).conversations([messages(lesson)])[0]
+        tokens, mask, _ = _without_slips(example, lesson.slips)
         learnt = tokenizer.decode([t for t, m in zip(tokens, mask, strict=True) if m])
         expected = "".join(
             f"Thought: {turn.thought}\nAction: {turn.action}<|end|>"
-            for k, turn in enumerate(transcript.turns)
-            if k not in transcript.slips
+            for k, turn in enumerate(lesson.turns)
+            if k not in lesson.slips
         )
         assert learnt == expected
 

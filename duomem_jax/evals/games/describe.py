@@ -40,9 +40,9 @@ over games (all seeds of a game drawn together). **Steps**: commands sent, lost 
 keeps the conversation; **written**: by the player. **s / game**: wall time of each batched step
 shared evenly among the games then playing, so that the games add up to the wall time of the run;
 compilation is omitted. **Differences** are paired by game; with one seed *won only by* counts
-games that one arm won and the other lost, in the order of the names, and *p* is McNemar's exact
+games that one subject won and the other lost, in the order of the names, and *p* is McNemar's exact
 two-sided one; with several seeds, interval and *p* come from a bootstrap that draws games and each
-arm's training seeds (at least 0.0001). *p, Holm* is corrected for all rows of the table.
+subject's training seeds (at least 0.0001). *p, Holm* is corrected for all rows of the table.
 """,
 )
 

@@ -23,6 +23,8 @@ class Embedder(Protocol):
         """Unit rows float32[M, E] of M texts."""
 
 
+DEFAULT_EMBEDDER = "hashing"  # needs no weights, no network
+
 EMBEDDERS = {
     "hashing": "duomem_jax.memory.embed.hashing:HashingEmbedder",
     "sentence-transformers": (
@@ -32,7 +34,7 @@ EMBEDDERS = {
 }
 
 
-def make_embedder(spec: str = "hashing") -> Embedder:
+def make_embedder(spec: str = DEFAULT_EMBEDDER) -> Embedder:
     """Embedder of "name" or "name:model", such as "openai:text-embedding-3-small".
 
     Raises:

@@ -10,7 +10,7 @@ import jax
 
 from duomem_jax.mesh.chips import CHIPS
 from duomem_jax.train.watch.goodput import Stopwatch
-from duomem_jax.train.watch.writers import Record, Writer
+from duomem_jax.train.watch.writers import MetricsWriter, Record
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class MetricsLog:
 
     def __init__(
         self,
-        writers: Sequence[Writer],
+        writers: Sequence[MetricsWriter],
         watch: Stopwatch,
         *,
         start: int,

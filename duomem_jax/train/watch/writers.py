@@ -15,7 +15,7 @@ Record = dict[str, float]
 PAUSE = 10.0  # seconds between two versions of an object
 
 
-class Writer(Protocol):
+class MetricsWriter(Protocol):
     """Takes one record a window of steps."""
 
     def write(self, step: int, record: Record) -> None:
@@ -121,7 +121,7 @@ class WandB:
         self._run.finish()
 
 
-WRITERS: dict[str, Callable[[Path, int, dict[str, Any]], Writer]] = {
+WRITERS: dict[str, Callable[[Path, int, dict[str, Any]], MetricsWriter]] = {
     "tensorboard": TensorBoard,
     "wandb": WandB,
 }
@@ -129,7 +129,7 @@ WRITERS: dict[str, Callable[[Path, int, dict[str, Any]], Writer]] = {
 
 def open_writers(
     names: tuple[str, ...], output: Path, start: int, config: dict[str, Any]
-) -> list[Writer]:
+) -> list[MetricsWriter]:
     """The file, and the writers that a config names.
 
     Args:

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.progress import Progress
-from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.game import Game, TextEnv
 from duomem_jax.worlds.household.load import load_games
 from duomem_jax.worlds.household.textworld import TextWorldEnv
@@ -78,7 +78,7 @@ def compare(game: Game, *, steps: int, seed: int, rules: tuple[str, str] | None)
     """
     result = Comparison(games=1)
     rng = random.Random(f"{game.id} {seed}")
-    pair = _Pair(World(game), TextWorldEnv(game, rules=rules), result)
+    pair = _Pair(FastEngine(game), TextWorldEnv(game, rules=rules), result)
     try:
         pair.reset()
         for command in wander(lambda: pair.allowed, rng, steps, game.walkthrough):

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from duomem_jax.records.episodes import FULL_SCORE
 from duomem_jax.worlds.base import RulePlayer, Step, World, release
-from duomem_jax.worlds.household.engine.world import World as FastEngine
+from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.expert.player import Expert
 from duomem_jax.worlds.household.expert.prior import LocationPrior
 from duomem_jax.worlds.household.game import Game, TextEnv

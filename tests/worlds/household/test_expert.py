@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from duomem_jax.records.episodes import Episode, Turn
-from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.expert.observation import Beliefs, items, task_sentence
 from duomem_jax.worlds.household.expert.player import Expert
 from duomem_jax.worlds.household.expert.prior import LocationPrior
@@ -18,7 +18,7 @@ from duomem_jax.worlds.household.sentences import parse_goal
 
 
 def play(game, max_steps=50):
-    world, expert = World(game), Expert()
+    world, expert = FastEngine(game), Expert()
     observation = world.reset()
     expert.reset(observation)
     turns, won = [], False

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.game import TASK_TYPES
 from duomem_jax.worlds.household.generate import generate_games, write_games
 from duomem_jax.worlds.household.generate.counting import count
@@ -69,7 +69,7 @@ def test_walkthrough_wins_with_its_last_command(room, task_type):
     games = games_of(room, task_type)[:8]
     assert games
     for game in games:
-        world = World(game)
+        world = FastEngine(game)
         assert world.reset().endswith(f"Your task is to: {game.text}")
         for command in game.walkthrough[:-1]:
             assert command in world.admissible_commands()
@@ -159,7 +159,7 @@ def test_real_engine_plays_written_games_like_ours(tmp_path):
     ]
     write_games(tmp_path, games)
     for game in load_games(tmp_path):
-        engines = [World(game), TextWorldEnv(game)]
+        engines = [FastEngine(game), TextWorldEnv(game)]
         rng = random.Random(game.id)
 
         def both(command, engines=engines):
@@ -185,7 +185,7 @@ def test_real_engine_with_alfworld_rules_is_won_too():
     for task_type in ("pick_two_obj_and_place", "pick_and_place_simple"):
         game = games_of("living_room", task_type)[0]
         env = TextWorldEnv(game)
-        assert env.reset() == World(game).reset()
+        assert env.reset() == FastEngine(game).reset()
         assert [env.step(command)[1] for command in game.walkthrough][-1]
 
 
@@ -196,7 +196,7 @@ def test_real_engine_with_our_rules_agrees_on_every_kind_of_game():
 
     for room, task_type in EXISTING:
         game = games_of(room, task_type, seed=9)[0]
-        fast, real = World(game), TextWorldEnv(game, rules=rules())
+        fast, real = FastEngine(game), TextWorldEnv(game, rules=rules())
         rng = random.Random(game.id)
         assert fast.reset() == real.reset()
         for command in itertools.chain(game.walkthrough, itertools.repeat(None, 40)):

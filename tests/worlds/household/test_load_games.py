@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.load import load_games
 from duomem_jax.worlds.household.textworld import game_json
 
@@ -99,7 +99,7 @@ def test_a_single_file_of_rows(packed):
 def test_games_are_read_only_when_asked_for(tree):
     games = load_games(tree, split="train")
     Path(games[1].file).write_text("{")
-    World(games[0])  # the other one is not touched
+    FastEngine(games[0])  # the other one is not touched
     with pytest.raises(UserError, match=r"game\.tw-pddl"):
         games[1]
 

@@ -49,7 +49,7 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Needs:
+class RoomNeeds:
     """What a task asks of a room.
 
     Attributes:
@@ -71,7 +71,7 @@ class Furnisher:
         self._odds = odds
         self._ids: set[str] = set()
 
-    def room(self, needs: Needs) -> Room | None:
+    def room(self, needs: RoomNeeds) -> Room | None:
         """A room that meets `needs`; None when the draw leaves a needed object no place."""
         start = self._new_place()
         receptacles = self._receptacles(needs)
@@ -80,7 +80,7 @@ class Furnisher:
             return None
         return Room(self._rng.choice(self._odds.scenes), start, receptacles, things)
 
-    def _receptacles(self, needs: Needs) -> list[Receptacle]:
+    def _receptacles(self, needs: RoomNeeds) -> list[Receptacle]:
         found: list[Receptacle] = []
         for kind, numbers in self._odds.receptacles.items():
             least = int(kind in needs.receptacles)
@@ -104,7 +104,7 @@ class Furnisher:
                 return self._rng.choice(free)
         return None
 
-    def _things(self, needs: Needs, receptacles: list[Receptacle]) -> list[Thing] | None:
+    def _things(self, needs: RoomNeeds, receptacles: list[Receptacle]) -> list[Thing] | None:
         by_kind: dict[str, list[Receptacle]] = {}
         for r in receptacles:
             by_kind.setdefault(r.kind, []).append(r)
@@ -123,7 +123,7 @@ class Furnisher:
         return found
 
     def _open_places(
-        self, kind: str, by_kind: dict[str, list[Receptacle]], needs: Needs
+        self, kind: str, by_kind: dict[str, list[Receptacle]], needs: RoomNeeds
     ) -> dict[str, float]:
         """Places of this room where `kind` may lie, with their weights."""
         # What the task needs lies in a receptacle, where `take` can reach it.

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 
 from duomem_jax.worlds.household.generate.odds import RoomOdds, draw, weighted
-from duomem_jax.worlds.household.generate.room import Needs
+from duomem_jax.worlds.household.generate.room import RoomNeeds
 from duomem_jax.worlds.household.generate.statistics import (
     APPLIANCES,
     LAMP_TASK,
@@ -77,7 +77,7 @@ def choose_task(rng: random.Random, odds: RoomOdds, task_type: str) -> WrittenTa
     return WrittenTask(task_type, kind, target, words)
 
 
-def draw_needs(rng: random.Random, task: WrittenTask) -> Needs:
+def draw_needs(rng: random.Random, task: WrittenTask) -> RoomNeeds:
     """What the room must hold: enough to solve the task, and not to have it solved already."""
     receptacles, _ = needed_kinds(task.type, task.kind, task.target)
     numbers = {int(n): weight for n, weight in shipped()["targets"][task.type].items()}
@@ -85,4 +85,4 @@ def draw_needs(rng: random.Random, task: WrittenTask) -> Needs:
     if task.type == LAMP_TASK:
         things[task.target] = 1
     # In real games nothing that is wanted starts where it would be treated, or else put.
-    return Needs(receptacles, things, (task.kind, APPLIANCES.get(task.type, task.target)))
+    return RoomNeeds(receptacles, things, (task.kind, APPLIANCES.get(task.type, task.target)))

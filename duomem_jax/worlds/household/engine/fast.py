@@ -12,7 +12,7 @@ from duomem_jax.worlds.household.game import Game
 _NONE: Block = {}
 
 
-class World:
+class FastEngine:
     """One game, played as alfworld 0.4.2 on textworld 1.7.0 plays it, word for word.
 
     Playing on after the goal is reached is allowed and can undo it, as in the real engine.

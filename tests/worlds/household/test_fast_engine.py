@@ -8,14 +8,14 @@ import pytest
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.worlds.household.engine.commands import BLOCKS
-from duomem_jax.worlds.household.engine.world import World
+from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.wander import wander
 from duomem_jax.worlds.household.world import Household
 
 
 @pytest.fixture
 def world(make_room):
-    return World(make_room())
+    return FastEngine(make_room())
 
 
 def play(world, *commands):
@@ -108,7 +108,7 @@ def test_look_lists_objects_left_beside_a_receptacle(world):
 
 def test_put_of_older_games_is_refused(make_room):
     commands = ("go to countertop 1", "take mug 2 from countertop 1", "put mug 2 in/on sinkbasin 1")
-    assert play(World(make_room()), *commands)[0] == "Nothing happens."
+    assert play(FastEngine(make_room()), *commands)[0] == "Nothing happens."
 
 
 def every_command(world):
@@ -124,7 +124,7 @@ def every_command(world):
 
 
 def replayed(game, past):
-    world = World(game)
+    world = FastEngine(game)
     for command in past:
         world.step(command)
     return world
@@ -133,7 +133,7 @@ def replayed(game, past):
 def test_admissible_commands_are_exactly_those_that_do_something(make_room):
     game = make_room()
     past: list[str] = []
-    world = World(game)
+    world = FastEngine(game)
     for command in wander(world.admissible_commands, random.Random(1), 25, game.walkthrough):
         world.step(command)
         past.append(command)
@@ -152,7 +152,7 @@ def test_admissible_commands_are_exactly_those_that_do_something(make_room):
 
 def test_incremental_blocks_equal_blocks_written_from_scratch(make_room):
     game = make_room()
-    world = World(game)
+    world = FastEngine(game)
     for command in wander(world.admissible_commands, random.Random(2), 400, game.walkthrough):
         world.step(command)
         fresh = {verb: block(world._setting, world._state) for verb, block in BLOCKS.items()}
@@ -163,7 +163,7 @@ def test_incremental_blocks_equal_blocks_written_from_scratch(make_room):
 
 def test_same_commands_after_reset_give_the_same_words(make_room):
     game = make_room()
-    world = World(game)
+    world = FastEngine(game)
     commands: list[str] = []
     first = [world.reset()]
     for command in wander(world.admissible_commands, random.Random(3), 60, game.walkthrough):
@@ -176,7 +176,7 @@ def test_real_walkthroughs_win(real_games_dir):
     from duomem_jax.worlds.household.load import load_games
 
     for game in load_games(real_games_dir, split="valid_seen")[::10]:
-        world = World(game)
+        world = FastEngine(game)
         assert "you see a" in world.reset()
         for command in game.walkthrough:
             assert command in world.admissible_commands()
@@ -202,7 +202,7 @@ def test_unplayable_problem_is_named(make_room, change, message):
     game = make_room()
     object.__setattr__(game, "pddl_problem", game.pddl_problem.replace(*change))
     with pytest.raises(UserError, match=re.escape(message)) as error:
-        World(game)
+        FastEngine(game)
     assert game.id in str(error.value)
 
 
@@ -212,7 +212,7 @@ def test_problem_cut_short_anywhere_is_refused(make_room):
     for length in range(0, len(text), 97):
         object.__setattr__(game, "pddl_problem", text[:length])
         with pytest.raises(UserError):
-            World(game)
+            FastEngine(game)
 
 
 def test_unknown_engine_is_refused():
