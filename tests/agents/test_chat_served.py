@@ -69,7 +69,7 @@ def test_the_model_reads_exactly_what_training_shows(server, games, play, system
     assert len(server.answered) == sum(len(e.turns) for e, _ in outcomes)
 
 
-def test_a_round_is_asked_at_once(server, games, play):
+def test_all_slots_of_a_round_are_asked_together(server, games, play):
     all_here, right = threading.Barrier(5, timeout=10), server.answer
 
     def wait_for_the_others(body):
@@ -95,7 +95,7 @@ def test_a_round_is_asked_at_once(server, games, play):
         ("Thought: \ud83d\nAction: look", "stop", ("?", "look")),
     ],
 )
-def test_what_replies_mean(server, games, play, content, finish, move):
+def test_replies_are_parsed_into_thought_and_action(server, games, play, content, finish, move):
     server.answer = lambda body: completion(content, finish)
     ((episode, outcome),) = play(games[:1], max_steps=2)
     assert [(turn.thought, turn.action) for turn in episode.turns] == [move, move]

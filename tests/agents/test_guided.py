@@ -48,7 +48,7 @@ def test_replayed_games_read_as_training_shows_them(games, tokenizer, players):
         assert set(rollout.transcript.authors) == {Author.WORLD}
 
 
-def test_a_transcript_is_told_with_guidelines_before_it(games, tokenizer, players):
+def test_a_transcript_with_guidelines_differs_in_its_prompt_alone(games, tokenizer, players):
     chat = chat_tokens(tokenizer)
     for rollout in play_guided(players, HOUSEHOLD, games[:3], Guidance(), **HOW):
         read, told = rollout.transcript, rollout.transcript.with_guidelines("Go there.", tokenizer)
@@ -79,6 +79,6 @@ def test_depth_counts_turns_that_are_spoken(games, players):
     assert turns == {games[0].id: 3, games[1].id: 2}
 
 
-def test_calls_leave_nothing_behind(games, players):
+def test_a_second_call_plays_the_same_games(games, players):
     first = play_guided(players, HOUSEHOLD, games[:3], Guidance(0.5), **HOW)
     assert play_guided(players, HOUSEHOLD, games[:3], Guidance(0.5), **HOW) == first

@@ -21,7 +21,7 @@ def mode(path):
     return path.stat().st_mode & 0o777
 
 
-def test_what_is_written_has_the_permissions_of_any_new_file(tmp_path, umask):
+def test_written_files_and_folders_follow_the_umask(tmp_path, umask):
     atomic_write_text(tmp_path / "file", "x")
     with atomic_dir(tmp_path / "folder") as folder:
         (folder / "inside").write_text("x")

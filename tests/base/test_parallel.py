@@ -57,7 +57,7 @@ def test_workers_of_a_command_print_what_they_log(capfd, workers):
         ("-1", ["-1", "-1", "-1"]),
     ],
 )
-def test_share_of(visible, shares):
+def test_each_worker_sees_its_share_of_the_devices(visible, shares):
     assert [_share_of(visible, number) for number in range(3)] == shares
 
 

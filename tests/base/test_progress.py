@@ -23,7 +23,7 @@ def test_plain_lines_are_rare_and_tell_rate_and_rest(monkeypatch):
     assert lines[-1].startswith("lora, seed 0: 100/100 games, 50 won")
 
 
-def test_what_went_well_has_its_own_word():
+def test_the_word_for_good_items_can_be_chosen():
     out = io.StringIO()
     with Progress(1, "parity", out, good="equal") as bar:
         bar.add(True)
@@ -40,14 +40,14 @@ def test_a_terminal_gets_a_bar():
     assert "1 won" in out.getvalue()
 
 
-def test_nothing_is_said_about_nothing():
+def test_progress_of_zero_items_prints_nothing():
     out = io.StringIO()
     with Progress(0, "x", out):
         pass
     assert out.getvalue() == ""
 
 
-def test_other_things_than_games_can_be_counted():
+def test_the_unit_can_be_chosen():
     out = io.StringIO()
     with Progress(2, "base, train", out, good="extractable", unit="window") as bar:
         bar.add(False)

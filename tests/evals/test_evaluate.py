@@ -65,7 +65,7 @@ def folders(tmp_path_factory, games):
     return root
 
 
-def test_the_expert_is_an_arm_like_any_other(games, tmp_path):
+def test_the_expert_is_a_player_like_any_other(games, tmp_path):
     path = evaluate(EXPERT, HOUSEHOLD, games, tmp_path, Play(slots=4, seed=2))
     assert path == tmp_path / "the-teacher.seed2.sqlite"
     rows = read_results(path)

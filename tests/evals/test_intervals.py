@@ -57,7 +57,7 @@ def test_bootstrap_is_reproducible_and_follows_its_seed():
     assert cluster_bootstrap(clusters, seed=1) != cluster_bootstrap(clusters)
 
 
-def test_pairing_removes_what_both_arms_share():
+def test_pairing_removes_what_both_subjects_share():
     rng = np.random.default_rng(3)
     hardness = rng.normal(size=300)
     a, b = hardness, hardness + 0.1 + 0.01 * rng.normal(size=300)

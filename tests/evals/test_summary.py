@@ -62,7 +62,7 @@ def test_several_seeds_are_resampled_by_game():
 
 
 @pytest.mark.parametrize("won", [False, True])
-def test_certainty_is_never_claimed(won):
+def test_the_interval_of_all_won_or_all_lost_is_wilsons(won):
     rows = [row("a", f"g{i}", won, seed=s) for i in range(20) for s in range(3)]
     (a,) = summarize(rows, GAMES)
     assert a.headline == wilson(20 * won, 20)

@@ -81,6 +81,6 @@ def test_a_conversation_too_long_for_the_server_has_no_targets(played, answer, t
     assert found + missing == report.counts["loss_tokens"]
 
 
-def test_what_a_server_cannot_tell_must_be_said(played, tmp_path):
+def test_a_served_teacher_needs_its_tokenizer_named(played, tmp_path):
     with pytest.raises(UserError, match=r"how\.tokenizer must name"):
         stages.label(str(tmp_path / "out"), str(played / "rows"), "openai:x", Label(k=8))

@@ -36,5 +36,5 @@ def test_episodes_of_an_older_version_are_refused(tmp_path):
         read_episodes(tmp_path)
 
 
-def test_no_episode_is_of_no_version():
+def test_a_reader_of_no_files_is_empty():
     assert list(EpisodeReader([])) == []

@@ -21,7 +21,7 @@ def write(path, *rows, config=CONFIG):
         log.append(*rows)
 
 
-def test_rows_come_back_and_count_as_done(tmp_path):
+def test_appended_rows_are_read_back_and_count_as_done(tmp_path):
     path = tmp_path / "r" / "lora.seed0.sqlite"
     rows = [row("g0"), row("g1"), row("g1", seed=1)]
     done = {("lora", "g0", 0), ("lora", "g1", 0), ("lora", "g1", 1)}

@@ -159,7 +159,7 @@ def test_every_line_of_a_table_is_equally_wide():
     assert table.splitlines()[1].startswith("| :--")
 
 
-def test_colours_stay_with_the_arm():
+def test_a_subject_keeps_its_colour():
     assert colours(["LoRA", "teacher"]) == [ARM_COLOUR["lora"], ARM_COLOUR["teacher"]]
     many = colours(["both", "x", "y", "z", "u", "v"])
     assert len(set(many)) == 6

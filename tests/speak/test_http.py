@@ -50,7 +50,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_what_may_pass_is_asked_again(server, ask, fault):
+def test_transient_errors_are_retried_with_growing_pauses(server, ask, fault):
     server.faults = [fault, fault]
     answer = ask()
     assert (answer.value.text, answer.attempts) == ("heard: hello", 3)
@@ -59,7 +59,7 @@ def test_what_may_pass_is_asked_again(server, ask, fault):
     assert [1 <= ask.pauses[0] <= 2, 2 <= ask.pauses[1] <= 3, len(ask.pauses)] == [True, True, 2]
 
 
-def test_silence_is_given_up(server, ask):
+def test_a_server_that_does_not_answer_in_time_is_asked_again(server, ask):
     server.faults = [hang(1)]
     start = time.monotonic()
     assert ask(timeout=0.1).attempts == 2
@@ -82,7 +82,7 @@ def test_the_server_says_how_long_to_wait(server, ask):
     assert 0 <= none <= 1
 
 
-def test_a_day_is_too_long_to_wait(server, ask):
+def test_a_wait_of_a_day_is_refused(server, ask):
     server.faults = [status(429, "daily quota", Retry_After="86400")]
     with pytest.raises(UserError, match=r"daily quota.*asked again in 86400 s"):
         ask()
@@ -98,7 +98,7 @@ def test_a_day_is_too_long_to_wait(server, ask):
         (say({}), r"malformed answer \(no choices.* in 3 attempts; .*OpenAI-compatible"),
     ],
 )
-def test_patience_ends_with_a_sentence(server, ask, fault, says):
+def test_the_last_attempt_ends_with_a_sentence(server, ask, fault, says):
     server.faults = [fault] * 9
     with pytest.raises(UserError, match=says):
         ask(attempts=3)
@@ -106,7 +106,7 @@ def test_patience_ends_with_a_sentence(server, ask, fault, says):
 
 
 @pytest.mark.parametrize("code", [301, 400, 401, 403, 404, 422])
-def test_what_will_not_pass_is_a_sentence_at_once(server, ask, code):
+def test_permanent_errors_are_not_retried(server, ask, code):
     server.faults = [status(code, "no such model")]
     with pytest.raises(UserError, match=rf"status {code} .*no such model.* the model 'parrot'"):
         ask()
@@ -124,14 +124,14 @@ def test_what_will_not_pass_is_a_sentence_at_once(server, ask, code):
         (413, "prompt is too long: 99 tokens > 64 maximum"),
     ],
 )
-def test_too_long_is_told_apart(server, ask, code, said):
+def test_a_prompt_beyond_the_context_length_has_its_own_error(server, ask, code, said):
     server.faults = [status(code, "x" * 400 + said)]
     with pytest.raises(TooLongError):
         ask()
     assert len(server.requests) == 1
 
 
-def test_nobody_there(ask, server):
+def test_an_unreachable_server_is_a_sentence(ask, server):
     server.server_close()
     with pytest.raises(UserError, match=r"no answer \(ConnectError"):
         ask(attempts=2)
@@ -147,7 +147,7 @@ def test_the_key_is_sent_and_never_shown(server, ask, monkeypatch):
     assert server.requests[0][1]["Authorization"] == "Bearer sk-secret"
 
 
-def test_no_key_no_header(server, ask):
+def test_without_a_key_no_authorization_is_sent(server, ask):
     ask()
     assert "Authorization" not in server.requests[0][1]
 

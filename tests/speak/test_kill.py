@@ -89,7 +89,7 @@ def test_a_killed_run_never_pays_twice(server, games, tmp_path):
     assert len(server.answered) == sum(expected.values())
 
 
-def test_evaluation_goes_on_as_well(server, games, tmp_path, capsys):
+def test_a_stopped_evaluation_continues_without_paying_again(server, games, tmp_path, capsys):
     server.faults = [None] * 7 + [lambda handler: handler.send(401, "no credit")]
     with pytest.raises(SystemExit):
         cli.main(command("evaluate", tmp_path, games))

@@ -69,7 +69,7 @@ def test_a_reply_depends_on_its_chat_and_seed_alone(speaker, chats, monkeypatch)
     assert list(speaker.reply(chats, Sampling(20, 1.0, seed=4))) != together
 
 
-def test_an_ended_row_takes_the_next_chat(speaker, chats, monkeypatch):
+def test_a_row_whose_reply_ended_takes_the_next_chat(speaker, chats, monkeypatch):
     """Rows are refilled while others are still writing, so no round writes a single long reply."""
     monkeypatch.setattr(local, "rows_of_a_call", lambda: 2)
     monkeypatch.setattr(local, "PIECE", 2)

@@ -51,7 +51,7 @@ def test_answers_are_in_order_whatever_order_they_come_in(server, open_model):
 
 
 @pytest.mark.parametrize("concurrency", [1, 5])
-def test_as_many_are_under_way_as_allowed(server, open_model, concurrency):
+def test_concurrency_is_the_number_of_open_requests(server, open_model, concurrency):
     all_here = threading.Barrier(concurrency, timeout=10)
 
     def wait_for_the_others(body):
@@ -64,7 +64,7 @@ def test_as_many_are_under_way_as_allowed(server, open_model, concurrency):
     assert server.busiest == concurrency
 
 
-def test_questions_are_taken_as_answers_are(open_model):
+def test_questions_are_read_only_as_fast_as_answers_are_taken(open_model):
     taken = []
 
     def questions():
@@ -157,7 +157,7 @@ def test_the_first_refusal_stops_all_and_keeps_what_came(server, open_model, tmp
     assert len(server.answered) == len(WORDS)
 
 
-def test_too_long_is_no_failure(server, open_model):
+def test_a_prompt_that_is_too_long_has_no_reply_and_stops_nothing(server, open_model):
     server.faults = [None, status(400, "maximum context length is 8"), None]
     with open_model(concurrency=1) as model:
         replies = list(model.ask(map(question, WORDS[:3])))

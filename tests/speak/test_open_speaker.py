@@ -25,7 +25,7 @@ def test_shipped_models_and_folders_are_one_speaker(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_served_models_are_their_name(server, tmp_path):
+def test_a_served_model_is_identified_by_its_name(server, tmp_path):
     with open_speaker("openai:p", server=Server(server.url), record=tmp_path / "r") as speaker:
         assert (speaker.name, speaker.identity()) == ("p", {"model": "openai:p"})
         assert speaker.identity() == speaker_identity("openai:p")

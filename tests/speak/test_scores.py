@@ -208,7 +208,7 @@ def test_malformed_scores_say_what_is_wrong(logprobs, sequences, change, says):
         read_scores(body, sequences[0], K)
 
 
-def test_impossible_tokens_keep_their_place(sequences):
+def test_tokens_of_probability_zero_are_kept(sequences):
     """vLLM writes -9999 for minus infinity."""
     entry = {"7": {"logprob": -9999.0}, "1": {"logprob": -0.1}, "2": {"logprob": -3.0}}
     scores = read_scores({"choices": [{"prompt_logprobs": [None, entry]}]}, [3, 7], 2)

@@ -86,7 +86,7 @@ def test_a_merged_model_opens_in_transformers(done, base_folder, tmp_path):
     assert np.abs(got - want).max() < 0.1 * scale  # the kernels were rounded to bfloat16
 
 
-def test_what_is_no_run_of_ours_is_one_sentence(tmp_path):
+def test_a_folder_that_is_not_a_run_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"duomem\.json: no such file"):
         export(str(tmp_path / "out"), str(tmp_path))
     (tmp_path / "duomem.json").write_text('{"base": "b"}')

@@ -88,7 +88,7 @@ def ended(process):
     return process.returncode, error
 
 
-def test_killed_and_restarted_it_ends_as_on_a_disk(done, start, bucket):
+def test_a_run_killed_and_restarted_in_a_bucket_ends_as_on_a_disk(done, start, bucket):
     _, reference = done
     killed = start("gs://bucket/run", "--log-every", 1)
     deadline = time.monotonic() + 120

@@ -83,7 +83,7 @@ def test_any_damaged_file_costs_one_checkpoint_at_most(saved, tmp_path, caplog, 
     assert lost
 
 
-def test_when_nothing_can_be_read_it_says_so_and_keeps_everything(saved, tmp_path):
+def test_unreadable_checkpoints_are_refused_and_kept(saved, tmp_path):
     folder = tmp_path / "checkpoints"
     shutil.copytree(saved, folder)
     for step in ("5", "10"):

@@ -75,6 +75,6 @@ def test_bad_files(write, extra, sentence):
     assert sentence in str(e.value)
 
 
-def test_no_such_file(tmp_path):
+def test_a_missing_config_is_named(tmp_path):
     with pytest.raises(UserError, match="no such config"):
         load_config(tmp_path / "none.py")

@@ -28,7 +28,7 @@ def test_a_diverged_run_stops_and_keeps_the_last_good_checkpoint(config_file, tm
     assert [row["step"] for row in records(out)] == [1]
 
 
-def test_without_a_checkpoint_the_sentence_says_so(config_file, capsys):
+def test_divergence_before_the_first_checkpoint_says_so(config_file, capsys):
     assert train.main(["--config", str(config_file), *HUGE]) == 2
     assert "no checkpoint was saved before" in capsys.readouterr().err
 

@@ -37,7 +37,7 @@ def wait_for(path, hosts):
         time.sleep(0.002)
 
 
-def test_told_to_end_all_save_the_same_step_and_another_number_goes_on(config_file, tmp_path):
+def test_sigterm_saves_one_step_on_all_hosts_and_another_number_continues(config_file, tmp_path):
     """Two hosts, of which one is told; then one, which has to end where an undisturbed run ends.
 
     That run is a single process, which sums in another order than Gloo: hence not bit for bit, as

@@ -54,7 +54,7 @@ def test_the_first_window_says_what_came_before_it(tmp_path, said):
     assert second["tflops_per_s"] * second["step_seconds"] == pytest.approx(2e-6, rel=1e-4)
 
 
-def test_a_host_that_does_not_write_says_nothing(capsys, said):
+def test_a_log_without_writers_prints_nothing(capsys, said):
     log = MetricsLog([], Stopwatch(), start=0, steps=2, every=1, rate=lambda step: 1.0)
     log.add(1, pairs(1.0, 1.0))
     log.close()

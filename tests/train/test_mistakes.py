@@ -39,7 +39,7 @@ def refused(config_file, tmp_path, capsys):
     return run
 
 
-def test_usage(capsys):
+def test_no_config_prints_the_usage(capsys):
     assert train.main([]) == 2
     assert "--config configs/<name>.py" in capsys.readouterr().err
 

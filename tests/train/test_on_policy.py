@@ -137,7 +137,7 @@ def test_the_teacher_speaks_less_and_less(config, weights):
     assert not late.as_text_BT.any()
 
 
-def test_what_the_teacher_writes_in_between_is_what_it_writes_alone(config, weights):
+def test_a_teacher_that_takes_every_turn_writes_what_it_writes_alone(config, weights):
     """Both players read one conversation; here the teacher takes every turn of it."""
     guided = played_with(config, guidance=1.0, talk=GREEDY)
     batch, _ = rows_of(guided, weights)
@@ -184,14 +184,14 @@ def test_every_game_comes_once_in_an_epoch():
     assert later != epoch
 
 
-def test_it_learns_and_reports_its_games(config):
+def test_training_reduces_the_loss_and_reports_games(config):
     run(config)
     rows = [json.loads(x) for x in (Path(config.output) / "metrics.jsonl").read_text().splitlines()]
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert {"won", "turns", "rows_left_out"} < rows[0].keys()
 
 
-def test_killed_and_restarted_it_ends_with_the_same_adapter(config, tmp_path):
+def test_a_killed_and_restarted_run_ends_with_the_same_adapter(config, tmp_path):
     whole = load_file(run(config) / "adapter_model.safetensors")
     out = tmp_path / "again"
     again = dataclasses.replace(config, output=str(out))

@@ -26,7 +26,7 @@ def run(config_file, *overrides):
     return train.main(["--config", str(config_file), *map(str, overrides)])
 
 
-def test_it_learns_and_writes_metrics(done):
+def test_a_run_reduces_the_loss_and_writes_metrics(done):
     _, out = done
     rows = records(out)
     assert [row["step"] for row in rows] == [10, 20, 30, 40]
@@ -62,7 +62,7 @@ def test_checkpoints_hold_the_small_state_and_its_description(done, base_folder)
     assert notes["config"]["steps"] == 40
 
 
-def test_killed_and_restarted_it_ends_with_the_same_adapter(done, tmp_path):
+def test_a_killed_and_restarted_run_ends_with_the_same_adapter(done, tmp_path):
     """SIGKILL in the middle of a step, then the same command again."""
     config_file, reference = done
     out = tmp_path / "out"

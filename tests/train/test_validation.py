@@ -16,7 +16,7 @@ def run(config_file, *overrides):
 
 
 @pytest.mark.parametrize("batch", [8, 24])
-def test_it_is_the_mean_over_all_rows_each_once(config_file, data_folder, tmp_path, batch):
+def test_the_loss_is_the_mean_over_all_rows_each_once(config_file, data_folder, tmp_path, batch):
     """Nothing is learnt, so that the loss of an epoch of training is that of the same rows."""
     still = ["--optimizer.learning-rate", 0.0, "--steps", 8, "--checkpoint-every", 8]
     run(config_file, *still, "--log-every", 8, "--output", tmp_path / "epoch")

@@ -156,7 +156,7 @@ def test_a_student_learns_from_it_and_is_scored_by_it(games, root, capsys):
     assert "looks.txt, at most 4 steps." in text
 
 
-def test_what_it_does_not_bring_is_a_sentence(games, root, tmp_path):
+def test_a_world_without_generator_or_engine_says_so(games, root, tmp_path):
     with pytest.raises(UserError, match="kitchen: it has no generator"):
         stages.generate(str(tmp_path / "games"), 2, 1, "kitchen")
     with pytest.raises(UserError, match=r"no engine 'fast'; omit it"):

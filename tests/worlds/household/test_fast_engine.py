@@ -82,7 +82,7 @@ def test_walkthrough_wins_and_taking_the_thing_back_undoes_it(world):
         (["Inventory"], "Nothing happens."),
     ],
 )  # fmt: skip
-def test_step_says(world, commands, last):
+def test_the_last_command_is_answered_with(world, commands, last):
     assert play(world, *commands)[0] == last
 
 

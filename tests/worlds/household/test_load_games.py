@@ -83,7 +83,7 @@ def test_split_limit_and_slices(form, request):
         load_games(path, split="test")
 
 
-def test_ids_do_not_depend_on_where_one_enters(tree):
+def test_ids_are_the_same_from_a_split_folder_or_a_file(tree):
     ids = [g.id for g in load_games(tree, split="train")]
     assert [g.id for g in load_games(tree / "train")] == ids
     file = load_games(tree, split="train")[0].file
