@@ -2,5 +2,6 @@
 
 import os
 
-# transformers reads tokenizers here; that torch is missing is no news to anybody.
+# Set before transformers is imported, which would otherwise report that torch is missing: it is
+# here for tokenizers, configs and templates, which need none.
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")

@@ -29,6 +29,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point of `duomem`; a user's mistake is one sentence and exit status 2."""
+    # Before anything compiles, and only here: it changes the environment of the process.
     keep_compiled()
     if status := run_command("duomem", lambda: _show(_called(argv))):
         sys.exit(status)
@@ -46,6 +47,7 @@ def _called(argv: list[str] | None) -> Any:
 
 def _show(result: Any) -> None:
     """Print what a stage returns: a sentence, a folder, or a report as a whole."""
+    # A report is what the user wants to read; of other paths the name will do.
     if isinstance(result, Path) and result.suffix == ".md":
         result = result.read_text()
     print(result)

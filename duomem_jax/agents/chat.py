@@ -26,6 +26,7 @@ class _Talk:
         move = parse_action(reply.text, cut=reply.cut)
         self.chat.say(*move)
         # A reply's prompt is the whole conversation; ours is what the player did not write.
+        # The maximum, since a server that does not tell its counts answers 0.
         self.prompt_tokens = max(self.prompt_tokens, reply.prompt_tokens - self.new_tokens)
         self.new_tokens += reply.new_tokens
         return move
@@ -68,13 +69,16 @@ class ChatPolicy:
 
     def start(self, slot: int, task: Task, first_observation: str, seed: int) -> None:
         """Begin a game's conversation with what its player is shown."""
+        # The game's id keeps out what was learnt from this very game.
         shown = show(self._bank, self._k, task.text, task.id)
         chat = GameChat(system=self._system, guidelines=shown.text)
         self._talks[slot] = _Talk(chat, shown.memory_ids)
+        # From the game, not the slot: what is played beside it must not change what is sampled.
         self._conversations.start(slot, derived_seed(seed, task.id))
 
     def act(self, observations: Mapping[int, str]) -> dict[int, Move | None]:
         """Ask for the replies of all named slots at once."""
+        # All observations first: one call then answers every game of the round side by side.
         for slot, seen in observations.items():
             self._talks[slot].chat.see(seen)
         chats = {slot: self._talks[slot].chat.messages for slot in observations}

@@ -24,6 +24,8 @@ from duomem_jax.text.turns import GameChat, parse_action
 from duomem_jax.worlds.base import Task, World
 
 
+# The numbers become the loss mask of packed rows: above 0 a token is learnt, and a teacher's is
+# told from a student's by its 2.
 class Author(IntEnum):
     """Who wrote a token."""
 
@@ -85,6 +87,8 @@ class Transcript:
 
     def with_guidelines(self, guidelines: str, tokenizer: Any) -> "Transcript":
         """The same conversation as it reads with guidelines before its first observation."""
+        # Only the prompt is rendered again. The rest are the tokens as written: decoded and
+        # tokenised once more, a reply may come out as other tokens.
         chat, (*before, first) = chat_tokens(tokenizer), self.prompt
         game = GameChat(system=before[0]["content"] if before else "", guidelines=guidelines)
         game.see(first["content"])
@@ -126,6 +130,7 @@ def play_guided(
     """
     policy = GuidedPolicy(players, how)
     played = list(play_games(world, tasks, policy, slots=slots, max_steps=max_steps, seed=seed))
+    # In one order: `play_games` stops a slot just before it yields the game that was in it.
     transcripts = zip(played, policy.finished, strict=True)
     return [Rollout(game.episode, transcript) for game, transcript in transcripts]
 
@@ -169,22 +174,27 @@ class GuidedPolicy:
 
     def start(self, slot: int, task: Task, first_observation: str, seed: int) -> None:
         """Begin a game for both players."""
+        # Neither slots nor neighbours may change who speaks or what is drawn.
         own = derived_seed(seed, task.id)
         record = list(self._how.records.get(task.id, ()))
         unread: dict[Author, list[int]] = {author: [] for author in self._speakers}
         chat = GameChat(system=self._players.system)
         self._seats[slot] = _Seat(chat, random.Random(own), record, unread)
         for author, speaker in self._speakers.items():
+            # Two seeds, or both players would draw alike; a row keeps its seed as a uint32.
             speaker.reset(slot, seed=(own + author) % 2**32)
 
     def act(self, observations: Mapping[int, str]) -> dict[int, Move | None]:
         """Replay a move, or let one of the players speak, in each named slot."""
         moves = dict[int, Move | None]()
+        # Collected first, so that each model answers all of its games in one call.
         turns: dict[Author, dict[int, list[int]]] = {author: {} for author in self._speakers}
         for slot, seen in observations.items():
             seat = self._seats[slot]
             seat.chat.see(seen)
+            # Set on the first turn, as a copy: the chat's own list goes on growing.
             seat.transcript.prompt = seat.transcript.prompt or list(seat.chat.messages)
+            # Heard after the recorded reply is said: both are the world's, and carry no loss.
             if seat.record:
                 moves[slot] = move = seat.record.pop(0)
                 seat.chat.say(*move)
@@ -193,6 +203,7 @@ class GuidedPolicy:
             self._hear(seat)
             author = self._next_author(seat)
             unread = seat.unread[author]
+            # Beyond the depth a game ends as one does whose context is full.
             if seat.spoken < self._how.depth and self._speakers[author].fits(slot, len(unread)):
                 turns[author][slot] = unread
             else:
@@ -206,6 +217,7 @@ class GuidedPolicy:
         """End a game and keep its transcript."""
         transcript = self._seats.pop(slot).transcript
         self.finished.append(transcript)
+        # What the teacher said counts as read: the student is charged for its own tokens.
         new = sum(author == Author.STUDENT for author in transcript.authors)
         return GameUsage(len(transcript.tokens) - new, new)
 
@@ -215,6 +227,7 @@ class GuidedPolicy:
 
     def _hear(self, seat: _Seat) -> None:
         """Take in the messages that nobody here wrote."""
+        # Every player is behind by these ids until it is its turn to speak.
         ids = self._chat.since(seat.chat.messages, seat.held)
         seat.held = len(seat.chat.messages)
         seat.transcript.add(ids, Author.WORLD)
@@ -231,8 +244,11 @@ class GuidedPolicy:
             else:
                 unread.extend(ids)
         max_new = self._speakers[speaker].max_new
+        # 0: nobody asks this reply for its token counts, which the transcript has.
         reply = read_reply(self._players.tokenizer, ids, 0, max_new)
         move = parse_action(reply.text, cut=reply.cut)
+        # The chat has the move as it was parsed. It counts as held, so that it is never rendered:
+        # the transcript has the ids that were written, whatever form the reply had.
         seat.chat.say(*move)
         seat.held = len(seat.chat.messages)
         return move

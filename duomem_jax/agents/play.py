@@ -39,7 +39,7 @@ class Recall:
 
 @dataclasses.dataclass(frozen=True)
 class Play:
-    """How games are played, how players talk, and what they recall: options that others nest."""
+    """How games are played."""
 
     slots: int = 32  # at once
     max_steps: int = 50  # commands after which a game is lost

@@ -19,6 +19,8 @@ from duomem_jax.speak.served.server import Server, served_name
 from duomem_jax.worlds.base import World
 
 
+# The empty names keep the flags of nested records flat: `--player.memory`, not
+# `--player.recall.memory`.
 @dataclasses.dataclass(frozen=True)
 class Player:
     """A model that plays, with or without memories."""
@@ -60,6 +62,8 @@ def open_policy(
         UserError: a folder is missing, damaged or does not fit the others; or a server is not
             usable.
     """
+    # A world's own player comes before a folder of the same name, and asks for no model at all. It
+    # draws nothing, so neither task nor seed reaches it.
     if make_player := world.players.get(player.model):
         yield EachAlone(player.model, lambda task, seed: make_player())
         return
@@ -80,8 +84,11 @@ def identity(player: Player, world: World) -> dict[str, Any]:
     Raises:
         UserError: a folder is missing or damaged.
     """
+    # Memories, prompts and sampling are nothing to a rule-based player.
     if player.model in world.players:
         return {"name": player.name, "model": player.model}
+    # Contents in place of paths: a bank or a prompt that was changed where it lies is another
+    # player, and one that was moved is the same. A server's address is no part of it.
     recalled, talk = dataclasses.asdict(player.recall), dataclasses.asdict(player.talk)
     if player.recall.memory:
         recalled["memory"] = content_hash(player.recall.memory)

@@ -83,7 +83,10 @@ def play_games(
     seats: dict[int, _Seat] = {}
     try:
         while True:
+            # Compiling falls into whichever round comes first; no game is to pay for it.
             start, setup = time.monotonic(), policy.setup_seconds
+            # Free slots are filled before each round: the model's batch stays full, and tasks are
+            # read only as they are needed.
             for slot in range(slots):
                 if slot not in seats and (task := next(waiting, None)) is not None:
                     seats[slot] = _Seat(task, envs.start(slot, task))
@@ -92,10 +95,13 @@ def play_games(
                 return
             _round(seats, policy, envs, max_steps)
             passed = time.monotonic() - start - (policy.setup_seconds - setup)
+            # Shared before ended games leave, since they took part in this round.
             for seat in seats.values():
                 seat.seconds += passed / len(seats)
             # A list, since the dictionary changes under the loop.
             for slot, seat in [item for item in seats.items() if item[1].ended]:
+                # Out of `seats` before the yield: a caller that stops there must not have it
+                # stopped twice.
                 del seats[slot]
                 usage = policy.stop(slot)
                 envs.stop(slot)
@@ -108,6 +114,7 @@ def play_games(
 def _round(seats: dict[int, _Seat], policy: Policy, envs: VectorEnv, max_steps: int) -> None:
     """One move in every game."""
     moves = policy.act({slot: seat.observation for slot, seat in seats.items()})
+    # The world is given the command alone; the thought stays in the episode.
     answers = envs.step({slot: move[1] for slot, move in moves.items() if move is not None})
     for slot, move in moves.items():
         if move is None:

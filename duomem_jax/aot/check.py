@@ -85,6 +85,7 @@ def check(
         UserError: no such model, a mesh that is impossible, or a step that does not fit.
     """
     plan = sketch(config, devices)
+    # Only this kind of target reads candidates, so training would not send them.
     if not plan.targets.needs.stored:
         rows = rows._replace(candidates=0)
     steps = []
@@ -93,6 +94,7 @@ def check(
         cost = work_of(parse(_text(compiled)), topology.chips)
         least, mfu = roofline(topology.chip, cost), None
         if name == "train":
+            # Of all chips together, while the time and the peak are one chip's.
             mfu = model_flops(plan, rows) / topology.chips / (least.step * topology.chip.flops)
         steps.append(_step(name, compiled, topology.chip.hbm, cost, least, mfu))
     shape = {str(axis): size for axis, size in plan.mesh.shape.items()}
@@ -104,8 +106,11 @@ def _step(
 ) -> CompiledStep:
     memory = compiled.memory_analysis()
     arguments, temporaries = memory.argument_size_in_bytes, memory.temp_size_in_bytes
+    # Donated arguments become results in place: their bytes are among the arguments already.
     rest = memory.output_size_in_bytes - memory.alias_size_in_bytes
     rest += memory.generated_code_size_in_bytes
+    # Of the nominal memory. The compiler's own limit is lower, and decides what fits
+    # (`mesh.chips`).
     free = 1 - (arguments + temporaries + rest) / hbm
     return CompiledStep(name, arguments, temporaries, rest, free, cost, least, mfu)
 
@@ -126,9 +131,11 @@ def _compile(
     try:
         return make(plan, rows)
     except jax.errors.JaxRuntimeError as e:
+        # The one error that is the config's fault; whatever else libtpu raises is shown as it is.
         found = TOO_LARGE.search(str(e))
         if not found:
             raise
+        # Two of four groups have matched. libtpu writes 16.84G and means GiB.
         needs, has = (f"{size[:-1]} {size[-1]}iB" for size in found.groups() if size)
         raise UserError(
             f"{plan.config.base} on {topology}: the {name} step does not fit: needs {needs} a "

@@ -51,9 +51,11 @@ def collective(
         devices: in the program.
         fused: the computation is a fusion's.
     """
+    # An asynchronous collective counts where it starts: `-done` is no key of RECEIVED.
     kind = i.opcode.removesuffix("-start")
     if kind not in RECEIVED or (fused and _under_way(computation)):
         return {}
+    # By operands: the result of an asynchronous start names its source as well.
     given = [computation[name].arrays for name in i.operands]
     if kind == "collective-permute":
         given = given[:1]  # the others say where it goes
@@ -91,9 +93,12 @@ def _under_way(computation: Computation) -> bool:
     """Whether a fusion starts a collective or computes beside it: it counts where it is done."""
     marks = [found[1] for i in computation.values() if (found := ASYNC.search(i.attributes))]
     parameters = [i.arrays for i in computation.values() if i.opcode == "parameter"]
+    # A transfer under way is handed from fusion to fusion with a flag of this type; one that has it
+    # and no mark computes beside the transfer.
     flags = any(array.dtype == "u32" for arrays in parameters for array in arrays)
     return "Done" not in marks and ("Start" in marks or flags)
 
 
 def _keeps_a_slice(computation: Computation) -> bool:
+    # Each chip keeps its own part of the sum, which is what a reduce-scatter gives it.
     return any(i.root and i.opcode == "dynamic-slice" for i in computation.values())

@@ -9,6 +9,7 @@ from duomem_jax.models.splash import BLOCK
 
 KERNEL = 'custom_call_target="tpu_custom_call"'
 # Products of a query's and a key's width in each of splash attention's kernels.
+# Forward: scores, values. dq: scores again, dP, dQ. dkv: scores again, dP, dV, dK.
 SPLASH = {"splash_mha_fwd": 2, "splash_mha_dq": 3, "splash_mha_dkv": 4}
 
 
@@ -18,6 +19,7 @@ def flops_of(computation: Computation, i: Instruction) -> float:
     Products are `dot`, the `convolution` that a TPU makes of it, and splash attention's kernels.
     """
     if i.opcode == "dot":
+        # Each output sums products along the axes that the left side loses.
         shape = computation[i.operands[0]].arrays[0].shape
         found = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", i.attributes)
         summed = [shape[int(axis)] for axis in found[1].split(",") if axis] if found else []
@@ -28,6 +30,7 @@ def flops_of(computation: Computation, i: Instruction) -> float:
     if products and KERNEL in i.attributes:
         *rows, T, H = computation[i.operands[2]].arrays[0].shape  # the queries
         # Blocks that no query sees are skipped, for the causal mask's sake alone.
+        # That leaves T (T + BLOCK) / 2 pairs of a query and a key.
         return products * 2 * math.prod(rows) * H * T * (T + min(BLOCK, T)) / 2
     return 0
 
@@ -56,6 +59,7 @@ class _Axis(NamedTuple):
     def pairs(self) -> int:
         """How often a kernel element meets an element of the input that is no zero put there."""
         met = 0
+        # One by one: which pairs meet depends on padding, stride and both dilations at once.
         for output in range(self.outputs):
             for k in range(self.kernel):
                 at = output * self.stride + k * self.step - self.before
@@ -71,6 +75,7 @@ def _multiplications(computation: Computation, i: Instruction) -> float:
     left, right, out = labels.groups()  # such as b0f, 0io, b0f: one letter for each axis
     inputs, kernel = (computation[name].arrays[0].shape for name in i.operands[:2])
     outputs = i.arrays[0].shape
+    # Input features by the kernel's axis: in a grouped convolution it has a group's share only.
     total = outputs[out.index("b")] * outputs[out.index("f")] * kernel[right.index("i")]
     window = _window(i.attributes)
     for n in range(len(out) - 2):  # the spatial axes are called 0, 1, ...

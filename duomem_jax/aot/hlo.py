@@ -144,11 +144,14 @@ def trip_count(program: Program, computation: Computation, loop: Instruction) ->
     known = re.search(r'known_trip_count":\{"n":"(\d+)"', loop.attributes)
     if known:
         return int(known[1])
+    # XLA's own note is missing: then the counter's start is in the state that goes in, its end in
+    # the condition, and what is added to it in the body.
     condition = program.computations[loop.called("condition")[0]]
     body = program.computations[loop.called("body")[0]]
     place = _counter(condition)
     start = computation[loop.operands[0]]
     result = _root(body)
+    # Any other form of loop is not guessed at: it counts as one round and as `Work.endless`.
     if place is None or start.opcode != "tuple" or result.opcode != "tuple":
         return None
     first = _constant(computation, start.operands[place])

@@ -7,6 +7,7 @@ FREE = {
     *("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "iota"),
     *("partition-id", "replica-id", "opt-barrier", "while", "conditional", "call"),
 }
+# What reads a part of its first operand.
 SLICES = ("dynamic-slice", "slice", "gather")
 
 
@@ -39,6 +40,7 @@ def _fusion(program: Program, inner: Computation, i: Instruction, given: list[Ar
     """Bytes of a fusion, whose operands are `given`, for all that is computed in it."""
     if any(ASYNC.search(x.attributes) for x in inner.values()):
         return 0  # hands a transfer on
+    # Between its operands and its results a fusion's values stay on the chip.
     total = sum(_read(program, inner, n, array)[0] for n, array in enumerate(given))
     root = next(x for x in inner.values() if x.root)
     results = [inner[name] for name in root.operands] if root.opcode == "tuple" else [root]
@@ -80,10 +82,14 @@ def _read(program: Program, inner: Computation, number: int, whole: Array) -> tu
                 for read, same in (_read(program, part, place, whole) for place in places):
                     total += read
                     names += [user.name] if same else []
+            # As the array that is cut; as an index it is read whole, below.
             elif user.opcode in SLICES and places == [0]:
                 total += sum(a.nbytes for a in user.arrays)
+            # A tuple only passes it on, and the target of an update in place is not read. Any other
+            # use reads all of it.
             elif user.opcode != "tuple" and (user.opcode, places) != ("dynamic-update-slice", [0]):
                 return whole.nbytes, False
+    # Slices may overlap, or be cut several times: more than the whole is not read.
     return min(total, whole.nbytes), any(inner[name].root for name in names)
 
 

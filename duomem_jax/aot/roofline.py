@@ -53,6 +53,7 @@ def model_flops(plan: Plan, rows: RowSizes) -> float:
     total = train_flops(plan.model, _load(plan.model, rows))
     if plan.teacher is not None:
         teacher = plan.teacher.model
+        # A teacher in the loop only runs forward.
         total += forward_flops(teacher, _load(teacher, rows))
     return plan.config.global_batch * total
 
@@ -65,4 +66,5 @@ def _load(model: Model, rows: RowSizes) -> Load:
 def _seen(length: int, window: int) -> float:
     """Pairs of a query and a key that it sees, in a row of `length` tokens; window 0: all keys."""
     window = min(window or length, length)
+    # The first queries see 1, 2, ... `window` keys, each later one `window` of them.
     return window * (window + 1) / 2 + (length - window) * window

@@ -46,6 +46,7 @@ def lower_train(plan: Plan, rows: RowSizes) -> jax.stages.Lowered:
     shardings = model_shardings(model, mesh)
     tx = make_optimizer(config.optimizer, config.steps)
     batch = rows.format(model.config.vocab_size).shapes(config.global_batch)
+    # Shapes with shardings stand for arrays throughout: no weight exists, nor need the devices.
     with use_mesh(mesh):
         state = state_shapes(config, model)
         state_sh = state_shardings(tx, state.params, shardings[plan.trained], mesh)
@@ -58,6 +59,7 @@ def lower_train(plan: Plan, rows: RowSizes) -> jax.stages.Lowered:
 
 def _frozen_shapes(plan: Plan, shardings: Any) -> Frozen:
     config, base, teacher = plan.config, None, None
+    # Where all parameters are trained they are in the state, and nothing of the student is frozen.
     if plan.trained == "lora":
         base = weight_shapes(plan.model, config.dtype, config.quantize, shardings)
     if plan.teacher is not None:
@@ -82,6 +84,7 @@ def compile_decode(plan: Plan, rows: RowSizes) -> jax.stages.Compiled:
         cache = jax.eval_shape(lambda: model.init_cache(B, rows.length))
         cache = jax.tree.map(_placed, cache, cache.shardings(mesh))
         token_B1 = jax.ShapeDtypeStruct((B, 1), jnp.int32, sharding=NamedSharding(mesh, BATCH))
+        # The cache is donated, so that the new token's keys and values are written in place.
         step = jax.jit(functools.partial(decode_step, model), donate_argnums=2)
         return step.lower(base, lora, cache, token_B1).compile()
 
@@ -101,6 +104,7 @@ def _placed(leaf: Any, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
 
 def _layers_apart(tree: dict[str, Any]) -> dict[str, Any]:
     """`trees.for_decoding` of a tree of placed shapes."""
+    # `for_decoding` itself indexes arrays, which a ShapeDtypeStruct does not allow.
     n_layers = jax.tree.leaves(tree["layers"])[0].shape[0]
 
     def one(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:

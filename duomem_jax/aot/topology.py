@@ -45,6 +45,7 @@ def parse_topology(text: str, slices: int = 1) -> Topology:
             f"topology {text}: no chip {name!r}; give one of {', '.join(KNOWN)} with its shape, "
             "such as v5e:4x4"
         )
+    # What cannot be read stays (), which has no chip's number of axes and is refused below.
     shape: tuple[int, ...] = ()
     if mark == ":" and SHAPE.fullmatch(size):
         shape = tuple(map(int, size.split("x")))
@@ -99,6 +100,7 @@ def compile_devices(topology: Topology) -> Sequence[Any]:
 
 def _without_a_tpu() -> None:
     """Keep libtpu from asking which TPU this machine is part of, and from claiming it."""
+    # Defaults only: what the environment of a machine with TPUs says already is left alone.
     os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-1")

@@ -64,6 +64,8 @@ def work_of(program: Program, devices: int) -> Work:
         devices: chips that it was compiled for.
     """
 
+    # Several instructions may call one computation. `fused` is part of the key: within a fusion no
+    # instruction touches main memory by itself.
     @functools.cache
     def whole(name: str, fused: bool) -> Work:
         computation = program.computations[name]
@@ -77,11 +79,13 @@ def work_of(program: Program, devices: int) -> Work:
             collective(computation, i, devices, fused),
         )
         if i.opcode == "while":
+            # The condition is not counted: it compares a counter.
             rounds = trip_count(program, computation, i)
             body = whole(i.called("body")[0], fused).times(1 if rounds is None else rounds)
             return own + body + Work(endless=int(rounds is None))
         if i.opcode == "conditional":
             names = i.called("branch_computations", "true_computation", "false_computation")
+            # An upper bound: which branch is taken is known only when it runs.
             return own + max((whole(name, fused) for name in names), key=lambda c: (c.flops, c.hbm))
         if i.opcode == "fusion":
             return own + whole(i.called("calls")[0], True)

@@ -26,6 +26,7 @@ def run_command(name: str, command: Callable[[], None]) -> int:
         command()
     except UserError as e:
         return _told(name, e, 2)
+    # Before StoppedError, of which it is one: this one must not return.
     except LostHostError as e:
         _leave_at_once(_told(name, e, e.status))
     except (StoppedError, JoinError) as e:
@@ -50,6 +51,7 @@ def _leave_at_once(status: int) -> None:
 def show_log() -> None:
     """Print what the package logs, as plain lines: what it does, and how far it is."""
     logger = logging.getLogger(LOGGER)
+    # Called again in one process, it must not print every line twice.
     if not shows_log():
         logger.addHandler(_Lines())
     logger.setLevel(logging.INFO)

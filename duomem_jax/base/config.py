@@ -28,6 +28,7 @@ def from_file(path: Path, function: str, kind: type[T]) -> T:
         raise UserError(f"{path}: no such config; give a file like configs/<name>.py")
     module = importlib.util.module_from_spec(spec)
     try:
+        # Not through `import`: a config may lie in any folder, and two of them may have one name.
         spec.loader.exec_module(module)
         config = getattr(module, function)()
     except UserError as e:
@@ -38,6 +39,7 @@ def from_file(path: Path, function: str, kind: type[T]) -> T:
         given = type(config).__name__
         raise UserError(f"{path}: {function}() gives {given}, not a {kind.__name__}")
     try:
+        # Dataclasses take any value; one of a wrong type would fail far from here.
         check_fields(config)
     except TypeError as e:
         raise UserError(f"{path}: {e}") from None

@@ -23,10 +23,12 @@ def lock_for_writing(path: Path) -> FileLock:
     Raises:
         UserError: somebody else is writing, or the folder cannot be written.
     """
+    # By default a FileLock belongs to the thread that took it, and no other could release it.
     lock = FileLock(f"{path}.lock", thread_local=False)
     with clear_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            # At once: whoever writes a log holds it for the length of a run.
             lock.acquire(timeout=0)
         except Timeout:
             raise UserError(
@@ -52,6 +54,7 @@ def connect(path: Path, mode: Literal["rw", "rwc"]) -> sqlite3.Connection:
     """
     # Also for reading, SQLite needs leave to write: it undoes what a killed writer left half done.
     return sqlite3.connect(
+        # As a URI, which alone can say "do not make it"; `as_uri` escapes ? and # in names.
         f"{path.resolve().as_uri()}?mode={mode}",
         uri=True,
         timeout=BUSY_SECONDS,

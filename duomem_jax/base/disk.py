@@ -30,6 +30,7 @@ def explain_full_disk(path: str | os.PathLike) -> Iterator[None]:
     except UserError:
         raise  # explained further in, where the file at fault is known
     except Exception as e:
+        # Libraries wrap the error of the system in one of their own.
         if any(_is_full_disk(link) for link in (e, e.__cause__, e.__context__)):
             raise UserError(
                 f"{path}: the disk is full; free some space and run the same command again"

@@ -43,6 +43,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if any(isinstance(v, bool) for v in values) and bool not in (hint, *typing.get_args(hint)):
         return False
     try:
+        # All items: by default typeguard looks at the first one only.
         check_type(value, hint, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
     except TypeCheckError:
         return False

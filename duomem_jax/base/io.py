@@ -94,9 +94,11 @@ def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         tmp = _temporary_sibling(path)
         try:
+            # Beside the file it becomes: a rename is atomic only within one file system.
             with open(tmp, "xb") as f:
                 f.write(data)
                 f.flush()
+                # Before the rename, or a power cut may leave the new name without its data.
                 os.fsync(f.fileno())
             os.replace(tmp, path)
         except BaseException:
@@ -142,6 +144,7 @@ def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
         try:
             tmp.mkdir()
             yield tmp
+            # A folder cannot be renamed onto one that holds files, so the old one goes first.
             if path.exists():
                 shutil.rmtree(path)
             os.replace(tmp, path)
@@ -152,6 +155,7 @@ def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
 
 def _upload(local: Path, remote: Path) -> None:
     files = [file.relative_to(local) for file in local.rglob("*") if file.is_file()]
+    # False sorts before True: readers look for the weights, so these come when all else is there.
     for file in sorted(files, key=lambda file: (file.suffix == ".safetensors", file)):
         (remote / file).write_bytes((local / file).read_bytes())
 

@@ -74,16 +74,21 @@ class Log:
         """
         self.path = path
         self._mutex = threading.Lock()
+        # Before the file is opened, so that a second writer changes nothing in it.
         self._lock = lock_for_writing(path)
         try:
             with explain_database_errors(path):
                 self._database = connect(path, "rwc")
                 self._database.execute("PRAGMA synchronous = NORMAL")
+                # Set before SQLite's first look at a file in WAL mode, this keeps the WAL's index
+                # in the process; set later, the index still goes to shared memory.
                 if not shared:
                     self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
                 _check(self._database, path)
+                # After the check: a database of somebody else keeps the mode that it had.
                 if not shared:
                     self._database.execute("PRAGMA journal_mode = WAL")
+            # As JSON gives it back, or a tuple would differ from the list that is stored.
             self._claim(json.loads(json.dumps(config or {})))
         except BaseException:
             self.close()
@@ -97,6 +102,7 @@ class Log:
             known = _config(database, self.path)
             if known == config:
                 return
+            # A log without units binds nobody: its first run may have failed at once.
             if _count_units(database):
                 refuse_other_config(self.path, known, config)
             text = json.dumps(config, sort_keys=True)
@@ -162,6 +168,8 @@ class Log:
 
     def close(self) -> None:
         """Let others write; the file stays."""
+        # Opening it may be what failed. The database first, so that its journal is gone when the
+        # next writer comes.
         if hasattr(self, "_database"):
             self._database.close()
         unlock(self._lock)
@@ -179,6 +187,8 @@ class Log:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         # The connection's own context commits at the end and rolls back on an error.
         with self._mutex, explain_database_errors(self.path), self._database as database:
+            # The write lock is taken here, where SQLite waits for it. A plain BEGIN takes it at the
+            # first change, and after a read may be refused it at once.
             database.execute("BEGIN IMMEDIATE")
             yield database
 
@@ -247,6 +257,7 @@ def _records(database: sqlite3.Connection, path: Path) -> list[bytes]:
 def _intact(rows: Iterable[tuple[Any, Any, Any]], path: Path) -> list[bytes]:
     contents = []
     for key, content, checksum in rows:
+        # A damaged byte may also change a value's type.
         if not isinstance(content, bytes) or _checksum(key, content) != checksum:
             raise damaged(path, "a record differs from its checksum")
         contents.append(content)
@@ -254,4 +265,6 @@ def _intact(rows: Iterable[tuple[Any, Any, Any]], path: Path) -> list[bytes]:
 
 
 def _checksum(key: str, content: bytes) -> int:
+    # The key counts too, so that a record cannot turn up under another one. It may be damaged into
+    # something that is no text.
     return zlib.crc32(content, zlib.crc32(str(key).encode()))

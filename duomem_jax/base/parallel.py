@@ -24,9 +24,11 @@ def run_all(function: Callable[..., Any], jobs: Sequence[tuple], workers: int) -
     Raises:
         The first error of a job; those under way are finished first.
     """
+    # Nothing to share out: no process need start, and the job gets the whole machine.
     if workers == 1 or len(jobs) < 2:
         return [function(*job) for job in jobs]
     context = multiprocessing.get_context("spawn")  # a fork would inherit JAX's threads
+    # A pool does not number its processes: each draws its number here, when it starts.
     numbers = context.Queue()
     for i in range(workers):
         numbers.put(i)
@@ -36,6 +38,7 @@ def run_all(function: Callable[..., Any], jobs: Sequence[tuple], workers: int) -
         try:
             return [future.result() for future in futures]
         except BaseException:
+            # Leaving the block would run every job that is still waiting before the error is seen.
             pool.shutdown(cancel_futures=True)
             raise
 
@@ -49,10 +52,12 @@ def _take_share(numbers: Any, workers: int, log: bool) -> None:
         show_log()
         quiet_libraries()
     number = numbers.get()
+    # JAX takes all devices it sees, and most of their memory: workers must not share one.
     for name in VISIBLE:
         os.environ[name] = _share_of(os.environ.get(name), number)
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
+        # With more workers than cores some would have none; those take all.
         os.sched_setaffinity(0, cores[number::workers] or cores)
 
 

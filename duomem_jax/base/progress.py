@@ -38,6 +38,7 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         self._start = self._last = time.monotonic()
+        # Elsewhere than on a terminal, a bar's redraws would fill the log.
         if self._stream.isatty():
             from tqdm import tqdm
 
@@ -47,6 +48,7 @@ class Progress:
     def __exit__(self, *exc_info: object) -> None:
         if self._bar is not None:
             self._bar.close()
+        # The last line, whenever the last one was; a run with nothing to do says nothing.
         elif self._done:
             self._print()
 
@@ -57,8 +59,10 @@ class Progress:
         if self._bar is not None:
             self._bar.total = self.total
             if self._good:
+                # Not drawn by itself: `update` draws, and no more often than tqdm's own interval.
                 self._bar.set_postfix_str(f"{self._won} {self._good}", refresh=False)
             self._bar.update()
+        # The final state is left to `__exit__`, or it would be said twice.
         elif time.monotonic() - self._last >= EVERY and self._done < self.total:
             self._print()
 

@@ -46,6 +46,7 @@ def load_prompt(
     except (OSError, ValueError) as e:
         raise UserError(f"prompt {path}: not readable as text ({e}); give a text file") from e
     template = Template(text)
+    # Checked on loading: a placeholder that is missing would only show in what a model answers.
     found = sorted(template.get_identifiers()) if template.is_valid() else ["a lone $"]
     if found != sorted(placeholders):
         needed = ", ".join(f"${name}" for name in placeholders) or "no placeholder"
@@ -68,4 +69,5 @@ def system_text(system: str, play: str) -> str:
     """
     if system == PLAY:
         return play
+    # Only a file is a template, in which $$ is a dollar; text from the command line stays as it is.
     return load_prompt(system[1:]).fill() if system.startswith("@") else system

@@ -42,6 +42,7 @@ class RowLog(Generic[Row]):
         self._log = Log(self.path, config, shared=True)
         try:
             self.rows = _parse(self._log.records(), self.path, kind)
+        # A file that is refused must not stay locked.
         except BaseException:
             self._log.close()
             raise
@@ -55,6 +56,7 @@ class RowLog(Generic[Row]):
     def append(self, *rows: Row) -> None:
         """Add rows, all or none of them; they are safe from a kill when this returns."""
         records = [json.dumps(dataclasses.asdict(row)).encode() for row in rows]
+        # Units have unique keys; the count of those before is one, as a log has one writer.
         self._log.append(str(self._log.units), records, {})
 
     def close(self) -> None:
@@ -78,6 +80,7 @@ def read_rows(
     """
     path = Path(path)
     theirs, records = read_log(path)
+    # Without rows nothing was made by another configuration.
     if config is not None and records:
         refuse_other_config(path, theirs, config)
     return _parse(records, path, kind)
@@ -88,6 +91,7 @@ def _parse(records: Iterable[bytes], path: Path, kind: type[Row]) -> list[Row]:
     for number, record in enumerate(records, 1):
         try:
             row = kind(**json.loads(record))
+            # A dataclass takes any value, so rows of another version might pass unnoticed.
             check_fields(row)
         except (ValueError, TypeError) as e:
             raise UserError(

@@ -9,6 +9,8 @@ T = TypeVar("T")
 
 def derived_seed(seed: int, name: str) -> int:
     """32 bits of (seed, name): what is drawn depends on neither slots nor neighbours."""
+    # Not Python's `hash`, which differs from process to process. 32 bits, as rows of a generator
+    # keep their seed in a uint32.
     digest = hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "little")
 

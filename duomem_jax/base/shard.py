@@ -32,6 +32,7 @@ class Shard:
             UserError: not of that form, or no such part.
         """
         index, _, count = text.partition("/")
+        # `int` alone would also take signs, spaces and underscores.
         if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
             raise UserError(f"shard {text!r}: give i/n with i from 0 to n - 1, such as 0/4")
         return cls(int(index), int(count))

@@ -52,6 +52,8 @@ class View:
         return {
             "length": self.length,
             "system": self.system,
+            # The chat template is part of this one: another template makes another dataset.
+            # Training compares `vocabulary` alone with its models (`train.plan`).
             "tokenizer": tokenizer_fingerprint(self.tokenizer),
             "vocabulary": vocabulary_fingerprint(self.tokenizer),
             "guidelines": self.guidelines.config if self.guidelines else None,
@@ -94,15 +96,20 @@ def build_examples(
     episodes = read_episodes(episodes_folder)
     config = student.config() | ({"teacher": teacher.config()} if teacher else {})
     aligner = None
+    # With one vocabulary the reply ids are the same on both sides, whatever the prompts are, and
+    # need no chunks.
     if teacher and config["vocabulary"] != config["teacher"]["vocabulary"]:
         aligner = Aligner(student.tokenizer, teacher.tokenizer)
     form = RowFormat(student.length, teacher.length if teacher else 0, aligner is not None)
     spec = DatasetSpec(
         name="examples",
         layout=form.layout(),
+        # By content, not by path: a copied folder continues, changed episodes are refused.
         source={"episodes": content_hash(episodes_folder)},
         config=config,
     )
+    # The blocks depend on the episodes alone, never on `shard`: any number of processes writes the
+    # same rows.
     blocks = -(-len(episodes) // BLOCK)
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[Record], dict[str, int]]]:
@@ -114,14 +121,19 @@ def build_examples(
             counts = {"episodes": len(block), "failed": len(block) - len(won)}
             if aligner:
                 conversations, omitted = _align(aligner, conversations)
+                # Counted in the manifest: a reply without chunks has no aligned loss, and nothing
+                # else would show it.
                 counts["replies_left_out"] = omitted
             else:
                 for episode, conversation in zip(won, conversations, strict=True):
+                    # The loss pairs reply tokens by their order alone (`objectives.replies`), so a
+                    # difference would go unnoticed and compare unrelated tokens.
                     _check_replies(episode, conversation)
             packed = pack_examples(conversations, form)
             records = [form.record(row) for row in packed.rows]
             yield key, records, counts | packed.counts
 
+    # Padded keys: `write_dataset` sorts them as text.
     return write_dataset(out, [f"{b:08d}" for b in range(blocks)], make, spec, shard)
 
 
@@ -137,6 +149,7 @@ def _align(aligner: Aligner, conversations: list[Conversation]) -> tuple[list[Co
     """The conversations with their chunks, and how many replies have none."""
     aligned, omitted = [], 0
     for student, teacher in conversations:
+        # An aligner is made only where there is a teacher.
         assert teacher is not None
         found = aligner.conversation(student, teacher)
         omitted += len(found.left_out)

@@ -62,6 +62,7 @@ class RowFacts:
         Raises:
             UserError: no complete rows there, or rows that do not say which tokenizer made them.
         """
+        # Only the manifest is read: a plan may refuse a run before any row is opened.
         split = split_facts(Path(folder), SPLIT)
         config = split["config"]
         teacher, targets = config.get("teacher"), config.get("targets")
@@ -83,11 +84,14 @@ class RowFacts:
     @property
     def aligned(self) -> bool:
         """Whether the teacher's side has other tokens, so that chunks of text are compared."""
+        # The test by which `build_examples` decides whether to write chunks.
         return self.taught.vocabulary != self.student.vocabulary
 
 
 def _view(folder: str | os.PathLike, config: dict[str, Any]) -> ViewFacts:
     try:
+        # A missing vocabulary is refused rather than assumed: rows of another tokenizer train
+        # without an error wherever their ids happen to fit.
         return ViewFacts(config["length"], config["vocabulary"], config.get("system", ""))
     except KeyError as e:
         raise UserError(

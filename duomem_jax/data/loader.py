@@ -52,6 +52,7 @@ def batches(
     Raises:
         UserError: the rows are missing, damaged or empty, or the batch cannot be shared out.
     """
+    # Here, so that commands that read no rows need not wait for the import.
     import grain
 
     if global_batch % of:
@@ -62,20 +63,27 @@ def batches(
     rows = read_dataset(folder, SPLIT)
     if not len(rows):
         raise UserError(f"{folder}: has no rows; check the stage that wrote it")
+    # Random access, not a stream: step k is looked up, so a resumed run reads nothing of the steps
+    # before it.
     order = grain.MapDataset.range(len(rows)).seed(seed).shuffle().repeat()
     size = global_batch // of
+    # Each part is a run of neighbouring rows, as `mesh.sharding.put_batch` lays them on devices.
     wanted = [place * size + i for place in places for i in range(size)]
     dataset = (
         grain.MapDataset.source(_Wanted(rows, order, global_batch, wanted))
+        # Stacked first: `batch_of` then works on whole arrays, once a batch instead of once a row.
         .batch(len(wanted), drop_remainder=True)
         .map(functools.partial(batch_of, needs=needs))
     )
     options = grain.ReadOptions(num_threads=NUM_THREADS, prefetch_buffer_size=PREFETCH_BATCHES)
     iterator = iter(dataset.to_iter_dataset(options))
+    # After batching, one item is one step: this is all the state that there is.
     iterator.set_state({"next_index": start_step})
     return iterator
 
 
+# Not grain's slicing by process (`dataset[i::n]`): it deals rows out by host, so their order in the
+# global batch would change with the number of hosts.
 class _Wanted:
     """The rows of one host as a random-access source: those `wanted` of each global batch."""
 
@@ -86,6 +94,7 @@ class _Wanted:
         self._global_batch, self._wanted = global_batch, wanted
 
     def __len__(self) -> int:
+        # Endless in effect: `repeat()` gives `order` the length sys.maxsize.
         return len(self._order) // self._global_batch * len(self._wanted)
 
     def __getitem__(self, index: int) -> Any:

@@ -34,9 +34,11 @@ class Conversation(NamedTuple):
         """
         lengths = _lengths(form)
         if all(len(e.tokens) <= n for e, n in zip(self.views, lengths, strict=True)):
+            # `self` and no copy: `pack_examples` tells by identity whether anything was cut.
             return self
         ends = [_reply_ends(e.loss_mask) for e in self.views]
         fit = [sum(end <= n for end in own) for own, n in zip(ends, lengths, strict=True)]
+        # The same number of replies in both views: the i-th of one is the i-th of the other.
         replies = min(fit)
         if not replies:
             return None
@@ -95,6 +97,7 @@ def pack(conversations: Iterable[Conversation], form: RowFormat) -> Iterator[Bat
     """
     rows: list[_Row] = []
     lengths = _lengths(form)
+    # A stable sort: conversations of one length keep their order, so packing again gives the same.
     for conversation in sorted(conversations, key=lambda c: -len(c.student.tokens)):
         row = next((r for r in rows if r.takes(conversation)), None)
         if row is None:
@@ -126,6 +129,7 @@ def pack_examples(conversations: Sequence[Conversation], form: RowFormat) -> Pac
         "cut_to_fit": cut,
         "dropped_too_long": len(fitted) - len(kept),
         "tokens": sum(len(c.student.tokens) for c in kept),
+        # Of the rows, not of the masks: `_side` takes the loss off each first token.
         "loss_tokens": sum(int(row.student.reply_BT.sum()) for row in rows),
         "row_tokens": len(rows) * form.length,
     }
@@ -154,10 +158,12 @@ def _side(examples: list[Example], length: int, chunks_before: list[int]) -> Tok
     for i, example in enumerate(examples):
         here = slice(start, start + len(example.tokens))
         ids_T[here] = example.tokens
+        # From 1 on: 0 marks padding.
         segments_T[here] = i + 1
         reply_T[here] = example.loss_mask
         reply_T[start] = 0  # nothing inside its segment predicts a first token
         if example.chunks is not None:
+            # 0, a token without a chunk, has to stay 0.
             chunks_T[here] = [number and chunks_before[i] + number for number in example.chunks]
         start = here.stop
     has_chunks = any(e.chunks is not None for e in examples)

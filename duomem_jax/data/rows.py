@@ -55,6 +55,7 @@ class TargetFormat:
         """Record layout of the fields."""
         shape = self.tokens, self.candidates
         layout: Layout = {"target_ids": ("uint16", shape)}
+        # Three bytes an id, in two fields: with int32 a candidate would take six bytes, not five.
         if self.vocab > _SMALL:
             layout["target_ids_high"] = ("uint8", shape)
         layout["target_log_probs"] = ("float16", shape)
@@ -107,11 +108,14 @@ class RowFormat:
 
     def empty(self, *leading: int) -> Batch:
         """Rows [*leading,T] without a token."""
+        # Through `batch_of`, so that their types are those of rows that were read, and a program
+        # that is compiled for these takes the real ones.
         fields = self.layout().items()
         return batch_of({n: np.zeros((*leading, *shape), kind) for n, (kind, shape) in fields})
 
     def shapes(self, batch: int) -> Batch:
         """A batch of so many rows, as `jax.ShapeDtypeStruct`s."""
+        # One row, not `batch` of them: a global batch of many chips need not exist here.
         empty = self.empty(1)
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype), empty)
 
@@ -123,6 +127,7 @@ def batch_of(record: Mapping[str, np.ndarray], needs: Needs = EVERYTHING) -> Bat
         record: fields by name; those that are not known here are passed over.
         needs: which optional parts to read.
     """
+    # What is not needed becomes None, an empty subtree: it is neither converted nor sent.
     has_own_view = needs.teacher and _TEACHER + "tokens" in record
     has_targets = needs.stored and "target_ids" in record
     return Batch(
@@ -167,6 +172,7 @@ def _stored_of(record: Mapping[str, np.ndarray]) -> Stored:
         ids_BAC += record["target_ids_high"].astype(np.int32) * _SMALL
     return Stored(
         ids_BAC=ids_BAC,
+        # Still float16: the step widens them, after they were sent to the devices.
         log_probs_BAC=record["target_log_probs"],
         mask_BA=record["target_mask"] > 0,
         rest_BA=record.get("target_rest"),
@@ -179,6 +185,7 @@ def positions_in_segments(segments_BT: np.ndarray) -> np.ndarray:
     starts_BT = np.zeros(segments_BT.shape, np.int32)
     changed_BT = segments_BT[..., 1:] != segments_BT[..., :-1]
     starts_BT[..., 1:] = np.where(changed_BT, index_T[1:], 0)
+    # The running maximum of starts is where the current segment began.
     return index_T - np.maximum.accumulate(starts_BT, axis=-1)
 
 

@@ -86,6 +86,7 @@ class Generator:
         )
         rows, tokens = _call_size()
         self._group, self._chunk = min(group or rows, slots), chunk or tokens
+        # With its layers apart an adapter is matrices; a stack of adapters has one axis more.
         stacked = any(leaf.ndim == 3 for leaf in jax.tree.leaves(self._weights.lora))
         self._rows = Rows.empty(model, slots, max_len, stacked=stacked)
         self._model, self._style = model, Style(eos_id, max_new, temperature)
@@ -114,6 +115,7 @@ class Generator:
 
     def fits(self, slot: int, n_new: int) -> bool:
         """Whether a row has room for `n_new` more tokens and the longest reply."""
+        # An open row has one token more to read than its turn: the end of its last reply.
         held = int(self._rows.length[slot]) + int(self._rows.open[slot])
         return held + n_new + self.max_new <= self.max_len
 
@@ -138,6 +140,7 @@ class Generator:
         Raises:
             ValueError: a row has no new tokens, or no room for them and a reply.
         """
+        # All are checked before any is read, so that a refusal leaves every row as it was.
         for slot, tokens in slot_tokens.items():
             if not tokens or not self.fits(slot, len(tokens)):
                 raise ValueError(f"slot {slot}: {len(tokens)} new tokens cannot be read")
@@ -145,14 +148,18 @@ class Generator:
         rest = {slot: self._unread(slot, tokens) for slot, tokens in slot_tokens.items()}
 
         def urgency(slot: int) -> tuple[int, int]:
+            # In whole chunks: rows with as many calls to go are told apart by their length, so that
+            # long ones share the calls that look at many keys.
             return len(rest[slot]) // self._chunk, rows.length[slot]
 
         while rest:
             slots = sorted(rest, key=urgency, reverse=True)[: self._group]
+            # With the lengths before this chunk, which is where its tokens go.
             group = rows.group(slots, self._group)
             tokens_BT, n_new_B = self._next_chunk(rest, slots)
             rows.length[slots] += n_new_B[: len(slots)]
             args = self._weights, rows.held, group, tokens_BT, n_new_B
+            # The old `held` was donated to the call and is gone: what comes back takes its place.
             rows.held = self._reader(int(rows.length[slots].max()), *args)
         for slot in slot_tokens:
             rows.begin_reply(slot)
@@ -165,6 +172,7 @@ class Generator:
         self, rest: dict[int, list[int]], slots: Sequence[int]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Take a chunk off what some rows have yet to read: tokens_BT, and n_new_B of them."""
+        # Always the full size, since each other shape would be compiled.
         tokens_BT = np.zeros((self._group, self._chunk), np.int32)
         n_new_B = np.zeros(self._group, np.int32)
         for place, slot in enumerate(slots):
@@ -190,9 +198,11 @@ class Generator:
         """
         piece = min(piece or self.max_new, self.max_new)
         rows, written = self._rows, []
+        # A group looks at as many keys as its longest row needs.
         by_length = sorted(slots, key=lambda slot: rows.length[slot])
         groups = [by_length[i : i + self._group] for i in range(0, len(slots), self._group)]
         for group in groups:
+            # Room for the whole piece: the host does not see the rows grow meanwhile.
             longest = int(rows.length[group].max()) + piece
             args = self._weights, rows.held, rows.group(group, self._group)
             rows.held, tokens_BT = self._writer(piece)(longest, *args)
@@ -212,6 +222,7 @@ class Generator:
 
     def _take(self, slot: int, tokens: list[int]) -> list[int]:
         """What a row wrote, up to its end token."""
+        # Behind the first end token there is only filling, up to the size of the piece.
         ended = self.eos_id in tokens
         if ended:
             tokens = tokens[: tokens.index(self.eos_id) + 1]

@@ -41,6 +41,7 @@ class Programs:
         """Call the function so that it sees the first `tokens` of each row, or a few more."""
         # A power of two: each size has to be compiled, which takes as long as many games.
         keys = min(max(MIN_KEYS, 1 << (tokens - 1).bit_length()), self._max_len)
+        # Timed apart, since compiling is taken off the seconds that games are charged for.
         if keys not in self.by_keys:
             start = time.monotonic()
             self.by_keys[keys] = self._build(keys, args)
@@ -67,6 +68,7 @@ def _shared(
     args: tuple,
     options: tuple[tuple[str, str], ...] = (),
 ) -> jax.stages.Compiled:
+    # Shapes alone, as hashable values: the cache must not keep weights or rows alive.
     leaves, tree = jax.tree.flatten(args)
     return _compile(function, fixed, tree, tuple(map(_shape, leaves)), options)
 

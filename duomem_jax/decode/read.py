@@ -33,5 +33,6 @@ def read(
     part, _ = group.gather(held, keys)
     base, lora = weights
     x_BTD, part = model.extend(base, part, tokens_BT, n_new_B, lora, group.adapter_B)
+    # An idle place has no new token: -1 picks padding, which `scatter` drops.
     last_BD = x_BTD[jnp.arange(len(n_new_B)), n_new_B - 1]
     return group.scatter(held, part, last_BD)

@@ -64,6 +64,7 @@ class Group:
 
     def gather(self, held: Held, keys: int) -> tuple[KVCache, jax.Array]:
         """(the first `keys` tokens of these rows, their x_BD); idle places have some row's."""
+        # "clip" gives an idle place the last row's values: harmless, as `scatter` drops the place.
         layers = tuple(layer.rows(self.rows_B, keys) for layer in held.layers)
         return KVCache(layers, self.length_B), held.x.at[self.rows_B].get(mode="clip")
 
@@ -111,6 +112,7 @@ class Rows:
         config = model.config
         x = jnp.zeros((count, config.d_model), DTYPES[config.dtype])
         return cls(
+            # The lengths are left out: they are the host's, in `length` below.
             Held(model.init_cache(count, max_len).layers, x),
             np.zeros(count, np.int32),
             np.zeros(count, np.int32),
@@ -121,6 +123,7 @@ class Rows:
 
     def reset(self, row: int, seed: int, adapter: int) -> None:
         """Empty a row; what its keys and values were is never seen again."""
+        # Nothing is cleared on the device: attention looks no further than a row's length.
         self.length[row] = 0
         self.open[row] = False
         self.noise[row] = seed, 0
@@ -130,6 +133,7 @@ class Rows:
     def group(self, rows: Sequence[int], size: int) -> Group:
         """Some rows, filled up to `size` with idle places."""
         return Group(
+            # Copies, all of them: ours change while the call that was given them still runs.
             _padded(np.array(rows, np.int32), size, fill=len(self.length)),
             _padded(self.length[rows], size),
             _padded(self.done[rows], size),
@@ -144,10 +148,12 @@ class Rows:
 
     def wrote(self, row: int, tokens: Sequence[int], *, ended: bool) -> None:
         """Count tokens of a reply; the end token is the one that is not in the cache."""
+        # What the device did is counted here, so that the host need not ask it.
         self.length[row] += len(tokens) - 1 if ended else len(tokens)
         self.done[row] += len(tokens)
         if ended:
             self.open[row] = True
+            # The next turn draws anew, also where it reads the same words.
             self.noise[row, 1] += 1
 
 

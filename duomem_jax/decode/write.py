@@ -91,11 +91,17 @@ def write(
 
     def choose(step: jax.Array, x_BD: jax.Array) -> jax.Array:
         """The token of each row at place `step` of the piece; the end at the reply's last place."""
+        # Counted from the start of the reply, so that pieces neither change what is drawn nor where
+        # the limit lies.
         place_B = group.done_B + step
         token_B = _choose(head(x_BD), group.noise_B2, place_B, style.temperature)
+        # Forced at the limit: every reply ends with the same token, and none outgrows the room that
+        # `Generator.fits` has promised.
         return jnp.where(place_B == style.max_new - 1, style.eos_id, token_B).astype(jnp.int32)
 
     def next_token(state: ReplyState) -> ReplyState:
+        # Read the token chosen last, then choose the next one. A row that has ended reads nothing,
+        # so its end token stays out of the cache.
         n_new_B = state.active_B.astype(jnp.int32)
         tokens_B1 = state.token_B[:, None]
         x_B1D, cache = model.extend(base, state.cache, tokens_B1, n_new_B, lora, group.adapter_B)
@@ -105,11 +111,14 @@ def write(
         return state.chose(step, choose(step, x_BD), style.eos_id)
 
     def unfinished(state: ReplyState) -> jax.Array:
+        # The round at step `piece - 1` still runs: the last token has to enter the cache too.
         return state.active_B.any() & (state.step < piece)
 
+    # The first token comes from the hidden state that the last read, or piece, left behind.
     cache, x_BD = group.gather(held, keys)
     first, none_BT = jnp.int32(0), jnp.full((len(x_BD), piece), style.eos_id, jnp.int32)
     token_B = choose(first, x_BD)
+    # Idle places begin as ended; otherwise the loop would wait for their nonsense to end.
     state = ReplyState(first, token_B, group.active(held), none_BT, x_BD, cache)
     state = state.chose(first, token_B, style.eos_id)
     state = jax.lax.while_loop(unfinished, next_token, state)
@@ -120,6 +129,7 @@ def _choose(
     logits_BV: jax.Array, noise_B2: jax.Array, place_B: jax.Array, temperature: float
 ) -> jax.Array:
     """The likeliest token of each row, or one drawn at a temperature above 0."""
+    # Decided while tracing, as the style is static: greedy programs hold no random numbers.
     if not temperature:
         return logits_BV.argmax(-1)
     return jax.vmap(_sample)(logits_BV / temperature, noise_B2, place_B)

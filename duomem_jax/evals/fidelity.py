@@ -70,14 +70,18 @@ def measure_fidelity(
     """
     learner, master = open_model(student, adapter), open_model(teacher)
     count = jax.jit(functools.partial(_sums, learner.model, master.model))
+    # The loader repeats its rows without end; so many of them count none twice.
     n = min(rows, len(read_dataset(examples, SPLIT)))
     read = batches(examples, global_batch=1, seed=0, needs=Needs())
     sums: dict[str, np.ndarray] = {}
     for _ in range(n):
         found = jax.device_get(count(learner.base, learner.lora, master.base, next(read)))
+        # Rows are added up on the host in float64, whatever their number.
         sums = {name: sums.get(name, 0) + x.astype(np.float64) for name, x in found.items()}
+    # Grain reads ahead until the iterator is closed.
     read.close()
     total = sums["tokens"]
+    # Each bin is weighted by its tokens, so the difference of its sums is its part of the error.
     bins = np.abs(sums["confident"] - sums["right"]).sum()
     names = ("forward_kl", "reverse_kl", "cross_entropy", "agreement")
     means = {name: float(sums[name] / total) for name in names}
@@ -93,11 +97,14 @@ def _sums(
     states_BTD = student.hidden(base, *inputs, lora), teacher.hidden(taught, *inputs)
     student_head, teacher_head = student.head(base), teacher.head(taught)
     ids_BT, mask_BT = next_tokens(tokens)
+    # Reply tokens only, moved to the front of their rows: the head is applied to no others.
     live_BA, moved = replies_first(mask_BT, (*states_BTD, ids_BT), ids_BT.shape[1])
 
     def compare(chunk: tuple) -> dict[str, jax.Array]:
         x_BXD, y_BXE, ids_BX = chunk
         logits_s, logits_t = student_head(x_BXD), teacher_head(y_BXE)
+        # Models of one tokenizer may pad their vocabularies to different sizes; what is beyond the
+        # shorter one is no word.
         shared = min(logits_s.shape[-1], logits_t.shape[-1])
         log_s, log_t = (jax.nn.log_softmax(y[..., :shared]) for y in (logits_s, logits_t))
         written_BX = jnp.take_along_axis(log_s, ids_BX[..., None], -1)[..., 0]
@@ -111,13 +118,16 @@ def _sums(
             "right": likeliest_BX == ids_BX,
         }
 
+    # Both heads at once: the chunk is chosen for the logits of the two.
     found = map_over_tokens(compare, moved, student.config.vocab_size + teacher.config.vocab_size)
     confidence_BA, right_BA = found.pop("confidence"), found.pop("right")
+    # A confidence of exactly 1 belongs to the last bin.
     bin_BA = jnp.minimum((confidence_BA * BINS).astype(int), BINS - 1)
     bins_BAn = live_BA[..., None] & (bin_BA[..., None] == jnp.arange(BINS))
     sums = {name: jnp.sum(jnp.where(live_BA, y_BA, 0)) for name, y_BA in found.items()}
     return sums | {
         "tokens": jnp.sum(live_BA),
+        # [BINS] each: how sure the student was in a bin, and how often it was right.
         "confident": jnp.sum(bins_BAn * confidence_BA[..., None], axis=(0, 1)),
         "right": jnp.sum(bins_BAn * right_BA[..., None], axis=(0, 1)),
     }

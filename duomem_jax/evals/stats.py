@@ -58,6 +58,7 @@ def cluster_bootstrap(clusters: Sequence[Sequence[float]], *, seed: int = 0) -> 
     """
     sums, counts = _totals(clusters)
     means = _resampled_means(sums, counts, np.random.default_rng(seed))
+    # Over values, not over clusters: a game with more seeds weighs more, in resamples too.
     return _interval(sums.sum() / counts.sum(), means)
 
 
@@ -71,6 +72,7 @@ def difference_bootstrap(
     """
     rng = np.random.default_rng(seed)
     (sums_a, counts_a), (sums_b, counts_b) = _totals(a), _totals(b)
+    # From one generator, one after the other: the two sides are drawn independently.
     means_a = _resampled_means(sums_a, counts_a, rng)
     means_b = _resampled_means(sums_b, counts_b, rng)
     mean = sums_a.sum() / counts_a.sum() - sums_b.sum() / counts_b.sum()
@@ -116,8 +118,10 @@ def crossed_bootstrap(
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(RESAMPLES // BLOCK):
+        # How often each group is drawn: with these counts a block of resamples is one product.
         groups = rng.multinomial(len(a_GS), np.full(len(a_GS), 1 / len(a_GS)), BLOCK)
         ends = []
+        # Groups are shared by both subjects; each has training seeds of its own.
         for x_GS in (a_GS, b_GS):
             S = x_GS.shape[1]
             seeds = rng.multinomial(S, np.full(S, 1 / S), BLOCK)
@@ -125,14 +129,17 @@ def crossed_bootstrap(
             ends.append(sums / (groups @ n_G * S))
         found.append(ends[1] - ends[0])
     differences = np.concatenate(found)
+    # A resample at 0 speaks for neither side, so it counts on both.
     tail = min(float(np.mean(differences <= 0)), float(np.mean(differences >= 0)))
     mean_a, mean_b = (x_GS.sum() / (n_G.sum() * x_GS.shape[1]) for x_GS in (a_GS, b_GS))
     interval = _interval(mean_b - mean_a, differences)
+    # No share below one resample can be told from none.
     return interval, min(1.0, max(2 * tail, 1 / RESAMPLES))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Correct p-values for being several, so that the family-wise error rate holds (Holm 1979)."""
+    # Each p-value times the number of hypotheses not yet passed, and never below the one before.
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
     corrected, highest = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(order):

@@ -79,13 +79,17 @@ def compare(
     """
     subjects = _by_subject(rows)
     a, b = (_by_item(subjects[name], description) for name in (base, other))
+    # An unfinished run lacks some seeds of some items, and rows of unequal length are no array.
     full_a, full_b = (max(map(len, x.values())) for x in (a, b))
     shared = sorted(i for i in a.keys() & b.keys() if (len(a[i]), len(b[i])) == (full_a, full_b))
     if not shared:
         return None
     a_IS, b_IS = (np.array([x[i] for i in shared]) for x in (a, b))
+    # From either subject: an item is in the same group for all.
     groups = {row.item: description.cluster(row) for row in subjects[base]}
     names_G, group_I = np.unique([groups[i] for i in shared], return_inverse=True)
+    # McNemar counts items that are won or lost once, independently of each other. All else, several
+    # seeds, groups or parts of a score, is left to the bootstrap.
     once = len(names_G) == len(shared) and full_a == full_b == 1
     if not (once and _all_binary(a_IS) and _all_binary(b_IS)):
         a_GS, b_GS = (_group_sums(x_IS, group_I, len(names_G)) for x_IS in (a_IS, b_IS))
@@ -128,6 +132,7 @@ def _headline(rows: Sequence[Result], description: Description) -> Interval:
         clusters[description.cluster(row)].append(description.value(row))
     values = np.array([description.value(row) for row in rows])
     if _all_binary(values):
+        # One value in each group: independent, as Wilson assumes.
         if len(clusters) == len(rows):
             return wilson(int(values.sum()), len(rows))
         if values.min() == values.max():  # nothing varies: resampling would claim certainty

@@ -41,6 +41,7 @@ class Experiment:
     workers: int = 1  # adapters trained, and rows of the table played, side by side
 
     def __post_init__(self) -> None:
+        # By slug: two names that differ in signs alone would share a folder.
         names = [recipe.slug for recipe in self.recipes]
         if not names or len(set(names)) < len(names):
             raise UserError(f"recipes are {names}; give at least one, each with its own name")
@@ -49,6 +50,8 @@ class Experiment:
         """A row of the table: the teacher, or the student with what it is given."""
         return Player(
             name=name,
+            # One row is the teacher; all others are the student, so that rows differ in what it is
+            # given.
             model=self.teacher if name == TEACHER else self.student,
             recall=self.recall(memory),
             talk=Talk(self.examples.system, self.max_new, self.temperature),

@@ -36,6 +36,7 @@ def quickstart_experiment(out: str) -> Experiment:
         teacher=str(model_folder("tiny-teacher")),
         student=str(model_folder("tiny-student")),
         train_games=Games(str(root / "games-train")),
+        # Fewer games: without memories the student loses most, and a lost game takes all its steps.
         self_games=Games(str(root / "games-train"), limit=48),
         test_games=Games(str(root / "games-test")),
         train=quickstart_training(out),
@@ -50,6 +51,7 @@ def quickstart_training(out: str) -> TrainConfig:
     """The adapter of the quick start."""
     return TrainConfig(
         base=str(model_folder("tiny-student")),
+        # For `configs/quickstart.py`, which trains on its own; an experiment fills these fields in.
         data=str(Path(out) / "examples"),
         output=str(Path(out) / "adapters" / "lora" / "seed0"),
         lora=LoraConfig(rank=16, alpha=32.0),
@@ -75,6 +77,7 @@ def quickstart(out: Folder = "runs/quickstart", /) -> str:
         UserError: the output folder is of another version, or the disk is full.
     """
     start = time.monotonic()
+    # Other seeds for training and test: the games differ.
     log.info(generate(f"{out}/games-train", count=240, seed=1))
     log.info(generate(f"{out}/games-test", count=60, seed=2))
     report = run_experiment(quickstart_experiment(out))

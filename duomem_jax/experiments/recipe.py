@@ -18,7 +18,7 @@ class Recipe:
 
     name: str = "LoRA"  # row of the table
     objective: ObjectiveConfig = dataclasses.field(default_factory=ObjectiveConfig)
-    label: Label | None = None  # targets are stored first, so
+    label: Label | None = None  # how targets are stored first; None: they are not
     # What the teacher sees before an episode: the memories that the student sees; always some
     # (context distillation); or never any, for a teacher that has not learnt to read them.
     memories: Literal["as student", "always", "never"] = "as student"

@@ -83,6 +83,7 @@ def run_experiment(e: Experiment) -> Path:
         UserError: bad input, or an output folder of another experiment.
     """
     usual = e.player(NO_MEMORY)
+    # As greedy as in the table it would win nothing, and so have no memories of its own.
     lucky = dataclasses.replace(usual.talk, temperature=e.self_temperature)
     alone = dataclasses.replace(usual, talk=lucky)
     teacher = _remember(e, "teacher", e.player(TEACHER), e.train_games)
@@ -91,6 +92,7 @@ def run_experiment(e: Experiment) -> Path:
     run_all(train_adapter, [(training.config,) for training in trainings], e.workers)
     _play_all(e, trainings, teacher.bank, student.bank)
     rows = collect_results([Path(e.output) / "results"])
+    # One recipe has nothing to be compared with: its distance to the teacher is not measured.
     sections = []
     if len(e.recipes) > 1:
         sections = [training_section(e, trainings, summarize(rows, GAMES))]
@@ -113,6 +115,7 @@ def _remember(e: Experiment, who: str, player: Player, games: Games) -> Memories
     report = play(episodes, games, player, e.play)
     log.info(report)
     won = report.counts["won"]
+    # Writing memories refuses a folder without a won game; the experiment goes on without them.
     if not won:
         return Memories("", 0)
     log.info(memories(bank, episodes, e.examples.embedder))
@@ -123,6 +126,8 @@ def _play_all(
     e: Experiment, trainings: Sequence[Training], teacher_bank: str, self_bank: str
 ) -> None:
     """Let every row of the table play the test games."""
+    # Seed 0 where nothing was trained. Elsewhere the seed of training is also that of play, and
+    # part of the name of the file of results: adapters of one recipe never share one.
     players = [
         (e.player(TEACHER), 0),
         (e.player(NO_MEMORY), 0),
@@ -146,9 +151,11 @@ def training_section(
     """The part of the report on training: cost and distance to the teacher, with its picture."""
     probe = _probe(e)
     jobs = [(e.student, e.teacher, probe, adapter) for adapter in _adapters(trainings)]
+    # The student without an adapter comes first in `jobs`: what training starts from.
     untrained, *near = run_all(fidelity, jobs, e.workers)
     rows = [RecipeRow("no adapter", [], [untrained]), *_recipe_rows(e, trainings, near)]
     success = {summary.subject: summary.headline for summary in summaries}
+    # A point needs success on games, and "no adapter" is no row of that table.
     points = [
         (row.name, fmean(f.forward_kl for f in row.fidelities), success[row.name])
         for row in rows
@@ -176,6 +183,7 @@ def _recipe_rows(
     e: Experiment, trainings: Sequence[Training], near: Sequence[Fidelity]
 ) -> list[RecipeRow]:
     """One row a recipe, over its seeds."""
+    # In the order of the recipes, whatever the order of the trainings.
     rows = {recipe.slug: RecipeRow(recipe.name, [], []) for recipe in e.recipes}
     for training, found in zip(trainings, near, strict=True):
         row = rows[training.recipe.slug]

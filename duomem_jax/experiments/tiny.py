@@ -27,6 +27,8 @@ def tiny_training(steps: int) -> TrainConfig:
         data="",
         output="",
         lora=LoraConfig(rank=16, alpha=32.0),
+        # Muon: with one seed, 300 steps and a third of the training games its adapter won 92 of the
+        # 140 games of valid_seen, AdamW's 83.
         optimizer=OptimizerConfig(
             name="muon", learning_rate=1e-2, schedule="linear", warmup_steps=20
         ),

@@ -48,6 +48,7 @@ def plan_trainings(e: Experiment, memory: str) -> list[Training]:
         e: the experiment.
         memory: the teacher's bank.
     """
+    # Once a recipe, not once a seed: making rows may mean to load a teacher that labels.
     rows = {recipe.slug: _rows(e, recipe, memory) for recipe in e.recipes}
     return [
         Training(recipe, seed, recipe_config(e, recipe, seed, rows[recipe.slug], memory))
@@ -59,6 +60,7 @@ def plan_trainings(e: Experiment, memory: str) -> list[Training]:
 def train_adapter(config: TrainConfig) -> str:
     """Train, unless that is done; the folder of the adapter."""
     adapter = Path(config.output) / "adapter"
+    # An adapter's folder appears when it is whole, so a finished run need not be opened again.
     if adapter.exists():
         check_output(config)
         log.info("%s: already there, reused", adapter)
@@ -72,6 +74,7 @@ def cost(folder: str | Path) -> TrainingCost:
     config = json.loads((folder / "config.json").read_text())
     rows = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]
     ends = [row["step"] for row in rows]
+    # A record is of several steps, and its `loss_tokens` a mean over them.
     spans = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     data = config["data"]  # none where the student played its rows
     counts = RowFacts.read(data).counts if data else {}
@@ -92,6 +95,7 @@ def fidelity(student: str, teacher: str, probe: str, adapter: str) -> Fidelity:
         probe: packed rows that no adapter was trained on.
         adapter: its folder; empty: the student as it is, measured again each time.
     """
+    # Beside the adapter's folder, which holds only what is shipped.
     kept = Path(adapter).parent / "fidelity.json" if adapter else None
     if kept is not None and kept.exists():
         return Fidelity(**json.loads(kept.read_text()))
@@ -112,6 +116,7 @@ def _rows(e: Experiment, recipe: Recipe, memory: str) -> str:
         episodes=str(root / "teacher-episodes"),
         tokenizer=e.student,
         memory=memory,
+        # Any teacher gives rows a second view; the student's own tokenizer keeps the tokens equal.
         teacher=e.student if recipe.memories == "never" else "",
         teacher_memory=memory if recipe.memories == "always" else "",
         how=e.examples,
@@ -126,6 +131,7 @@ def _rows(e: Experiment, recipe: Recipe, memory: str) -> str:
 
 def recipe_config(e: Experiment, recipe: Recipe, seed: int, rows: str, memory: str) -> TrainConfig:
     """The run of one adapter on some rows."""
+    # Stored targets have been computed by now, so training need not hold the teacher.
     teacher_in_loop = recipe.objective.name != "text" and recipe.label is None
     return dataclasses.replace(
         e.train,
@@ -146,6 +152,7 @@ def _on_policy(e: Experiment, recipe: Recipe, memory: str) -> OnPolicyConfig:
     return dataclasses.replace(
         recipe.on_policy,
         games=e.train_games,
+        # What the recipe may choose stays: slots, temperature, curriculum, guidance.
         play=dataclasses.replace(recipe.on_policy.play, max_steps=e.play.max_steps),
         talk=dataclasses.replace(
             recipe.on_policy.talk, system=e.examples.system, max_new=e.max_new

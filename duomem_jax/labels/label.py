@@ -72,6 +72,8 @@ def label_examples(
             f"{examples}: its tokens are of the vocabulary {made_for[:12]}, {scorer.name} has "
             f"{scorer.vocabulary[:12]}; give a teacher with the tokenizer of the rows"
         )
+    # A whole pass ahead of the work: all records have one shape, and the row with most replies
+    # decides it.
     tokens = _most_replies(batch_of(record).taught for record in records)
     form = RowFormat(
         length=facts.student.length,
@@ -83,6 +85,7 @@ def label_examples(
         name="examples",
         layout=form.layout(),
         source={"examples": facts.content},
+        # The rows' own config stays, so that the result can be read as rows: vocabularies, lengths.
         config=records.facts["config"] | {"targets": scorer.config},
         compress=False,  # log-probabilities hardly shrink, and reading them must be fast
     )
@@ -102,6 +105,7 @@ def label_examples(
                 for _ in block:
                     progress.add()
 
+    # With leading zeros: the store sorts keys as text, and rows must keep their order.
     keys = [f"{start:08d}" for start in range(0, len(records), BLOCK)]
     return write_dataset(out, keys, make, spec, shard)
 
@@ -118,6 +122,7 @@ def _counts(
     rows: Sequence[Batch], targets: Sequence[Stored], records: Sequence[Record], form: RowFormat
 ) -> dict[str, int]:
     assert form.targets is not None
+    # On the side that the teacher reads, where its targets are.
     wanted = [int(row.taught.reply_BT.sum()) for row in rows]
     there = [int(stored.mask_BA.sum()) for stored in targets]
     fields = form.targets.layout()

@@ -67,6 +67,8 @@ class ModelScorer:
         self.name = content_name(str(folder))
         self.kind, self.candidates, self.vocab = kind, k, config.vocab_size
         self.vocabulary = vocabulary_fingerprint(load_tokenizer(folder))
+        # Without `rows`, which changes no target and may differ between shards, and with the seed
+        # only where chance is involved: another one must not be refused for the likeliest tokens.
         self.config: dict[str, Any] = {
             "teacher": fingerprint(folder),
             "kind": kind,
@@ -76,6 +78,7 @@ class ModelScorer:
         } | ({"seed": seed} if kind == "samples" else {})
         self._model, self._seed, self._temperature = Model(config), seed, temperature
         self._rows = rows * jax.device_count()
+        # Known from shapes, so that a mesh is chosen before weights are loaded.
         held = tree_bytes(weight_shapes(self._model, dtype))
         self._mesh = make_mesh(MeshConfig(), self._rows, held)
         self._folder = folder
@@ -84,6 +87,7 @@ class ModelScorer:
     @contextlib.contextmanager
     def ready(self) -> Iterator[None]:
         """Hold the weights for as long as rows are scored."""
+        # Only around loading, and again in `_batch`: nobody else's work runs under this mesh.
         with use_mesh(self._mesh):
             shardings = model_shardings(self._model, self._mesh)["params"]
             self._params = load_pretrained(self._folder, self.config["dtype"], shardings)[1]
@@ -100,6 +104,8 @@ class ModelScorer:
     def _batch(self, rows: Sequence[Tokens], first: int, tokens: int) -> list[Stored]:
         # A last, short batch is filled up, so that one shape is compiled.
         padded = [*rows, *[rows[-1]] * (self._rows - len(rows))]
+        # Numbers in the whole dataset: draws of a row depend on neither batches nor shards. Rows
+        # that fill up get numbers too, and are dropped.
         number_B = first + np.arange(self._rows, dtype=np.int32)
         with use_mesh(self._mesh):
             batch = put_batch((stack(padded), number_B), self._mesh)
@@ -114,6 +120,7 @@ class ModelScorer:
         """Targets of a batch, [B,A,C] with A = `room`; only some tokens' logits exist at once."""
         x_BTD = self._model.hidden(params, tokens.ids_BT, tokens.positions_BT, tokens.segments_BT)
         next_BT, mask_BT = next_tokens(tokens)
+        # Only replies meet the head; the prompts and observations between them need no targets.
         live_BA, (x_BAD, next_BA) = replies_first(mask_BT, (x_BTD, next_BT), room)
         head = self._model.head(params)
 
@@ -128,6 +135,7 @@ class ModelScorer:
         if self.kind == "topk":
             found = map_over_tokens(find_likeliest, (x_BAD, next_BA), self.vocab)
         else:
+            # Drawn before the chunks, so that their size does not change what is drawn.
             u_BAC = _uniforms(number_B, room, self.candidates, self._seed)
             found = map_over_tokens(draw, (x_BAD, u_BAC), self.vocab)
         ids_BAC, log_probs_BAC, rest_BA = found
@@ -141,8 +149,10 @@ def likeliest(logits_BXV, next_BX, k: int) -> tuple[jax.Array, jax.Array, jax.Ar
         (ids_BXC int32, log_probs_BXC float16, rest_BX float16), C = k.
     """
     log_p_BXV = jax.nn.log_softmax(logits_BXV)
+    # Kept out of the search, or it would be stored twice wherever it is among the likeliest.
     ours_BXV = jnp.arange(logits_BXV.shape[-1]) == next_BX[..., None]
     others_BXV = jnp.where(ours_BXV, -jnp.inf, log_p_BXV)
+    # Of what is being compiled for, not of what traces it.
     if platform() == "tpu":
         top, ids = jax.lax.approx_max_k(others_BXV, k - 1, recall_target=RECALL)
     else:
@@ -150,6 +160,7 @@ def likeliest(logits_BXV, next_BX, k: int) -> tuple[jax.Array, jax.Array, jax.Ar
     written = jnp.take_along_axis(log_p_BXV, next_BX[..., None], axis=-1)
     log_p_BXC = jnp.concatenate([written, top], axis=-1)
     ids_BXC = jnp.concatenate([next_BX[..., None], ids], axis=-1).astype(jnp.int32)
+    # From float32, before rounding: the rest is a small difference of sums near 1.
     rest_BX = with_rest(log_p_BXC)[..., -1]
     return ids_BXC, log_p_BXC.astype(jnp.float16), rest_BX.astype(jnp.float16)
 
@@ -166,8 +177,11 @@ def _uniforms(number_B, tokens: int, k: int, seed: int) -> jax.Array:
 def _samples(logits_BXV, u_BXC) -> tuple[jax.Array, jax.Array, None]:
     """Draws of each token's distribution, by its inverse; samples have no rest."""
     below_BXV = jnp.cumsum(jax.nn.softmax(logits_BXV), axis=-1)
+    # "right": a draw of exactly 0 must not give a first token of probability 0.
     search = jax.vmap(jax.vmap(functools.partial(jnp.searchsorted, side="right")))
+    # The sum of a softmax is not exactly 1 in float32, so draws are scaled to what it is.
     ids_BXC = search(below_BXV, u_BXC * below_BXV[..., -1:])
     # Rounding can place a draw behind the last token.
     ids_BXC = jnp.minimum(ids_BXC, logits_BXV.shape[-1] - 1).astype(jnp.int32)
+    # k draws weigh 1/k each; a token drawn twice is there twice, which the loss adds up.
     return ids_BXC, jnp.full(u_BXC.shape, -np.log(u_BXC.shape[-1]), jnp.float16), None

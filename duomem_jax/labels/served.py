@@ -60,8 +60,11 @@ class ServedScorer:
         if self._model is None:
             raise ValueError("enter `ready` first")
         conversations = [c for i, row in enumerate(rows) for c in _conversations(i, row)]
+        # One by one, as answers come: requests of a whole block need not be held at once.
         requests = (score_request(self.name, c.ids, self.candidates) for c in conversations)
         out = [self._empty(tokens) for _ in rows]
+        # Next free column of each row. It moves on where a conversation has no targets, too: column
+        # i is the row's i-th reply token.
         filled = [0] * len(rows)
         for c, scores in zip(conversations, self._model.ask(requests), strict=True):
             start, end = filled[c.row], filled[c.row] + len(c.replies)
@@ -90,6 +93,7 @@ class _Conversation(NamedTuple):
 
 def _conversations(number: int, row: Tokens) -> Iterator[_Conversation]:
     for segment in range(1, int(row.segments_BT.max()) + 1):
+        # Each conversation by itself: a server knows no packing, it would let them see each other.
         own_T = row.segments_BT == segment
         replies = np.nonzero(row.reply_BT[own_T])[0]
         yield _Conversation(number, row.ids_BT[own_T].tolist(), replies)
@@ -97,12 +101,16 @@ def _conversations(number: int, row: Tokens) -> Iterator[_Conversation]:
 
 def _fill(out: Stored, here: slice, scores: PromptScores, c: _Conversation, k: int) -> None:
     """Write the targets of a conversation's replies: the written token, the k - 1 likeliest."""
+    # Row t of the scores is about token t + 1. No reply is a first token, so t is never -1.
     found_AC, log_p_AC = scores.ids[c.replies - 1], scores.logprobs[c.replies - 1]
     written_A1 = np.array(c.ids)[c.replies, None]
+    # The written token in front, as `ModelScorer` has it, the unused place (-inf) last. At least k
+    # places are used, so it is never among the first k.
     order_AC = np.argsort(
         np.where(found_AC == written_A1, -np.inf, -log_p_AC), axis=1, kind="stable"
     )[:, :k]
     log_p_AC = np.take_along_axis(log_p_AC, order_AC, axis=1)
+    # In float64: it is a small difference of sums near 1.
     left_A = 1 - np.exp(log_p_AC.astype(np.float64)).sum(1)
     out.ids_BAC[here] = np.take_along_axis(found_AC, order_AC, axis=1)
     out.log_probs_BAC[here] = log_p_AC

@@ -37,6 +37,7 @@ class Opened:
         Raises:
             UserError: not a PEFT folder, or made for another base.
         """
+        # `replace` shares the base's arrays: adapters are swapped without loading the base again.
         if not adapter:
             return dataclasses.replace(self, model=self.model.with_lora(None), lora=None)
         lora, config = load_adapter(adapter, self.model, fingerprint(self.folder))
@@ -90,6 +91,7 @@ def content_name(folder: str, adapter: str = "") -> str:
     name = f"{model_name(folder)}@{fingerprint(folder)[:SHOWN]}"
     if not adapter:
         return name
+    # Resolved, since the name of "." is empty.
     path = Path(adapter).resolve()
     run = path.parent.name if path.name == "adapter" else path.name
     return f"{name}+{run}@{adapter_fingerprint(adapter)[:SHOWN]}"

@@ -15,6 +15,7 @@ from duomem_jax.models.lora import ALL, LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.models.trees import AdapterTree
 
+# PEFT's wrapper puts `base_model.model` before the path that transformers gives a layer.
 PREFIX = "base_model.model.model.layers"
 PARTS = {"a": "lora_A", "b": "lora_B"}  # our names of a projection's factors, and PEFT's
 NOTES = "duomem.json"  # what PEFT has no field for: the base's fingerprint, the run's config
@@ -69,9 +70,10 @@ def save_adapter(
 
     tensors = {}
     for projection in _projections(lora):
+        # One tensor a layer: layers are stacked here, and apart in PEFT's module tree.
         for part in PARTS:
             for layer, x in enumerate(np.asarray(projection.leaf[part], np.float32)):
-                # PEFT stores [out, in].
+                # PEFT stores [out, in]; safetensors wants it contiguous, and a transpose is a view.
                 tensors[projection.tensor(layer, part)] = np.ascontiguousarray(x.T)
     with atomic_dir(folder) as tmp:
         save_file(tensors, tmp / "adapter_model.safetensors", metadata={"format": "pt"})
@@ -111,6 +113,8 @@ def read_adapter_config(folder: str | os.PathLike) -> LoraConfig:
     )
     targets: Any = raw.get("target_modules")
     targets = [ALL] if targets == ALL else targets
+    # Fields such as these change what an adapter computes: ignored, they would give other outputs
+    # without an error.
     refused = {
         "peft_type": raw.get("peft_type") != "LORA",
         "use_dora": raw.get("use_dora", False),
@@ -159,9 +163,11 @@ def load_adapter(folder: str | os.PathLike, model: Model, base_fingerprint: str)
     file = folder / "adapter_model.safetensors"
     tensors = _read_tensors(file)
     lora: AdapterTree = {"layers": {}}
+    # The base's shapes say which tensors there must be; the file's names are not parsed.
     for projection in _projections(model.with_lora(config).shapes()["lora"]):
         leaf = {part: _take_layers(tensors, projection, part, file) for part in PARTS}
         lora["layers"].setdefault(projection.block, {})[projection.name] = leaf
+    # What nobody took belongs to layers that this base lacks: part of the adapter would be lost.
     if tensors:
         raise UserError(f"{file}: {min(tensors)} has no place in the base model; use its own base")
     return Adapter(lora, config)
@@ -172,7 +178,7 @@ def _read_tensors(file: Path) -> dict[str, np.ndarray]:
 
     try:
         return load_file(file)
-    except Exception as e:
+    except Exception as e:  # of several kinds, by what is wrong with the file
         raise UserError(f"{file}: cannot be read ({e}); export the adapter again") from None
 
 
@@ -199,6 +205,7 @@ def adapter_fingerprint(folder: str | os.PathLike) -> str:
     """
     read_adapter_config(folder)  # a clear sentence if it is none
     digest = hashlib.sha256()
+    # Not duomem.json, nor a model card: they say how it was made, not what it computes.
     for file in sorted(Path(folder).glob("adapter_*")):
         digest.update(file.read_bytes())
     return digest.hexdigest()

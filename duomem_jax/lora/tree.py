@@ -31,7 +31,9 @@ def merge(base: Params, lora: AdapterTree, config: LoraConfig) -> Params:
     for name, child in base.items():
         out[name] = merge(child, lora.get(name, {}), config) if isinstance(child, dict) else child
     if "a" in lora:
+        # Layers are stacked in front, so one product serves all of them.
         product = jnp.einsum("...dr,...rf->...df", lora["a"], lora["b"])
+        # In the base's dtype: an export keeps it, and a bfloat16 kernel rounds what is added.
         out["kernel"] = (base["kernel"] + config.scale * product).astype(base["kernel"].dtype)
     return out
 
@@ -50,6 +52,7 @@ def stack(adapters: Sequence[Adapter]) -> Adapter:
     """
     configs = [adapter.config for adapter in adapters]
     rank = max(config.rank for config in configs)
+    # With repetitions: LoraConfig makes an ordered set of them.
     targets = tuple(name for config in configs for name in config.targets)
     tree = _stacked(adapters, rank)
     return Adapter(tree, LoraConfig(rank, float(rank), targets))  # alpha = rank: scale 1
@@ -70,6 +73,7 @@ def _stacked_projection(adapters: Sequence[Adapter], rank: int) -> dict[str, jax
     """The stack of one projection's a and b."""
     first = next(adapter.tree for adapter in adapters if adapter.tree)
     (L, D, _), F = first["a"].shape, first["b"].shape[2]
+    # Columns of zeros in a meet rows of zeros in b: a smaller rank adds nothing there.
     stacked_a = jnp.zeros((L, len(adapters), D, rank), first["a"].dtype)
     stacked_b = jnp.zeros((L, len(adapters), rank, F), first["b"].dtype)
     for i, (tree, config) in enumerate(adapters):

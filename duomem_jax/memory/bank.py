@@ -37,6 +37,8 @@ class MemoryBank:
         self.config: dict[str, Any] = {"memories": content, "embedder": embedder.name}
         self._embedder = embedder
         self._groups: dict[str, list[Memory]] = {}
+        # Each group is in order of preference, so that the first one of it that may be shown stands
+        # for its key.
         for memory in sorted(self.memories, key=_preference):
             self._groups.setdefault(memory.key, []).append(memory)
         self._keys = distinct_keys(list(self._groups))
@@ -85,11 +87,13 @@ class MemoryBank:
             return [[] for _ in tasks]
         distinct = distinct_keys(tasks)
         tasks_NE = self._embedder.embed(distinct)
+        # Loading compares embedders by name, but a server may change the model behind it.
         if tasks_NE.shape[1] != self._vectors_UE.shape[1]:
             raise UserError(
                 f"embedder {self._embedder.name} now gives {tasks_NE.shape[1]} dimensions, the "
                 f"bank has {self._vectors_UE.shape[1]}; build the bank again in another folder"
             )
+        # [N, U], cosines: the rows of both have length 1.
         scores = tasks_NE @ self._vectors_UE.T
         # Rounded, since matrix products differ in the last bits between machines; the sort is
         # stable and the keys are in order, so ties fall the same way everywhere.
@@ -103,11 +107,13 @@ class MemoryBank:
     def _select(self, order_U: np.ndarray, k: int, exclude: str | None) -> list[Memory]:
         taken: list[Memory] = []
         rows: list[int] = []
+        # The walk goes on past k candidates, as many of the best are passed over.
         for row in order_U:
             memory = self._representative(self._keys[row], exclude)
             if memory is None or any(_same_text(memory, other) for other in taken):
                 continue
             cosines = self._vectors_UE[rows] @ self._vectors_UE[row]
+            # At first nothing is taken, and `max` of nothing is an error.
             if cosines.size and cosines.max() >= self._embedder.same:
                 continue
             taken.append(memory)
@@ -117,11 +123,14 @@ class MemoryBank:
         return taken
 
     def _representative(self, key: str, exclude: str | None) -> Memory | None:
+        # Only the game's own memory is excluded: another game's under the same key is fair advice.
         return next((m for m in self._groups[key] if m.game_id != exclude), None)
 
 
 def _preference(memory: Memory) -> tuple[float, str]:
     """Best first: the estimated success rate (one win and one loss assumed), then the id."""
+    # With the one win and one loss, a memory that was never shown (1/2) comes before one that lost
+    # its only game (1/3). Ids decide ties, so that the order is the same in every process.
     return -(memory.successes + 1) / (memory.uses + 2), memory.id
 
 

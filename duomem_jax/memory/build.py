@@ -50,16 +50,21 @@ def build_memories(
     episodes = read_episodes(episodes_folder)
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
+        # Episodes are taken lazily and keys come back in order, so a unit is stored as soon as its
+        # script is there.
         found = written((episodes[int(key)] for key in keys), writer)
         with Progress(len(keys), "memories", good="written") as progress:
             for key, (episode, text) in zip(keys, found, strict=True):
                 records = [memory_to_record(make_memory(episode, text))] if text else []
+                # Two counts, since they have different remedies: `finish_bank` names the right one.
                 lost = int(not episode.success)
                 yield key, records, {"failed": lost, "no_script": 1 - lost - len(records)}
                 progress.add(bool(records))
 
+    # By content, not path: a folder of the same name with other episodes is refused.
     source = {"episodes": content_hash(episodes_folder)}
     spec = _spec(source, {"writer": writer.identity})
+    # Keys with leading zeros: units are sorted as text, and stay in the order of the episodes.
     report = write_dataset(out, [f"{i:08d}" for i in range(len(episodes))], make, spec, shard)
     return finish_bank(Path(out), embedder, report)
 
@@ -70,6 +75,7 @@ def finish_bank(folder: Path, embedder: Embedder, report: WriteReport) -> WriteR
     Raises:
         UserError: it has no memory, or the embedder fails or is another one than before.
     """
+    # Only a complete bank is embedded: the matrix has one row for each key of all shards.
     if report.status == "waiting":
         return report
     records = read_dataset(folder, SPLIT)
@@ -80,6 +86,7 @@ def finish_bank(folder: Path, embedder: Embedder, report: WriteReport) -> WriteR
                 f"{report.counts['no_script']} won episodes; raise how.max_new or take another one"
             )
         raise UserError(f"{folder}: no memory, since no episode was won; play with a better player")
+    # Also for a bank that was complete already: a kill may have come between the two.
     write_vectors(folder, [r["key"] for r in records], embedder)
     return report
 
@@ -113,6 +120,8 @@ def claim_bank(out: str | os.PathLike, *, source: dict[str, str], config: dict[s
     Raises:
         UserError: it is another bank's, or holds other files.
     """
+    # To open a writer is to leave the bank's identity in the folder. From then on it is refused by
+    # what it says of itself, not because it holds files.
     with ShardWriter(out, _spec(source, config)):
         pass
 

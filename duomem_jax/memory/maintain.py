@@ -21,6 +21,7 @@ MIN_RATE = 0.5
 
 def credit(memories: Iterable[Memory], episodes: Iterable[Episode]) -> list[Memory]:
     """Add to each memory the episodes it was shown in and how many of those were won."""
+    # Counts are added to those of earlier rounds: a bank may be maintained many times.
     uses: dict[str, int] = {}
     wins: dict[str, int] = {}
     for episode in episodes:
@@ -35,12 +36,14 @@ def credit(memories: Iterable[Memory], episodes: Iterable[Episode]) -> list[Memo
 
 def prune(memories: Iterable[Memory]) -> list[Memory]:
     """Drop memories that were shown `MIN_USES` times and won less than `MIN_RATE` of them."""
+    # A memory with few uses is kept, whatever came of them: it has not been judged yet.
     return [m for m in memories if m.uses < MIN_USES or m.successes / m.uses >= MIN_RATE]
 
 
 def add(memories: Iterable[Memory], episodes: Iterable[Episode], writer: Writer) -> list[Memory]:
     """Append a memory for each won episode whose script is not in the bank under its task."""
     kept = list(memories)
+    # The same script under another task is kept: keys are what retrieval finds memories by.
     known = {(m.key, m.text) for m in kept}
     for episode, text in written(episodes, writer):
         if text and (episode.task, text) not in known:
@@ -69,6 +72,8 @@ def update_memories(
         "episodes": content_hash(episodes_folder),
     }
     config = {"writer": writer.identity}
+    # Before the writer is asked: a folder that would be refused costs no answers, and the answers
+    # themselves are stored in this folder.
     claim_bank(out, source=source, config=config)
     memories = add(prune(credit(bank.memories, episodes)), episodes, writer)
     return write_bank(out, memories, embedder, source=source, config=config)

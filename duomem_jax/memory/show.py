@@ -44,6 +44,7 @@ def show_many(
     """
     if bank is None:
         return [Shown() for _ in tasks]
+    # All at once: tasks repeat, and an embedder is asked once for each distinct text.
     found = bank.retrieve_many(tasks, k, exclude_game_ids=game_ids)
     return [Shown(guidelines_text(ms), tuple(m.id for m in ms)) for ms in found]
 
@@ -78,6 +79,7 @@ class RetrievedGuidelines:
 
     def __call__(self, episodes: list[Episode]) -> list[str]:
         """One text per episode, "" for those without memories."""
+        # Only these are looked up: the others' tasks need no embedding.
         chosen = [i for i, episode in enumerate(episodes) if self._gets_some(episode)]
         tasks = [episodes[i].task for i in chosen]
         found = show_many(self._bank, self._k, tasks, [episodes[i].game_id for i in chosen])
@@ -87,6 +89,7 @@ class RetrievedGuidelines:
         return texts
 
     def _gets_some(self, episode: Episode) -> bool:
+        # A hash instead of a generator's next number, which would depend on the episodes before it.
         name = f"{self._seed}\0{episode_key(episode.game_id, episode.seed)}"
         number = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
         return number / 2**64 < self._share

@@ -34,8 +34,10 @@ def write_vectors(folder: Path, keys: Sequence[str], embedder: Embedder) -> None
         _refuse_other(folder, facts, embedder)
         return
     bank = content_hash(folder)
+    # The log is named after embedder and bank, so that blocks of another one are never resumed.
     tag = hashlib.sha256(f"{embedder.name}\0{bank}".encode()).hexdigest()[:12]
     with Log(folder / f".embeddings-{tag}.sqlite") as log:
+        # [U, E]; U may be far below the number of memories, as tasks share their wording.
         matrix = _embed(distinct_keys(keys), embedder, log)
         buffer = io.BytesIO()
         np.save(buffer, matrix.astype(np.float16), allow_pickle=False)
@@ -49,6 +51,7 @@ def write_vectors(folder: Path, keys: Sequence[str], embedder: Embedder) -> None
         }
         # Last: its presence means that the matrix is whole.
         atomic_write_text(folder / "embeddings.json", json.dumps(facts, indent=1) + "\n")
+    # Also the logs of other embedders that were given up on, and SQLite's files beside them.
     for path in folder.glob(".embeddings-*.sqlite*"):
         path.unlink(missing_ok=True)
 
@@ -61,6 +64,7 @@ def _embed(texts: list[str], embedder: Embedder, log: Log) -> np.ndarray:
         if key not in log:
             vectors = np.asarray(embedder.embed(block), np.float32)
             log.append(key, [vectors.tobytes()], {})
+        # E is not known before the first answer, and the log holds bytes alone.
         rows.append(np.frombuffer(log.read(key)[0], np.float32).reshape(len(block), -1))
     return np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
 
@@ -78,6 +82,7 @@ def read_vectors(folder: Path, embedder: Embedder) -> np.ndarray:
     _refuse_other(folder, facts, embedder)
     again = f"delete {path} and embeddings.json and run `duomem memories` again"
     try:
+        # Read once: what is checked is what is used.
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != facts["sha256"]:
             raise UserError(f"{path}: content differs from the hash in embeddings.json; {again}")
@@ -90,6 +95,7 @@ def _facts(folder: Path) -> dict | None:
     path = folder / "embeddings.json"
     try:
         facts = json.loads(path.read_text())
+        # Picked by name, so that a fact that is missing counts as damage here.
         return {name: facts[name] for name in ("embedder", "bank", "rows", "sha256")}
     except FileNotFoundError:
         return None
@@ -104,5 +110,6 @@ def _refuse_other(folder: Path, facts: dict, embedder: Embedder) -> None:
             f"{path}: made by the embedder {facts['embedder']!r}, not {embedder.name!r}; choose "
             "that one, or build the bank again in another folder"
         )
+    # The memories may have been written again beneath a matrix that was left in place.
     if facts["bank"] != content_hash(folder):
         raise UserError(f"{path}: belongs to another bank; delete it and run `duomem memories`")

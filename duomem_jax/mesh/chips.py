@@ -31,6 +31,7 @@ class Chip:
     ici_rate: float
 
 
+# A device that is not here has no MFU, and `mesh.fsdp` is 1 unless it is set.
 CHIPS = {  # by the name that JAX gives the device
     "TPU v5 lite": Chip("v5e", 2, 16 * GIB, 197e12, 819e9, 400e9),
     "TPU v5": Chip("v5p", 3, 95 * GIB, 459e12, 2765e9, 1200e9),

@@ -16,5 +16,6 @@ def keep_compiled() -> None:
     """
     if VARIABLE not in os.environ:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        # Both: JAX has read the variable already, and processes started later will read it.
         os.environ[VARIABLE] = str(home / "duomem_jax" / "compiled")
         jax.config.update("jax_compilation_cache_dir", os.environ[VARIABLE])

@@ -19,6 +19,7 @@ from jax.experimental import multihost_utils
 from duomem_jax.base.commandline import LOGGER
 from duomem_jax.base.errors import JoinError, LostHostError, UserError, first_line
 
+# JAX's own values of the last two are several times longer: hosts that are paid for would wait.
 JOIN = 300  # seconds to wait for all hosts at the start
 SILENCE = 30  # seconds without a sign of life after which a host counts as lost
 LEAVE = 10  # seconds to wait for the others at the end; all of them have met just before
@@ -54,6 +55,7 @@ def joined() -> Iterator[None]:
     _join()
     if not is_first():
         logging.getLogger(LOGGER).setLevel(logging.WARNING)
+    # A stack, so that leaving can be called off below.
     with contextlib.ExitStack() as stack:
         stack.callback(_leave)
         try:
@@ -70,6 +72,7 @@ def joined() -> Iterator[None]:
 
 
 def _leave() -> None:
+    # Whatever the run came to is decided by now; a failed farewell must not replace it.
     with contextlib.suppress(Exception):
         jax.distributed.shutdown()
 
@@ -87,6 +90,7 @@ def _join() -> None:
         "heartbeat_timeout_seconds": SILENCE,
         "shutdown_timeout_seconds": LEAVE,
     }
+    # JAX reads the address itself, but neither the number of processes nor which one this is.
     told: dict[str, Any] = {}
     if ADDRESS in os.environ:
         told = {"num_processes": _number(COUNT), "process_id": _number(INDEX)}
@@ -135,4 +139,5 @@ def gathered(tree: Any) -> Any:
     """Arrays of a mesh as numpy arrays; every host must call it, and gets them all."""
     if jax.process_count() == 1:
         return jax.device_get(tree)
+    # Untiled, JAX refuses arrays that lie on several hosts.
     return multihost_utils.process_allgather(tree, tiled=True)

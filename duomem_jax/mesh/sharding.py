@@ -20,6 +20,8 @@ from duomem_jax.models.model import Model
 from duomem_jax.models.trees import Shardings
 
 AXES = ("data", "fsdp", "tensor")
+# Logical axes of parameters and activations (`models`), and the mesh axes that they are split over.
+# Rows are split over `fsdp` too: it shards weights, and each of its chips has rows of its own.
 RULES = (
     ("batch", ("data", "fsdp")),
     ("embed", "fsdp"),
@@ -56,10 +58,12 @@ def make_mesh(
         UserError: more devices wanted than there are, or a batch that cannot be shared out.
     """
     devices = jax.devices() if devices is None else devices
+    # CPU devices have no `slice_index`.
     have, slices = len(devices), len({getattr(d, "slice_index", 0) for d in devices})
     chip = CHIPS.get(devices[0].device_kind)
     shape = _sizes(config, have // slices, slices, held / (SHARE * chip.hbm) if chip else 0)
     data, wanted = shape[0], math.prod(shape)
+    # The product of two negative sizes is positive, hence the second test.
     if not 0 < wanted <= have or min(shape) < 1:
         raise UserError(
             f"config: mesh {dict(zip(AXES, shape, strict=True))} does not fit {have} devices; "
@@ -75,7 +79,7 @@ def make_mesh(
             f"config: mesh.data {data} does not share {have} devices out to {slices} slices; "
             "set mesh.data to -1 and mesh.fsdp * mesh.tensor to at most a slice"
         )
-    # Auto mode must be asked for: the default of jax.make_mesh is Explicit.
+    # Auto is spelled out: jax.make_mesh would take Explicit, under which Linen modules do not run.
     return Mesh(_grid(shape, slices, devices[:wanted]), AXES, axis_types=(AxisType.Auto,) * 3)
 
 
@@ -83,6 +87,7 @@ def _sizes(config: MeshConfig, per_slice: int, slices: int, fullness: float) -> 
     """Sizes of the axes; `fullness` is `held` in shares of one device's memory."""
     tensor, fsdp = config.tensor, config.fsdp
     if fsdp == -1 and tensor > 0:
+        # Within a slice: what fsdp gathers must not cross the data-centre network.
         free, fsdp = per_slice // (tensor * max(1, config.data // slices)), 1
         while fullness > fsdp * tensor and free and free % (2 * fsdp) == 0:
             fsdp *= 2
@@ -94,6 +99,7 @@ def _sizes(config: MeshConfig, per_slice: int, slices: int, fullness: float) -> 
 
 def _grid(shape: tuple[int, ...], slices: int, devices: Sequence[Any]) -> np.ndarray:
     """Devices in the mesh's shape, neighbours in it near each other on the chips' own network."""
+    # Splitting is allowed, since an axis of the mesh need not be a whole axis of the chips' grid.
     if slices == 1:
         return create_device_mesh(shape, devices, allow_split_physical_axes=True)
     data, *rest = shape
@@ -117,6 +123,7 @@ def model_shardings(model: Model, mesh: Mesh) -> Shardings:
     logical, shapes = model.logical_axes(), model.shapes()
     shardings = mesh_shardings(logical, mesh, RULES)
 
+    # By shapes alone, before weights are read; JAX's own error names neither parameter nor field.
     def check(path: Any, sharding: NamedSharding, shape: jax.ShapeDtypeStruct) -> None:
         try:
             sharding.shard_shape(shape.shape)
@@ -146,6 +153,8 @@ class Places:
 def places(mesh: Mesh) -> Places:
     """The parts of every global batch that this host has to provide."""
     count = mesh.shape["data"] * mesh.shape["fsdp"]
+    # JAX says where an array of one element a part would lie. `tensor` repeats parts, and an axis
+    # that is not split has slice(None), hence the set and `indices`.
     parts = NamedSharding(mesh, BATCH).addressable_devices_indices_map((count,)).values()
     return Places(tuple(sorted({part[0].indices(count)[0] for part in parts if part})), count)
 
@@ -164,6 +173,7 @@ def put_batch(batch: Tree, mesh: Mesh) -> Tree:
         size = len(rows) // len(here.held)
         shape = (here.count * size, *rows.shape[1:])
 
+        # Called for each device here, with the global rows that it holds.
         def part(index: Any) -> np.ndarray:
             at = here.held.index(index[0].indices(shape[0])[0] // size) * size
             return rows[at : at + size]

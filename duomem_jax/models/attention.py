@@ -31,6 +31,7 @@ _einsum = functools.partial(jnp.einsum, preferred_element_type=jnp.float32)
 def group_queries(q_BTNH: jax.Array, n_kv_heads: int, scale: float) -> jax.Array:
     """[B,T,N,H] -> [B,K,G,T,H], scaled: query heads beside the key head they share."""
     B, T, N, H = q_BTNH.shape
+    # Queries are scaled, not scores: T * H numbers a head instead of T * T.
     q_BTKGH = q_BTNH.reshape(B, T, n_kv_heads, N // n_kv_heads, H) * scale
     return q_BTKGH.transpose(0, 2, 3, 1, 4)
 
@@ -43,6 +44,8 @@ def ungroup(o_BKGTH: jax.Array) -> jax.Array:
 
 def _first_block(rule: ScoreRule, segment_ids_BT: jax.Array, i: jax.Array, block: int) -> jax.Array:
     """The first key block that any query of block `i` can see, over all rows."""
+    # Segments are contiguous runs, so the segment of the first query starts earliest. Loops are
+    # shared by all rows: the earliest start of any row counts.
     starts_B1 = take(segment_ids_BT, i * block, 1, 1)
     first = jnp.min(jnp.argmax(segment_ids_BT == starts_B1, axis=1))
     if rule.window:
@@ -90,10 +93,14 @@ def _forward(
             return new_top_BKGQ, total_BKGQ * shrink_BKGQ + p_BKGQJ.sum(-1), o_BKGQH
 
         zero_BKGQ = jnp.zeros(q_BKGQH.shape[:-1], jnp.float32)
+        # Where all keys of a block are masked for a query, p is 1, as MASKED - MASKED is 0. What
+        # that adds is shrunk to 0 by the first key that is seen, and a query sees itself at least.
         start = zero_BKGQ + MASKED, zero_BKGQ, jnp.zeros(q_BKGQH.shape, jnp.float32)
         first = _first_block(rule, segment_ids_BT, i, block)
+        # JAX has no reverse derivative of a loop with traced bounds: hence `_backward`.
         top_BKGQ, total_BKGQ, o_BKGQH = jax.lax.fori_loop(first, i + 1, key_block, start)
         o_BKGQH = (o_BKGQH / total_BKGQ[..., None]).astype(v_BKTH.dtype)
+        # The backward pass makes p from it at once, without a second search for the maximum.
         lse_BKGQ = top_BKGQ + jnp.log(total_BKGQ)
         return put(done[0], o_BKGQH, i * block, 3), put(done[1], lse_BKGQ, i * block, 3)
 
@@ -131,6 +138,7 @@ def _backward(
             p_BKJGQ = jnp.where(mask_BJQ[:, None, :, None], jnp.exp(s_BKJGQ - lse_BK1GQ), 0.0)
             more_dv = _einsum("bkjgq,bkgqh->bkjh", p_BKJGQ.astype(dtype), do_BKGQH)
             dp_BKJGQ = _einsum("bkjh,bkgqh->bkjgq", v_BKJH, do_BKGQH)
+            # `slope` takes scores after the cap, which is what s is here.
             ds_BKJGQ = (p_BKJGQ * (dp_BKJGQ - delta_BK1GQ) * rule.slope(s_BKJGQ)).astype(dtype)
             more_dk = _einsum("bkjgq,bkgqh->bkjh", ds_BKJGQ, q_BKGQH)
             dq_BKHGQ += _einsum("bkjh,bkjgq->bkhgq", k_BKJH, ds_BKJGQ)
@@ -138,12 +146,14 @@ def _backward(
             return dq_BKHGQ, dk_BKTH, dv_BKTH
 
         B, K, G, _, H = q_BKGQH.shape
+        # A query block ends its own dq; dk and dv go on through all blocks that see the keys.
         start = jnp.zeros((B, K, H, G, block), jnp.float32), *done[1:]
         first = _first_block(rule, segment_ids_BT, i, block)
         dq_BKHGQ, dk_BKTH, dv_BKTH = jax.lax.fori_loop(first, i + 1, key_block, start)
         dq_BKGQH = dq_BKHGQ.transpose(0, 1, 3, 4, 2).astype(dtype)
         return put(done[0], dq_BKGQH, i * block, 3), dk_BKTH, dv_BKTH
 
+    # float32, as every later query block adds to them.
     zeros = jnp.zeros(k_BKTH.shape, jnp.float32)
     start = jnp.zeros(q_BKGTH.shape, dtype), zeros, zeros
     dq, dk, dv = jax.lax.fori_loop(0, q_BKGTH.shape[3] // block, query_block, start)
@@ -167,6 +177,7 @@ def _row_by_row(function: Callable[..., Any], *args: jax.Array) -> Any:
     On a CPU the blocks of one row stay in a core's cache, and each row's loops end where its own
     segments do; an accelerator wants its matrices full.
     """
+    # A row shorter than a block is one block of its own length.
     _, K, G, T, H = args[0].shape
     block = min(_block(K * G * H), T)
     if not on_one_cpu():
@@ -185,6 +196,7 @@ def _packed(rule, q_BKGTH, k_BKTH, v_BKTH, segment_ids_BT):
 
 
 def _packed_fwd(rule, *args):
+    # Named for `KEEP_PRODUCTS`: the backward pass would run the whole forward loop again.
     o_BKGTH, lse_BKGT = map(keep, _row_by_row(functools.partial(_forward, rule), *args))
     return o_BKGTH, (*args, o_BKGTH, lse_BKGT)
 
@@ -219,6 +231,7 @@ def packed_attention(
     if platform() == "tpu":
         return splash_attention(rule, q_BTNH, k_BTKH, v_BTKH, segment_ids_BT)
     T, block = segment_ids_BT.shape[1], _block(math.prod(q_BTNH.shape[2:]))
+    # Blocks are whole: rows are padded to a multiple, with an id that no segment has.
     pad = -T % block if block < T else 0
 
     def padded(x):

@@ -31,6 +31,7 @@ def mesh_axes(*logical: str | None) -> PartitionSpec:
 
 def parts(logical: str) -> int:
     """Into how many parts the current mesh and rules split an axis of that name; 1 without them."""
+    # An entry of a PartitionSpec is one axis of the mesh, several, or None.
     mesh, axes = jax.sharding.get_abstract_mesh(), mesh_axes(logical)
     named = axes[0] if axes and not mesh.empty else None
     return math.prod(

@@ -105,6 +105,7 @@ class KVCache:
         rows, heads = mesh_axes("batch", "heads")
 
         def place(leaf: jax.Array) -> NamedSharding:
+            # Lengths have no axis of heads; heads that cannot be divided lie whole on every device.
             split = leaf.ndim > 1 and leaf.shape[1] % parts("heads") == 0
             return NamedSharding(mesh, PartitionSpec(rows, heads) if split else PartitionSpec(rows))
 

@@ -31,8 +31,10 @@ def cached_attention(
     T, (_, K, _, S) = q_BTNH.shape[1], k_BKHS.shape
     q_BKGTH = group_queries(q_BTNH, K, rule.scale)
     out = []
+    # Unrolled: a decode step has one block, and a prompt few.
     for start in range(0, T, BLOCK):
         q_BKGQH = q_BKGTH[..., start : start + BLOCK, :]
+        # Slots after a query's position are later tokens or left-overs: the causal rule hides both.
         back_BQS = positions_BT[:, start : start + BLOCK, None] - jnp.arange(S)
         s_BKGQS = jnp.einsum(
             "bkgqh,bkhs->bkgqs", q_BKGQH, k_BKHS, preferred_element_type=jnp.float32

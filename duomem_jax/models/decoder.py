@@ -46,6 +46,7 @@ class Decoder(nn.Module):
         """Return (x_BTD after the final norm, the cache with the new tokens, or None)."""
         c = self.config
         x_BTD = nn.with_logical_constraint(self._embed(tokens_BT), ACTIVATION)
+        # Once for all layers: inside the scan each layer would make its own again.
         rotation = rope_tables(positions_BT, c.rope, c.head_dim)
         local = None
         if c.local_rope is not None:
@@ -65,6 +66,7 @@ class Decoder(nn.Module):
             head = partitioned(init, "embed", "vocab")
             head_DV: Any = self.param("head", head, (c.d_model, c.vocab_size))
         if tied_head:
+            # Tokens pick columns here: the gather gives [D,B,T].
             x_BTD = jnp.moveaxis(head_DV[:, tokens_BT], 0, -1)
         else:
             table = partitioned(init, "table", "embed")
@@ -84,8 +86,10 @@ class Decoder(nn.Module):
             nn.remat(Layer, prevent_cse=False, policy=None if self.remat else KEEP_PRODUCTS),
             variable_axes={"params": 0, "lora": 0},
             split_rngs={"params": True, "lora": True, "dropout": True},
+            # `context` is the same for every layer; `sliding` has one entry for each.
             in_axes=(nn.broadcast, 0),
             length=c.n_layers,
+            # The name that the boxes of all parameters give their new leading axis.
             metadata_params={nn.PARTITION_NAME: "layers"},
         )(c, self.lora, name="layers")
         return layers(x_BTD, context, jnp.array(self._sliding))[0]
@@ -94,6 +98,7 @@ class Decoder(nn.Module):
         self, x_BTD: jax.Array, context: Context, cache: tuple[LayerCache, ...]
     ) -> tuple[jax.Array, tuple[LayerCache, ...]]:
         """x_BTD through one layer after another, whose parameters lie apart."""
+        # Nothing is differentiated with a cache, so no layer is rematerialised here.
         held: list[Any] = list(cache)
         for i, sliding in enumerate(self._sliding):
             layer = Layer(self.config, self.lora, name=layer_name(i))

@@ -58,6 +58,7 @@ class Attention(nn.Module):
         if cache is None:
             o_BTNH = self._over_row(q_BTNH, k_BTKH, v_BTKH, context, sliding)
         else:
+            # Written first, then read: a new token sees itself and the new ones before it.
             cache = cache.append(k_BTKH, v_BTKH, context.slots_BT)
             o_BTNH = self._over_cache(q_BTNH, cache, context, sliding)
         out = Projection(self.config.d_model, ("heads", "embed"), self.lora, name="o_proj")
@@ -71,11 +72,13 @@ class Attention(nn.Module):
         q_BTNH = self._project("q_proj", c.n_heads, x_BTD, context.adapter_B)
         k_BTKH = self._project("k_proj", c.n_kv_heads, x_BTD, context.adapter_B)
         v_BTKH = self._project("v_proj", c.n_kv_heads, x_BTD, context.adapter_B)
+        # Over the H entries of each head, before the rotation, as in the Hugging Face models.
         if c.qk_norm:
             q_BTNH = RMSNorm(c.norm_eps, c.unit_offset, name="q_norm")(q_BTNH)
             k_BTKH = RMSNorm(c.norm_eps, c.unit_offset, name="k_norm")(k_BTKH)
         rotation = context.rotation
         if context.local_rotation is not None:
+            # In a scan `sliding` is traced: both tables exist, and each layer selects one.
             rotation = jax.tree.map(
                 lambda local, wide: jnp.where(sliding, local, wide),
                 context.local_rotation,
@@ -108,6 +111,7 @@ class Attention(nn.Module):
         if not any(c.sliding):
             return attention(wide, *args)
         near = wide._replace(window=c.window)
+        # Layers that lie apart know their kind while they are traced, and compile it alone.
         if isinstance(sliding, bool):
             return attention(near if sliding else wide, *args)
         # A scan has one body for all layers: both kinds are compiled, and each layer picks its own.
@@ -154,6 +158,7 @@ class Layer(nn.Module):
 
         h_BTD = norm("input_layernorm", x_BTD)
         h_BTD, cache = Attention(c, self.lora, name="self_attn")(h_BTD, context, cache, sliding)
+        # Gemma norms what a block adds, too, before it joins the residual stream.
         if c.post_norms:
             h_BTD = norm("post_attention_layernorm", h_BTD)
         x_BTD = nn.with_logical_constraint(x_BTD + h_BTD, ACTIVATION)

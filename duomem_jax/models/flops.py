@@ -30,6 +30,7 @@ def load_of(model: Model, positions_BT: jax.Array, segments_BT: jax.Array, score
         scored: tokens that meet the head.
     """
     real_BT = segments_BT > 0
+    # float32, as the pairs of a large batch do not fit into an int32.
     seen_BT = jnp.where(real_BT, positions_BT + 1, 0).astype(jnp.float32)
     pairs = sum(
         layers * jnp.sum(jnp.minimum(seen_BT, window) if window else seen_BT)
@@ -48,6 +49,7 @@ def train_flops(model: Model, load: Load) -> Any:
     """Forward and backward; of the adapter and what it needs where there is one, else of all."""
     if model.lora is None:
         return _flops(model, load, 3, 3)
+    # 3 passes through the adapter, 2 operations (multiply, add) for each of its numbers.
     return _flops(model, load, 2, 3) + 3 * 2 * load.tokens * _size(model.shapes()["lora"])
 
 
@@ -61,6 +63,7 @@ def _flops(model: Model, load: Load, passes: int, attention_passes: int) -> Any:
     c = model.config
     kernels = load.tokens * _size(model.shapes()["params"]["layers"])
     head = load.scored * (c.vocab_size * c.d_model)
+    # 4 N H a pair: scores and weighted values, a multiplication and an addition each.
     return 2 * passes * (kernels + head) + attention_passes * 4 * (c.n_heads * c.head_dim) * (
         load.pairs
     )

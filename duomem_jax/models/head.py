@@ -20,6 +20,7 @@ def vocab_logits(x_ZD: jax.Array, kernel: jax.Array, axis: int) -> jax.Array:
         kernel: [D,V], or a table of embeddings [V,D], in the dtype of `x_ZD`.
         axis: where V is.
     """
+    # Both layouts are contracted as they lie, without a transposed copy of the head.
     contract = ((1,), (1 - axis,)), ((), ())
     return jax.lax.dot_general(x_ZD, kernel, contract, preferred_element_type=jnp.float32)
 
@@ -44,6 +45,7 @@ def _backward(
 
     V = g_ZV.shape[1]
     if on_one_cpu():  # whose products take twice the time where the sum is as long as V
+        # The remainder comes first, so that all blocks of the loop have one static size.
         size = min(BLOCK, V)
         dx_ZD = towards_x(0, V % size or size)
         dx_ZD = jax.lax.fori_loop(
@@ -51,6 +53,7 @@ def _backward(
         )
     else:
         dx_ZD = towards_x(0, V)
+    # Of a frozen head nobody uses this product, and XLA omits it.
     left, right = (x_ZD, g_ZV) if axis == 1 else (g_ZV, x_ZD)
     dkernel = jnp.dot(left.T, right, preferred_element_type=jnp.float32)
     return dx_ZD.astype(x_ZD.dtype), dkernel.astype(kernel.dtype)

@@ -40,12 +40,15 @@ def load_config(folder: str | os.PathLike, dtype: str = "float32") -> ModelConfi
     try:
         config = family.from_hf(_complete(hf))
     except UserError as e:
+        # The families' messages begin with `config.json`.
         raise UserError(f"{path.parent}/{e}") from None
+    # What the file names is how weights are stored; here the caller says how to compute.
     return replace(config, dtype=dtype)
 
 
 def _complete(hf: HfConfig) -> HfConfig:
     """The config with transformers' defaults, checks, and today's spelling of old fields."""
+    # Imported here: transformers takes seconds to load.
     from huggingface_hub.errors import StrictDataclassError
     from transformers import CONFIG_MAPPING
 
@@ -77,6 +80,7 @@ def save_pretrained(
         for name, value in layers if "{l}" in weight.hf else [(weight.hf, x)]:
             tensors[name] = np.ascontiguousarray(value.T if weight.transpose else value)
     folder = as_path(folder)
+    # The format that transformers writes too; its older releases refuse files without one.
     atomic_write_bytes(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
     hf = {**family.to_hf(config), "dtype": dtype}
     atomic_write_text(folder / "config.json", json.dumps(hf, indent=2) + "\n")
@@ -91,6 +95,7 @@ def fingerprint(folder: str | os.PathLike) -> str:
             facts = file.stat()
         except FileNotFoundError:
             raise UserError(f"{file}: no such file; give a Hugging Face folder") from None
+        # Resolved, as in the hub's cache the names in a folder are links.
         digest.update(_file_digest(file.resolve(), facts.st_size, facts.st_mtime_ns))
     return digest.hexdigest()
 

@@ -39,6 +39,7 @@ class RMSNorm(nn.Module):
         """Normalise the last axis of `x`; dtype kept."""
         init = nn.initializers.zeros if self.unit_offset else nn.initializers.ones
         scale: Any = self.param("scale", partitioned(init, "norm"), x.shape[-1:])
+        # bfloat16 has eight bits of precision, too few for a sum of D squares.
         scale_D = scale.astype(jnp.float32)
         if self.unit_offset:
             scale_D += 1
@@ -101,6 +102,7 @@ def low_rank(
     """
     if adapter_B is None:
         return matmul(keep(narrow(x_BTD, a)), b)
+    # a[adapter_B] is [B,D,R] and b[adapter_B] [B,R,F]: a copy of a small adapter for each row.
     h_BTR = keep(jnp.einsum("btd,bdr->btr", x_BTD, a[adapter_B]))
     return jnp.einsum("btr,brf->btf", h_BTR, b[adapter_B])
 
@@ -137,11 +139,14 @@ class Projection(nn.Module):
             zeros = partitioned(nn.initializers.zeros, self.axes[1])
             bias_F: Any = self.param("bias", zeros, (self.features,))
             y_BTF += bias_F.astype(dtype)
+        # At `init` the adapter does not exist yet, but its collection is mutable: it is created.
         given = self.has_variable("lora", "a") or self.is_mutable_collection("lora")
         if self.lora is not None and self.name in self.lora.targets and given:
             a, b = (x.astype(dtype) for x in self._adapter(D, self.lora.rank))
+            # Only the adapter's input is dropped, as in PEFT: the base above has read all of x.
             keep_all = not self.has_rng("dropout")
             x_BTD = nn.Dropout(self.lora.dropout, deterministic=keep_all)(x_BTD)
+            # The scale multiplies b, which is far smaller than the output.
             y_BTF += low_rank(x_BTD, a, self.lora.scale * b, adapter_B)
         return keep(y_BTF)
 
@@ -154,6 +159,7 @@ class Projection(nn.Module):
 
     def _adapter(self, D: int, R: int) -> tuple[jax.Array, jax.Array]:
         """a_DR takes the kernel's input axis and b_RF its output axis, so both shard alike."""
+        # b starts at zero, so that a fresh adapter changes nothing.
         init_a = partitioned(_peft_uniform, self.axes[0], "rank")
         init_b = partitioned(nn.initializers.zeros, "rank", self.axes[1])
         a_DR: Any = self.variable("lora", "a", lambda: init_a(self.make_rng("lora"), (D, R)))

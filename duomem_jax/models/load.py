@@ -89,6 +89,7 @@ def load_pretrained(
     # that the others fill it.
     largest_first = sorted(plan, key=lambda leaf: -leaf.shape.size)
     params = {leaf.path: leaf.read(stored) for leaf in largest_first}
+    # The plan has the order of the tree's leaves, whatever the order of reading was.
     return config, jax.tree.unflatten(jax.tree.structure(shapes), [params[x.path] for x in plan])
 
 
@@ -122,6 +123,7 @@ def _sources(config: ModelConfig, decoding: bool) -> dict[TreePath, Source]:
         if "{l}" not in weight.hf:
             sources[weight.path] = Source((weight.hf,), weight.transpose)
             continue
+        # One tensor a layer in the file; here one parameter for all, or one for each.
         names = tuple(weight.hf.format(l=i) for i in range(config.n_layers))
         stack = Source(names, weight.transpose, stacked=True)
         if not decoding:
@@ -132,6 +134,7 @@ def _sources(config: ModelConfig, decoding: bool) -> dict[TreePath, Source]:
     return sources
 
 
+# One program for all kernels of a shape.
 _quantize = jax.jit(quantization.quantize, static_argnames="kind")
 
 
@@ -143,6 +146,7 @@ def _quantized(
         return _quantize(stored.read(source, shape), kind=kind)
     one = jax.ShapeDtypeStruct(shape.shape[1:], shape.dtype, sharding=_of_one_layer(shape.sharding))
     layers = [_quantize(stored.read(layer, one), kind=kind) for layer in source.layers()]
+    # With `out_shardings` the stack is made in its shards and never lies whole on one device.
     whole = jax.eval_shape(_stack, *layers)
     places = jax.tree.map(functools.partial(quantization.place, shape.sharding), whole)
     return jax.jit(_stack, out_shardings=places)(*layers)

@@ -24,6 +24,7 @@ def model_path(model: str, files: Sequence[str] = FILES) -> str:
     """
     if model in NAMES:
         return str(model_folder(model))
+    # Before the hub: `owner/name` may be a folder too, and needs no network then.
     if Path(model).is_dir():
         return model
     if not HUB_ID.fullmatch(model):
@@ -37,6 +38,7 @@ def model_path(model: str, files: Sequence[str] = FILES) -> str:
 
     try:
         return snapshot_download(model, allow_patterns=list(files))
+    # The hub's client lets errors of the network through as they are, from httpx.
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx.HTTPError) as e:
         raise UserError(
             f"{model}: no such folder, and the Hugging Face hub does not give it "

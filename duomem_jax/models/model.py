@@ -41,6 +41,7 @@ class Model:
 
     def _boxed(self, key: jax.Array) -> Mapping[str, Any]:
         """Fresh variables, each in a box that knows the logical names of its axes."""
+        # One token as ids, positions and segments: no parameter's shape depends on them.
         tokens_BT = jnp.zeros((1, 1), jnp.int32)
         rngs = {"params": key, "lora": key}
         # The current mesh may be one of chips that are not here (`aot`): nothing depends on it.
@@ -49,6 +50,7 @@ class Model:
 
     def init(self, key: jax.Array) -> Params:
         """Fresh float32 base parameters."""
+        # The boxes serve `logical_axes` alone; all other code expects plain arrays.
         return nn.unbox(self._boxed(key))["params"]
 
     def init_lora(self, key: jax.Array) -> AdapterTree:
@@ -103,12 +105,14 @@ class Model:
     def head(self, base: Params) -> Callable[[jax.Array], jax.Array]:
         """The function from x_...D after the final norm to logits_...V, float32."""
         c = self.config
+        # [D,V] for a head of its own, or a tied one laid out for decoding; else the table [V,D].
         kernel, axis = (base["head"], 1) if "head" in base else (base["embedding"], 0)
         # Whole but for its words, once: a loop over chunks of tokens would gather it in each.
         names = (None, "vocab") if axis == 1 else ("vocab", None)
         kernel = nn.with_logical_constraint(kernel, names)
 
         def logits(x: jax.Array) -> jax.Array:
+            # The head is cast, not the logits: they are float32 without a float32 copy of the head.
             y_ZV = vocab_logits(x.reshape(-1, c.d_model), kernel.astype(x.dtype), axis)
             return soft_cap(y_ZV.reshape(*x.shape[:-1], -1), c.logit_softcap)
 
@@ -146,7 +150,9 @@ class Model:
         """
         steps_1T = jnp.arange(tokens_BT.shape[1])[None]
         positions_BT = cache.length_B[:, None] + steps_1T
+        # Padding goes to slot S, one beyond the end, where `LayerCache.append` drops it.
         slots_BT = jnp.where(steps_1T < n_new_B[:, None], positions_BT, cache.max_len)
+        # Does nothing where layers lie apart already; a stack would be taken apart at every call.
         base, lora = for_decoding(base), lora and for_decoding(lora)
         inputs = {"cache": cache.layers, "slots_BT": slots_BT, "adapter_B": adapter_B}
         x_BTD, layers = self._apply(base, lora, tokens_BT, positions_BT, inputs)
@@ -163,6 +169,7 @@ class Model:
     ) -> Any:
         """`Decoder.__call__` with the variables that are given."""
         if lora is not None and self.lora is None:
+            # Flax ignores a collection that no module reads: this would be the base, silently.
             raise ValueError("an adapter was passed to a Model without a LoraConfig")
         variables = {"params": base} if lora is None else {"params": base, "lora": lora}
         rngs = None if dropout_key is None else {"dropout": dropout_key}

@@ -5,6 +5,7 @@ import jax
 
 def platform() -> str:
     """ "cpu", "gpu" or "tpu": of the current mesh, else of the default device."""
+    # A mesh of absent chips (`aot`) knows its device; the default backend is this host's.
     device = jax.sharding.get_abstract_mesh().abstract_device
     return device.platform if device else jax.default_backend()
 

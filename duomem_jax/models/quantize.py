@@ -41,6 +41,7 @@ def quantize(kernel: jax.Array, kind: str) -> Any:
 
 def as_kernel(kernel: Any, dtype: Any) -> jax.Array:
     """The kernel as numbers of `dtype`, whether it is quantised or not."""
+    # A traced kernel is a jax.Array too, so the question is safe under jit.
     if not isinstance(kernel, jax.Array):
         kernel = _library().dequantize(kernel)
     return kernel.astype(dtype)

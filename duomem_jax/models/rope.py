@@ -42,6 +42,7 @@ class Rope:
                 f"config.json: field {field}.partial_rotary_factor is "
                 f"{rope['partial_rotary_factor']}; supported: 1.0"
             )
+        # Theirs by ours; a kind has only some of them.
         names = {
             "factor": "factor",
             "low_freq_factor": "low_freq_factor",
@@ -49,6 +50,7 @@ class Rope:
             "original_max_len": "original_max_position_embeddings",
         }
         given = {ours: rope[hf] for ours, hf in names.items() if hf in rope}
+        # A default rotation has no factor, even where its config names one.
         return cls(float(rope["rope_theta"]), kind, **given if kind != "default" else {})
 
     def to_hf(self) -> dict[str, Any]:
@@ -73,6 +75,7 @@ class Rope:
             return (freq / self.factor).astype(np.float32)
         low, high = self.low_freq_factor, self.high_freq_factor
         turns = self.original_max_len * freq / (2 * math.pi)  # within the original context
+        # 1 for pairs that turn often in the original context, which stay; 0 for slow ones, divided.
         keep = np.clip((turns - low) / (high - low), 0, 1)
         return (keep * freq + (1 - keep) * freq / self.factor).astype(np.float32)
 
@@ -91,6 +94,7 @@ class Rotation(NamedTuple):
 
 def rope_tables(positions_BT: jax.Array, rope: Rope, head_dim: int) -> Rotation:
     """The rotation of heads of width `head_dim` at `positions_BT`."""
+    # float32, as bfloat16 holds every whole number only up to 256.
     angle = positions_BT[:, :, None, None].astype(jnp.float32) * rope.frequencies(head_dim)
     return Rotation(jnp.cos(angle), jnp.sin(angle))
 

@@ -20,6 +20,7 @@ class ScoreRule(NamedTuple):
 
     def slope(self, capped: jax.Array) -> jax.Array | float:
         """Derivative of `cap` where it gave `capped`."""
+        # d tanh(x) = 1 - tanh(x)^2, and tanh is capped / c.
         return 1 - (capped / self.softcap) ** 2 if self.softcap else 1.0
 
     def sees(self, back: jax.Array) -> jax.Array:

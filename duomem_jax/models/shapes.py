@@ -29,6 +29,7 @@ def weight_shapes(
         whole = jax.ShapeDtypeStruct(shape.shape, DTYPES[dtype], sharding=sharding)
         if not kind or path[-1].key != "kernel":
             return whole
+        # A QArray is several arrays of other shapes, and each lies by its own.
         parts = jax.eval_shape(functools.partial(quantize, kind=kind), whole)
         return jax.tree.map(lambda x: _at(x, sharding and place(sharding, x)), parts)
 

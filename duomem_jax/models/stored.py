@@ -110,6 +110,7 @@ class StoredTensors:
         """A parameter of `shape`, whose sharding says where; only this host's slices are read."""
 
         def shard(index: Any) -> np.ndarray:
+            # An index has a slice for each axis; open ends are the axis' own.
             spans = [range(*s.indices(n)) for s, n in zip(index, shape.shape, strict=True)]
             out = _aligned([len(span) for span in spans], shape.dtype)
             if not source.stacked:
@@ -130,19 +131,23 @@ class StoredTensors:
         from safetensors import safe_open
 
         if transpose:
+            # A view: rows of the file fill columns of the parameter without another copy.
             out, spans = out.T, spans[::-1]
         file, (_, *width) = self.tensors[name]
         rows, *others = (slice(span.start, span.stop) for span in spans)
+        # Four bytes an entry, as in float32, the widest that weights come in.
         step = max(1, PIECE // (4 * math.prod(width)))
         for at in range(0, len(out), step):
             end = min(rows.start + at + step, rows.stop)
             with safe_open(file, framework="numpy") as tensors:
                 piece = tensors.get_slice(name)[(slice(rows.start + at, end), *others)]
+                # The assignment converts to the dtype of the parameter.
                 out[at : at + step] = piece
 
 
 def _aligned(shape: list[int], dtype: Any) -> np.ndarray:
     """Room where JAX wants an array on a CPU, which then uses it as it is and copies nothing."""
+    # It asks for a multiple of 64 bytes.
     size = math.prod(shape) * np.dtype(dtype).itemsize
     room = np.empty(size + 64, np.uint8)
     start = -room.ctypes.data % 64

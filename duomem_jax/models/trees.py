@@ -31,6 +31,7 @@ def for_decoding(tree: Params) -> Params:
     a tied head lies as an untied one would, [D,V], in place of the table: a few rows times it are
     then as fast as the memory, else three times slower.
     """
+    # An adapter has no table, and what lies apart has no "layers": one function serves all.
     if "layers" not in tree:
         return tree
     rest = {name: child for name, child in tree.items() if name != "layers"}

@@ -12,6 +12,8 @@ import jax
 Array = Any  # jax.Array, numpy.ndarray or jax.ShapeDtypeStruct
 
 
+# Registered as pytrees. A field that is None is an empty subtree, so rows without targets or chunks
+# compile to a program that knows nothing of them.
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Tokens:

@@ -21,6 +21,7 @@ def log_probs_of(logits_V: jax.Array, ids_C: jax.Array) -> jax.Array:
 
 
 def _forward(logits_V, ids_C):
+    # Only what is picked is normalised: a whole log-softmax would be a second array of logits.
     lse = jax.nn.logsumexp(logits_V, axis=-1, keepdims=True)
     return jnp.take_along_axis(logits_V, ids_C, axis=-1) - lse, (logits_V, ids_C, lse)
 
@@ -43,5 +44,7 @@ log_probs_of.defvjp(_forward, _backward)
 
 def with_rest(log_p_C: jax.Array) -> jax.Array:
     """log_p_O with O = C + 1: all other tokens together are the last outcome."""
+    # Without this outcome a student would learn to be sure of the candidates (arXiv 2503.16870).
+    # Rounding can bring the sum to 1 or above, hence the least value below.
     rest = 1 - jnp.sum(jnp.exp(log_p_C), axis=-1, keepdims=True)
     return jnp.concatenate([log_p_C, jnp.log(jnp.maximum(rest, math.exp(LOWEST)))], axis=-1)

@@ -26,8 +26,10 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         if self.temperature <= 0:
             raise UserError(f"objective.temperature is {self.temperature}; give more than 0")
+        # beta may reach both ends, which `divergences.jsd` treats by themselves.
         for field, low, high in (("ce_weight", 0, 1), ("beta", 0, 1)):
             if not low <= getattr(self, field) <= high:
                 raise UserError(f"objective.{field} is {getattr(self, field)}; give 0 to 1")
+        # Open at both ends: the mixture takes log(skew) and log(1 - skew).
         if not 0 < self.skew < 1:
             raise UserError(f"objective.skew is {self.skew}; give a number between 0 and 1")

@@ -21,6 +21,7 @@ def forward_kl(log_s_O: jax.Array, log_t_O: jax.Array) -> jax.Array:
 
     An outcome to which the teacher gives -inf counts nothing (Hinton et al., arXiv 1503.02531).
     """
+    # 0 * inf is NaN. The `where` may follow it, as the gradient by `log_s_O` is -p_T, here 0.
     terms = jnp.exp(log_t_O) * (log_t_O - log_s_O)
     return jnp.sum(jnp.where(jnp.isneginf(log_t_O), 0.0, terms), axis=-1)
 
@@ -45,11 +46,13 @@ def jsd(log_s_O: jax.Array, log_t_O: jax.Array, beta: float) -> jax.Array:
         log_t_O: the teacher's.
         beta: the teacher's share of the mixture, 0 to 1.
     """
+    # `beta` is a Python number: which branch is taken is decided while tracing.
     if beta == 0:
         return forward_kl(log_s_O, log_t_O)
     if beta == 1:
         return reverse_kl(log_s_O, log_t_O)
     log_m_O = _log_mixture(log_t_O, log_s_O, beta)
+    # Both terms by `forward_kl`, whose second argument is the one that weighs: KL(p || M).
     return beta * forward_kl(log_m_O, log_t_O) + (1 - beta) * forward_kl(log_m_O, log_s_O)
 
 
@@ -68,6 +71,7 @@ def skew_reverse_kl(log_s_O: jax.Array, log_t_O: jax.Array, skew: float) -> jax.
 
 def _log_mixture(log_p_O: jax.Array, log_q_O: jax.Array, share: float) -> jax.Array:
     """log(share p + (1 - share) q), for a share strictly between 0 and 1."""
+    # In logarithms throughout: exp underflows for unlikely words, and their log would be -inf.
     return jnp.logaddexp(log_p_O + math.log(share), log_q_O + math.log1p(-share))
 
 

@@ -25,6 +25,7 @@ Captured = list[Any]  # arrays that a function closes over, or None in their pla
 
 def vocab_of(head: Head, x_BAD: jax.Array) -> int:
     """V, how many logits a head gives."""
+    # Traced only: no logits are computed to count them.
     return jax.eval_shape(head, x_BAD[:, :1]).shape[-1]
 
 
@@ -42,6 +43,7 @@ def in_chunks(tree: Any, vocab: int) -> Any:
     # which takes its time however few tokens the chunk has.
     X = chunk_length(max(1, B // parts("batch")), A, vocab)
 
+    # Cut along A only: each chunk has tokens of every row, so rows stay on their devices.
     def chunks(y_BA: jax.Array) -> jax.Array:
         y_BA = jnp.pad(y_BA, [(0, 0), (0, -A % X)] + [(0, 0)] * (y_BA.ndim - 2))
         return jnp.moveaxis(y_BA.reshape(B, -1, X, *y_BA.shape[2:]), 1, 0)
@@ -101,6 +103,8 @@ def sum_over_tokens(
 
     xs = in_chunks((x_BAD, live_BA, targets), vocab_of(head, x_BAD) + other_vocab)
     first = jax.tree.map(lambda y: y[0], xs)
+    # A custom VJP has no gradient by what its function closes over: the head's weights, and what
+    # else may be differentiated, become arguments.
     chunk_sum, captured = jax.closure_convert(chunk_sum, *first)
     return scan_live(chunk_sum, True, *xs, captured), jnp.sum(live_BA, dtype=jnp.float32)
 
@@ -124,6 +128,8 @@ def scan_live(function, summed: bool, x_nBXD, live_nBX, targets, captured: Captu
 
     def body(total, chunk):
         live = functools.partial(function, *chunk, *captured)
+        # Replies are at the front of their rows, so the last chunks are often empty. A `cond` skips
+        # head and loss there; a mask would compute them.
         value = jax.lax.cond(chunk[1].any(), live, lambda: _zero(chunk[1], summed))
         return (total + value, None) if summed else (total, value)
 
@@ -157,6 +163,8 @@ def _scan_live_fwd(function, summed, *primals):
             def value_of(x_BXD, learnt):
                 return function(x_BXD, live_BX, targets, *_joined(learnt, fixed))
 
+            # Each value depends on its own hidden state alone, so one pull by ones gives every
+            # token's gradient.
             if not summed:
                 value, pull = jax.vjp(lambda x: value_of(x, learnt), x_BXD)
                 return value, pull(jnp.ones_like(value))[0], grads
@@ -166,6 +174,7 @@ def _scan_live_fwd(function, summed, *primals):
         def none():
             return _zero(live_BX, summed), jnp.zeros_like(x_BXD), grads
 
+        # The gradients by weights are carried, not stacked: one array of the head's size in all.
         value, dx_BXD, grads = jax.lax.cond(live_BX.any(), some, none)
         if summed:
             return (total + value, grads), (None, dx_BXD)
@@ -182,6 +191,7 @@ def _scan_live_fwd(function, summed, *primals):
 def _scan_live_bwd(function, summed, residuals, g):
     dx_nBXD, grads, again = residuals
     if summed:
+        # Back to the dtype of the inputs, as a custom VJP must: float32 `g` widens bfloat16.
         scaled = jax.tree.map(lambda y: (g * y).astype(y.dtype), (dx_nBXD, grads))
         return scaled[0], None, None, scaled[1]
     grads = None if again is None else _weight_grads(function, g, *again)
@@ -194,6 +204,7 @@ def _weight_grads(function, g_nBX, xs, learnt: Captured, fixed: Captured) -> Cap
     def body(grads, chunk):
         inputs, g_BX = chunk
 
+        # Logits are computed a second time: keeping those of all chunks is what this module avoids.
         def some():
             _, pull = jax.vjp(lambda w: function(*inputs, *_joined(w, fixed)), learnt)
             return jax.tree.map(jnp.add, grads, pull(g_BX)[0])

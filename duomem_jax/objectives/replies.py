@@ -18,6 +18,7 @@ def next_tokens(tokens: Tokens) -> tuple[jax.Array, jax.Array]:
     segments_BT = jnp.asarray(tokens.segments_BT)
     same_BT = jnp.roll(segments_BT, -1, axis=1) == segments_BT
     mask_BT = (jnp.roll(tokens.reply_BT, -1, axis=1) > 0) & same_BT
+    # `roll` brings a row's first token to its end, where nothing is predicted.
     return jnp.roll(tokens.ids_BT, -1, axis=1), mask_BT.at[:, -1].set(False)
 
 
@@ -35,7 +36,9 @@ def replies_first(mask_BT: jax.Array, tree: Any, length: int) -> tuple[jax.Array
         (live_BA bool, the tree as [B,A,...]); where `live_BA` is False the values mean nothing.
     """
     mask_BT = mask_BT > 0
+    # A stable sort of the mask, as shapes must be static: a boolean index has no fixed length.
     order_BA = jnp.argsort(~mask_BT, axis=1, stable=True)[:, :length]
+    # `length` may exceed T: index 0 fills the rest, where the returned mask is False.
     order_BA = jnp.pad(order_BA, [(0, 0), (0, length - order_BA.shape[1])])
 
     def gather(y_BT: jax.Array) -> jax.Array:

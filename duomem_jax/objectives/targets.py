@@ -81,6 +81,7 @@ class TextTargets:
     def loss(self, student: States, batch: Batch, teacher: States | None = None) -> Loss:
         """See the protocol; text needs no teacher."""
         ids_BT, mask_BT = next_tokens(batch.student)
+        # A = T: nothing bounds the replies of a row here, and chunks without any are skipped.
         live_BA, (x_BAD, ids_BA) = replies_first(mask_BT, (student.x_BTD, ids_BT), ids_BT.shape[1])
         return Loss(*sum_over_tokens(cross_entropy, x_BAD, student.head, live_BA, ids_BA))
 
@@ -98,6 +99,7 @@ class StoredTargets:
         stored = batch.stored
         if stored is None:
             raise ValueError("the batch holds no stored targets")
+        # A is what `duomem label` gave these rows: room for the most reply tokens of any of them.
         written, live_BA, x_BAD = _written_first(student, batch, stored.ids_BAC.shape[1])
 
         def token_loss(logits_XV, targets):
@@ -110,6 +112,8 @@ class StoredTargets:
         return Loss(*sum_over_tokens(token_loss, x_BAD, student.head, live_BA, (written, given)))
 
     def _divergence(self, logits_XV, ids_XC, log_t_XC, rest_X) -> jax.Array:
+        # Only the student is softened: stored targets have the temperature already, and
+        # `train.plan` refuses another one.
         log_s_XC = log_probs_of(logits_XV / self.objective.temperature, ids_XC)
         log_t_XC = log_t_XC.astype(jnp.float32)
         if rest_X is None:  # samples: an estimate of the cross-entropy without bias
@@ -131,12 +135,15 @@ class LiveTargets:
         if teacher is None:
             raise ValueError("a live teacher's states are missing")
         head = teacher.head
+        # What is paired is in both rows, so the shorter one has room for all of it.
         length = min(student.x_BTD.shape[1], teacher.x_BTD.shape[1])
         written, live_BA, x_BAD = _written_first(student, batch, length)
+        # The teacher's own view: another prompt, perhaps, but the i-th reply token is the same.
         mask_BT = next_tokens(batch.taught)[1]
         # E, the teacher's width, may differ from the student's.
         seen_BA, y_BAE = replies_first(mask_BT, jax.lax.stop_gradient(teacher.x_BTD), length)
 
+        # The teacher's head is applied here, a chunk at a time: its logits never exist whole.
         def token_loss(logits_XV, targets):
             written, y_XE = targets
             divergence_X = self._divergence(logits_XV, head(y_XE))
@@ -173,6 +180,7 @@ def _written_first(student: States, batch: Batch, length: int) -> tuple[_Written
     ids_BT, mask_BT = next_tokens(batch.student)
     as_text_BT = batch.as_text_BT
     if as_text_BT is not None:
+        # Shifted like the ids: it belongs to the token that a position predicts.
         as_text_BT = jnp.roll(as_text_BT, -1, axis=1)
     tree = student.x_BTD, _Written(ids_BT, as_text_BT)
     live_BA, (x_BAD, written) = replies_first(mask_BT, tree, length)
@@ -185,6 +193,7 @@ def _mixed(config: ObjectiveConfig, logits_XV, divergence_X, written: _Written) 
     share: Any = config.ce_weight
     if written.as_text is not None:
         share = jnp.where(written.as_text > 0, 1.0, config.ce_weight)
+    # A Python number, so that without a share no cross-entropy is traced.
     elif not share:
         return loss_X
     return (1 - share) * loss_X + share * cross_entropy(logits_XV, written.ids)

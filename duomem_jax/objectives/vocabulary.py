@@ -43,6 +43,7 @@ def _backward(divergence: Divergence, residuals, g_X):
         log_s_XV, log_t_XV = logits_XV - lse_X1, teacher_XV - teacher_lse_X1
         return log_s_XV, jax.vjp(lambda y: divergence(y, log_t_XV), log_s_XV)[1](g_X)[0]
 
+    # Two passes, since sum(h) must be known before the first gradient is.
     total_X1 = jnp.sum(slope(*small, g_X)[1], axis=-1, keepdims=True)
     log_s_XV, h_XV = slope(*small, g_X, total_X1)
     return h_XV - jnp.exp(log_s_XV) * total_X1, jnp.zeros_like(teacher_XV)

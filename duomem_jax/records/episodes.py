@@ -81,6 +81,7 @@ def episode_key(game_id: str, seed: int) -> str:
 
 def episode_to_record(episode: Episode) -> dict[str, Any]:
     """Plain dictionary of an episode, also fit for JSON."""
+    # `asdict` keeps tuples; layouts and JSON have lists.
     record = asdict(episode)
     return record | {"turns": list(record["turns"]), "memory_ids": list(episode.memory_ids)}
 
@@ -88,11 +89,13 @@ def episode_to_record(episode: Episode) -> dict[str, Any]:
 def episode_from_record(record: dict[str, Any]) -> Episode:
     """Inverse of `episode_to_record`; takes the stored form (a list per turn field) too."""
     turns = record["turns"]
+    # TFDS returns a list of structures as a structure of lists.
     if isinstance(turns, dict):
         columns = (turns["observation"], turns["thought"], turns["action"])
         steps = [Turn(*step) for step in zip(*columns, strict=True)]
     else:
         steps = [Turn(**t) for t in turns]
+    # Numbers come from the store as numpy's and are made plain below, as JSON needs them.
     rest = {name: record[name] for name, kind in EPISODE_LAYOUT.items() if kind == "text"}
     return Episode(
         **rest,
@@ -115,6 +118,7 @@ class EpisodeReader(Sequence):
     """
 
     def __init__(self, records: Sequence[dict[str, Any]], where: object = "episodes") -> None:
+        # The first is enough: all records of a dataset have one layout.
         if len(records) and (missing := sorted(EPISODE_LAYOUT.keys() - records[0].keys())):
             raise UserError(
                 f"{where}: episodes of an older version, without the field {missing[0]}; play "

@@ -33,11 +33,14 @@ class Memory:
     successes: int = 0
 
 
+# `f.type` is the class only while this module does not postpone its annotations.
 MEMORY_LAYOUT: Layout = {f.name: "int64" if f.type is int else "text" for f in fields(Memory)}
 
 
 def make_memory(episode: Episode, text: str) -> Memory:
     """Memory of a script written from `episode`, never shown yet."""
+    # Episodes refer to memories by id, across banks: it depends on what a memory is, not on when or
+    # where it was written.
     name = "\0".join((episode.game_id, str(episode.seed), episode.player, text))
     return Memory(
         id=hashlib.sha256(name.encode()).hexdigest()[:16],

@@ -40,6 +40,7 @@ def write_episodes(
     Raises:
         UserError: the folder is of another config or in use, or `play` omitted a game.
     """
+    # The store knows units by text alone; `play` wants games and seeds back.
     names = {episode_key(*w): w for w in wanted}
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
@@ -53,7 +54,7 @@ def write_episodes(
 
 
 def read_episodes(folder: str | os.PathLike) -> EpisodeReader:
-    """Stored episodes, in the order of game id and seed.
+    """Stored episodes, shard by shard, each in the order of their names (`episode_key`).
 
     Raises:
         UserError: the dataset is missing, incomplete, cut short or changed.

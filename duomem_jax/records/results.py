@@ -71,6 +71,7 @@ class ResultLog(RowLog[Result]):
 
     def __init__(self, path: str | os.PathLike, config: dict[str, Any]):
         super().__init__(path, config, Result)
+        # What an evaluation that was killed need not play again.
         self.done = {row.key for row in self.rows}
 
     def append(self, *rows: Result) -> None:
@@ -105,6 +106,7 @@ def collect_results(paths: Iterable[str | os.PathLike]) -> list[Result]:
     rows = []
     for path in _expand(paths):
         for row in read_results(path):
+            # Twice the same item would count as two games, and narrow every interval.
             if row.key in seen:
                 raise UserError(
                     f"{path}: {row.subject}, item {row.item}, seed {row.seed} is already in"
@@ -120,6 +122,7 @@ def collect_results(paths: Iterable[str | os.PathLike]) -> list[Result]:
 def _expand(paths: Iterable[str | os.PathLike]) -> Iterator[Path]:
     for path in map(Path, paths):
         if path.is_dir():
+            # Sorted, since folders list their files in any order.
             yield from sorted(path.glob("*.sqlite"))
         else:
             yield path

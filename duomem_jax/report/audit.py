@@ -53,6 +53,7 @@ def write_audit(folder: str | os.PathLike, scores: AuditScores, *, note: str) ->
         The path of report.md.
     """
     folder = Path(folder)
+    # The names are those of `_markdown`'s arguments and the keys of report.json.
     sections: dict[str, Sequence[Any]] = {
         "extraction": summarize_extraction(scores),
         "gaps": gaps(scores),
@@ -77,8 +78,10 @@ def _markdown(
     parts += ["![Windows that each model reproduces](reproduced.png)\n"]
     parts += ["## What each model reproduces\n", extraction_table(extraction)]
     parts += ["## Training games minus held-out games\n", gaps_table(gaps)]
+    # Without a teacher there is none.
     if inheritance:
         parts += ["## Inherited from the teacher\n", inheritance_table(inheritance)]
+    # None where no student reproduces a window, or where there is only one.
     if students:
         parts += ["## Students, paired by window\n", students_table(students)]
     return "\n".join([*parts, "## How to read this\n", HOW_TO_READ])
@@ -141,6 +144,7 @@ def inheritance_table(rows: Sequence[Inheritance]) -> str:
 
 def students_table(rows: Sequence[PairedStudents]) -> str:
     """Paired differences between students."""
+    # "Only by" has the order of the names in the first column: the other, then the one.
     header = ["students", "criterion", "set", "scope", "windows", "difference, points [95 % CI]"]
     cells = [
         [

@@ -52,6 +52,7 @@ def headlines_figure(
     """
     fig, ax = _blank(height=1.5 + 0.52 * len(subjects))
     means = [100 * s.headline.mean for s in subjects]
+    # matplotlib takes the arms of an error bar, not its ends.
     low = [m - 100 * s.headline.low for m, s in zip(means, subjects, strict=True)]
     high = [100 * s.headline.high - m for m, s in zip(means, subjects, strict=True)]
     places = range(len(subjects))
@@ -61,6 +62,7 @@ def headlines_figure(
         # Beside the upper end of the interval, where neither bar nor whisker can hide it.
         ax.text(100 * subject.headline.high + 1.5, place, f"{mean:.1f}", va="center", fontsize=10)
     ax.set_yticks(places, [s.subject for s in subjects], fontsize=11)
+    # Bars are drawn upwards from 0; the first subject belongs on top.
     ax.invert_yaxis()
     ax.set_xlim(0, 108)  # room for the number beside a bar at 100
     ax.set_xticks(range(0, 101, 20))
@@ -97,6 +99,7 @@ def distance_figure(
     fig, ax = _blank(height=5)
     for i, (name, distance, headline) in enumerate(points):
         mean, low, high = (100 * v for v in (headline.mean, headline.low, headline.high))
+        # Colours come again after eight recipes, with another mark.
         colour, mark = PALETTE[i % len(PALETTE)], "os^Dv"[i // len(PALETTE) % 5]
         error = [[mean - low], [high - mean]]
         ax.errorbar(distance, mean, error, fmt=mark, color=colour, capsize=3, label=name, zorder=3)
@@ -104,6 +107,7 @@ def distance_figure(
     ax.set_ylabel(description.axis)
     ax.grid(color="#dddddd", zorder=0)
     ax.spines[["top", "right"]].set_visible(False)
+    # Beside the axes: among the points it would hide some of them.
     ax.legend(fontsize=8.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     ax.set_title(title, loc="left", fontsize=13, fontweight="bold")
     return fig
@@ -120,6 +124,7 @@ def _blank(height: float) -> tuple["Figure", "Axes"]:
 
 
 def _write(path: str | os.PathLike, fig: "Figure") -> None:
+    # Drawn in memory, so that the file appears whole or not at all.
     out = io.BytesIO()
     fig.savefig(out, format="png")
     atomic_write_bytes(path, out.getvalue())
@@ -127,6 +132,7 @@ def _write(path: str | os.PathLike, fig: "Figure") -> None:
 
 def colours(names: Sequence[str]) -> list[str]:
     """A colour per subject: the usual players always the same one, others what is left over."""
+    # Experiments capitalise names as they like: "LoRA", "lora".
     known = {n: ARM_COLOUR[n.lower()] for n in names if n.lower() in ARM_COLOUR}
     free = [c for c in PALETTE if c not in known.values()] or list(PALETTE)
     others = [n for n in names if n not in known]

@@ -24,12 +24,14 @@ def draw_rates(path: str | os.PathLike, rows: Sequence[Extraction], *, title: st
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    # In the order of the audit: base, students, teacher.
     models = list(dict.fromkeys(row.model for row in rows))
     fig = Figure(figsize=(8, 1.7 + 0.5 * len(models)), dpi=150, layout="constrained")
     FigureCanvasAgg(fig)
     axes = fig.subplots(1, 2, sharey=True)
     for ax, rate, name in zip(axes, ("rate", "replayed"), ("extractable", "replayed"), strict=True):
         for side, offset, colour, mark in SIDES:
+            # No rate of replaying where no window of the set holds a word of the player.
             own = [row for row in rows if row.set == side and getattr(row, rate) is not None]
             places = [models.index(row.model) + offset for row in own]
             _draw(ax, [getattr(row, rate) for row in own], places, colour, mark, f"{side} games")
@@ -55,5 +57,6 @@ def _draw(
     means = [100 * r.mean for r in rates]
     low = [100 * (r.mean - r.low) for r in rates]
     high = [100 * (r.high - r.mean) for r in rates]
+    # Unclipped: a rate of 0 has half of its mark left of the axis.
     style = {"fmt": mark, "color": colour, "capsize": 3, "clip_on": False, "zorder": 3}
     ax.errorbar(means, places, xerr=[low, high], label=label, **style)

@@ -35,6 +35,7 @@ def recipes_table(rows: Sequence[RecipeRow]) -> str:
     for name, costs, fidelities in rows:
         cells = [name]
         if costs:
+            # Steps and targets are the recipe's own: equal for all of its seeds.
             cells += [f"{costs[0].steps}", _spread([c.tokens for c in costs], "{:,.0f}")]
             cells += [_spread([c.seconds for c in costs], "{:,.0f}")]
             cells += [f"{costs[0].target_bytes / 1e6:,.1f}"]
@@ -54,4 +55,5 @@ def recipes_table(rows: Sequence[RecipeRow]) -> str:
 
 def _spread(values: Sequence[float], form: str) -> str:
     mean, low, high = (form.format(f(values)) for f in (statistics.fmean, min, max))
+    # Compared as printed: a range that rounds to one number says nothing.
     return mean if low == high else f"{mean} [{low}, {high}]"

@@ -9,7 +9,9 @@ from duomem_jax.evals.summary import Difference, Summary
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table whose first column is left-aligned and the others right-aligned."""
+    # A | in a name would end its cell.
     cells = [[c.replace("|", "\\|") for c in row] for row in (header, *rows)]
+    # Three at least, as some readers of Markdown want so many dashes in the rule.
     widths = [max(3, *(len(row[i]) for row in cells)) for i in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
@@ -53,6 +55,7 @@ def subjects_table(summaries: Sequence[Summary], description: Description) -> st
 def kinds_table(summaries: Sequence[Summary], description: Description) -> str:
     """The headline of each subject on each kind of items, in per cent."""
     present = {kind for s in summaries for kind in s.by_kind}
+    # Kinds with a short name in the order the world gives them, others after them.
     named = [kind for kind in description.kinds if kind in present]
     kinds = named + sorted(present - set(named))
     rows = [

@@ -42,17 +42,21 @@ def write_report(
         The path of report.md.
     """
     folder = Path(folder)
+    # Subjects that `order` does not name share the last rank, and sorting keeps their order.
     rank = {name: i for i, name in enumerate(order)}
     subjects = sorted(summarize(rows, description), key=lambda s: rank.get(s.subject, len(rank)))
     names = [s.subject for s in subjects]
     wanted = itertools.combinations(names, 2) if compared is None else compared
+    # Subjects that have no results yet are left out of the pairs that were asked for.
     found = [compare(rows, a, b, description) for a, b in wanted if {a, b} <= {*names}]
+    # Corrected for the pairs that are shown, not for all that are possible.
     pairs = correct([p for p in found if p is not None])
     picture = folder / f"{description.headline}.png"
     draw_headlines(
         picture, subjects, description, title=title, subtitle=_counts(subjects, description)
     )
     report = {"title": title, "note": note, "subjects": subjects, "differences": pairs}
+    # All numbers unrounded, for whoever wants to draw or compare them differently.
     text = json.dumps(report, indent=2, default=dataclasses.asdict)
     atomic_write_text(folder / "report.json", text + "\n")
     head = [f"# {title}\n", *([f"{note}\n"] if note else [])]

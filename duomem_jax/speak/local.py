@@ -63,9 +63,12 @@ class LocalSpeaker:
     def reply(self, chats: Iterable[Chat], how: Sampling) -> Iterator[Reply | None]:
         """One reply to each chat, in order; a row whose reply has ended takes the next chat."""
         waiting, generator = iter(chats), None
+        # A window's lengths are known before its cache is made, and the caller's chats are still
+        # taken a few at a time.
         while window := list(itertools.islice(waiting, WINDOW)):
             fitting = self._fitting(window, how)
             needed = max((len(q.ids) for q in fitting), default=0) + how.max_new
+            # A longer cache serves shorter chats too, so it is only ever replaced by a longer one.
             if fitting and (generator is None or generator.max_len < needed):
                 slots = min(len(fitting), rows_of_a_call())
                 generator = self._generator(slots, _cache_length(needed, self._max_len), how)
@@ -82,6 +85,7 @@ class LocalSpeaker:
     def _fitting(self, window: Sequence[Chat], how: Sampling) -> list[_Question]:
         """Those chats that leave room for a reply."""
         questions = [
+            # Seeded by what is said, not by its number: order, windows and shards change no reply.
             _Question(number, self._chat.since(chat), derived_seed(how.seed, json.dumps(chat)))
             for number, chat in enumerate(window)
         ]
@@ -128,11 +132,14 @@ class LocalConversations:
     def reply(self, chats: Mapping[int, Chat]) -> dict[int, Reply | None]:
         """Read what is new in each row, then write all replies side by side."""
         unread = {slot: self._chat.since(chat, self._held[slot]) for slot, chat in chats.items()}
+        # Sorted out before anything is read: the generator refuses a whole call for one row.
         fitting = {s: ids for s, ids in unread.items() if self._generator.fits(s, len(ids))}
         replies: dict[int, Reply | None] = dict.fromkeys(chats)
         for slot, ids in self._generator.extend(fitting).items():
             before = self._tokens[slot] + len(fitting[slot])
             replies[slot] = read_reply(self._tokenizer, ids, before, self._generator.max_new)
+            # One more, for the reply: the row holds it as it was written, and the caller's version
+            # of it, which may be tidied, is never read.
             self._held[slot] = len(chats[slot]) + 1
             self._tokens[slot] = before + len(ids)
         return replies
@@ -174,6 +181,7 @@ def _in_rows(
                 generator.reset(slot, seed=question.seed)
         if not asked:
             return
+        # Rows with part of a reply have read their chat already.
         generator.read({slot: q.ids for slot, q in asked.items() if not written[slot]})
         for slot, ids in generator.write(asked, PIECE).items():
             written[slot] += ids

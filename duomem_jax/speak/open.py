@@ -38,6 +38,7 @@ def speaker_identity(model: str, local: Local = Local()) -> dict[str, Any]:
     """
     if name := served_name(model):
         _refuse_local(model, local)
+        # The name alone: a model that moves to another server goes on with the same folder.
         return {"model": f"{PREFIX}{name}"}
     return _local_identity(model_path(model), local)
 
@@ -62,6 +63,7 @@ def open_speaker(
         from duomem_jax.speak.served.model import ServedModel
         from duomem_jax.speak.served.speaker import ServedSpeaker
 
+        # Before anything is opened, and so before the record is locked.
         _refuse_local(model, local)
         with ServedModel(name, server, record) as served:
             yield ServedSpeaker(served)
@@ -83,6 +85,7 @@ def load_speaker(model: str, local: Local = Local()) -> Speaker:
     opened = open_model(
         folder, local.adapter, dtype=local.dtype, quantize=local.quantize, decoding=True
     )
+    # Less may be asked for, never more than the positions that the model was made for.
     made_for = opened.model.config.max_len
     if local.max_len > made_for:
         raise UserError(
@@ -102,11 +105,14 @@ def _local_identity(folder: str, local: Local) -> dict[str, Any]:
     from duomem_jax.lora.peft import adapter_fingerprint
     from duomem_jax.models.hf import fingerprint
 
+    # Contents, not paths. How the model is held counts too: dtype, quantisation and the length at
+    # which a chat no longer fits all change what it answers.
     adapter = adapter_fingerprint(local.adapter) if local.adapter else ""
     return {"model": fingerprint(folder)} | dataclasses.asdict(local) | {"adapter": adapter}
 
 
 def _refuse_local(model: str, local: Local) -> None:
+    # Refused rather than ignored: who sets a dtype or an adapter expects it to count.
     for field in dataclasses.fields(local):
         if getattr(local, field.name) != field.default:
             raise UserError(

@@ -28,6 +28,7 @@ class Sampling:
         # A reply of one token is its end alone.
         if self.max_new < 2:
             raise UserError(f"max_new is {self.max_new}; a reply needs at least 2 tokens")
+        # Not `< 0`: a NaN is refused too.
         if not self.temperature >= 0:
             raise UserError(f"temperature is {self.temperature}; give 0 or more")
 

@@ -43,6 +43,7 @@ def audit(
     """
     pairs = []
     for text in adapters:
+        # At the first =, so that a folder's name may have one, too.
         name, equals, folder = text.partition("=")
         if not equals:
             raise UserError(f"adapter {text!r}: give name=folder, such as text=runs/a/adapter")

@@ -39,14 +39,17 @@ def compile_check(
     Raises:
         UserError: no such model or topology, or a step that does not fit.
     """
+    # Imported here: every command imports this module, and no other one needs `aot`.
     from duomem_jax.aot.check import check
     from duomem_jax.aot.steps import RowSizes
     from duomem_jax.aot.text import compiled_text
     from duomem_jax.aot.topology import compile_devices, parse_topology
     from duomem_jax.train.config import load_config
 
+    # As command-line overrides, so that their types and mistakes are those of train.py.
     base = [f"--base={model}"] if model else []
     train_config = load_config(config, [*(f"--{field}" for field in fields), *base])
+    # A row has no more replies than tokens, whatever is asked for.
     rows = RowSizes(length, min(replies or length, length), candidates)
     chips = parse_topology(topology, slices)
     found = check(train_config, chips, compile_devices(chips), rows, steps)

@@ -40,6 +40,7 @@ def evaluate(
         UserError: bad games or player, or results of another config.
     """
     results(out, games, player, how, shard, server)
+    # Of all players in the folder, so that each evaluation adds a row to one table.
     rows, description = collect_results([out]), games_in(games.open_world())
     note = f"{games.protocol(how.max_steps)}."
     return write_report(out, rows, description, title="Success on games", note=note)

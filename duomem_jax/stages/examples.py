@@ -58,11 +58,15 @@ def examples(
         UserError: bad input, or an output folder of another config.
     """
     loaded = load_tokenizer(model_path(tokenizer))
+    # The episodes say which world they are from, and so what `@play` stands for.
     system = system_text(how.system, world_of(episodes).prompt)
     student = View(loaded, how.length, system, _guidelines(memory, how, how.memory_share))
     taught = None
+    # Naming the student itself as teacher is of use: the teacher's view then has no memories, even
+    # where the student's has.
     if teacher or teacher_memory:
         own = load_tokenizer(model_path(teacher)) if teacher else loaded
+        # A share of 1: a teacher that knows more is to know it in every episode.
         taught = View(own, how.teacher_length, system, _guidelines(teacher_memory, how, 1.0))
     return build_examples(episodes, out, student, taught, shard=shard)
 

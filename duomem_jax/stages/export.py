@@ -47,6 +47,7 @@ def export(
         damaged="train again",
     )
     try:
+        # The card first: notes of another version are refused before anything is written.
         text = card(notes, Path(out).name, Path(adapter), merged, results)
     except KeyError as e:
         raise UserError(f"{Path(adapter) / NOTES}: field {e} is missing; train again") from None
@@ -55,6 +56,8 @@ def export(
             _write_merged(model_path(base or notes["base"]), adapter, tmp)
         else:
             for file in Path(adapter).glob("*"):
+                # PEFT's files and our notes, by name: the folder may have been given a card or
+                # other files.
                 if file.name.startswith("adapter_") or file.name == NOTES:
                     shutil.copyfile(file, tmp / file.name)
         atomic_write_text(tmp / "README.md", text)
@@ -62,6 +65,7 @@ def export(
 
 
 def _write_merged(base: str, adapter: str, folder: Path) -> None:
+    # Opened and merged in float32, rounded once at the end.
     opened = open_model(base, adapter)
     save_pretrained(folder, opened.model.config, opened.merged(), "bfloat16")
     copy_tokenizer(base, folder)
@@ -71,6 +75,7 @@ def card(notes: dict[str, Any], name: str, adapter: Path, merged: bool, results:
     """The model card: base, data, objective, rank, metrics, command."""
     run = notes["config"]
     lora, rule = run["lora"], run["optimizer"]
+    # Which scale: alpha alone does not tell what the adapter's product is multiplied by.
     scale = "alpha / sqrt(rank)" if lora["rslora"] else "alpha / rank"
     lines = [
         f"---\nbase_model: {notes['base']}\n"
@@ -99,6 +104,7 @@ def _rows(notes: dict[str, Any]) -> str:
     """What was learnt from, as it was then: other rows may lie in the folder by now."""
     rows = notes["rows"]
     if rows is None:
+        # No stored rows: the student played its own.
         games = notes["config"]["on_policy"]["games"]["path"]
         return f"the student's own play of games in `{games}`"
     return f"`{rows['folder']}`, {rows['examples']:,} examples, content {rows['content'][:16]}"
@@ -121,6 +127,7 @@ def _scores(results: Path) -> str:
 
 def _last_loss(run: Path) -> str:
     try:
+        # An adapter may have been moved away from its run; the card is then without it.
         last = (run / "metrics.jsonl").read_text().splitlines()[-1]
     except (FileNotFoundError, IndexError):
         return "not at hand"

@@ -25,6 +25,7 @@ def generate(out: Folder, /, count: int = 300, seed: int = 0, world: str = DEFAU
     """
     if count < 1:
         raise UserError(f"count is {count}; give a whole number above 0")
+    # A set is there whole or not at all: `atomic_dir` renames it once all games are written.
     if Path(out).exists():
         return f"{out}: already there, reused"
     with atomic_dir(out) as tmp:

@@ -53,6 +53,7 @@ def label(
         UserError: bad input, a teacher with another vocabulary, or an output folder of another
             config.
     """
+    # Imported here: every command imports this module, and no other one needs `labels`.
     from duomem_jax.labels.label import label_examples
 
     if name := served_name(teacher):
@@ -65,6 +66,8 @@ def label(
 def _served_scorer(name: str, how: Label, server: Server, record: Path) -> "Scorer":
     from duomem_jax.labels.served import ServedScorer
 
+    # vLLM's `prompt_logprobs` are the model's own log-probabilities; nothing can be drawn from the
+    # rest of the vocabulary, nor softened without it.
     if how.kind != "topk" or how.temperature != 1 or not how.tokenizer:
         raise UserError(
             f"teacher openai:{name} is served: it gives the likeliest tokens at temperature 1, and "

@@ -36,6 +36,7 @@ def memories(
     Raises:
         UserError: no won episode, no such writer, or an output folder of another config.
     """
+    # Answers of a served writer are paid for once, so a shard keeps its own record of them.
     made = make_writer(writer, world_of(episodes), how, server, served_record(out, shard))
     return build_memories(episodes, out, make_embedder(embedder), writer=made, shard=shard)
 

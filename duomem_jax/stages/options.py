@@ -10,6 +10,7 @@ from duomem_jax.base.shard import Shard
 
 Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
 Config = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
+# One word, such as 0/4: tyro would make two flags of the record's fields.
 Part = Annotated[
     Shard,
     PrimitiveConstructorSpec(
@@ -24,4 +25,5 @@ Part = Annotated[
 
 def served_record(out: str, shard: Shard) -> Path:
     """Where a stage keeps what a served model answered and cost."""
+    # A file has one writer at a time, so each shard has its own.
     return Path(out) / ("served" if shard.is_whole else f"served-{shard.label}")

@@ -39,6 +39,7 @@ def play(
     """
     world = games.open_world()
     chosen = {task.id: task for task in games.load()}
+    # All games, not this shard's: the store shares them out, and knows when none is missing.
     wanted = [(game_id, how.seed) for game_id in chosen]
 
     def run(missing: list[Wanted]) -> Iterator[Episode]:
@@ -59,6 +60,7 @@ def play(
         wanted,
         run,
         source={"games": games.path, "split": games.split, "count": len(chosen)},
+        # Without `slots`: they change no episode, and may differ when a killed run is continued.
         config={
             "player": identity(player, world),
             "max_steps": how.max_steps,

@@ -15,4 +15,5 @@ def world_of(episodes: str) -> World:
     stored = read_episodes(episodes)
     if not len(stored):
         raise UserError(f"{episodes}: no episode; run `duomem play` again in another folder")
+    # The world is part of the folder's config, so the first episode speaks for all.
     return open_world(stored[0].world)

@@ -43,6 +43,8 @@ def align(
     chunks: list[int] = []
     teacher_chunks: list[int] = []
     count = 0
+    # `strict` never fails: where one side has more runs, the other's None meets a special token,
+    # and `_check_pair` refuses that.
     for (ours, end), (theirs, teacher_end) in zip(_runs(student), _runs(teacher), strict=True):
         _check_bytes(b"".join(ours), b"".join(theirs))
         _check_pair(end, teacher_end, pairs)
@@ -137,6 +139,7 @@ class Aligner:
     def __init__(self, student: Any, teacher: Any) -> None:
         self._student = Speller(student)
         self._teacher = Speller(teacher)
+        # No other pair: a special token that only one model knows has no text to compare.
         self._pairs = {_end_of_turn(student): _end_of_turn(teacher)}
 
     def conversation(self, student: Example, teacher: Example) -> Alignment:
@@ -150,6 +153,7 @@ class Aligner:
         teacher_chunks = [0] * len(teacher.tokens)
         count = 0
         left_out = []
+        # Not strict: a view that was cut to fit has fewer replies.
         for ours, theirs in zip(_replies(student), _replies(teacher), strict=False):
             try:
                 found, teacher_found = align(
@@ -186,4 +190,5 @@ def _replies(example: Example) -> Iterator[slice]:
 
 def _pieces(speller: Speller, example: Example, reply: slice) -> list[Piece]:
     tokens = example.tokens
+    # The token in front decides whether the tokenizer put a space before the reply.
     return speller.pieces(tokens[reply], tokens[reply.start - 1] if reply.start else None)

@@ -14,6 +14,7 @@ from duomem_jax.base.errors import UserError
 Piece = bytes | str  # what a token spells, or a special token's own name
 
 _BYTE_TOKEN = re.compile("<0x([0-9A-F]{2})>")
+# The decoders that such tokenizers are made of; any other may change bytes in an unknown way.
 _SENTENCEPIECE = {"Replace", "Metaspace", "ByteFallback", "Fuse", "Strip"}
 
 
@@ -74,6 +75,7 @@ class Speller:
 
     def _look_up(self, i: int) -> Piece:
         if i in self._added and self._added[i]["special"]:
+            # Text and not bytes: the same characters written out in a reply then never equal it.
             return self._added[i]["content"]
         token = self._backend.id_to_token(i)
         if token is None:
@@ -85,6 +87,7 @@ class Speller:
         if "ByteLevel" in kinds and set(kinds) <= {"ByteLevel", "Fuse"}:
             return self._byte_level
         replaced = [_replacement(d) for d in decoders if d["type"] in ("Replace", "Metaspace")]
+        # A replacement by regular expression cannot be applied to one token alone.
         if not kinds or not set(kinds) <= _SENTENCEPIECE or None in replaced:
             raise UserError(
                 f"tokenizer {self.name}: the bytes of its tokens are unknown, since its decoder is "
@@ -153,4 +156,5 @@ def _dummy_prefix(rules: dict) -> tuple[bool, Callable[[dict], bool]]:
     schemes = [s["prepend_scheme"] for s in splitters if s["type"] == "Metaspace"]
     if "always" in schemes or any(s.get("add_prefix_space") for s in splitters):
         return True, lambda token: True
+    # Only in front of the whole text, so never after an added token.
     return "first" in schemes, lambda token: False

@@ -16,6 +16,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.records import chat
 from duomem_jax.records.chat import Chat
 
+# Words that no template holds, each different, so that `partition` finds their places.
 _USERS = ("probe zero", "probe one", "probe two")
 _REPLIES = ("probe three", "probe four")
 
@@ -36,6 +37,7 @@ class TurnTemplate:
         self._tokenizer = tokenizer
         self.name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
         (u0, u1, u2), (a0, a1) = _USERS, _REPLIES
+        # The shortest chat with a second turn that can be compared with the first.
         probe = [
             chat.user(u0),
             chat.assistant(a0),
@@ -49,6 +51,7 @@ class TurnTemplate:
         if again[:2] != [earlier, between] or not self.reply_header.startswith(earlier):
             raise self._not_local()
         self._in_history = earlier
+        # It has what a template says of its own accord, such as Qwen2.5's default system message.
         self._starts = {"": start}
         self._end, self._to_user, self.end_id = self._split_end(between)
         self._check()
@@ -58,6 +61,7 @@ class TurnTemplate:
         if system not in self._starts:
             messages = [chat.system(system.strip()), chat.user(_USERS[0])]
             start = self._cut(self._render(messages), _USERS[:1])[0]
+            # A template may ignore the role without an error.
             if system.strip() not in start:
                 raise UserError(
                     f"tokenizer {self.name}: its chat template drops the system message; omit "
@@ -75,6 +79,7 @@ class TurnTemplate:
         return content.strip() + self._end
 
     def _render(self, messages: Chat, *, reply_next: bool = False) -> str:
+        # Templates raise it themselves, as Gemma 2's does for a system message.
         from jinja2 import TemplateError
 
         try:
@@ -123,6 +128,7 @@ class TurnTemplate:
         probe = [chat.user(u0), chat.assistant(a0), chat.user(u1)]
         first = self.first(u0)
         whole = first + self.reply(a0) + self.next(u1)
+        # Of an earlier reply the template may drop the think block, which `reply_header` keeps.
         whole = self._in_history.join(whole.split(self.reply_header, 1))
         if (first, whole) != tuple(self._render(c, reply_next=True) for c in (probe[:1], probe)):
             raise self._not_local()

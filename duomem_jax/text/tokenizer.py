@@ -27,6 +27,7 @@ def load_tokenizer(folder: str | os.PathLike) -> Any:
     Raises:
         UserError: it cannot be loaded or has no chat template.
     """
+    # Here, since transformers takes seconds to import.
     from transformers import AutoTokenizer
 
     try:
@@ -99,6 +100,7 @@ class ChatTokens:
             UserError: as `conversations`.
             ValueError: roles are not [system] then user, assistant, ... by turns.
         """
+        # All pieces are made, which checks the roles; only the new ones are tokenised.
         pieces = self._pieces(chat)
         first = max(0, held - (len(chat) - len(pieces)))  # a system message is no piece of its own
         new = pieces[first:]
@@ -160,6 +162,7 @@ class ChatTokens:
         """Ids of each text, tokenised once; the lists are the caller's own."""
         if len(self._cached) > _MAX_CACHED:
             self._cached.clear()
+        # Without repetitions, in order: one call of the tokenizer for all that is new.
         new = list(dict.fromkeys(t for t in texts if t not in self._cached))
         if new:
             self._cached.update(zip(new, self._encode(new), strict=True))
@@ -174,6 +177,7 @@ class ChatTokens:
                 f"tokenizer {self._template.name}: the reply header and {text[:60]!r} share a "
                 "token, so a loss mask cannot part them; use another tokenizer or chat template"
             )
+        # A generator stops at the first end of turn, so no model could write such a reply.
         if ids.index(self.end_id, n) != len(ids) - 1:
             raise UserError(
                 f"tokenizer {self._template.name}: a reply holds the end-of-turn token in its "
@@ -192,6 +196,7 @@ class ChatTokens:
         further = "Thought: probe 2,\n 7 probe."
         template = self._template
         whole = template.first(first) + template.reply(reply) + template.next(further)
+        # Everything that appends to a cache rests on this.
         if self._encode([whole])[0] != self.first(first) + self.reply(reply) + self.next(further):
             raise UserError(
                 f"tokenizer {template.name}: it joins tokens across turns, so turns cannot be "
@@ -199,6 +204,7 @@ class ChatTokens:
             )
 
 
+# Few of them, since each keeps up to `_MAX_CACHED` texts.
 @functools.lru_cache(maxsize=4)
 def chat_tokens(tokenizer: Any) -> ChatTokens:
     """The `ChatTokens` of a tokenizer, made on first use: its checks and its cache take time."""

@@ -44,6 +44,7 @@ class GameChat:
     def see(self, observation: str) -> None:
         """Add what the world answers."""
         self.messages.append(chat.user(self._before + observation))
+        # Only answers to actions are marked; the first observation opens the game.
         self._before = _OBSERVATION
 
     def say(self, thought: str, action: str) -> None:

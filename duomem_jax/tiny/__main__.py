@@ -25,6 +25,7 @@ def make(name: str, results: Path | None = None) -> Path:
         UserError: no config here, or an output folder of another config.
     """
     config = load_config(f"configs/tiny_{name}.py", [])
+    # Each step reuses what is there, so a stopped command goes on where it was.
     print(write_start(name, config.base), flush=True)
     print(write_rows(name, config.data, config.base), flush=True)
     run(config)

@@ -68,6 +68,7 @@ def _slip(rng: random.Random, world: FastEngine, expert: Expert, thought: str) -
     action = expert.proposed
     here = expert.beliefs.here
     # What stands in the list several times is drawn more often.
+    # The Thought stays that of the expert: the action does not follow from it.
     slips = [(thought, c) for c in ("look", "inventory")]
     named = re.search(r"(\w+) (\d+)", action)
     if named:  # another number of the right kind
@@ -81,6 +82,7 @@ def _slip(rng: random.Random, world: FastEngine, expert: Expert, thought: str) -
     if here:
         slips.append(("It is closed. Open it.", f"open {here}"))
     ways = [c for c in world.admissible_commands() if c.startswith("go to ")]
+    # Admissible, unlike the others mostly: a detour, not a refusal.
     astray = rng.choice(ways)
     slips.append((f"Go to {astray[6:]}.", astray))
     return rng.choice(slips)
@@ -111,6 +113,7 @@ def play_procedure(
     world = FastEngine(game)
     observation = world.reset()
     if sentence is not None:
+        # The room is the game's; only the sentence that states its task is another one's.
         observation = observation.replace(game.text, sentence)
     expert.reset(observation, procedure)
     turns: list[Turn] = []
@@ -124,6 +127,7 @@ def play_procedure(
         turns.append(Turn(observation, thought, action))
         observation, won = world.step(action)
         refused = observation.startswith("Nothing happens") and action == expert.proposed
+        # What was really done, slip or not: `act` would take in what the expert proposed.
         expert.observe(action, observation)
         # A made-up procedure has no goal that the world could check: it is done when the expert
         # has gone through it, and one that the world refuses is no example.
@@ -153,6 +157,7 @@ def _offer(rng: random.Random, game: Game) -> Offer | None:
     setting = setting_of(game)
     inside = {o for o, _ in setting.problem.facts.get("inreceptacle", ())}
     named = {o: kind(setting.names[o]) for o in inside}
+    # Sorted: a set of words has another order in each process, and the seed must decide alone.
     liftable = sorted({named[o] for o in inside if o in setting.traits["pickupable"]})
     if not liftable:
         return None
@@ -229,6 +234,7 @@ def _written(rng: random.Random, verb: Verb, others: list[Offer]) -> str:
     memories = [surely(verb) for _ in range(rng.choices((1, 2), (2, 1))[0])]
     if rng.random() < 0.35:
         memories.append(surely(_sample(rng, rng.choice(others))))
+    # The one that helps is not known by its place.
     rng.shuffle(memories)
     return render_guidelines(memories)
 

@@ -24,6 +24,7 @@ class Explorer:
     def act(self, observation: str) -> Move:
         """(thought, action) after `observation`."""
         if self.action:
+            # Nothing was done before the first observation, so there is nothing to take in.
             self.beliefs.update(self.action, observation)
             thought, self.action = self._wander()
         else:
@@ -43,6 +44,7 @@ class Explorer:
 
     def _options(self) -> list[Move]:
         """What could be done here; going elsewhere is listed four times, to be the likeliest."""
+        # Four different draws, not one place four times.
         options = [self._leave() for _ in range(4)]
         here = self.beliefs.here
         held = self.beliefs.holding
@@ -53,6 +55,7 @@ class Explorer:
             options += [("Check it.", "inventory")] if self.rng.random() < 0.1 else []
             options += [(f"I see {n}. Take it.", f"take {n} from {here}") for n in visible[:3]]
             return options
+        # From here on something is held: nothing can be taken.
         options.append(("Examine it.", f"examine {held}"))
         if here and not self.beliefs.closed:
             options += [("Put it.", f"move {held} to {here}")] * 2

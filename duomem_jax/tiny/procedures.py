@@ -47,6 +47,7 @@ class Verb:
 
 def _real_skeletons() -> set[Procedure]:
     """The procedures a made-up verb must never have."""
+    # In a skeleton a lamp has a blank of its own, not that of the receptacle.
     real = {procedure_for(Goal(t, "object", "target")) for t in TASK_TYPES}
     lamp = procedure_for(Goal("look_at_obj_in_light", "object", "lamp"))
     return real | {lamp}
@@ -60,6 +61,7 @@ def _body(rng: random.Random, capable: Sequence[str], lamp: bool) -> list[Subgoa
     options = [Subgoal(verb) for verb in capable]
     options += [Subgoal("examine"), Subgoal("inventory")]
     if lamp:
+        # Listed twice: twice as likely as examining.
         options += [Subgoal("use", "lamp")] * 2
     weights = [3] * len(capable) + [1] * (len(options) - len(capable))
     size = rng.choices((0, 1, 2, 3), (2, 5, 3, 1))[0]
@@ -110,6 +112,7 @@ def sample_verb(
 def _sentence(rng: random.Random, skeleton: Procedure) -> str:
     """A wording of the same shapes as the real ones, in made-up words."""
     first, second = rng.sample(made_up_words(), 2)
+    # A sentence names what the procedure is about; without target and lamp only the object.
     verbs = [goal.what for goal in skeleton]
     where = rng.choice(("in", "on"))
     if any(goal.second for goal in skeleton):

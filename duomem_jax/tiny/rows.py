@@ -33,6 +33,7 @@ ROWS_SEED = 20_000_000  # far from the seeds of games that anybody plays
 
 def lessons(name: str, block: int) -> Iterator[Lesson]:
     """One block of a corpus; it depends on the name and the block number alone."""
+    # Even for the teacher, odd for the student: no two blocks share their games.
     seed = ROWS_SEED + block * 2 + (name == "student")
     return CORPORA[name](generate_games(BLOCK, seed), LocationPrior.default(), seed)
 
@@ -47,6 +48,7 @@ def _without_slips(example: Example, slips: frozenset[int]) -> Example:
     tokens, replies = example.tokens, example.loss_mask
     mask: list[int] = []
     turn = -1  # of the reply that a token is in
+    # A reply begins where the mask rises, and each turn has one reply.
     for before, inside in itertools.pairwise([0, *replies]):
         turn += inside > before
         mask.append(int(inside and turn not in slips))
@@ -79,6 +81,7 @@ def write_rows(
         for key in keys:
             block = list(lessons(name, int(key)))
             encoded = chat_tokens(tokenizer).conversations([messages(t) for t in block])
+            # Slips stay in the text, so that recovery from them is learnt; they carry no loss.
             learnt = [_without_slips(e, t.slips) for e, t in zip(encoded, block, strict=True)]
             packed = pack_examples([Conversation(e) for e in learnt], FORM)
             yield key, [FORM.record(row) for row in packed.rows], packed.counts

@@ -31,6 +31,7 @@ ABOUT = {
 
 def card(name: str, run: Path, results: Path | None) -> str:
     """Model card: how it was made, on what data, what it scores."""
+    # From the run's own files, so that the card says what was done and not what is configured now.
     config = json.loads((run / "config.json").read_text())
     data = json.loads((Path(config["data"]) / "manifest.json").read_text())["splits"]["train"]
     shape, params = load_pretrained(str(run / "model"))
@@ -61,6 +62,7 @@ def card(name: str, run: Path, results: Path | None) -> str:
 def _scores(name: str, results: Path) -> str:
     """The players that are this model, weakest first."""
     players = summarize(collect_results([results]), GAMES)
+    # All players but the teacher are the student, with and without memories and adapters.
     mine = [player for player in players if (player.subject == "teacher") == (name == "teacher")]
     return subjects_table(sorted(mine, key=lambda player: player.headline.mean), GAMES)
 
@@ -68,9 +70,11 @@ def _scores(name: str, results: Path) -> str:
 def ship(name: str, run: Path, results: Path | None) -> Path:
     """Write the package's folder of the tiny `name` from the output folder of its training."""
     target, trained = model_folder(f"tiny-{name}"), run / "model"
+    # Before the folder is replaced: a card that cannot be written must not cost the model.
     text = card(name, run, results)
     config, params = load_pretrained(str(trained), "float32")
     with atomic_dir(target) as tmp:
+        # Half the bytes in the package.
         save_pretrained(str(tmp), config, params, "bfloat16")
         copy_tokenizer(str(trained), tmp)
         atomic_write_text(tmp / "README.md", text)

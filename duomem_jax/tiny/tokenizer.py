@@ -73,6 +73,7 @@ PHRASES = (
 )
 """Set phrases that are one token; each is matched before the words inside it."""
 
+# A piece takes the space before it, so that a word inside a sentence is one token.
 _WORDS = r" ?[A-Za-z]+| ?\d+|\s| ?[^\sA-Za-z\d]"
 _NAME = re.compile(r"\b([a-z]+) (\d+)")
 
@@ -119,6 +120,7 @@ def _phrase(phrase: str) -> str:
 
 def vocabulary(texts: Iterable[str], *, min_count: int = 2, numbers: int = 40) -> Vocabulary:
     """Phrases, numbers, words that `texts` hold `min_count` times, and all things named there."""
+    # Read twice: names first, since they decide what is one piece.
     texts = list(texts)
     names: dict[str, int] = {}
     for kind, number in (match for text in texts for match in _NAME.findall(text)):
@@ -126,6 +128,7 @@ def vocabulary(texts: Iterable[str], *, min_count: int = 2, numbers: int = 40) -
     names = dict(sorted(names.items()))
     pattern = re.compile(_pattern(names))
     counts = Counter(piece for text in texts for piece in pattern.findall(text))
+    # Numbers come from `digits` and `names`, whichever of them the texts happen to hold.
     words = {w for w, n in counts.items() if n >= min_count and not w[-1].isdigit()}
     digits = [f"{space}{i}" for i in range(numbers + 1) for space in ("", " ")]
     return Vocabulary((*sorted({*words, *PHRASES}), *digits), names)
@@ -143,12 +146,15 @@ def save_tokenizer(folder: Path, vocab: Vocabulary, *, max_length: int) -> None:
 
     table = byte_alphabet()
     spelled = ["".join(table[b] for b in piece.encode()) for piece in vocab.tokens]
+    # All 256 bytes come first: with them every text has a spelling. Words of one letter are bytes.
     tokens = list(dict.fromkeys([*table.values(), *spelled]))
     ids = {token: i for i, token in enumerate(tokens)}
+    # Without merges every piece would fall apart into bytes; `ignore_merges` looks it up whole.
     tokenizer = Tokenizer(models.BPE(vocab=ids, merges=[], ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(vocab.pattern), "isolated"),
+            # The pattern above has split already; a space put first would not be the text's.
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
@@ -162,6 +168,7 @@ def save_tokenizer(folder: Path, vocab: Vocabulary, *, max_length: int) -> None:
         "pad_token": PAD,
         "eos_token": END,
         "additional_special_tokens": special[2:],
+        # Decoding must give back the very text: tidied spaces would not.
         "clean_up_tokenization_spaces": False,
         "chat_template": CHAT_TEMPLATE,
         # Servers take a Qwen3 model's replies for ChatML unless they are told.
@@ -172,5 +179,6 @@ def save_tokenizer(folder: Path, vocab: Vocabulary, *, max_length: int) -> None:
         },
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    # Without it transformers never stops.
     generation = {"eos_token_id": tokenizer.token_to_id(END)}
     (folder / "generation_config.json").write_text(json.dumps(generation, indent=2) + "\n")

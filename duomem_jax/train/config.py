@@ -62,6 +62,7 @@ class OnPolicyConfig:
     @property
     def active(self) -> bool:
         """Whether the student plays its rows itself."""
+        # Derived from the path: a flag of its own could contradict it.
         return bool(self.games.path)
 
     def __post_init__(self) -> None:
@@ -69,6 +70,8 @@ class OnPolicyConfig:
             raise UserError(f"on_policy.growth is {self.growth}; give 1 or more")
         if not 0 <= self.guidance <= 1:
             raise UserError(f"on_policy.guidance is {self.guidance}; give 0 to 1")
+        # The loss is an expectation over what the student would say; greedy replies do not sample
+        # it.
         if self.talk.temperature <= 0:
             raise UserError(f"on_policy.temperature is {self.talk.temperature}; give more than 0")
 
@@ -101,6 +104,7 @@ class TrainConfig:
     profile: tuple[int, ...] = ()  # first and last step to trace, into the output's `profile`
 
     def __post_init__(self) -> None:
+        # A tuple of any length, as () means off; that it is a pair is checked here.
         if self.profile and (len(self.profile) != 2 or not 1 <= self.profile[0] <= self.profile[1]):
             raise UserError(f"profile is {self.profile}; give its first and its last step")
 
@@ -118,6 +122,7 @@ def _override(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
     try:
         return _parse(config, args)
     except SystemExit as e:
+        # tyro ends the process itself; code 0 is --help, which has printed its text.
         if not e.code:
             raise  # --help
     # The parser says only that something is wrong; one option alone says which.
@@ -132,6 +137,7 @@ def _override(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
 def _parse(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
     import tyro
 
+    # tyro prints a box of its own on a mistake; ours is one sentence. Only --help is let through.
     wanted_help = any(a in ("-h", "--help") for a in args)
     sink = contextlib.nullcontext() if wanted_help else contextlib.redirect_stderr(io.StringIO())
     with sink:
@@ -156,8 +162,10 @@ def _options(args: Sequence[str]) -> list[list[str]]:
 def _complaint(config: Any, option: list[str]) -> str:
     name, equals, value = option[0].partition("=")
     dotted = name.lstrip("-").replace("-", "_")
+    # Walk down the dotted name, so that the sentence lists the fields of the right record.
     owner, hint = config, None
     for part in dotted.split("."):
+        # It strips `Annotated`, which is there for tyro and would only blur the sentence.
         hints = typing.get_type_hints(type(owner)) if dataclasses.is_dataclass(owner) else {}
         if part not in hints:
             known = ", ".join(hints) if hints else "none"

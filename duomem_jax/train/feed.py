@@ -40,6 +40,8 @@ class StoredRows:
 
     def __init__(self, plan: Plan, folder: str, start_step: int = 0):
         """Open the rows and read ahead, from the batch of step `start_step` + 1 on."""
+        # By the devices of the mesh, not by the number of hosts: several hosts may hold the same
+        # rows where an axis other than data and fsdp lies across them.
         here = places(plan.mesh)
         self._mesh: Mesh = plan.mesh
         self._rows = batches(
@@ -49,6 +51,7 @@ class StoredRows:
             start_step=start_step,
             places=here.held,
             of=here.count,
+            # The other parts would be sent to the devices for nothing.
             needs=plan.targets.needs,
         )
 

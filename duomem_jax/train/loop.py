@@ -77,6 +77,7 @@ class Loop:
         """
         start = int(state.step)
         output = as_path(self.config.output)
+        # A folder for each host: they trace their own devices and would overwrite each other.
         host = output / "profile" / f"host-{jax.process_index()}"
         profiler = Profiler(host, self.config.profile)
         unread: Update | None = None
@@ -87,10 +88,13 @@ class Loop:
                 if unread is not None:
                     self._record(unread, log)
                 state, unread = update.state, update
+                # After every step, not only at checkpoints: hosts agree on a step by the numbers
+                # they ask about.
                 ends = told_to_end(update.step)
                 if ends or self._due(update.step):
                     self._checkpoint(update, log)
                     unread = None
+                # A notice during the last step changes nothing: the run is complete.
                 if ends and update.step < self.config.steps:
                     self.saver.wait()
                     raise StoppedError(
@@ -103,15 +107,21 @@ class Loop:
     def _updates(self, state: TrainState, profiler: Profiler) -> Iterator[Update]:
         """Every remaining update; the batch of the next one is made while it is computed."""
         start, steps, watch = int(state.step), self.config.steps, self.watch
+        # A finished run that is started again has only to export.
         if start >= steps:
             return
         fed = self._fetch(start, state)
         for step in range(start + 1, steps + 1):
+            # Calling the step compiles it, the first time, and otherwise returns before the device
+            # is done.
             with watch.during("compile" if step == start + 1 else "step"), profiler.step(step):
                 state, metrics = self.step(state, self.frozen, fed.batch)
             update = Update(step, state, metrics | fed.metrics)
+            # Not after the last step: with played rows it would play games that nobody learns from.
             if step < steps:
                 fed = self._fetch(step, state)
+            # From here on whatever is not counted otherwise is `step`; before the first one it was
+            # `init`.
             watch.switch("step")
             profiler.after(step, state)
             yield update
@@ -121,6 +131,7 @@ class Loop:
             return self.feed.batch(done, state.params)
 
     def _due(self, step: int) -> bool:
+        # The last step always is, so that no metrics are left unread when the loop ends.
         return self.saver.due(step) or step == self.config.steps
 
     def _record(self, update: Update, log: MetricsLog) -> None:
@@ -129,8 +140,10 @@ class Loop:
         Raises:
             DivergedError: they are not numbers.
         """
+        # Each `float` waits for the device.
         metrics = {name: (float(s), float(w)) for name, (s, w) in update.metrics.items()}
         for name in ("loss", "grad_norm"):
+            # Metrics are the same on all devices, so all hosts stop at the same step.
             if not math.isfinite(metrics[name][0]):
                 raise self._diverged(update.step, f"{name} is {metrics[name][0]}")
         log.add(update.step, metrics)
@@ -138,6 +151,8 @@ class Loop:
     def _checkpoint(self, update: Update, log: MetricsLog) -> None:
         """Record the step first: a run that resumes from a checkpoint has the records up to it."""
         state, loss = update.state, None
+        # Not when told to end between two due steps: the best checkpoint is chosen among those that
+        # an undisturbed run has too.
         if self.validation is not None and self._due(update.step):
             with self.watch.during("eval"):
                 loss = self.validation.loss(state.params, self.frozen)
@@ -145,6 +160,7 @@ class Loop:
                 raise self._diverged(update.step, f"loss on {self.config.validation} is {loss}")
             update.metrics["validation_loss"] = (loss, 1)
         self._record(update, log)
+        # Even in a bucket, where records are otherwise sent now and then: see `JsonLines`.
         log.flush()
         # A finite loss says that the weights before this update were good, not those after it.
         if not bool(_all_finite(state.params)):
@@ -153,6 +169,7 @@ class Loop:
             self.saver.save(update.step, state, loss)
 
     def _diverged(self, step: int, what: str) -> DivergedError:
+        # A save under way counts too: only weights that are finite are saved.
         kept = self.saver.latest()
         where = "no checkpoint was saved before"
         if kept is not None:
@@ -164,6 +181,7 @@ class Loop:
 
     def _log(self, start: int) -> contextlib.closing[MetricsLog]:
         config = self.config
+        # The other hosts run the same code, with a log that writes nothing.
         writers = []
         if is_first():
             output = as_path(config.output)

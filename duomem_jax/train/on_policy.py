@@ -58,12 +58,15 @@ class PlayedRows:
         self._records = _records(c) if c.curriculum == "backward" else {}
         self._world = c.games.open_world()
         system = system_text(c.talk.system, self._world.prompt)
+        # After the records: the backward curriculum plays only games that one of them has won.
         self._games = _games(c, self._records)
         self._bank = c.recall.open_bank()
+        # Without memories the teacher reads what the student reads, and rows need no second view.
         self._form = RowFormat(c.length, c.teacher_length if self._bank else 0)
         self._student = self._player(plan.model, frozen.base, params)
         guide = None
         if c.guidance:
+            # The teacher takes turns only with guidance; otherwise no cache is spent on it.
             guide = self._player(plan.teacher.model, frozen.teacher, None)
         self._players = Players(tokenizer, self._student, guide, system)
 
@@ -74,6 +77,9 @@ class PlayedRows:
             base,
             lora,
             slots=c.play.slots,
+            # A generator begins a turn only with room for the longest reply. With `max_new` on top
+            # conversations can fill a row to its end; a last reply that does not fit is cut when
+            # packed.
             max_len=min(model.config.max_len, c.length + c.talk.max_new),
             eos_id=self._end,
             max_new=c.talk.max_new,
@@ -92,11 +98,15 @@ class PlayedRows:
         """(numpy rows, metrics) of the step after `step` others."""
         config, c = self._plan.config, self._plan.config.on_policy
         games = draw(self._games, c.play.slots, config.seed, step)
+        # Both curricula count turns that are spoken: forward from the start of a game, backward
+        # after its replayed part.
         depth = 1 + step // c.growth if c.curriculum else c.play.max_steps
+        # Only the adapter changes, not its shape, so the generator compiles nothing again.
         self._student.use(params)
         records: dict[str, list[Move]] = {}
         if c.curriculum == "backward":
             whole = {game.id: self._records[game.id] for game in games}
+            # All but the last `depth` turns; a game shorter than that is played from its start.
             records = {g: r[: max(0, len(r) - depth)] for g, r in whole.items()}
         rollouts = play_guided(
             self._players,
@@ -105,13 +115,17 @@ class PlayedRows:
             Guidance(guidance(c.guidance, step / config.steps), depth, records),
             slots=c.play.slots,
             max_steps=c.play.max_steps,
+            # Steps in the low 20 bits, seeds above them: no step of one seed plays like one of
+            # another.
             seed=step + ((config.seed + c.play.seed) << 20),
         )
         episodes = [rollout.episode for rollout in rollouts]
         packed = pack_examples([self._views(r) for r in rollouts], self._form)
+        # A step has one compiled shape; rows beyond it are dropped and counted.
         taken = packed.rows[: config.global_batch]
         games_played = float(len(episodes))
         metrics = {
+            # As (sum, weight) pairs: windows of the log then give means over games, not over steps.
             "won": (float(sum(e.success for e in episodes)), games_played),
             "turns": (float(sum(len(e.turns) for e in episodes)), games_played),
             "rows_left_out": (float(len(packed.rows) - len(taken)), 1.0),
@@ -134,6 +148,8 @@ class PlayedRows:
         empty = self._form.empty()
         batch = stack(rows + [empty] * (self._plan.config.global_batch - len(rows)))
         by_teacher = None
+        # By the config, not by who spoke in this step: with another structure of the batch the step
+        # would be compiled again once the teacher falls silent.
         if self._plan.config.on_policy.guidance:
             by_teacher = batch.student.reply_BT == Author.TEACHER
         teacher = None if batch.teacher is None else _as_mask(batch.teacher)
@@ -141,6 +157,7 @@ class PlayedRows:
 
 
 def _example(transcript: Transcript) -> Example:
+    # The author in place of the loss mask: 0 is the world, which carries no loss.
     return Example(transcript.tokens, [int(author) for author in transcript.authors])
 
 
@@ -153,6 +170,8 @@ def draw(games: Sequence[Task], n: int, seed: int, step: int) -> list[Task]:
     """The games of a step: all of them in a new order in each epoch."""
     chosen = []
     for i in range(step * n, step * n + n):
+        # A step may begin in one epoch and end in the next. The order is drawn again from (seed,
+        # epoch) each time, so that nothing has to be kept for a resumed run.
         epoch, place = divmod(i, len(games))
         chosen.append(int(np.random.default_rng((seed, epoch)).permutation(len(games))[place]))
     return [games[i] for i in chosen]
@@ -169,6 +188,7 @@ def _games(c: OnPolicyConfig, won: dict[str, list[Move]]) -> Sequence[Task]:
         return games
     games = [game for game in games if game.id in won]
     if not games:
+        # The plan cannot refuse this: it is known only after the episodes are read.
         raise UserError(
             f"config: {c.episodes} has won none of the games in {c.games.path}; play them"
         )

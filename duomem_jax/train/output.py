@@ -19,6 +19,7 @@ FREE = ("output", "mesh", "checkpoint_every", "log_every", "writers", "profile")
 def check_output(config: TrainConfig) -> None:
     """Raise UserError when the output folder holds something else than this run."""
     folder = as_path(config.output)
+    # Through JSON and back, since a stored config has lists where a live one has tuples.
     path, mine = folder / CONFIG, json.loads(json.dumps(to_dict(config)))
     if path.exists():
         try:
@@ -33,6 +34,7 @@ def check_output(config: TrainConfig) -> None:
                 f"{path}: the folder belongs to a run with another {', '.join(changed)}; "
                 "choose another output folder"
             )
+    # No run's folder: nothing is written among somebody else's files.
     elif folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder}: not empty and without {CONFIG}; choose another output folder")
     elif folder.exists() and not folder.is_dir():
@@ -46,8 +48,10 @@ def claim(plan: Plan) -> Path:
         UserError: the folder belongs to another run, or is not writable.
     """
     config = plan.config
+    # Again: another run may have taken the folder while the weights were loaded.
     check_output(config)
     folder = as_path(config.output)
+    # Written at every start: fields in `FREE` may have changed since the last one.
     if is_first():
         atomic_write_text(folder / CONFIG, json.dumps(to_dict(config), indent=2) + "\n")
     return folder
@@ -71,5 +75,6 @@ def describe(plan: Plan) -> dict[str, Any]:
     if plan.rows is not None:
         rows = plan.rows
         examples = rows.counts.get("examples", 0)
+        # The content hash, as a folder's name does not say what was in it.
         facts["rows"] = {"folder": rows.folder, "content": rows.content, "examples": examples}
     return json.loads(json.dumps(facts))

@@ -89,9 +89,12 @@ def plan(config: TrainConfig) -> Plan:
     Raises:
         UserError: something is missing, or does not go with something else.
     """
+    # Cheap checks first: a model may be gigabytes to download, so fields and the manifests of rows
+    # come before it.
     _check_fields(config)
     _check_adapter(config)
     rows = validation = None
+    # A run that plays its own rows reads none, and has nothing to validate on.
     if not config.on_policy.active:
         rows = RowFacts.read(config.data)
         validation = RowFacts.read(config.validation) if config.validation else None
@@ -103,6 +106,8 @@ def plan(config: TrainConfig) -> Plan:
     for facts in filter(None, (rows, validation)):
         _check_vocabularies(config, facts, vocabulary, taught)
         _check_targets(config, facts)
+    # Of played rows there is no manifest to compare with: the teacher scores the student's own ids,
+    # so the two models must agree themselves.
     if rows is None and taught != vocabulary:
         raise _other_vocabulary(folder, vocabulary, taught)
     if rows is not None and validation is not None:
@@ -126,6 +131,7 @@ def sketch(config: TrainConfig, devices: Sequence[jax.Device]) -> Plan:
             f"objective.name {config.objective.name} cannot use; take forward_kl for its memory"
         )
     _check_fields(config)
+    # Shapes are all that compiling needs; weights may be too large for this machine.
     files = ("config.json",)
     folder = model_path(config.base, files)
     teacher = model_path(config.teacher, files) if config.teacher else ""
@@ -135,6 +141,7 @@ def sketch(config: TrainConfig, devices: Sequence[jax.Device]) -> Plan:
 
 def student_model(config: TrainConfig, folder: str) -> Model:
     """The model to train, without its weights."""
+    # No LoraConfig is how the rest of the room knows that all parameters are trained.
     lora = config.lora if config.trainable == "lora" else None
     return Model(load_config(folder, config.dtype), lora, config.remat)
 
@@ -155,6 +162,7 @@ def _planned(
         frozen_as_it_is = config.trainable == "lora" and not config.quantize
         shape = Model(load_config(teacher_folder, config.dtype))
         teacher = TeacherPlan(teacher_folder, shape, teacher_folder == folder and frozen_as_it_is)
+    # A shared base is on the devices once, and must not be counted twice: `held` decides `fsdp`.
     extra = teacher.model if teacher and not teacher.shares_base else None
     held = held_bytes(config, model, extra)
     mesh = make_mesh(config.mesh, config.global_batch, held, devices)
@@ -166,6 +174,7 @@ def _targets(config: TrainConfig) -> Targets:
     objective = config.objective
     if objective.name == "text":
         return TextTargets()
+    # Before the teacher is asked for: on chunks its vocabulary differs from the student's.
     if objective.name in ON_CHUNKS:
         return AlignedTargets(objective)
     return LiveTargets(objective) if config.teacher else StoredTargets(objective)
@@ -182,6 +191,7 @@ def _found(field: str, model: str) -> str:
 def _check_fields(config: TrainConfig) -> None:
     """Refuse fields that contradict each other, whatever the folders hold."""
     name = config.objective.name
+    # 4- or 8-bit kernels cannot take the small updates of a gradient step.
     if config.quantize and config.trainable == "all":
         raise UserError("config: quantize is for a frozen base; set trainable to lora")
     if config.on_policy.active:
@@ -194,19 +204,23 @@ def _check_fields(config: TrainConfig) -> None:
 
 def _check_play(config: TrainConfig) -> None:
     name = config.objective.name
+    # Text would teach the student its own words, won or lost: only a teacher adds something.
     if config.data or not config.teacher or name == "text":
         raise UserError(
             "config: with on_policy.games.path the student plays its own rows, and a teacher "
             "scores them; leave data empty, set teacher and an objective other than text"
         )
+    # Alignment needs both tokenizations of a reply; what is played has the student's only.
     if name in ON_CHUNKS:
         raise UserError(
             f"config: objective.name {name} needs stored rows; omit on_policy.games.path"
         )
+    # A generator keeps its own form of the base and can exchange only the adapter.
     if config.trainable == "all":
         raise UserError("config: on_policy.games.path needs an adapter; set trainable to lora")
     if config.validation:
         raise UserError("config: validation needs stored rows; omit on_policy.games.path")
+    # A generator needs all weights on its host, and its cache lies on one device.
     if jax.process_count() > 1:
         raise UserError("config: on_policy.games.path works on one host; start one process")
     if config.on_policy.curriculum == "backward" and not config.on_policy.episodes:
@@ -217,6 +231,7 @@ def _check_play(config: TrainConfig) -> None:
 
 def _check_adapter(config: TrainConfig) -> None:
     """Refuse to start from an adapter of another shape."""
+    # Shapes and scale come from field lora, so it must say what the adapter was made with.
     if config.adapter and (found := read_adapter_config(config.adapter)) != config.lora:
         raise UserError(
             f"{config.adapter}/adapter_config.json: rank, alpha or targets are not those of "
@@ -233,6 +248,7 @@ def _check_vocabularies(config: TrainConfig, rows: RowFacts, base: str, teacher:
         base: fingerprint of the student's vocabulary.
         teacher: that of the teacher in the loop, "" for none.
     """
+    # Fingerprints, not sizes: ids of two vocabularies of one size would train without an error.
     if rows.student.vocabulary != base:
         raise UserError(
             f"{rows.folder}: its tokens are of the vocabulary {rows.student.vocabulary[:12]}, "
@@ -265,6 +281,7 @@ def _other_vocabulary(what: str, wanted: str, found: str) -> UserError:
 def _check_targets(config: TrainConfig, rows: RowFacts) -> None:
     """Refuse rows whose stored targets do not serve the objective, where it reads them."""
     objective, targets = config.objective, rows.targets
+    # Targets that rows happen to hold are not read then, see `Targets.needs`.
     if objective.name == "text" or config.teacher:
         return
     if targets is None:
@@ -272,11 +289,14 @@ def _check_targets(config: TrainConfig, rows: RowFacts) -> None:
             f"config: objective.name {objective.name} needs a teacher, and {rows.folder} holds no "
             "targets; set field teacher, or give what `duomem label` wrote"
         )
+    # Stored log-probabilities are those of the softened distribution. Of k candidates and a rest no
+    # other temperature can be computed.
     if targets.temperature != objective.temperature:
         raise UserError(
             f"config: objective.temperature is {objective.temperature:g}, the targets of "
             f"{rows.folder} were stored at {targets.temperature:g}; set it to that"
         )
+    # Samples estimate the teacher's cross-entropy, which is the forward KL up to a constant.
     if targets.kind == "samples" and objective.name != "forward_kl":
         raise UserError(
             f"config: objective.name is {objective.name}, but {rows.folder} holds samples, which "
@@ -289,6 +309,7 @@ def _check_alike(rows: RowFacts, validation: RowFacts) -> None:
 
     It would choose the checkpoint all the same, and nobody would notice.
     """
+    # Vocabularies are checked one folder at a time; this is what the two must share.
     for what, mine, theirs in (
         ("targets", rows.targets, validation.targets),
         ("a teacher's own view", _view(rows.teacher), _view(validation.teacher)),

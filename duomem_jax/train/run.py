@@ -41,11 +41,14 @@ def run(config: TrainConfig) -> Path:
         StoppedError: the machine is to be taken away; the same command continues.
     """
     watch = Stopwatch()
+    # Asked again in `claim`; here it refuses before anything is loaded.
     check_output(config)
     meet("checked")  # before the first host claims the folder
     planned = plan(config)
+    # Sharding constraints and kernels follow the current mesh while a model is traced.
     with use_mesh(planned.mesh):
         with open_run(planned) as opened:
+            # While the checkpoints are open: the best one may have to be loaded.
             state = _chosen(opened, _loop(opened, watch))
         folder = export(planned, state)
     meet("exported")  # none leaves before the first host has written the result
@@ -83,6 +86,7 @@ def open_run(plan: Plan) -> Iterator[Run]:
     tx = make_optimizer(config.optimizer, config.steps)
     where = model_shardings(plan.model, plan.mesh)[plan.trained]
     shardings = state_shardings(tx, params, where, plan.mesh)
+    # Made even when a checkpoint follows: it is the structure that `restore` fills.
     state = init_state(tx, params, shardings, config.seed)
     _tell(plan, params)
     folder, facts = output / "checkpoints", describe(plan)
@@ -92,9 +96,11 @@ def open_run(plan: Plan) -> Iterator[Run]:
     try:
         state = saver.restore(state, shardings) or state
         yield Run(plan, learner, frozen, state, shardings, saver)
+    # Ctrl-C too may leave a checkpoint half-written.
     except BaseException:
         saver.close(failed=True)
         raise
+    # Outside the `try`: when the last save fails here, that is the run's error and must be raised.
     saver.close()
 
 
@@ -102,6 +108,8 @@ def load_weights(plan: Plan) -> tuple[Tree, Frozen]:
     """(the trained tree, what stays as it is), in place on the mesh."""
     config, shardings = plan.config, model_shardings(plan.model, plan.mesh)
     if plan.trained == "params":
+        # `dtype` is that of the compute. Trained trees are float32, or small updates are rounded
+        # away.
         params = load_pretrained(plan.folder, "float32", shardings["params"])[1]
         return params, Frozen(None, _teacher_weights(plan, None))
     _, base = load_pretrained(plan.folder, config.dtype, shardings["params"], config.quantize)
@@ -109,6 +117,7 @@ def load_weights(plan: Plan) -> tuple[Tree, Frozen]:
     if config.adapter:
         given = load_adapter(config.adapter, plan.model, plan.base_id)
         return jax.device_put(given.tree, shardings["lora"]), frozen
+    # Under jit with shardings each device makes its own part; nothing is made whole first.
     make = jax.jit(plan.model.init_lora, out_shardings=shardings["lora"])
     return make(jax.random.key(config.seed)), frozen
 
@@ -118,12 +127,15 @@ def _teacher_weights(plan: Plan, base: Tree | None) -> Tree | None:
         return None
     if plan.teacher.shares_base:
         return base
+    # Without `quantize`: the teacher is the model that was named, however the student's base is
+    # stored.
     where = model_shardings(plan.teacher.model, plan.mesh)["params"]
     return load_pretrained(plan.teacher.folder, plan.config.dtype, where)[1]
 
 
 def _tell(plan: Plan, params: Tree) -> None:
     mesh = plan.mesh
+    # Along `data` there are copies; `fsdp` and `tensor` are what splits the weights.
     share = plan.held / (mesh.size // mesh.shape["data"]) / 2**20
     log.info(
         f"{count(params):,} trained parameters, mesh {dict(mesh.shape)}, {share:,.0f} MiB of "
@@ -136,6 +148,7 @@ def _tell(plan: Plan, params: Tree) -> None:
 def _loop(run: Run, watch: Stopwatch) -> TrainState:
     """Do the remaining steps."""
     plan, learner = run.plan, run.learner
+    # Asked of the arrays: a quantised kernel has leaves that `model_shardings` does not know.
     where = jax.tree.map(lambda x: x.sharding, run.frozen)
     step = jit_step(learner, run.shardings, where, plan.mesh)
     validation = Validation(plan, learner) if plan.validation else None
@@ -147,6 +160,7 @@ def _loop(run: Run, watch: Stopwatch) -> TrainState:
 def _feed(run: Run) -> Feed:
     if run.plan.rows is None:
         return PlayedRows(run.plan, run.frozen, run.state.params)
+    # Rows depend on the step alone, so a resumed run only has to name its step.
     return StoredRows(run.plan, run.plan.rows.folder, int(run.state.step))
 
 
@@ -161,6 +175,7 @@ def _chosen(run: Run, state: TrainState) -> TrainState:
 
 def export(plan: Plan, state: TrainState) -> Path:
     """Write the result where others can open it: a PEFT or a Hugging Face folder."""
+    # Before `is_first` is asked: all hosts must take part in the gathering.
     config, params, step = plan.config, gathered(state.params), int(state.step)
     folder = as_path(config.output) / ("adapter" if plan.trained == "lora" else "model")
     if not is_first():
@@ -169,6 +184,7 @@ def export(plan: Plan, state: TrainState) -> Path:
         save_pretrained(folder, plan.model.config, params, config.dtype)
         copy_tokenizer(plan.folder, folder)
         return folder
+    # `duomem export` makes its card from these notes: the folder of rows may hold others by then.
     notes = describe(plan) | {"step": step, "command": shlex.join(sys.argv)}
     base = plan.base_id
     save_adapter(folder, params, config.lora, base, base_name=config.base, notes=notes)

@@ -33,6 +33,7 @@ class Task:
 
     def __post_init__(self) -> None:
         if not self.group:
+            # The only way for a frozen dataclass to set a field of its own.
             object.__setattr__(self, "group", self.id)
 
 

@@ -69,6 +69,7 @@ def audit(
             for name, windows in sets.items()
             for subject in subjects
         ]
+        # Only now that all files are open: the folder of another audit was refused untouched.
         _describe(Path(out), subjects, tokenizer, {TRAIN: train, HELD_OUT: held_out}, how)
         fill_cells(cells, how.batch, how.dtype)
     return _by_model(cells)
@@ -78,6 +79,7 @@ def _by_model(cells: Iterable[Cell]) -> AuditScores:
     models: dict[str, dict[str, list]] = {}
     for cell in cells:
         sets = models.setdefault(cell.subject.name, {})
+        # Seeds of a name are cells of their own, one list each.
         sets.setdefault(cell.set, []).append(cell.scores)
     return AuditScores([ModelScores(model, sets) for model, sets in models.items()])
 
@@ -121,6 +123,7 @@ def _windows(train: str, held_out: str, tokenizer: Any, how: Audit) -> dict[str,
             f"{held_out}: game {min(shared)} is in {train} too, so it is not held out; play "
             "other games"
         )
+    # Here and not by side: a suffix of both sides is template on both.
     sets = sort_out(sides[0], sides[1], how.limit)
     for folder, name in ((train, TRAIN), (held_out, HELD_OUT)):
         if not sets[name]:

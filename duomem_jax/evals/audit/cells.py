@@ -58,6 +58,7 @@ class Cell:
         self._log = RowLog(
             Path(out) / ROWS / f"{subject.name}.{subject.seed}.{name}.sqlite",
             {
+                # By content: scores of a folder that was trained again are refused.
                 "model": fingerprint(subject.model),
                 "adapter": adapter_fingerprint(subject.adapter) if subject.adapter else "",
                 **config,
@@ -105,6 +106,7 @@ class Cell:
 
     def _keep(self, scores: Iterable[Score]) -> list[Score]:
         """Write the scores that were missing, and return them."""
+        # A batch may hold windows that were scored before the run was stopped.
         new = [score for score in scores if _key(score) not in self._found]
         self._log.append(*new)
         self._found.update((_key(score), score) for score in new)
@@ -120,6 +122,7 @@ def fill_cells(cells: Iterable[Cell], batch: int, dtype: str) -> None:
         dtype: of parameters and activations.
     """
     left = [cell for cell in cells if not cell.complete]
+    # One base at a time, with all its adapters: bases are large, adapters small.
     for folder in dict.fromkeys(cell.subject.model for cell in left):
         _fill_of_base([cell for cell in left if cell.subject.model == folder], batch, dtype)
 
@@ -136,6 +139,7 @@ def _key(x: Window | Score) -> Key:
 
 
 def _digest(windows: Sequence[Window]) -> str:
+    # Windows are what the scores are about: other episodes or another cut must not share a file.
     digest = hashlib.sha256()
     for window in windows:
         digest.update(repr(_key(window)).encode() + window.tokens.tobytes())

@@ -118,6 +118,7 @@ def rate(hits_AW: np.ndarray, games_W: Iterable[str]) -> Interval:
     A, W = hits_AW.shape
     if A == 1 or hits_AW.all() or not hits_AW.any():  # resampling would claim certainty
         return wilson(int(hits_AW[0].sum()), W)
+    # All windows of a game and all seeds of a window are drawn together.
     clusters: dict[str, list[float]] = defaultdict(list)
     for game, hits_A in zip(games_W, hits_AW.T.tolist(), strict=True):
         clusters[game] += hits_A
@@ -125,8 +126,10 @@ def rate(hits_AW: np.ndarray, games_W: Iterable[str]) -> Interval:
 
 
 def _extraction(model: str, name: str, seeds: Seeds) -> Extraction:
+    # All seeds together for means; what is counted is counted seed by seed.
     rows = [s for one in seeds for s in one]
     games_W = np.array([s.game_id for s in seeds[0]])
+    # A suffix without a word of the player is replayed by nobody, and says nothing.
     writes_W = np.array([s.written > 0 for s in seeds[0]])
     extractable_AW, replayed_AW = hits(seeds, "extractable"), hits(seeds, "replayed")[:, writes_W]
     written = [s.written_nats / s.written for s in rows if s.written]
@@ -151,6 +154,7 @@ def _extraction(model: str, name: str, seeds: Seeds) -> Extraction:
 def _gap(model: str, sets: Mapping[str, Seeds], base: Mapping[str, Seeds]) -> Gap:
     gap: dict[str, Interval | None] = {}
     for measure, value in MEASURES.items():
+        # Not the template set, whose suffixes are no game's own.
         sides = [_by_game(sets[name], base.get(name), value) for name in (TRAIN, HELD_OUT)]
         # Where all values are equal a bootstrap would claim certainty, so there is no interval.
         varies = len({v for side in sides for game in side for v in game}) > 1
@@ -167,6 +171,7 @@ def _by_game(
     for w, rows in enumerate(zip(*seeds, strict=True)):
         values = [v for v in map(value, rows) if v is not None]
         if values:
+            # Window by window: windows are in the same order for all models. The base has one seed.
             below = (value(base[0][w]) if base else 0.0) or 0.0
             games[rows[0].game_id].append(_mean(values) - below)
     return list(games.values())

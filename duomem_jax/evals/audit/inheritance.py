@@ -148,6 +148,7 @@ def _difference(
     one_AW: np.ndarray, other_AW: np.ndarray, games_W: Iterable[str]
 ) -> Interval | None:
     """The other's share minus the one's, bootstrap over games; None: nothing differs."""
+    # Paired by window; the mean over seeds makes students with unequal numbers of them comparable.
     difference_W = other_AW.mean(0) - one_AW.mean(0)
     if not difference_W.any():
         return None
@@ -159,6 +160,7 @@ def _difference(
 
 def _mcnemar(one_AW: np.ndarray, other_AW: np.ndarray) -> dict[str, Any]:
     """The last three fields of `PairedStudents`; with several seeds there is no such test."""
+    # A window that some seeds reproduce is neither won nor lost.
     if max(len(one_AW), len(other_AW)) > 1:
         return {"only_one": None, "only_other": None, "p_value": None}
     only_one = int((one_AW & ~other_AW).sum())

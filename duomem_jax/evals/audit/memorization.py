@@ -84,11 +84,13 @@ def suffix_tokens(
     def judge(token: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         x_D, target = token
         logits_V = head(x_D)
+        # One entry of the log-softmax; the others are never made.
         nats = jax.nn.logsumexp(logits_V) - logits_V[target]
         return logits_V.argmax() == target, nats
 
     # Rows are laid end to end: [B*Y, D] and [B*Y].
     tokens = (x_BTD[:, -suffix:].reshape(-1, x_BTD.shape[-1]), targets_BY.reshape(-1))
+    # As many tokens at once as the losses take, so that logits never fill the memory.
     chunk = min(targets_BY.size, max(1, LOGITS // model.config.vocab_size))
     likeliest, nats = jax.lax.map(judge, tokens, batch_size=chunk)
     return likeliest.reshape(targets_BY.shape), nats.reshape(targets_BY.shape)
@@ -115,6 +117,7 @@ def score_windows(
 
 def _score(window: Window, likeliest_Y: np.ndarray, nats_Y: np.ndarray) -> Score:
     written_Y = window.written
+    # Greedy decoding goes its own way at the first miss; what hits later is not matched.
     misses = np.flatnonzero(~likeliest_Y)
     return Score(
         game_id=window.game_id,

@@ -56,6 +56,7 @@ def shared_tokenizer(subjects: Sequence[Subject]) -> Any:
     """
     first = subjects[0].model
     tokenizer = load_tokenizer(first)
+    # Adapters share the base's tokenizer: only models are compared.
     for folder in {s.model for s in subjects} - {first}:
         if tokenizer_fingerprint(load_tokenizer(folder)) != tokenizer_fingerprint(tokenizer):
             raise UserError(

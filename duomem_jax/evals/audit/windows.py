@@ -71,6 +71,7 @@ def cut_windows(
             # A begin token is never to be reproduced, but models expect it before any text.
             begin = 1 if ids[0] == tokenizer.bos_token_id else 0
             tokens, written = np.array(ids, np.int32), np.array(mask, bool)
+            # A suffix further each time: suffixes tile the episode, prefixes overlap them.
             for start in range(begin, len(ids) - prefix - suffix + 1, suffix):
                 middle, end = start + prefix, start + prefix + suffix
                 text = tokenizer.decode(ids[middle:end])

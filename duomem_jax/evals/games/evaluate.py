@@ -51,6 +51,7 @@ def evaluate(
     name, seed = slug(subject.name), how.seed
     config = identity(subject, world)
     config |= {"max_steps": how.max_steps, "world": world.config, "seed": seed}
+    # A whole run and shards of it are files side by side, so that either can finish the other.
     part = "" if shard.is_whole else f".{shard.label}"
     with ResultLog(Path(out) / f"{name}.seed{seed}{part}.sqlite", config) as log:
         elsewhere = {
@@ -60,6 +61,7 @@ def evaluate(
             for row in read_results(path, config)  # another shard may be at work on it
         }
         tasks = [task for task in shard.of(tasks) if task.id not in elsewhere]
+        # One for each shard, like the results: a second writer of a log is refused.
         record = log.path.with_suffix("")
         with open_policy(subject, world, slots=how.slots, server=server, record=record) as policy:
             score(subject.name, world, tasks, policy, log, how)

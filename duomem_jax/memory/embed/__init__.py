@@ -25,6 +25,8 @@ class Embedder(Protocol):
 
 DEFAULT_EMBEDDER = "hashing"  # needs no weights, no network
 
+# Named, not imported: each of these modules imports this one, and only the one that is chosen has
+# to be loaded.
 EMBEDDERS = {
     "hashing": "duomem_jax.memory.embed.hashing:HashingEmbedder",
     "sentence-transformers": (
@@ -52,4 +54,5 @@ def unit_rows(vectors_ME: np.ndarray) -> np.ndarray:
     """Rows scaled to length 1 as float32; a zero row stays zero."""
     vectors_ME = np.asarray(vectors_ME, np.float32)
     norms = np.linalg.norm(vectors_ME, axis=1, keepdims=True)
+    # A text of which the embedder knows no word has length 0, and must not become NaN.
     return vectors_ME / np.where(norms > 0, norms, 1)

@@ -37,6 +37,7 @@ class HashingEmbedder:
                 f"embedder=hashing:{size}: the part after the colon is the number of "
                 "dimensions; omit it or give a whole number"
             )
+        # Banks are refused by this name: whoever changes features or weights raises the version.
         self.name = f"hashing-v1:{self._size}"
 
     def embed(self, texts: list[str]) -> np.ndarray:
@@ -56,6 +57,7 @@ def _features(text: str) -> list[tuple[str, float]]:
     ]
     features += [(f"pair {a} {b}", _WEIGHTS["pair"]) for a, b in itertools.pairwise(words)]
     for word in words:
+        # The edges tell the beginning and the end of a word from letters in its middle.
         edged = f"<{word}>"
         grams = [edged[i : i + n] for n in (3, 4) for i in range(len(edged) - n + 1)]
         # One word's letters together weigh the same however long the word is.
@@ -63,9 +65,11 @@ def _features(text: str) -> list[tuple[str, float]]:
     return features
 
 
+# Tasks are made of few words, so nearly every feature has been hashed before.
 @functools.lru_cache(maxsize=100_000)
 def _hash(feature: str, size: int) -> tuple[int, int]:
     digest = hashlib.blake2b(feature.encode(), digest_size=8).digest()
     number = int.from_bytes(digest, "little")
     # The sign makes two features that share a place cancel as often as add up.
+    # Its bit is shifted out of the place, so that the two are independent.
     return (number >> 1) % size, 1 if number & 1 else -1

@@ -42,6 +42,7 @@ class OpenAIEmbedder:
         """
         batches = [texts[i : i + BATCH] for i in range(0, len(texts), BATCH)]
         rows = [self._rows(batch) for batch in batches]
+        # Checked across batches: within one, `_vectors` refuses rows of different lengths.
         if len({r.shape[1] for r in rows}) > 1:
             raise UserError(f"embedder={self.name}: vectors of different lengths came back")
         return unit_rows(np.concatenate(rows)) if rows else np.zeros((0, 0), np.float32)
@@ -49,6 +50,7 @@ class OpenAIEmbedder:
     def _rows(self, texts: list[str]) -> np.ndarray:
         body = {"model": self._model, "input": texts, "encoding_format": "float"}
         try:
+            # Read inside the request, so that an answer of another form is asked for again.
             return self._client.post("embeddings", body, lambda a: _vectors(a, len(texts))).value
         except TooLongError:
             raise UserError(
@@ -67,6 +69,7 @@ def _vectors(body: Any, n: int) -> np.ndarray:
     except (KeyError, TypeError, ValueError) as e:
         raise MalformedError(f"not an embeddings reply: {type(e).__name__}: {e}") from e
     well = rows.ndim == 2 and rows.shape[1] > 0 and np.isfinite(rows).all()
+    # A row too few, or one text answered twice, would shift all keys after it.
     if order != list(range(n)) or not well:
         raise MalformedError(f"not an embeddings reply: not {n} vectors of one length")
     return rows

@@ -30,8 +30,10 @@ def make_writer(writer: str, world: World, how: Writing, server: Server, record:
         UserError: no such writer, a bad prompt or a bad number.
     """
     if writer in world.writers:
+        # A world's writer takes one episode; a `Writer` takes many, as a model does.
         return RuleWriter(writer, functools.partial(map, world.writers[writer]))
     try:
+        # Asked here, where no weights are loaded yet: a name that means nothing is refused at once.
         identity = speaker_identity(writer, how.local)
     except UserError as e:
         rules = ", ".join(world.writers) or "nothing"

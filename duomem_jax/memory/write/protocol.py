@@ -37,10 +37,12 @@ def written(episodes: Iterable[Episode], write: Writer) -> Iterator[tuple[Episod
     """Each episode with the script that was written from it, "" for a lost one."""
     # The writer may be ahead, since several episodes are under way in a model at once.
     episodes, ahead = itertools.tee(episodes)
+    # Lost games never reach the writer: a script is made from what has worked.
     texts = write(e for e in ahead if _won(e))
     for episode in episodes:
         yield episode, next(texts).strip() if _won(episode) else ""
 
 
 def _won(episode: Episode) -> bool:
+    # A game that was won before the first move has nothing to abstract a script from.
     return episode.success and bool(episode.turns)

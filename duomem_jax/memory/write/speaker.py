@@ -56,8 +56,10 @@ class SpeakerWriter:
             UserError: a bad prompt or a bad number.
         """
         self._model, self._local, self._server, self._record = model, how.local, server, record
+        # Both may refuse: here, before an output folder is begun or a model is opened.
         self._sampling = Sampling(how.max_new, how.temperature)
         self._prompt = load_prompt(how.prompt, ("task", "trajectory"), PROMPTS)
+        # The prompt by its hash, so that a file edited in place makes another bank.
         self.identity: dict[str, Any] = {
             **identity,
             "prompt": self._prompt.sha256,
@@ -67,6 +69,7 @@ class SpeakerWriter:
 
     def __call__(self, episodes: Iterable[Episode]) -> Iterator[str]:
         """The script of each episode, "" where there is none."""
+        # Opened when the first script is asked for: a complete shard loads no weights.
         with open_speaker(
             self._model, self._local, server=self._server, record=self._record
         ) as speaker:
@@ -78,4 +81,6 @@ class SpeakerWriter:
 
 
 def _script(reply: Reply | None) -> str:
+    # Half a script would be retrieved like a whole one. The rest becomes one line: guidelines are
+    # shown as JSON, which would spell line breaks as \n.
     return "" if reply is None or reply.cut else " ".join(reply.text.split())

@@ -62,6 +62,7 @@ def common_config(hf: HfConfig, activation: str = "hidden_act") -> Arguments:
         "n_layers": hf["num_hidden_layers"],
         "n_heads": heads,
         "n_kv_heads": hf["num_key_value_heads"],
+        # Where a config has no head_dim, the heads share the width evenly.
         "head_dim": hf.get("head_dim") or hf["hidden_size"] // heads,
         "d_ff": hf["intermediate_size"],
         "norm_eps": hf["rms_norm_eps"],
@@ -76,6 +77,7 @@ def read_rope(hf: HfConfig, layer_type: str = "") -> Rope:
     field, found = "rope_parameters", hf["rope_parameters"]
     if layer_type:
         field, found = f"{field}.{layer_type}", found[layer_type]
+    # The original context is the present one where a config does not say otherwise.
     whole = {"original_max_position_embeddings": hf["max_position_embeddings"], **found}
     return Rope.from_hf(whole, field)
 
@@ -116,6 +118,7 @@ def common_hf(c: ModelConfig, architecture: str, activation: str = "hidden_act")
 
 def sliding_hf(c: ModelConfig) -> HfConfig:
     """The fields of config.json that say which layers slide."""
+    # Spelled out for every layer: left out, transformers would fill in its own pattern.
     sliding = c.sliding or (False,) * c.n_layers
     kinds = ["sliding_attention" if s else "full_attention" for s in sliding]
     return {"layer_types": kinds, "sliding_window": c.window or None}
@@ -125,11 +128,13 @@ def decoder_weights(c: ModelConfig) -> list[Weight]:
     """The tensors of a decoder whose modules are named as Llama names them."""
 
     def linear(block: str, names: Iterable[str]) -> list[Weight]:
+        # Doubled braces survive this first formatting: `{l}` is filled in layer by layer.
         hf = "model.layers.{{l}}.{}.{}.{}".format
         out = [
             Weight(hf(block, n, "weight"), ("layers", block, n, "kernel"), transpose=True)
             for n in names
         ]
+        # Of all projections only these three have biases in the families that have any.
         biased = [n for n in names if c.attn_bias and n in ("q_proj", "k_proj", "v_proj")]
         return out + [Weight(hf(block, n, "bias"), ("layers", block, n, "bias")) for n in biased]
 
@@ -147,6 +152,7 @@ def decoder_weights(c: ModelConfig) -> list[Weight]:
         *linear("self_attn", ("q_proj", "k_proj", "v_proj", "o_proj")),
         *linear("mlp", ("gate_proj", "up_proj", "down_proj")),
     ]
+    # A tied head has no tensor of its own; some checkpoints store it twice all the same.
     if not c.tied:
         out.append(Weight("lm_head.weight", ("head",), transpose=True))
     return out

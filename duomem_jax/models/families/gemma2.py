@@ -19,6 +19,7 @@ ACTIVATION = "hidden_activation"  # how Gemma calls the field
 
 def gemma_config(hf: HfConfig) -> Arguments:
     """The arguments of `ModelConfig` that Gemma 2 and 3 share."""
+    # What the decoder does not do is refused: ignored, it would give another model's numbers.
     supported(hf, "attention_bias", False)
     supported(hf, "use_bidirectional_attention", None, False)
     return {
@@ -37,6 +38,7 @@ def gemma_hf(c: ModelConfig, architecture: str) -> HfConfig:
     return {
         **common_hf(c, architecture, ACTIVATION),
         **sliding_hf(c),
+        # A whole number in the config; the powers there and back leave a rounding error.
         "query_pre_attn_scalar": round(c.query_scale**-2),
         "final_logit_softcapping": c.logit_softcap or None,
         "attn_logit_softcapping": c.attn_softcap or None,

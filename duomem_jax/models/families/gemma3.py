@@ -18,6 +18,7 @@ def _from_hf(hf: HfConfig) -> ModelConfig:
 
 
 def _to_hf(c: ModelConfig) -> HfConfig:
+    # The file names a rotation for both kinds of layers, also where they are equal.
     local = c.local_rope or c.rope
     ropes = {"full_attention": c.rope.to_hf(), "sliding_attention": local.to_hf()}
     return {**gemma_hf(c, "Gemma3ForCausalLM"), "rope_parameters": ropes}

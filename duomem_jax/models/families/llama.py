@@ -13,6 +13,7 @@ from duomem_jax.models.families.base import (
 
 
 def _from_hf(hf: HfConfig) -> ModelConfig:
+    # Layouts that share the name but have biases are refused.
     for field in ("attention_bias", "mlp_bias"):
         supported(hf, field, False)
     return ModelConfig(**common_config(hf), rope=read_rope(hf), qk_norm=False)

@@ -47,6 +47,7 @@ def binary_cross_entropy(
 ) -> jax.Array:
     """-(t log s + (1 - t) log(1 - s)) with s, t = exp(logp / temperature)."""
     s_BU, t_BU = student_BU / temperature - _EPS, teacher_BU / temperature - _EPS
+    # expm1 and log1mexp: at a high temperature most p are close to 1, where 1 - p keeps few digits.
     return -(jnp.exp(t_BU) * s_BU - jnp.expm1(t_BU) * jax.nn.log1mexp(-s_BU))
 
 
@@ -64,6 +65,7 @@ def binary_kl_limit(student_BU: jax.Array, teacher_BU: jax.Array) -> jax.Array:
 
     The limit of temperature * KL(t, s) as the temperature grows.
     """
+    # Above 0: a chunk that is certain would otherwise take the logarithm of 0.
     a_BU, b_BU = _EPS - teacher_BU, _EPS - student_BU
     return a_BU * (jnp.log(a_BU) - jnp.log(b_BU)) - a_BU + b_BU
 

@@ -46,6 +46,7 @@ def states_before_chunks(x_BTD: jax.Array, tokens: Tokens, U: int) -> tuple[jax.
     """
     _, mask_BT = next_tokens(tokens)
     number_BT = _next_numbers(tokens)
+    # Number 0, no chunk, has slot 0 and is cut off again.
     place_BU = jax.vmap(
         lambda number_T: jax.ops.segment_min(jnp.arange(number_T.size), number_T, U + 1)[1:]
     )(number_BT)
@@ -89,6 +90,8 @@ def _next_numbers(tokens: Tokens) -> jax.Array:
     """
     if tokens.chunks_BT is None:
         raise ValueError("the batch holds no chunks")
+    # The number of a row's first token comes round to the end, which predicts nothing: its chunk is
+    # then not live.
     return jnp.roll(tokens.chunks_BT, -1, axis=1)
 
 
@@ -98,6 +101,7 @@ def _sum_by_number(y_BT: jax.Array, number_BT: jax.Array, U: int) -> jax.Array:
 
 
 def _live(mask_BT: jax.Array, number_BT: jax.Array, U: int) -> jax.Array:
+    # All tokens of a chunk or none: with one missing, the sum would be another text's probability.
     tokens_BU = _sum_by_number(jnp.ones_like(number_BT), number_BT, U)
     predicted_BU = _sum_by_number(mask_BT.astype(jnp.int32), number_BT, U)
     return (tokens_BU > 0) & (tokens_BU == predicted_BU)

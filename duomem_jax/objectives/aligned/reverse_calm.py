@@ -34,6 +34,7 @@ def reverse_calm_loss(
     """
 
     def probability(logp_BU):
+        # In float32, as `sum_over_chunks` gives it: in bfloat16 1 - _CLAMP is 1.
         return jnp.clip(jnp.exp(logp_BU / temperature), _CLAMP, 1 - _CLAMP)
 
     def chunk_loss(student_BU, teacher_BU):

@@ -16,6 +16,7 @@ from duomem_jax.objectives.replies import next_tokens
 from duomem_jax.objectives.targets import Loss, Needs, States, TextTargets
 
 ON_CHUNKS = get_args(OnChunks)
+# Names of objectives, and the divergence of `alm` that each stands for.
 ALM = {
     "alm": "binary_cross_entropy",
     "alm_reverse_kl": "reverse_binary_kl",
@@ -45,6 +46,7 @@ class AlignedTargets:
         share = self.objective.ce_weight
         total = (1 - share) * chunks.mean * tokens
         if share:
+            # A sum of its own: `targets._mixed` mixes within a token, and a chunk is not a token.
             total += share * TextTargets().loss(student, batch).total
         return Loss(total, tokens)
 
@@ -53,6 +55,7 @@ class AlignedTargets:
         mine, theirs = batch.student, batch.taught
         U = min(mine.ids_BT.shape[1], theirs.ids_BT.shape[1])
         name, temperature = self.objective.name, self.objective.temperature
+        # ULD needs whole distributions, hence states; the others need a number for each chunk.
         if name == "uld":
             x_BUD, live_BU = states_before_chunks(student.x_BTD, mine, U)
             y_BUE, seen_BU = states_before_chunks(teacher.x_BTD, theirs, U)

@@ -39,6 +39,7 @@ def uld_loss(
         V = max(s_XV.shape[-1], t_XV.shape[-1])
         return jnp.sum(jnp.abs(_padded(s_XV, V) - _padded(t_XV, V)), axis=-1)
 
+    # Both models' logits of a chunk exist at once, so both count for its length.
     vocab = vocab_of(teacher_head, teacher_x_BUD)
     return sum_over_tokens(
         distance, student_x_BUD, student_head, live_BU, teacher_x_BUD, other_vocab=vocab
@@ -50,4 +51,5 @@ def _sorted_probabilities(logits_XV: jax.Array) -> jax.Array:
 
 
 def _padded(p_XV: jax.Array, V: int) -> jax.Array:
+    # Behind the sorted ones: in front, zeros would meet the other side's likeliest words.
     return jnp.pad(p_XV, ((0, 0), (0, V - p_XV.shape[-1])))

@@ -63,6 +63,7 @@ def decoder(features: Any) -> Callable[[bytes], dict]:
     arrays = {n: x for n, x in features.items() if _is_plain_array(x)}
     if len(arrays) == len(features):
         return _array_decoder({n: (x.np_dtype, x.shape) for n, x in arrays.items()})
+    # Fields that may hold `bytes`; the others pass as TFDS returns them.
     texts = [n for n, x in features.items() if isinstance(x, f.Text | f.Sequence)]
 
     def decode(data: bytes) -> dict:
@@ -75,6 +76,7 @@ def decoder(features: Any) -> Callable[[bytes], dict]:
 def _is_plain_array(feature: Any) -> bool:
     from tensorflow_datasets import features as f
 
+    # Exactly this class: texts and scalars are subclasses of it, and are stored differently.
     return type(feature) is f.Tensor and bool(feature.shape) and None not in feature.shape
 
 
@@ -103,6 +105,7 @@ def _with_str(value: Any, feature: Any) -> Any:
 
     if isinstance(feature, f.Sequence):
         inner = feature.feature
+        # A list of texts is a list; a list of structures comes as a structure of lists.
         if not isinstance(inner, f.FeaturesDict):
             return [_with_str(v, inner) for v in value]
         return {k: [_with_str(v, inner[k]) for v in vs] for k, vs in value.items()}

@@ -46,6 +46,8 @@ def save_manifest(folder: Path, name: str, splits: dict[str, dict]) -> None:
         "versions": versions | {"python": ".".join(map(str, sys.version_info[:3]))},
         "splits": splits,
     }
+    # Written by hand, as TFDS's own writer of metadata needs TensorFlow. The file is a protobuf as
+    # JSON, in which 64-bit numbers are strings.
     info = {
         "name": name,
         "version": "1.0.0",
@@ -66,6 +68,7 @@ def save_manifest(folder: Path, name: str, splits: dict[str, dict]) -> None:
 
 
 def _content_hash(splits: dict[str, dict]) -> str:
+    # From the shards' hashes, so that a dataset can be named without its data being read.
     lines = [f"{s['file']} {s['sha256']}\n" for x in splits.values() for s in x["shards"]]
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
@@ -78,6 +81,7 @@ def split_facts(folder: Path, split: str) -> dict[str, Any]:
     """
     manifest = load_manifest(folder)
     if manifest is None:
+        # `.work` tells a stage that was not finished from a folder that is none of ours.
         state = "is not complete" if (folder / ".work").exists() else "has no manifest.json"
         raise UserError(f"{folder}: {state}; run the stage that writes this dataset to its end")
     if split not in manifest["splits"]:
@@ -117,6 +121,7 @@ def check_files(folder: Path, shards: list[dict]) -> None:
         if not path.exists():
             raise UserError(f"{path}: missing although manifest.json names it; {remedy}")
         size = path.stat().st_size
+        # The size first: it is free, and tells a copy that broke off.
         if size != shard["bytes"]:
             raise UserError(f"{path}: {size} bytes where {shard['bytes']} were written; {remedy}")
         if small and file_sha256(path) != shard["sha256"]:

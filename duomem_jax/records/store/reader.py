@@ -21,10 +21,13 @@ class RecordReader(Sequence):
         self._where = f"{folder}: split {split!r}"
         paths = [str(folder / s["file"]) for s in facts["shards"]]
         try:
+            # Shards in the order of the manifest, one after another. The fields come from the
+            # folder, so that a dataset is read as it was written.
             self._bytes = grain.sources.ArrayRecordDataSource(paths)
             self._decode = decoder(f.FeaturesDict.from_config(str(folder)))
         except (RuntimeError, ValueError, OSError) as e:
             raise self._damaged(e) from e
+        # Of large splits only the file sizes were compared.
         if len(self._bytes) != facts["records"]:
             raise self._damaged(f"{len(self._bytes)} records, not {facts['records']}")
 
@@ -40,6 +43,7 @@ class RecordReader(Sequence):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
+        # Iterating over a `Sequence` ends at the first IndexError: no other error will do.
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         from google.protobuf.message import DecodeError

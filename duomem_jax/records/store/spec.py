@@ -34,6 +34,8 @@ class DatasetSpec:
     @property
     def identity(self) -> dict[str, Any]:
         """What must agree between the runs that write one split."""
+        # Through JSON and back, as it is compared with what was read from a file: there a tuple is
+        # a list. The layout of splits that are complete is compared by `features.json`.
         facts = {"name": self.name, "source": self.source, "config": self.config}
         return json.loads(json.dumps(facts | {"seed": self.seed}))
 
@@ -70,6 +72,8 @@ def _differences(mine: Any, theirs: Any, path: str = "") -> Iterator[tuple[str, 
     """(dotted path, mine, theirs) of each leaf of `mine` that `theirs` does not share."""
     if isinstance(mine, dict) and isinstance(theirs, dict):
         for key in sorted(mine.keys() | theirs.keys()):
+            # At the top `theirs` may hold more: a manifest's entry has records, counts and shards
+            # as well. Further in, an option that is missing here is a difference.
             if key in mine:
                 inner = f"{path}.{key}" if path else key
                 yield from _differences(mine[key], theirs.get(key), inner)

@@ -28,9 +28,11 @@ def write_dataset(
         UserError: as `ShardWriter`; or `make` ended without yielding every key, in which case
             what it did yield is kept for the next run.
     """
+    # Sorted before it is shared out, so that every process cuts the same parts.
     mine = shard.of(sorted(keys))
     with ShardWriter(folder, spec, shard) as writer:
         todo = [key for key in mine if key not in writer]
+        # `make` may load a model or open a server: not where nothing is missing.
         if todo:
             for key, records, counts in make(todo):
                 writer.add(key, records, counts)

@@ -47,11 +47,13 @@ class ShardWriter:
         self._work = self.folder / ".work"
         self._report: WriteReport | None = None
         self._log: Log | None = None  # None once this shard is finished
+        # Held only for a look: the shard itself is guarded by the lock of its log.
         with self._folder_lock():
             if self._is_complete():
                 self._report = self._complete_report("already complete")
             elif not self._facts_path(shard).exists():
                 self._log = Log(self._facts_path(shard).with_suffix(".sqlite"))
+        # TFDS is imported only where something is still to be written.
         if self._log is not None:
             self._serialize = serializer(spec.layout)
 
@@ -73,6 +75,7 @@ class ShardWriter:
 
     def finish(self) -> WriteReport:
         """Write this shard's file and, when it is the last one, the manifest."""
+        # Outside the folder's lock: the shards of other processes are written at the same time.
         if self._log is not None:
             self._write_shard(self._log)
             self._log.close()
@@ -83,6 +86,7 @@ class ShardWriter:
             if self._is_complete():  # by another process, meanwhile
                 return self._complete_report("already complete")
             missing = [s for s in self.shard.siblings() if not self._facts_path(s).exists()]
+            # Under the lock, so that exactly one process finds the set complete and closes it.
             if not missing:
                 self._complete()
                 return self._complete_report("written")
@@ -119,12 +123,15 @@ class ShardWriter:
                 f"{self.spec.name!r}; choose another output folder"
             )
         if known:
+            # Names were compared above; an entry of the manifest does not repeat it.
             refuse_difference(where, mine, known | {"name": self.spec.name})
             return True
         begun = self._work / f"{self.spec.split}.identity.json"
+        # Until it is complete: shards of another count would cover other units.
         mine |= {"shards": self.shard.count}
         if begun.exists():
             refuse_difference(where, mine, json.loads(begun.read_text()))
+        # A folder that has a manifest or `.work` is ours, and may take another split.
         elif manifest is None and not self._work.exists() and _has_files(self.folder):
             raise UserError(f"{self.folder}: holds other files; choose an empty output folder")
         else:
@@ -134,6 +141,7 @@ class ShardWriter:
     def _write_shard(self, log: Log) -> None:
         name = f"{self.spec.name}-{self.spec.split}.array_record-{self.shard.label}"
         path = self.folder / name
+        # By sorted key: the file has the same bytes whatever order units were finished in.
         records = (r for key in log.keys() for r in log.read(key))  # noqa: SIM118
         written = write_array_record(path, records, compress=self.spec.compress)
         facts = {
@@ -143,6 +151,7 @@ class ShardWriter:
             "sha256": file_sha256(path),
             "counts": dict(sorted(log.counts.items())),
         }
+        # Last: these facts are what makes the shard count as finished.
         atomic_write_text(self._facts_path(self.shard), json.dumps(facts))
 
     def _complete(self) -> None:
@@ -159,13 +168,16 @@ class ShardWriter:
         total = sum(f["records"] for f in facts)
         splits[self.spec.split] = mine | {"records": total, "counts": counts, "shards": facts}
         self._save_features(known=manifest is not None)
+        # Before the logs go: after a kill between the two the dataset is whole.
         save_manifest(self.folder, self.spec.name, splits)
+        # A hyphen follows in a shard's files, a dot in the identity; other splits are spared.
         for path in self._work.glob(f"{self.spec.split}[-.]*"):
             path.unlink()
         if not any(self._work.iterdir()):
             self._work.rmdir()
 
     def _save_features(self, *, known: bool) -> None:
+        # TFDS can only write its description to a folder; the text is compared before it is kept.
         with tempfile.TemporaryDirectory() as tmp:
             to_tfds(self.spec.layout).save_config(tmp)
             text = (Path(tmp) / "features.json").read_text()
@@ -198,6 +210,7 @@ def write_array_record(path: Path, records: Iterable[bytes], *, compress: bool) 
     """
     from array_record.python import array_record_module
 
+    # A fixed name: a shard has one writer, and what a killed one left is written over.
     tmp = path.with_name(f".{path.name}.tmp")
     count = 0
     try:
@@ -217,4 +230,5 @@ def write_array_record(path: Path, records: Iterable[bytes], *, compress: bool) 
 
 
 def _has_files(folder: Path) -> bool:
+    # The lock is our own, taken before this look.
     return any(p.name != ".lock" for p in folder.iterdir())

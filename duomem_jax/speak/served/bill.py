@@ -6,12 +6,15 @@ from typing import Any
 
 from duomem_jax.speak.served.server import Server
 
+# A log's counts are one flat map; this marks those that count answers by model.
 _BY = "by "
 _TOKENS = ("prompt_tokens", "completion_tokens")
 
 
 def token_counts(body: Any) -> tuple[int | None, int | None]:
     """(prompt, completion) tokens that an answer tells; None for what it does not."""
+    # Servers may omit any of this, or put something else there. A bad count must not lose an answer
+    # that was paid, nor exceed the 64 bits that SQLite sums in.
     usage = body.get("usage") if isinstance(body, dict) else None
     told = [usage.get(name) if isinstance(usage, dict) else None for name in _TOKENS]
     prompt, completion = (n if isinstance(n, int) and 0 <= n < 2**53 else None for n in told)
@@ -24,6 +27,7 @@ def answer_counts(body: Any, attempts: int) -> dict[str, int]:
     counts = {"answers": 1, "retries": attempts - 1, "without_usage": int(told == (None, None))}
     counts |= {name: n or 0 for name, n in zip(_TOKENS, told, strict=True)}
     facts = body if isinstance(body, dict) else {}
+    # Servers change the model behind a name: the bill tells which one answered.
     by = [facts.get(name) for name in ("model", "system_fingerprint")]
     if told_by := " ".join(part for part in by if isinstance(part, str)):
         counts[_BY + told_by] = 1

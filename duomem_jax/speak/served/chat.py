@@ -36,6 +36,7 @@ def read_reply(body: Any) -> Reply:
     """
     try:
         choice = body["choices"][0]
+        # `content` is null where the server parts off reasoning and nothing else was written.
         content, reason = choice["message"].get("content"), choice.get("finish_reason")
     except (KeyError, IndexError, TypeError, AttributeError):
         raise MalformedError(f"no choices[0].message in {str(body)[:200]!r}") from None
@@ -50,6 +51,7 @@ def read_reply(body: Any) -> Reply:
 def _without_reasoning(text: str) -> str:
     """Where the server does not part them, reasoning stands before the reply, or is all of it."""
     _, closed, after = text.rpartition("</think>")
+    # Cut off while it was still reasoning: there is no reply.
     if not closed and text.lstrip().startswith("<think>"):
         return ""
     return after.strip()

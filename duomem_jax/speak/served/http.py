@@ -86,6 +86,8 @@ class Client:
         self._sleep = sleep or self._wait
         self._pace = _Pace(server.per_minute, self._sleep)
         self._key = server.key()
+        # httpx applies the timeout to each wait for bytes, not to the whole answer, and by default
+        # keeps only 20 connections alive.
         self._http = httpx.Client(
             timeout=server.timeout,
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
@@ -111,6 +113,7 @@ class Client:
             NotSentError: `stop` was called.
         """
         url = f"{self._server.address}/{path}"
+        # With `reraise` the last error comes as it is, not inside tenacity's own.
         retrying = Retrying(
             retry=retry_if_exception_type(_AgainError),
             stop=stop_after_attempt(self._server.attempts),
@@ -134,10 +137,12 @@ class Client:
 
     def _once(self, url: str, body: dict[str, Any], read: Callable[[Any], T]) -> tuple[T, Any]:
         self._pace.wait()
+        # After the wait for its turn, which a stop ends early.
         if self._stopped.is_set():
             raise NotSentError
         try:
             reply = self._http.post(url, json=body)
+        # All that ends without an answer: timeouts, refused connections, answers that break off.
         except httpx.RequestError as e:
             why = f"no answer ({type(e).__name__}: {e})"
             raise _AgainError(why, "check the address and whether the server runs") from e
@@ -146,19 +151,23 @@ class Client:
         try:
             answer = reply.json()
             return read(answer), answer
+        # MalformedError and JSON's own error are ValueErrors; JSON nested too deep is the other.
         except (ValueError, RecursionError) as e:
             remedy = "check that the address is an OpenAI-compatible server"
             raise _AgainError(f"malformed answer ({e})", remedy) from e
 
     def _refusal(self, url: str, body: dict[str, Any], reply: httpx.Response) -> Exception:
         said = " ".join(reply.text.split())[:300]
+        # Some servers quote the key that they refuse.
         if self._key:
             said = said.replace(self._key, "***")
         why, status = f"status {reply.status_code} ({said!r})", reply.status_code
+        # There is no common status for this: servers differ, and only the text tells.
         if status in (400, 413, 422) and _TOO_LONG.search(reply.text):
             return TooLongError()
         if status in _RETRIED or status >= 500:
             pause = _retry_after(reply.headers.get("retry-after", ""))
+            # Beyond the limit it falls through: a command that sleeps for hours looks hung.
             if pause is None or pause <= LONGEST_PAUSE:
                 remedy = "run the same command again later, or ask less at once (server.per_minute)"
                 return _AgainError(why, remedy, pause)
@@ -172,6 +181,7 @@ def _pause(state: RetryCallState) -> float:
     """Seconds before the next attempt."""
     error = state.outcome and state.outcome.exception()
     if isinstance(error, _AgainError) and error.pause is not None:
+        # Jitter here too, as all requests that were turned away together were told the same time.
         return error.pause + random.uniform(0, 1)
     return _BACKOFF(state)
 
@@ -199,6 +209,7 @@ class _Pace:
     def wait(self) -> None:
         if not self._interval:
             return
+        # Each caller books its time under the lock and sleeps outside it, beside the others.
         with self._lock:
             now = time.monotonic()
             start = max(now, self._next)

@@ -42,14 +42,17 @@ class Ledger:
 
     def find(self, key: str) -> Any:
         """JSON of the answer to a request, or None."""
+        # Read from disk each time: a long run's answers need not fit into memory.
         found = self._log.read(key)
         return json.loads(zlib.decompress(found[0])) if found else None
 
     def keep(self, key: str, body: Any, attempts: int) -> None:
         """Store an answer; it is safe from a kill when this returns."""
+        # The whole answer, not what was read from it: another reader can take it apart later.
         content = zlib.compress(json.dumps(body).encode())
         self._log.append(key, [content], answer_counts(body, attempts))
         self._dirty = True
+        # Not each time: whatever the file lacks can be summed again from the log.
         if time.monotonic() - self._saved > SAVED_EVERY:
             self.save()
 
@@ -58,6 +61,7 @@ class Ledger:
         with self._lock:
             if not self._dirty:
                 return
+            # Cleared before the bill is summed: an answer that comes meanwhile sets it again.
             self._dirty, self._saved = False, time.monotonic()
             bill = self.bill
             prices = {
@@ -75,6 +79,7 @@ class Ledger:
 
     def close(self) -> None:
         """Save the bill and let others write."""
+        # The lock is let go even where the bill cannot be written.
         try:
             self.save()
         finally:

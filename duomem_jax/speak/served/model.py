@@ -40,6 +40,7 @@ class Request(Generic[T_co]):
     @property
     def key(self) -> str:
         """Name of the question."""
+        # Without the server's address: answers that were paid stay good when a model moves.
         text = json.dumps([self.path, self.body], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -78,6 +79,8 @@ class ServedModel:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        # In this order: until the pool has ended, its threads use the connections and the ledger,
+        # and the bill is read from the ledger.
         self._client.stop()
         self._pool.shutdown(cancel_futures=True)
         self._client.close()
@@ -97,6 +100,7 @@ class ServedModel:
         waiting: deque[Future] = deque()
         try:
             for request in requests:
+                # Only so many ahead: a caller's requests may come from more than memory holds.
                 waiting.append(self._begin(request))
                 if len(waiting) == AHEAD * self._server.concurrency:
                     yield self._result(waiting.popleft())
@@ -107,6 +111,8 @@ class ServedModel:
                 yield value
         finally:
             if waiting:
+                # Left early, by an error or by the caller. Those on their way are waited for: they
+                # are paid for, and their answers are stored.
                 self._client.stop()
                 for future in waiting:
                     future.cancel()
@@ -117,6 +123,7 @@ class ServedModel:
         # In this order: an answer is stored before its future leaves `_pending`.
         if (pending := self._pending.get(key)) is not None:
             return pending
+        # A future all the same, so that stored answers keep their place among those to come.
         if (body := self.ledger.find(key)) is not None:
             stored: Future[T | None] = Future()
             stored.set_result(self._read_stored(request, body))
@@ -128,12 +135,15 @@ class ServedModel:
     def _fetch(self, key: str, request: Request[T]) -> T | None:
         try:
             answer = self._client.post(request.path, request.body, request.read)
+            # Stored before the caller sees it: whatever was built on an answer can be built again.
             self.ledger.keep(key, answer.body, answer.attempts)
             return answer.value
+        # Nothing is stored of it: another run asks again, perhaps a server with a longer context.
         except TooLongError:
             return None
         except Exception as e:
             with self._lock:
+                # The first real failure is what the user must read; the others follow from it.
                 if not isinstance(e, NotSentError):
                     self._failure = self._failure or e
             self._client.stop()
@@ -143,6 +153,8 @@ class ServedModel:
         try:
             return future.result()
         except NotSentError:
+            # Answers are taken in order, so a request that was never sent may be met before the one
+            # that failed; the failure is raised in its place.
             assert self._failure is not None
             raise self._failure from None
 

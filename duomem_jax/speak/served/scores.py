@@ -62,6 +62,7 @@ def read_scores(body: Any, token_ids: Sequence[int], k: int) -> PromptScores:
         positions = choice.get("prompt_logprobs")
     except (KeyError, IndexError, TypeError, AttributeError):
         raise MalformedError(f"no choices[0] in {str(body)[:200]!r}") from None
+    # Not malformed: a server that does not know the field ignores it, now and on every retry.
     if positions is None:
         raise UserError(
             "the server answered without prompt_logprobs, so it cannot score given text; use vLLM"
@@ -69,6 +70,7 @@ def read_scores(body: Any, token_ids: Sequence[int], k: int) -> PromptScores:
     T = len(token_ids)
     if not isinstance(positions, list) or len(positions) != T or positions[0] is not None:
         raise MalformedError(f"prompt_logprobs is not null and {T - 1} positions")
+    # C = k + 1: a place for the realised token where it is not among the k likeliest.
     ids_TC = np.full((T - 1, k + 1), EMPTY, np.int32)
     logprobs_TC = np.full((T - 1, k + 1), -np.inf, np.float32)
     for t, (token, entry) in enumerate(zip(token_ids[1:], positions[1:], strict=True)):
@@ -84,15 +86,19 @@ def _candidates(entry: Any, realised: int, k: int) -> list[tuple[int, float]]:
     """(id, log-probability), likeliest first, the realised token last if it is not of the k."""
     if not isinstance(entry, dict):
         raise ValueError(f"{type(entry).__name__} where candidates by token id were expected")
+    # JSON's keys are text, so ids come as "123".
     found = {int(token): float(facts["logprob"]) for token, facts in entry.items()}
     if realised not in found:
         raise ValueError(f"the realised token {realised} is missing")
+    # The ids go into an int32 array.
     if not k <= len(found) <= k + 1 or not 0 <= min(found) <= max(found) < 2**31:
         raise ValueError(f"token ids {sorted(found)}, not {k} or {k + 1} of them")
     values = sorted(found.values())
+    # A little above 1, as rounded log-probabilities may add up to more than 1.
     if not all(map(math.isfinite, values)) or math.fsum(map(math.exp, values)) > 1.01:
         raise ValueError(f"{values} are not log-probabilities of different tokens")
     outside = len(found) > k
     if outside and found[realised] > values[0]:
         raise ValueError(f"{k + 1} candidates, of which the realised token is not the last")
+    # Ids decide ties, so that equal answers make equal rows in whatever order their keys come.
     return sorted(found.items(), key=lambda c: (outside and c[0] == realised, -c[1], c[0]))

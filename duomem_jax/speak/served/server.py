@@ -30,6 +30,7 @@ class Server:
         for name, least in (("concurrency", 1), ("attempts", 1), ("per_minute", 0)):
             if getattr(self, name) < least:
                 raise UserError(f"server.{name} is {getattr(self, name)}; give at least {least}")
+        # Not `<= 0`: a NaN is refused too, as with the prices.
         if not self.timeout > 0:
             raise UserError(f"server.timeout is {self.timeout}; give seconds above 0")
         if not (self.prompt_price >= 0 and self.completion_price >= 0):
@@ -43,6 +44,7 @@ class Server:
             UserError: it is no http address.
         """
         url = (self.url or os.environ.get("OPENAI_BASE_URL") or OPENAI).rstrip("/")
+        # No user:password@: the address is written into bills and messages.
         if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#]*)?", url):
             raise UserError(
                 f"server address {url!r}: give one such as http://localhost:8000/v1, in server.url "
@@ -56,6 +58,7 @@ class Server:
         Raises:
             UserError: there is none and the server is OpenAI's own.
         """
+        # No field of its own, so that no config, log or `repr` of the options ever holds it.
         key = os.environ.get("OPENAI_API_KEY", "").strip()
         if not key and self.address == OPENAI:
             raise UserError(

@@ -52,6 +52,7 @@ class ServedConversations:
     def reply(self, chats: Mapping[int, Chat]) -> dict[int, Reply | None]:
         """The next reply in each named slot."""
         name = self._model.name
+        # The whole chat each time, since the server keeps nothing of it between requests.
         requests = (chat_request(name, chat, self._sampling[s]) for s, chat in chats.items())
         return dict(zip(chats, self._model.ask(requests), strict=True))
 

@@ -20,6 +20,7 @@ from duomem_jax.train.state.state import TrainState
 
 log = logging.getLogger(__name__)
 
+# Two: when the last one is damaged, the run goes on from the one before.
 KEEP = 2
 
 
@@ -37,6 +38,8 @@ class Checkpoints:
         """
         training = ocp.training
         keep = training.preservation_policies
+        # Orbax sorts and keeps the end of the list; `reverse` puts the least loss there.
+        # Checkpoints without a loss are kept by `LatestN` alone, or they would pile up.
         best = keep.BestN(
             get_metric_fn=_loss, reverse=True, n=1, keep_checkpoints_without_metrics=False
         )
@@ -45,6 +48,8 @@ class Checkpoints:
         with explain_full_disk(folder):
             self._checkpointer = training.Checkpointer(
                 self._folder,
+                # The loop decides when (`due`, or a signal): Orbax is to refuse no step that it is
+                # given.
                 save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
                 preservation_policy=keep.AnyPreservationPolicy([keep.LatestN(KEEP), best]),
                 cleanup_tmp_directories=True,  # what a killed run left half-written
@@ -57,6 +62,7 @@ class Checkpoints:
 
     def save(self, step: int, state: TrainState, loss: float | None = None) -> None:
         """Save in the background; `loss` is that of held-out rows, of which the least is kept."""
+        # Orbax refuses a number that is already there.
         if any(c.step == step for c in self._checkpointer.checkpoints):
             return
         with explain_full_disk(self._folder):
@@ -88,17 +94,25 @@ class Checkpoints:
             UserError: it was trained on another base, or all checkpoints are damaged.
         """
         damaged: list[int] = []
+        # Newest first: the steps since a checkpoint have to be done again.
         for found in reversed(self._checkpointer.checkpoints):
             try:
                 state, problem = self.load(found.step, like, shardings), ""
+            # Another base is no damage: an older checkpoint would be of that base too.
             except UserError:
                 raise
             except Exception as e:  # whatever a library meets in a damaged file
                 problem = f"{type(e).__name__}: {first_line(e)}"[:200]
+            # All hosts take the same checkpoint, so one that a single host cannot read is damaged
+            # for all.
             if agree(not problem):
+                # Only once a good one is found: when none can be read, all are left as they are.
+                # The run will write these steps again, under the same numbers.
                 for step in damaged:
                     self._checkpointer.delete(step)
                 return state
+            # Of the hosts that could read it one speaks; those that could not each name their
+            # problem.
             if problem or is_first():
                 reason = problem or "another host cannot read it"
                 log.warning(f"{self._folder / str(found.step)}: damaged, omitted ({reason})")
@@ -125,6 +139,7 @@ class Checkpoints:
     def load(self, step: int, like: TrainState, shardings: TrainState) -> TrainState:
         """The state of one checkpoint; the arguments are those of `restore`."""
         folder = self._folder / str(step)
+        # Each host reads only its own parts, straight to where this mesh wants them.
         abstract = jax.tree.map(
             lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), like, shardings
         )
@@ -144,6 +159,7 @@ class Checkpoints:
         )
         state = TrainState(leaves["step"], leaves[self._name], opt_state, leaves["rng"])
         if int(leaves["checksum"]) != int(checksum(state)):
+            # Not a UserError: `restore` counts it as damage and tries the one before.
             raise ValueError("its values are not those that were saved")
         return state
 
@@ -151,11 +167,13 @@ class Checkpoints:
         """Finish pending work; after a failure also remove what was half-written."""
         if failed and jax.process_count() > 1:
             return  # a host may be lost: do not wait for it, the next start cleans up
+        # After a failure the first error is the one to tell, not what closing meets after it.
         with contextlib.suppress(Exception) if failed else contextlib.nullcontext():
             self.wait()
         with contextlib.suppress(Exception) if failed else contextlib.nullcontext():
             self._checkpointer.close()
         if failed:
+            # Orbax removes them only at the next start, and that may never come.
             for part in self._folder.glob("*.orbax-checkpoint-tmp*"):
                 part.rmtree(missing_ok=True)
 
@@ -173,7 +191,7 @@ def _loss(metrics: dict[str, float]) -> float:
 
 
 def _alone() -> ocp.Context:
-    """Read without waiting for other hosts, which may find a file damaged that this one needs not.
+    """Read without waiting for other hosts, which may meet damage in files not needed here.
 
     They agree on the outcome afterwards.
     """

@@ -20,5 +20,6 @@ def checksum(tree: Any) -> jax.Array:
     for i, leaf in enumerate(jax.tree.leaves(tree)):
         width = jnp.dtype(leaf.dtype).itemsize
         bits = jax.lax.bitcast_convert_type(leaf, f"uint{8 * width}").astype(jnp.uint32)
+        # Odd, so invertible modulo 2**32: no changed bit is multiplied away.
         total += jnp.uint32(2 * i + 1) * jnp.sum(bits, dtype=jnp.uint32)
     return total

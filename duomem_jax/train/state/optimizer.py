@@ -15,6 +15,7 @@ HIDDEN = ("kernel", "a", "b")
 
 def make_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
     """Linear warm-up from 0 to the peak, then cosine or linear decay to 0 at `steps`."""
+    # Optax refuses a decay over no steps, which a run that only warms up would have.
     peak, rest = config.learning_rate, max(1, steps - config.warmup_steps)
     decays = {
         "cosine": optax.cosine_decay_schedule(peak, rest),
@@ -30,6 +31,8 @@ def make_schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
 def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
     """The whole update rule: clip, then adamw or muon, with the schedule inside."""
     schedule = make_schedule(config, steps)
+    # Left to itself optax gives muon all 2-D leaves: it would take embeddings and miss the stacked
+    # kernels. Its Adam, for the rest, decays nothing by default.
     if config.name == "muon":
         rule = muon(
             schedule,
@@ -56,6 +59,7 @@ def _is_hidden(params: Tree) -> Tree:
 def _muon_dimensions(params: Tree) -> Tree:
     """Hidden kernels are [L, in, out]: orthogonalise the last two axes, one layer at a time."""
     return jax.tree_util.tree_map_with_path(
+        # None leaves a leaf to Adam.
         lambda path, _: MuonDimensionNumbers(-2, -1) if _leaf_name(path) in HIDDEN else None,
         params,
     )

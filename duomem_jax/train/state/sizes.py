@@ -16,12 +16,14 @@ def state_shapes(config: TrainConfig, model: Model) -> TrainState:
     """The state of a run at its start, as shapes."""
     tx = make_optimizer(config.optimizer, config.steps)
     part = "lora" if config.trainable == "lora" else "params"
+    # The function that makes a real state, so that the two cannot differ.
     return jax.eval_shape(functools.partial(new_state, tx), model.shapes()[part])
 
 
 def held_bytes(config: TrainConfig, model: Model, teacher: Model | None = None) -> int:
     """Bytes of weights, trained tree and optimizer over all devices."""
     held: list[Any] = [state_shapes(config, model)]
+    # Otherwise the base is the trained tree, which the state has counted.
     if config.trainable == "lora":
         held.append(weight_shapes(model, config.dtype, config.quantize))
     if teacher is not None:

@@ -38,10 +38,12 @@ def state_shardings(
         mesh: the mesh.
     """
     replicated = NamedSharding(mesh, P())
+    # By path, not by `optax.tree_map_params`: what a rule masks has no parameter to map to.
     of_param = dict(jax.tree_util.tree_leaves_with_path(shardings))
 
     def place(path: tuple, leaf: Any) -> NamedSharding:
         # A moment's path ends with its parameter's; what masks leave out does not matter here.
+        # Longest tail first. Scalars, such as a rule's counters, have no axis to split.
         tails = (path[i:] for i in range(len(path)))
         return next((of_param[t] for t in tails if t in of_param and leaf.ndim), replicated)
 
@@ -51,6 +53,7 @@ def state_shardings(
 
 def new_state(tx: optax.GradientTransformation, params: Tree, seed: int = 0) -> TrainState:
     """State at step 0 around `params`."""
+    # Plain numbers: the checksum reads bits, which typed keys do not show.
     rng = jax.random.key_data(jax.random.key(seed))
     return TrainState(jnp.int32(0), params, tx.init(params), rng)
 

@@ -63,6 +63,7 @@ def train_step(
     teacher = _taught(learner, frozen, batch)
 
     def loss_fn(params: Tree) -> tuple[jax.Array, Loss]:
+        # The mean over all hosts' rows: arrays are global, so its sums are too.
         loss = _loss(learner, params, frozen, batch, teacher, key)
         return loss.mean, loss
 
@@ -79,8 +80,10 @@ def batch_loss(learner: Learner, params: Tree, frozen: Frozen, batch: Batch) -> 
 
 
 def _dropout_key(model: Model, state: TrainState, frozen: Frozen) -> jax.Array | None:
+    # Dropout is the adapter's alone, as in PEFT.
     if frozen.base is None or model.lora is None or not model.lora.dropout:
         return None
+    # `rng` never changes: the noise of a step depends on the seed and the step, as its rows do.
     return jax.random.fold_in(jax.random.wrap_key_data(state.rng), state.step)
 
 
@@ -88,6 +91,7 @@ def _taught(learner: Learner, frozen: Frozen, batch: Batch) -> States | None:
     """What the teacher in the loop makes of the batch."""
     if learner.teacher is None or frozen.teacher is None:
         return None
+    # Without an adapter, also where the teacher is the student's own base.
     x_BTD = learner.teacher.hidden(frozen.teacher, *_inputs(batch.taught))
     return States(x_BTD, learner.teacher.head(frozen.teacher))
 
@@ -100,6 +104,7 @@ def _loss(
     teacher: States | None,
     key: jax.Array | None = None,
 ) -> Loss:
+    # The trained tree is the base itself, or an adapter beside a frozen one.
     base, lora = (params, None) if frozen.base is None else (frozen.base, params)
     x_BTD = learner.model.hidden(base, *_inputs(batch.student), lora, dropout_key=key)
     return learner.targets.loss(States(x_BTD, learner.model.head(base)), batch, teacher)
@@ -111,12 +116,14 @@ def _inputs(tokens: Tokens) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 def _metrics(learner: Learner, batch: Batch, loss: Loss, grad_norm: jax.Array) -> Metrics:
     one = jnp.float32(1)
+    # Counted apart from the loss: a reply token without a target is not in the loss's weight.
     replies = jnp.sum(next_tokens(batch.student)[1], dtype=jnp.float32)
     load = load_of(
         learner.model, batch.student.positions_BT, batch.student.segments_BT, loss.weight
     )
     flops = train_flops(learner.model, load)
     if learner.teacher is not None:
+        # A teacher's view may be longer than the student's: it has memories in front.
         view = batch.taught
         read = load_of(learner.teacher, view.positions_BT, view.segments_BT, loss.weight)
         flops += forward_flops(learner.teacher, read)
@@ -143,7 +150,10 @@ def jit_step(
     """
     return jax.jit(
         functools.partial(train_step, learner),
+        # The new state takes the old one's buffers; without it there would be two of each on a
+        # device.
         donate_argnums=0,
+        # The last one stands for all arrays of a batch, whichever of its parts are there.
         in_shardings=(state_shardings, frozen_shardings, NamedSharding(mesh, BATCH)),
         out_shardings=(state_shardings, NamedSharding(mesh, P())),
     )

@@ -22,6 +22,7 @@ class Stopwatch:
 
     def switch(self, kind: str) -> str:
         """Count `kind` from now on; returns what was counted until now."""
+        # One kind runs at any moment, so the kinds add up to the whole.
         now, before = self._clock(), self._kind
         self._seconds[before] += now - self._last
         self._last, self._kind = now, kind
@@ -38,6 +39,7 @@ class Stopwatch:
 
     def seconds(self) -> dict[str, float]:
         """So far, by kind."""
+        # Settle the kind that is running, which otherwise counts only when it ends.
         self.switch(self._kind)
         return dict(self._seconds)
 

@@ -45,6 +45,7 @@ class MetricsLog:
         self._writers, self._watch = writers, watch
         self._steps, self._every, self._rate = steps, every, rate
         self._sums: dict[str, list[float]] = {}  # name -> [sum, weight] since the last record
+        # As if `init` had not been counted yet: the first record is to say how long it took.
         self._seconds = watch.seconds() | {"init": 0.0}
         self._began, self._start = time.perf_counter(), start
         self._bar = _bar(start, steps) if writers else None
@@ -57,6 +58,7 @@ class MetricsLog:
             total[1] += weight
         if self._bar is not None:
             self._bar.update(1)
+        # The first step's metrics have been read, so it is compiled and computed.
         if step == self._start + 1 and self._writers:
             self._tell_first()
         if self._writers and (step % self._every == 0 or step == self._steps):
@@ -64,6 +66,7 @@ class MetricsLog:
 
     def _tell_first(self) -> None:
         now = self._watch.seconds()
+        # Once a start, so it is in the first record only.
         self._sums["first_step_seconds"] = [sum(now.values()), 1.0]
         if self._bar is None:
             total, init, compile_ = sum(now.values()), now["init"], now["compile"]
@@ -81,19 +84,25 @@ class MetricsLog:
             self._bar.set_postfix_str(text)
         else:
             spent = time.perf_counter() - self._began
+            # By the steps of this start, as `spent` is its time.
             left = spent / (step - self._start) * (self._steps - step)
             log.info(f"step {step}/{self._steps}  {text}  left {_clock(left)}")
         self._sums = {}
 
     def _record(self, step: int) -> Record:
         record = {name: s / max(w, 1e-9) for name, (s, w) in self._sums.items()}
+        # A schedule counts the updates done before, and steps are numbered from 1.
         record["learning_rate"] = float(self._rate(step - 1))
         now = self._watch.seconds()
+        # Since the last record, so that records can be added up.
         spent = {kind: s - self._seconds.get(kind, 0.0) for kind, s in now.items()}
         self._seconds = now
+        # A rate without checkpoints and compilation, which fall into some windows and not into
+        # others.
         running = spent["step"] + spent["data"]
         del record["flops"]  # its mean says little; what counts is how many there were a second
         flops = self._sums["flops"][0] / running
+        # Without `init`, which each restart pays again: the sum over records is what training took.
         record["seconds"] = sum(spent.values()) - spent["init"]
         record |= {f"{kind}_seconds": s for kind, s in spent.items()}
         record["tokens_per_s"] = self._sums["tokens"][0] / running
@@ -119,6 +128,7 @@ def _device(flops: float) -> Record:
     chip = CHIPS.get(here[0].device_kind)
     if chip is not None:
         found["mfu"] = flops / (jax.device_count() * chip.flops)
+    # `memory_stats` gives None on a CPU; other devices may lack the number.
     peaks = [(device.memory_stats() or {}).get("peak_bytes_in_use", 0) for device in here]
     if max(peaks):
         found["memory_peak_mib"] = max(peaks) / 2**20

@@ -26,15 +26,19 @@ class Profiler:
             yield
             return
         if not self._running:
+            # Only now: a run without a trace has no folder. Its name is temporary until the trace
+            # ends.
             folder = self._trace.enter_context(atomic_dir(self._folder))
             jax.profiler.start_trace(str(folder))
             self._running = True
+        # The viewer shows times by step only where steps are marked.
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
             yield
 
     def after(self, step: int, state: TrainState) -> None:
         """End the trace once the last of its updates has been computed."""
         if self._running and step >= self._range[-1]:
+            # Steps are dispatched by now, not computed: the trace would miss the last ones.
             jax.block_until_ready(state)
             self.close()
 
@@ -42,5 +46,6 @@ class Profiler:
         """End a trace that is under way."""
         if self._running:
             self._running = False
+            # It writes the files, so it comes before the folder gets its name.
             jax.profiler.stop_trace()
             self._trace.close()

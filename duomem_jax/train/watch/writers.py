@@ -39,6 +39,7 @@ class JsonLines:
         """Continue a file; what a killed run wrote of updates after `start` is dropped."""
         self._path, self._text, self._sent = path, "", time.monotonic()
         if path.exists():
+            # A line without its end is one that a kill cut off.
             whole = path.read_text().splitlines(keepends=True)
             lines = [x for x in whole if x.endswith("\n") and json.loads(x)["step"] <= start]
             self._text = "".join(lines)
@@ -48,6 +49,7 @@ class JsonLines:
         """Append one line."""
         line = json.dumps({"step": step} | record) + "\n"
         if not is_remote(self._path):
+            # Closed again after each line, so that a kill loses none.
             with explain_full_disk(self._path), open(self._path, "a") as f:
                 f.write(line)
             return
@@ -75,6 +77,7 @@ class TensorBoard:
             from tensorboardX import SummaryWriter
         except ImportError:
             raise _missing("tensorboard") from None
+        # `purge_step` hides the points of steps that will be done again.
         self._writer = SummaryWriter(str(output / "tensorboard"), purge_step=start + 1)
 
     def write(self, step: int, record: Record) -> None:
@@ -100,10 +103,12 @@ class WandB:
             import wandb
         except ImportError:
             raise _missing("wandb") from None
+        # By the absolute path: the same run, from wherever the command is started.
         name = str(output if is_remote(output) else output.absolute())
         self._run = wandb.init(
             id=hashlib.sha256(name.encode()).hexdigest()[:16],
             name=output.name,
+            # W&B writes files of its own on this machine before it sends them.
             dir=None if is_remote(output) else name,
             config=config,
             resume="allow",
@@ -141,6 +146,7 @@ def open_writers(
     Raises:
         UserError: the package of one is not installed.
     """
+    # These first: when a package is missing, the file of records is still as it was.
     more = [WRITERS[name](output, start, config) for name in names]
     return [JsonLines(output / "metrics.jsonl", start), *more]
 

@@ -56,6 +56,7 @@ def task_type_of(name: str, source: str) -> str:
     Raises:
         UserError: no known task type in `name`; `source` says where it came from.
     """
+    # From the end, where the task folder is; folders above it may have any name.
     for part in reversed(name.split("/")):
         prefix = part.partition("-")[0]
         if prefix in TASK_TYPES:

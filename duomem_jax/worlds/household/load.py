@@ -48,6 +48,7 @@ class GameSet(Sequence[Game]):
     def __iter__(self) -> Iterator[Game]:
         with ThreadPoolExecutor(_THREADS) as pool:
             readers = iter(self._readers)
+            # Bounded: a slow player must not have all games in memory.
             ahead = deque(pool.submit(reader) for reader in itertools.islice(readers, 2 * _THREADS))
             while ahead:
                 game = ahead.popleft().result()
@@ -110,6 +111,7 @@ def _find(path: Path, split: str | None, limit: int | None) -> list[Reader]:
         if split is not None:
             raise UserError(f"{path}: a single file has no split {split!r}; leave split out")
         if path.name == GAME_FILE:
+            # <base>/<task folder>/<trial>/game.tw-pddl: the id is that which the whole tree gives.
             return [_file_reader(path, path.parents[2])]
         return list(itertools.islice(_rows(path), limit))
     packed = _packed(path, split)
@@ -127,6 +129,7 @@ def _packed(folder: Path, split: str | None) -> list[Path]:
     """The JSON Lines files of games in `folder`."""
     if split is not None:
         names = (folder / f"{split}.jsonl.xz", folder / f"{split}.jsonl")
+        # Of two forms of one split the compressed one: both would give each game twice.
         return [p for p in names if p.exists()][:1]
     # Other JSON Lines may lie beside them: only rows with a problem are games.
     files = sorted(p for p in folder.iterdir() if p.name.endswith((".jsonl", ".jsonl.xz")))
@@ -144,6 +147,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _rows(path: Path) -> Iterator[Reader]:
     for number, line in enumerate(_lines(path), 1):
         if line.strip():
+            # The line is kept, its game made when asked for.
             yield partial(read_row, line, f"{path}, line {number}")
 
 
@@ -163,6 +167,7 @@ def _solvable(file: Path) -> bool:
     """Whether the mark near the end of the file does not say otherwise."""
     with file.open("rb") as f:
         size = f.seek(0, 2)
+        # The mark follows the long domain, grammar and problem: the end of the file is enough.
         f.seek(max(0, size - 8192))
         return b'"solvable": false' not in f.read()
 

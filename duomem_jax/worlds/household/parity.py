@@ -77,6 +77,7 @@ def compare(game: Game, *, steps: int, seed: int, rules: tuple[str, str] | None)
         rules: PDDL domain and grammar for the real engine, see `TextWorldEnv`.
     """
     result = Comparison(games=1)
+    # By game, so that a mismatch comes up again when the game is played alone.
     rng = random.Random(f"{game.id} {seed}")
     pair = _Pair(FastEngine(game), TextWorldEnv(game, rules=rules), result)
     try:
@@ -87,8 +88,10 @@ def compare(game: Game, *, steps: int, seed: int, rules: tuple[str, str] | None)
         won = False
         for command in game.walkthrough:
             won = pair.step(command)
+        # Engines that agree may both be wrong: the game's own walkthrough has to win.
         if not won:
             raise _MismatchError("the walkthrough does not win")
+        # Playing on can undo the goal, and both engines must agree on that, too.
         for command in wander(lambda: pair.allowed, rng, _AFTER_WIN):
             pair.step(command)
     except _MismatchError as e:
@@ -109,6 +112,7 @@ class _Pair:
         self._check("reset", self.ours.reset(), self.real.reset())
 
     def step(self, command: str) -> bool:
+        # Processor time: other processes on the machine do not count.
         start = time.process_time()
         ours, won = self.ours.step(command)
         self.ours.admissible_commands()  # the real engine makes them with every step, too

@@ -27,6 +27,7 @@ class Subgoal:
     def sentence(self) -> str:
         """How a written procedure says it."""
         match self.verb:
+            # Banks hold these sentences, and the tiny student was trained on them.
             case "find":
                 return f"find a {'second ' if self.second else ''}{self.what} and take it"
             case "use":

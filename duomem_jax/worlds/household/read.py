@@ -24,6 +24,7 @@ def read_game_file(path: Path, id: str) -> Game:
     task = _TASK.search(grammar)
     if task is None:
         raise UserError(f'{path}: field grammar states no "Your task is to: …"; {_AGAIN}')
+    # The fast engine has today's words: an older game would be played, but not as the real one.
     if "move {o} to {r}" not in grammar:
         raise UserError(
             f"{path}: field grammar is older than ALFWorld 0.4 (it has no 'move X to Y'); "
@@ -31,6 +32,7 @@ def read_game_file(path: Path, id: str) -> Game:
         )
     return Game(
         id=id,
+        # As escaped in the grammar, see `textworld.game_json`.
         text=json.loads(f'"{task[1]}"'),
         kind=_task_type(path, id),
         pddl_problem=_problem(data, str(path)),
@@ -89,6 +91,7 @@ def _problem(data: dict[str, Any], source: str) -> str:
 
 
 def _walkthrough(data: dict[str, Any], source: str) -> tuple[str, ...]:
+    # The only field that may be missing: a game can be played without it.
     commands = data.get("walkthrough") or []
     if not isinstance(commands, list) or not all(isinstance(c, str) for c in commands):
         raise UserError(f"{source}: field walkthrough is not a list of commands; {_AGAIN}")
@@ -99,6 +102,7 @@ def _task_type(path: Path, id: str) -> str:
     beside = path.with_name("traj_data.json")
     if not beside.exists():
         return task_type_of(id, str(path))
+    # What the game says of itself goes before the name of its folder.
     kind = _text(_json(_bytes(beside), str(beside)), "task_type", str(beside))
     if kind not in TASK_TYPES:
         raise UserError(

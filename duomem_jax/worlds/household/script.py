@@ -11,6 +11,7 @@ from duomem_jax.worlds.household.procedure import APPLIANCE, Procedure, Subgoal,
 
 def abstract(episode: Episode) -> Procedure:
     """The sub-goals that an episode reached, in order."""
+    # The answer to a turn is the observation of the next one.
     answers = [t.observation for t in episode.turns[1:]] + [episode.final_observation]
     goals: list[Subgoal] = []
     for turn, answer in zip(episode.turns, answers, strict=True):
@@ -21,6 +22,7 @@ def abstract(episode: Episode) -> Procedure:
             continue
         if goal.verb == "find" and goals and goals[-1].verb == "find":
             goals.pop()  # picked up and laid back: the second find is the one that counted
+        # Done twice in a row is done once.
         if not (goals and goals[-1] == goal):
             goals.append(goal)
     return tuple(goals)
@@ -30,6 +32,7 @@ def _subgoal(words: list[str], before: list[Subgoal]) -> Subgoal | None:
     """The sub-goal an action reaches, if it is one that changes the world."""
     match words:
         case ["take", kind, _, "from", *_]:
+            # A kind that is taken again after something was put is the second of two.
             placed = Subgoal("find", kind) in before and before[-1].verb == "put"
             return Subgoal("find", kind, second=placed)
         case ["move", _, _, "to", kind, _]:

@@ -57,6 +57,7 @@ def parse_goal(sentence: str) -> Goal | None:
     """Read one of the six task types from its sentence; None if it is none of them."""
     for task_type, patterns in _PATTERNS.items():
         for pattern in patterns:
+            # The whole sentence: none is recognised by a part of it.
             if match := re.fullmatch(pattern, sentence.strip()):
                 return Goal(task_type, match["object"], match["target"])
     return None

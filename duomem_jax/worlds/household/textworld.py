@@ -37,6 +37,7 @@ class TextWorldEnv:
                 "`pip install 'duomem-jax[alfworld]'` or choose engine fast"
             ) from e
         argv = sys.argv
+        # The file is read by `start` alone; resets do not need it.
         with tempfile.TemporaryDirectory() as folder:
             file = Path(game.file) if game.file and rules is None else Path(folder, "game.tw-pddl")
             if not file.exists():
@@ -77,6 +78,7 @@ class TextWorldEnv:
 def game_json(game: Game, rules: tuple[str, str]) -> str:
     """The text of `game` as a `game.tw-pddl`, byte for byte as ALFWorld writes it."""
     domain, grammar = rules
+    # The grammar quotes the task: signs in it are escaped as in JSON, without its quotes.
     task = json.dumps(game.text)[1:-1]
     return json.dumps(
         {

@@ -29,12 +29,14 @@ def wander(
         walkthrough: now and then its next command is played, to get somewhere.
     """
     ahead = list(walkthrough)
+    # A dictionary for its order: that of a set would differ between processes of one seed.
     seen: dict[str, None] = {}
     tried: Counter[str] = Counter()
     for _ in range(steps):
         allowed = admissible()
         seen.update(dict.fromkeys(allowed))
         dice = rng.random()
+        # Only where it fits: random play may have led away from the walkthrough.
         if dice < 0.25 and ahead and ahead[0] in allowed:
             yield ahead.pop(0)
         elif dice < 0.45:

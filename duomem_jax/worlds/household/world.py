@@ -29,6 +29,7 @@ ENGINES: dict[str, Callable[[Game], TextEnv]] = {
 _PACKAGES = {"fast": "duomem-jax", "textworld": "textworld"}  # whose release changes an engine
 
 
+# Read from disk once; a new player is made for every game.
 @functools.cache
 def _prior() -> LocationPrior:
     return LocationPrior.default()

@@ -35,6 +35,7 @@ def _go(setting: Setting, state: State) -> Block:
 
 
 def _examine(setting: Setting, state: State) -> Block:
+    # Of objects only the one in hand: a comma in the real domain disables the rule for the others.
     block: Block = {f"examine {setting.names[r]}": (r,) for r in _here(setting, state)}
     if state.held is not None:
         block[f"examine {setting.names[state.held]}"] = (state.held,)
@@ -141,9 +142,11 @@ BLOCKS: dict[str, Callable[[Setting, State], Block]] = {
 }
 
 _HAND = ("clean", "cool", "examine", "heat", "move", "slice", "take", "use")
-# The blocks that an action can change.
+# The blocks that an action can change. Verbs that are missing here, such as `heat` or `look`,
+# change what is true, but not what can be done.
 REFRESH: dict[str, tuple[str, ...]] = {
     "go": (*_HAND, "close", "go", "open"),
+    # Doors matter to reaching in only: appliances work, and lamps switch, behind closed ones.
     "open": ("close", "move", "open", "take"),
     "close": ("close", "move", "open", "take"),
     "take": _HAND,

@@ -54,8 +54,10 @@ class _Compiler:
                 test = self.build(part, scope)
                 return lambda s, v: not test(s, v)
             case ["imply", one, other]:
+                # Rewritten into what the other cases and `_conjuncts` handle already.
                 return self.build(["or", ["not", one], other], scope)
             case ["forall", [*variables], part]:
+                # No counter-example: one kind of search serves both quantifiers.
                 return self.build(["not", ["exists", variables, ["not", part]]], scope)
             case ["exists", [*variables], part]:
                 return self._search(typed_list(variables), list(_conjuncts(part)), scope)
@@ -67,6 +69,7 @@ class _Compiler:
 
     def _search(self, variables: dict[str, str], parts: list[Expression], scope: Scope) -> Test:
         """A test whether some values of `variables` satisfy all `parts`."""
+        # Merged, each condition is tested at the first level where all its variables have values.
         _absorb(variables, parts, scope)
         if not variables:
             return self.build(["and", *parts], scope)
@@ -79,9 +82,11 @@ class _Compiler:
                     f"{self.source}: the goal gives {name} the type {kind}; take one of "
                     f"{', '.join(TYPES)}"
                 )
+            # A variable's value is appended to those of the outer ones: its place is the next one.
             place = 1 + max(scope.values(), default=-1)
             outer = scope
             scope = {**scope, name: place}
+            # Conditions of which no variable is still to come are tested here and not again deeper.
             ready = [part for part in parts if not _names(part) & later.keys()]
             parts = [part for part in parts if part not in ready]
             domain = [i for i, t in self.types.items() if kind in ("object", t)]
@@ -119,6 +124,7 @@ class _Compiler:
         if name in self.fluents:
             fluent = self.fluents[name]
             return lambda s, v: fluent(s, *row(v))
+        # A predicate without a fact is false of everything.
         rows = self.static.get(name, frozenset())
         return lambda s, v: row(v) in rows
 
@@ -140,6 +146,7 @@ def _nest(levels: list[tuple[list[str], list[Test]]]) -> Test:
                     return True
         return False
 
+    # `v` holds the values of an outer search, which this one must not change.
     return lambda s, v: search(0, s, [*v])
 
 
@@ -167,8 +174,10 @@ def _absorb(variables: dict[str, str], parts: list[Expression], scope: Scope) ->
         match part:
             case ["exists", [*inner], body]:
                 new = typed_list(inner)
+                # A name bound twice means two things: such an inner search stays one of its own.
                 if new.keys() & (variables.keys() | scope.keys()):
                     continue
+                # Its conditions join these; the loop runs over a copy.
                 parts.remove(part)
                 variables.update(new)
                 below = list(_conjuncts(body))

@@ -20,6 +20,7 @@ def visible_names(ids: Iterable[str]) -> dict[str, str]:
     # A dictionary keeps the order of the sorted ids, which decides the numbers.
     for i, kind in kinds.items():
         if kind is None:
+            # The real one joins name and number with a space, also where there is no number.
             names[i] = _unescaped(i) + " "
         else:
             names[i] = f"{kind} {left[kind]}"

@@ -81,9 +81,11 @@ def parse_problem(text: str, source: str = "PDDL problem") -> Problem:
     objects, init, goal = starts
     types = typed_list(text[objects + len("(:objects") : init].rstrip().rstrip(")").split())
     facts: dict[str, list[tuple[str, ...]]] = {}
+    # Facts of :init are never nested, so a pattern finds them without counting brackets.
     for words in map(str.split, _FACT.findall(text, init, goal)):
         if words:
             facts.setdefault(words[0], []).append(tuple(words[1:]))
+    # Without a type an id is in no quantifier's range: the goal would pass it over, silently.
     undeclared = {i for rows in facts.values() for row in rows for i in row} - types.keys()
     if undeclared:
         raise UserError(
@@ -91,6 +93,7 @@ def parse_problem(text: str, source: str = "PDDL problem") -> Problem:
             ":objects; declare it"
         )
     for name, rows in facts.items():
+        # A predicate that the domain lacks is left alone: nothing reads it.
         if any(len(row) != ARITY.get(name, len(row)) for row in rows):
             raise UserError(
                 f"{source}: pddl_problem has a ({name} …) with the wrong number of ids in :init; "
@@ -98,6 +101,7 @@ def parse_problem(text: str, source: str = "PDDL problem") -> Problem:
             )
     return Problem(
         types=types,
+        # A fact stated twice is one fact.
         facts={name: tuple(dict.fromkeys(rows)) for name, rows in facts.items()},
         goal=_goal(text[goal:], source),
     )
@@ -127,6 +131,7 @@ def _goal(text: str, source: str) -> Expression:
             stack.append([])
         elif token != ")":
             stack[-1].append(token)
+        # The bracket that closes `(define` has no partner in this text.
         elif len(stack) > 1:
             done = stack.pop()
             stack[-1].append(done)

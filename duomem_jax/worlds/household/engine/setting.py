@@ -67,12 +67,14 @@ def setting_of(game: Game) -> Setting:
     return _setting(game.pddl_problem, f"game {game.id}")
 
 
+# By the text of the problem: all who play a game share its setting.
 @lru_cache(maxsize=64)
 def _setting(text: str, source: str) -> Setting:
     problem = parse_problem(text, source)
     facts = problem.facts
     places = facts.get("receptacleatlocation", ())
     location = {row[0]: row[1] for row in sorted(places)}
+    # A receptacle with two locations has two facts and one entry.
     if not location or len(location) != len(places):
         raise UserError(
             f"{source}: :init must give every receptacle one receptacleAtLocation; correct the "

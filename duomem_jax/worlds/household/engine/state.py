@@ -81,6 +81,7 @@ class State:
         """Move `o` from receptacle `r` here into the hand."""
         self.inside[r].remove(o)
         self.removed.add((o, r))
+        # What is held lies nowhere; a place may have had no object at all.
         self.lying.get(self.place, set()).discard(o)
         self.held = o
 
@@ -104,6 +105,7 @@ def _marked(mark: str) -> Callable[..., bool]:
 
 # How a goal looks up each predicate that actions change.
 FLUENTS: dict[str, Callable[..., bool]] = {
+    # There is one agent, so its id decides nothing.
     "atlocation": lambda state, _, place: state.place == place,
     "holds": lambda state, _, o: state.held == o,
     "holdsany": lambda state, _: state.held is not None,

@@ -33,6 +33,7 @@ _CONDITIONS = (
     (("isclean", "iscool"), "cool and clean"),
     (("ishot",), "hot"),
     (("isclean",), "clean"),
+    # "cold" alone, though "cool" in company: so the grammar has it.
     (("iscool",), "cold"),
 )
 
@@ -59,6 +60,7 @@ def look(setting: Setting, state: State) -> str:
     here = setting.here.get(state.place)
     if not here:
         return _middle("nothing")
+    # As in the real engine, what was on the floor from the start is never shown.
     beside = [
         o for o in sorted(state.lying.get(state.place, ())) for r in here if (o, r) in state.removed
     ]
@@ -79,6 +81,7 @@ def receptacle(setting: Setting, state: State, r: str) -> str:
 def held_object(setting: Setting, state: State, o: str) -> str:
     """The description of the object in hand."""
     name = setting.names[o]
+    # First, whatever was done to it: the grammar's order of precedence.
     if o in setting.traits["isreceptacleobject"]:
         inner = _list(setting, setting.contents.get(o, ()))
         return f"This is a normal {name}. In it, you see {inner}."

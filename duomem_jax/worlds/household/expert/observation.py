@@ -58,6 +58,7 @@ class Beliefs:
             self.closed = self.closed or action[6:] == self.here
         elif action.startswith("take "):
             self.holding = " ".join(words[1:3])
+            # It may be in the lists of several places, as an object can be in two receptacles.
             self.forget(self.holding)
         elif action.startswith("move "):
             self.holding = None
@@ -66,6 +67,7 @@ class Beliefs:
         if place:
             self.here = place[1]
             self.closed = place[2] == "closed"
+            # What a closed one holds is unknown, not empty: it stays unsearched.
             if not self.closed:
                 self.contents[place[1]] = items(observation)
         return True

@@ -66,10 +66,12 @@ class Expert:
 
     def observe(self, action: str, observation: str) -> None:
         """Take in what `action` did; it may be another than the one proposed."""
+        # `act` must not take in the same answer again.
         self.action = ""
         worked = self.beliefs.update(action, observation)
         if not self.done and worked and self._reaches(self.procedure[self.index], action):
             self.index += 1
+        # A refusal of what another chose, such as a slip, says nothing about our plan.
         elif not worked and action == self.proposed:
             self._give_up(action)
 
@@ -95,8 +97,10 @@ class Expert:
             self.beliefs.forget(" ".join(words[1:3]))
         elif words[0] in ("move", "examine"):
             refused = action.split(" to ")[-1].removeprefix("examine ")
+            # Another one of the kind is tried next.
             self.chosen.pop(words[4] if words[0] == "move" else words[1], None)
             self.beliefs.receptacles = [p for p in self.beliefs.receptacles if p != refused]
+        # The world refuses the deed itself: trying again would never end.
         elif not self.done:
             self.index += 1
 
@@ -130,6 +134,7 @@ class Expert:
                 place = self._choose(goal.what)
             case _:
                 place = self._choose(APPLIANCE[goal.verb])
+        # `go to` is refused where one stands already.
         if here != place:
             return f"Go to {place}.", f"go to {place}"
         if goal.verb == "open":
@@ -160,6 +165,7 @@ class Expert:
         """Where the first of two objects was put: it must stay there."""
         if not goal.second:
             return None
+        # In a procedure of two objects the put follows the second find.
         return self.chosen.get(self.procedure[self.index + 1].what)
 
     def _search(self, goal: Subgoal, wish: str) -> Move:
@@ -167,6 +173,7 @@ class Expert:
         if here and self.beliefs.closed and here not in self.beliefs.contents:
             return "It is closed. Open it.", f"open {here}"
         thought = f"{wish}It is not here. " if wish else ""
+        # A plan is stated once, when it is made, and followed until its places are used up.
         if self.wanted != goal.what or not self._unseen():
             self.wanted = goal.what
             self.queue = self._plan(goal.what)
@@ -197,5 +204,6 @@ class Expert:
             holding_one = [
                 p for p in places for o in self.beliefs.contents.get(p, []) if kind(o) in seconds
             ]
+            # Where the text names none of the kind, it is left to the world to refuse.
             self.chosen[receptacle_kind] = [*holding_one, *places, f"{receptacle_kind} 1"][0]
         return self.chosen[receptacle_kind]

@@ -38,6 +38,7 @@ class LocationPrior:
             contents = _contents(game)
             present = {o for _, objects in contents for o in objects}
             for place, objects in contents:
+                # Only rooms that have the object count: a search can succeed there.
                 seen.update((o, place) for o in present)
                 hits.update((o, place) for o in objects)
         rates: dict[str, dict[str, float]] = {}
@@ -51,8 +52,10 @@ class LocationPrior:
         rates = self.rates.get(object_kind, {})
 
         def per_step(k: str) -> float:
+            # Going and opening are two steps.
             return rates.get(k, 0.0) / (2 if k in OPENABLE else 1)
 
+        # A stable sort: kinds of equal rate stay in the order of the text.
         return sorted(dict.fromkeys(receptacle_kinds), key=lambda k: -per_step(k))
 
 

@@ -70,6 +70,7 @@ class _Facts:
     @classmethod
     def read(cls, problem: str) -> "_Facts":
         of: dict[str, set[tuple[str, ...]]] = defaultdict(set)
+        # A reader of its own: kinds keep their capitals here, which `engine.pddl` lowers.
         for name, args in _FACT.findall(problem, problem.index("(:init"), problem.index("(:goal")):
             of[name].add(tuple(args.split()))
         objects = {i: t.removesuffix("Type") for i, t in of["objectType"]}
@@ -135,6 +136,7 @@ class _Counts:
         name = parse_id(game.id)
         facts = _Facts.read(game.pddl_problem)
         self.steps[name.task_type, str(len(game.walkthrough))] += 1
+        # What lies on the floor cannot be taken, so only objects in receptacles count.
         lying = {i for i, _ in facts.of["inReceptacle"] if facts.objects[i] == name.kind}
         self.targets[name.task_type, str(len(lying))] += 1
         for i, kind in facts.objects.items():

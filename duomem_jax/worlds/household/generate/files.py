@@ -32,6 +32,7 @@ def write_games(folder: str | Path, games: Iterable[Game]) -> int:
     n = 0
     for game in games:
         place = Path(folder) / game.id
+        # The game last: a folder without it is no game, should the writing be stopped here.
         atomic_write_text(place / "traj_data.json", _trajectory(game))
         atomic_write_text(place / "game.tw-pddl", game_json(game, rules()))
         n += 1
@@ -57,6 +58,7 @@ def _trajectory(game: Game) -> str:
             "mrecep_target": "",
             "object_sliced": False,
             "object_target": name.kind,
+            # The target is a lamp to switch on or a receptacle to put into, never both.
             "parent_target": "" if lamp else name.target,
             "toggle_target": name.target if lamp else "",
         },

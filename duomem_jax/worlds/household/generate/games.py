@@ -39,6 +39,7 @@ def _joint_odds() -> Weighted:
 
 
 def _game(seed: int, i: int, kinds: Weighted) -> Game:
+    # Of its own for every game: none depends on how many were made before.
     rng = random.Random(f"{seed}/{i}")
     room_type, task_type = draw(rng, kinds)
     odds = room_odds(room_type)
@@ -46,6 +47,7 @@ def _game(seed: int, i: int, kinds: Weighted) -> Game:
     room = None
     while room is None:  # rarely more than once: a needed object found no place
         room = Furnisher(rng, odds).room(draw_needs(rng, task))
+    # Seed and number are in the id, so that games of two seeds never share one.
     trial = f"trial_T{seed:08d}_{i // 1_000_000:06d}_{i % 1_000_000:06d}"
     ids = [r.id for r in room.receptacles] + [t.id for t in room.things]
     # The engines number things by their ids in lower case.

@@ -29,6 +29,7 @@ def _sign(value: float) -> str:
 
 def _metres(value: float) -> str:
     text = f"{abs(value):05.2f}".replace(".", "_dot_")
+    # Zero has no sign in the real ids.
     if text == "00_dot_00":
         return text
     return ("_minus_" if value < 0 else "_plus_") + text

@@ -54,6 +54,7 @@ def room_odds(room: str) -> RoomOdds:
         task_type: {(target, kind): n for target, row in by.items() for kind, n in row.items()}
         for task_type, by in table["tasks"].items()
     }
+    # Where a task asks for a kind it is there for sure: such games do not count for its odds.
     asked = _asked(tasks)
     receptacles = {
         k: _numbers(row, games - asked.receptacles[k]) for k, row in table["receptacles"].items()
@@ -78,6 +79,7 @@ def draw(rng: random.Random, row: Weighted) -> Any:
 
 def draw_at_least(rng: random.Random, row: Weighted, least: int) -> int:
     """A number of `row` no lower than `least`; `least` itself when none was seen."""
+    # Drawn among the numbers that are enough: raising a low one would make `least` too common.
     enough = {n: weight for n, weight in zip(*row, strict=True) if n >= least and weight}
     return draw(rng, weighted(enough)) if enough else least
 
@@ -106,6 +108,7 @@ def _asked(tasks: dict[str, dict[tuple[str, str], int]]) -> _Asked:
 
 def _numbers(row: dict[str, int], games: int) -> Weighted:
     """How many of a kind there are, none included, over the `games` that do not ask for it."""
+    # Games without the kind are in no row of the counts: they are the rest.
     seen = {int(n): weight for n, weight in row.items() if n != ASKED}
     return weighted({0: games - sum(seen.values()), **seen})
 

@@ -39,6 +39,7 @@ class _Walk:
 
     def go(self, receptacle: Receptacle) -> str:
         name = self._names[receptacle.id]
+        # `go to` a receptacle that is at hand already would be refused.
         if self._here != receptacle.place:
             self.commands.append(f"go to {name}")
             self._here = receptacle.place
@@ -48,6 +49,7 @@ class _Walk:
         name = self.go(receptacle)
         if receptacle.openable and receptacle.id not in self._opened:
             self.commands.append(f"open {name}")
+            # Nothing is ever closed again, so what was opened stays so.
             self._opened.add(receptacle.id)
         return name
 
@@ -57,6 +59,7 @@ class _Walk:
         self.commands.append(f"take {self._names[thing.id]} from {source}")
 
     def treat(self, thing: Thing, appliance: Receptacle) -> None:
+        # Appliances treat through a closed door.
         name = self.go(appliance)
         self.commands.append(f"{_VERBS[appliance.kind]} {self._names[thing.id]} with {name}")
 
@@ -84,6 +87,7 @@ def _ways(task: WrittenTask, room: Room, names: dict[str, str]) -> Iterator[_Wal
     appliances: list[Receptacle | None] = [
         r for r in room.receptacles if r.kind == APPLIANCES.get(task.type)
     ]
+    # Of two objects the order counts, too: it decides what has to be walked.
     for target, things, appliance in product(
         targets, permutations(wanted, 2 if task.type == TWO_TASK else 1), appliances or [None]
     ):
@@ -97,4 +101,5 @@ def _ways(task: WrittenTask, room: Room, names: dict[str, str]) -> Iterator[_Wal
 
 
 def _in_receptacles(room: Room, kind: str) -> list[Thing]:
+    # Nothing can be taken from the floor.
     return [t for t in room.things if t.kind == kind and t.receptacle]

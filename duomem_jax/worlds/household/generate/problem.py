@@ -57,6 +57,7 @@ def _receptacles(room: Room) -> tuple[list[str], list[str]]:
         if r.openable:
             facts.append(f"(openable {r.id})")
     present = {t.kind for t in room.things}
+    # Between types, not things: once for each kind of receptacle in the room.
     for k in sorted({r.kind for r in room.receptacles}):
         held = shipped()["can_contain"].get(k, [])
         facts += [f"(canContain {k}Type {o}Type)" for o in held if o in present]

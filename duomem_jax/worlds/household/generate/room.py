@@ -73,6 +73,7 @@ class Furnisher:
 
     def room(self, needs: RoomNeeds) -> Room | None:
         """A room that meets `needs`; None when the draw leaves a needed object no place."""
+        # No receptacle gets this place, so none is reached from where the game begins.
         start = self._new_place()
         receptacles = self._receptacles(needs)
         things = self._things(needs, receptacles)
@@ -86,6 +87,7 @@ class Furnisher:
             least = int(kind in needs.receptacles)
             for _ in range(draw_at_least(self._rng, numbers, least)):
                 place = self._shared_place(kind, found) or self._new_place()
+                # Cells are quarter metres, points metres.
                 point = self._point_near((place.x / 4, self._rng.uniform(0.1, 2.0), place.z / 4), 1)
                 openable = self._rng.random() < self._odds.openable[kind]
                 i = self._new_id(kind, point)
@@ -111,10 +113,12 @@ class Furnisher:
         found = []
         for kind, numbers in self._odds.objects.items():
             lying = needs.things.get(kind, 0)
+            # The task's own number goes before the odds, which were counted where no task asks.
             number = lying or draw(self._rng, numbers)
             if not number:
                 continue
             places = self._open_places(kind, by_kind, needs)
+            # The task could not be solved in such a room; other things are simply omitted.
             if not places and lying:
                 return None
             if places:
@@ -142,6 +146,7 @@ class Furnisher:
             return Thing(self._new_id(kind, point), kind, place, None)
         receptacle = self._rng.choice(by_kind[where.removeprefix(BESIDE)])
         point = self._point_near(receptacle.point, 0.25)
+        # "beside X" is no kind of receptacle: it lies on the floor at X.
         inside = where in by_kind
         return Thing(
             self._new_id(kind, point), kind, receptacle.place, receptacle if inside else None

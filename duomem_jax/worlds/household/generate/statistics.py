@@ -56,4 +56,5 @@ def needed_kinds(task_type: str, kind: str, target: str) -> Kinds:
     """What a task cannot do without."""
     if task_type == LAMP_TASK:
         return Kinds(set(), {kind, target})
+    # Without an appliance the target stands for both: a set holds it once.
     return Kinds({target, APPLIANCES.get(task_type, target)}, {kind})

@@ -81,6 +81,7 @@ def draw_needs(rng: random.Random, task: WrittenTask) -> RoomNeeds:
     """What the room must hold: enough to solve the task, and not to have it solved already."""
     receptacles, _ = needed_kinds(task.type, task.kind, task.target)
     numbers = {int(n): weight for n, weight in shipped()["targets"][task.type].items()}
+    # As many as real games of the type have; all of them where they can be taken.
     things = {task.kind: draw(rng, weighted(numbers))}
     if task.type == LAMP_TASK:
         things[task.target] = 1
