@@ -66,10 +66,10 @@ def played(tmp_path_factory) -> Path:
 
     root = tmp_path_factory.mktemp("played")
     won, memories = str(root / "episodes"), str(root / "memories")
-    stages.generate(str(root / "games"), 12, 3)
+    stages.generate(str(root / "games"), 6, 3)
     stages.play(won, Games(str(root / "games")), Player("expert", "expert"), Play(slots=4))
     stages.memories(memories, won)
-    how, student = Examples(length=512, teacher_length=640), str(model_folder("tiny-student"))
+    how, student = Examples(length=256, teacher_length=384), str(model_folder("tiny-student"))
     stages.examples(str(root / "rows"), won, student, how=how)
     stages.examples(str(root / "paired"), won, student, how=how, teacher_memory=memories)
     return root

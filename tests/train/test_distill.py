@@ -183,7 +183,7 @@ def other_teacher(tmp_path_factory):
 def aligned(played, other_teacher, tmp_path_factory):
     """Rows that hold the other teacher's tokens beside the student's."""
     out = str(tmp_path_factory.mktemp("aligned") / "rows")
-    how = Examples(length=512, teacher_length=2048)
+    how = Examples(length=256, teacher_length=1024)
     stages.examples(out, str(played / "episodes"), STUDENT, how=how, teacher=other_teacher)
     return out
 
