@@ -89,8 +89,10 @@ def identity(player: Player, world: World) -> dict[str, Any]:
         return {"name": player.name, "model": player.model}
     # Contents in place of paths: a bank or a prompt that was changed where it lies is another
     # player, and one that was moved is the same. A server's address is no part of it.
-    recalled, talk = dataclasses.asdict(player.recall), dataclasses.asdict(player.talk)
+    talk, recalled = dataclasses.asdict(player.talk), {"memory": ""}
+    # How many memories are shown, and who embedded them, is nothing to a player without any.
     if player.recall.memory:
+        recalled = dataclasses.asdict(player.recall)
         recalled["memory"] = content_hash(player.recall.memory)
     talk["system"] = player.system_message(world)
     speaker = speaker_identity(player.model, player.local)

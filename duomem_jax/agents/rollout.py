@@ -89,8 +89,10 @@ def play_games(
             # read only as they are needed.
             for slot in range(slots):
                 if slot not in seats and (task := next(waiting, None)) is not None:
-                    seats[slot] = _Seat(task, envs.start(slot, task))
-                    policy.start(slot, task, seats[slot].observation, seed)
+                    seat = _Seat(task, envs.start(slot, task))
+                    policy.start(slot, task, seat.observation, seed)
+                    # Only now: a slot that the policy has refused must not be stopped below.
+                    seats[slot] = seat
             if not seats:
                 return
             _round(seats, policy, envs, max_steps)

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 CHECKED = "0.10"  # JAX whose text form this was written for, see the module's docstring
 BYTES = {"pred": 1, "s4": 0.5, "u4": 0.5, "bf16": 2, "c64": 8, "c128": 16}  # the rest: their digits
-# bf16[8,64]{1,0:T(8,128)(2,1)S(1)}: type, sizes, and a layout with tiles and a memory space.
-ARRAY = re.compile(r"\b([a-z]+\d*)\[([\d,]*)\](\{[^}]*\})?")
+# bf16[8,64]{1,0:T(8,128)(2,1)S(1)}: type, sizes, and a layout with tiles and a memory space. Small
+# floats have a longer name: f8e4m3fn.
+ARRAY = re.compile(r"\b([a-z]+\d*(?:e\d+m\d+[a-z]*)?)\[([\d,]*)\](\{[^}]*\})?")
 # %body (p.1: f32[4]) -> f32[4] {, with ENTRY before it for what is run first.
 HEADER = re.compile(r"^(ENTRY )?%?([\w.\-]+) \(.*\) -> .* \{$")
 #   ROOT %add.1 = f32[4]{0} add(%p.1, %c.2), metadata={...}

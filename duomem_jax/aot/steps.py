@@ -13,6 +13,7 @@ from duomem_jax.mesh.sharding import BATCH, model_shardings, use_mesh
 from duomem_jax.models.cache import KVCache
 from duomem_jax.models.model import Model
 from duomem_jax.models.shapes import weight_shapes
+from duomem_jax.models.trees import layer_name
 from duomem_jax.train.plan import Plan
 from duomem_jax.train.state.optimizer import make_optimizer
 from duomem_jax.train.state.sizes import state_shapes
@@ -62,7 +63,7 @@ def _frozen_shapes(plan: Plan, shardings: Any) -> Frozen:
     # Where all parameters are trained they are in the state, and nothing of the student is frozen.
     if plan.trained == "lora":
         base = weight_shapes(plan.model, config.dtype, config.quantize, shardings)
-    if plan.teacher is not None:
+    if plan.teacher is not None and not plan.teacher.shares_base:
         where = model_shardings(plan.teacher.model, plan.mesh)["params"]
         teacher = weight_shapes(plan.teacher.model, config.dtype, shardings=where)
     return Frozen(base, teacher)
@@ -113,4 +114,4 @@ def _layers_apart(tree: dict[str, Any]) -> dict[str, Any]:
 
     layer = jax.tree.map(one, tree["layers"])
     rest = {name: child for name, child in tree.items() if name != "layers"}
-    return rest | {f"layers_{i}": layer for i in range(n_layers)}
+    return rest | {layer_name(i): layer for i in range(n_layers)}

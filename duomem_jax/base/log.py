@@ -79,11 +79,11 @@ class Log:
         try:
             with explain_database_errors(path):
                 self._database = connect(path, "rwc")
-                self._database.execute("PRAGMA synchronous = NORMAL")
                 # Set before SQLite's first look at a file in WAL mode, this keeps the WAL's index
                 # in the process; set later, the index still goes to shared memory.
                 if not shared:
                     self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._database.execute("PRAGMA synchronous = NORMAL")
                 _check(self._database, path)
                 # After the check: a database of somebody else keeps the mode that it had.
                 if not shared:

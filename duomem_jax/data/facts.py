@@ -17,12 +17,10 @@ class ViewFacts:
     Attributes:
         length: T, tokens a row.
         vocabulary: fingerprint of the tokenizer's vocabulary; equal ones give equal ids.
-        system: content of the system message.
     """
 
     length: int
     vocabulary: str
-    system: str
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def _view(folder: str | os.PathLike, config: dict[str, Any]) -> ViewFacts:
     try:
         # A missing vocabulary is refused rather than assumed: rows of another tokenizer train
         # without an error wherever their ids happen to fit.
-        return ViewFacts(config["length"], config["vocabulary"], config.get("system", ""))
+        return ViewFacts(config["length"], config["vocabulary"])
     except KeyError as e:
         raise UserError(
             f"{folder}: manifest.json does not say {e} of its rows; write them again with "

@@ -130,7 +130,7 @@ def pack_examples(conversations: Sequence[Conversation], form: RowFormat) -> Pac
         "dropped_too_long": len(fitted) - len(kept),
         "tokens": sum(len(c.student.tokens) for c in kept),
         # Of the rows, not of the masks: `_side` takes the loss off each first token.
-        "loss_tokens": sum(int(row.student.reply_BT.sum()) for row in rows),
+        "loss_tokens": sum(int(np.count_nonzero(row.student.reply_BT)) for row in rows),
         "row_tokens": len(rows) * form.length,
     }
     return Packed(rows, counts)

@@ -22,6 +22,7 @@ from typing import Literal, TypeVar
 import jax
 import numpy as np
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.objectives import Batch, Stored, Tokens
 from duomem_jax.objectives.targets import EVERYTHING, Needs
 from duomem_jax.records.store.features import Layout
@@ -33,6 +34,7 @@ Kind = Literal["topk", "samples"]
 MAX_SEGMENTS = 255  # conversations of a row: they are numbered in a byte, and 0 pads
 _TEACHER = "teacher_"  # before the names of the fields of the teacher's tokens
 _SMALL = 2**16  # ids below it fit into two bytes
+_MOST_CHUNKS = 2**16 - 1
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,14 @@ class RowFormat:
     teacher_length: int = 0
     chunks: bool = False
     targets: TargetFormat | None = None
+
+    def __post_init__(self) -> None:
+        # A row may have as many chunks as tokens, and their numbers are stored in 16 bits.
+        longest = max(self.length, self.teacher_length)
+        if self.chunks and longest > _MOST_CHUNKS:
+            raise UserError(
+                f"rows of {longest} tokens for two tokenizers; give at most {_MOST_CHUNKS}"
+            )
 
     def layout(self) -> Layout:
         """Record layout of the rows."""

@@ -19,6 +19,7 @@ from duomem_jax.worlds.games import Games
 
 log = logging.getLogger(__name__)
 
+TRAIN_GAMES, TEST_GAMES = 240, 60
 NEXT = """\
 What to run next:
   the same on real ALFWorld games:   duomem compare configs/alfworld_tiny.py
@@ -78,8 +79,8 @@ def quickstart(out: Folder = "runs/quickstart", /) -> str:
     """
     start = time.monotonic()
     # Other seeds for training and test: the games differ.
-    log.info(generate(f"{out}/games-train", count=240, seed=1))
-    log.info(generate(f"{out}/games-test", count=60, seed=2))
+    log.info(generate(f"{out}/games-train", count=TRAIN_GAMES, seed=1))
+    log.info(generate(f"{out}/games-test", count=TEST_GAMES, seed=2))
     report = run_experiment(quickstart_experiment(out))
     passed = time.monotonic() - start
     return (

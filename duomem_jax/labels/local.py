@@ -91,8 +91,10 @@ class ModelScorer:
         with use_mesh(self._mesh):
             shardings = model_shardings(self._model, self._mesh)["params"]
             self._params = load_pretrained(self._folder, self.config["dtype"], shardings)[1]
-        yield
-        self._params = None
+        try:
+            yield
+        finally:
+            self._params = None
 
     def __call__(self, rows: Sequence[Tokens], first: int, tokens: int) -> list[Stored]:
         """Targets of each row, in the order of its reply tokens."""

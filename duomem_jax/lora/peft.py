@@ -189,7 +189,7 @@ def _take_layers(
     layers, *shape = projection.leaf[part].shape
     names = [projection.tensor(layer, part) for layer in range(layers)]
     found = [tensors.pop(name).T for name in names if name in tensors]
-    if len(found) != layers or found[0].shape != tuple(shape):
+    if len(found) != layers or {x.shape for x in found} != {tuple(shape)}:
         raise UserError(
             f"{file}: {names[0]} does not fit the base model; "
             "use the base the adapter was trained on"

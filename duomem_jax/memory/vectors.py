@@ -66,6 +66,12 @@ def _embed(texts: list[str], embedder: Embedder, log: Log) -> np.ndarray:
             log.append(key, [vectors.tobytes()], {})
         # E is not known before the first answer, and the log holds bytes alone.
         rows.append(np.frombuffer(log.read(key)[0], np.float32).reshape(len(block), -1))
+    if len(widths := {row.shape[1] for row in rows}) > 1:
+        found = " and ".join(map(str, sorted(widths)))
+        raise UserError(
+            f"{log.path}: vectors of {found} numbers, so the embedder has changed; delete the file "
+            "to embed again"
+        )
     return np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)
 
 

@@ -60,6 +60,9 @@ def joined() -> Iterator[None]:
         stack.callback(_leave)
         try:
             yield
+        # A user's mistake may quote such an error too, that of a hub for example.
+        except UserError:
+            raise
         except Exception as e:
             if jax.process_count() > 1 and _means_lost(e):
                 stack.pop_all()  # to leave would be to wait for the lost host

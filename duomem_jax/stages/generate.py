@@ -1,11 +1,15 @@
 """New games."""
 
+import json
 from pathlib import Path
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.io import atomic_dir
+from duomem_jax.base.io import atomic_dir, read_json
+from duomem_jax.records.store.spec import refuse_difference
 from duomem_jax.stages.options import Folder
 from duomem_jax.worlds import DEFAULT, open_world
+
+FACTS = "generated.json"  # what a folder of games was made with
 
 
 def generate(out: Folder, /, count: int = 300, seed: int = 0, world: str = DEFAULT) -> str:
@@ -21,13 +25,22 @@ def generate(out: Folder, /, count: int = 300, seed: int = 0, world: str = DEFAU
         One sentence on what was done.
 
     Raises:
-        UserError: the world has no generator, the disk is full, or the folder is not writable.
+        UserError: the world has no generator, the folder holds something else, is not writable, or
+            the disk is full.
     """
     if count < 1:
         raise UserError(f"count is {count}; give a whole number above 0")
     # A set is there whole or not at all: `atomic_dir` renames it once all games are written.
+    wanted = {"world": world, "count": count, "seed": seed}
     if Path(out).exists():
+        found = read_json(
+            Path(out, FACTS),
+            missing="the folder is not one of generated games, choose another",
+            damaged="choose another folder",
+        )
+        refuse_difference(out, wanted, found)
         return f"{out}: already there, reused"
     with atomic_dir(out) as tmp:
         written = open_world(world).generate(tmp, count, seed)
+        (tmp / FACTS).write_text(json.dumps(wanted) + "\n")
     return f"{out}: {written} games written"

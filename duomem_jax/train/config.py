@@ -135,8 +135,6 @@ def _override(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
 
 
 def _parse(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
-    import tyro
-
     # tyro prints a box of its own on a mistake; ours is one sentence. Only --help is let through.
     wanted_help = any(a in ("-h", "--help") for a in args)
     sink = contextlib.nullcontext() if wanted_help else contextlib.redirect_stderr(io.StringIO())
@@ -165,12 +163,27 @@ def _complaint(config: Any, option: list[str]) -> str:
     # Walk down the dotted name, so that the sentence lists the fields of the right record.
     owner, hint = config, None
     for part in dotted.split("."):
-        # It strips `Annotated`, which is there for tyro and would only blur the sentence.
-        hints = typing.get_type_hints(type(owner)) if dataclasses.is_dataclass(owner) else {}
-        if part not in hints:
-            known = ", ".join(hints) if hints else "none"
+        options = _fields(owner)
+        if part not in options:
+            known = ", ".join(options) if options else "none"
             return f"command line: no field {name}; choose from {known}"
-        owner, hint = getattr(owner, part), hints[part]
+        owner, hint = options[part]
     shown = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
     given = value if equals else " ".join(option[1:])
     return f"command line: field {name} cannot be {given!r}; give {shown}"
+
+
+def _fields(record: Any) -> dict[str, tuple[Any, Any]]:
+    """Fields as the command line names them: (value, type) of each."""
+    if not dataclasses.is_dataclass(record):
+        return {}
+    # These types are without `Annotated`, which is there for tyro and would blur the sentence.
+    types = typing.get_type_hints(type(record))
+    marked = typing.get_type_hints(type(record), include_extras=True)
+    found: dict[str, tuple[Any, Any]] = {}
+    for name, hint in types.items():
+        value, marks = getattr(record, name), getattr(marked[name], "__metadata__", ())
+        # A record that is given an empty name has its fields in the place of its own.
+        flat = any(getattr(mark, "name", None) == "" for mark in marks)
+        found |= _fields(value) if flat else {name: (value, hint)}
+    return found

@@ -50,7 +50,7 @@ class PlayedRows:
         Raises:
             UserError: games, episodes or memories are missing or do not go together.
         """
-        if plan.teacher is None or frozen.base is None or frozen.teacher is None:
+        if plan.teacher is None or frozen.base is None:
             raise ValueError("a plan of an adapter, with a teacher in the loop, is needed")
         self._plan, c = plan, plan.config.on_policy
         tokenizer = load_tokenizer(plan.folder)
@@ -67,7 +67,7 @@ class PlayedRows:
         guide = None
         if c.guidance:
             # The teacher takes turns only with guidance; otherwise no cache is spent on it.
-            guide = self._player(plan.teacher.model, frozen.teacher, None)
+            guide = self._player(plan.teacher.model, frozen.taught_by, None)
         self._players = Players(tokenizer, self._student, guide, system)
 
     def _player(self, model: Model, base: Params, lora: Tree | None) -> Generator:

@@ -234,8 +234,8 @@ def _check_adapter(config: TrainConfig) -> None:
     # Shapes and scale come from field lora, so it must say what the adapter was made with.
     if config.adapter and (found := read_adapter_config(config.adapter)) != config.lora:
         raise UserError(
-            f"{config.adapter}/adapter_config.json: rank, alpha or targets are not those of "
-            f"field lora; set it to {found}"
+            f"{config.adapter}/adapter_config.json: not the adapter that field lora describes; set "
+            f"it to {found}"
         )
 
 
@@ -254,14 +254,16 @@ def _check_vocabularies(config: TrainConfig, rows: RowFacts, base: str, teacher:
             f"{rows.folder}: its tokens are of the vocabulary {rows.student.vocabulary[:12]}, "
             f"field base has {base[:12]}; pack the rows with the tokenizer of field base"
         )
-    if not teacher:
-        return
     name = config.objective.name
-    if rows.aligned and name not in ON_CHUNKS:
+    # Text reads the student's side only. Whatever else does not work on chunks compares ids, those
+    # of stored targets too.
+    if rows.aligned and name not in ("text", *ON_CHUNKS):
         raise UserError(
             f"config: {rows.folder} holds a teacher's tokens of another vocabulary, which "
             f"objective.name {name} cannot compare; choose from {', '.join(ON_CHUNKS)}"
         )
+    if not teacher:
+        return
     if name in ON_CHUNKS and not rows.aligned:
         raise UserError(
             f"config: objective.name {name} needs rows with a teacher's own tokens; make them "

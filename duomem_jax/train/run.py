@@ -111,9 +111,9 @@ def load_weights(plan: Plan) -> tuple[Tree, Frozen]:
         # `dtype` is that of the compute. Trained trees are float32, or small updates are rounded
         # away.
         params = load_pretrained(plan.folder, "float32", shardings["params"])[1]
-        return params, Frozen(None, _teacher_weights(plan, None))
+        return params, Frozen(None, _teacher_weights(plan))
     _, base = load_pretrained(plan.folder, config.dtype, shardings["params"], config.quantize)
-    frozen = Frozen(base, _teacher_weights(plan, base))
+    frozen = Frozen(base, _teacher_weights(plan))
     if config.adapter:
         given = load_adapter(config.adapter, plan.model, plan.base_id)
         return jax.device_put(given.tree, shardings["lora"]), frozen
@@ -122,11 +122,9 @@ def load_weights(plan: Plan) -> tuple[Tree, Frozen]:
     return make(jax.random.key(config.seed)), frozen
 
 
-def _teacher_weights(plan: Plan, base: Tree | None) -> Tree | None:
-    if plan.teacher is None:
+def _teacher_weights(plan: Plan) -> Tree | None:
+    if plan.teacher is None or plan.teacher.shares_base:
         return None
-    if plan.teacher.shares_base:
-        return base
     # Without `quantize`: the teacher is the model that was named, however the student's base is
     # stored.
     where = model_shardings(plan.teacher.model, plan.mesh)["params"]

@@ -4,6 +4,7 @@ import pytest
 
 from duomem_jax.agents.policy import EachAlone, GameUsage
 from duomem_jax.agents.rollout import play_games
+from duomem_jax.base.errors import UserError
 from duomem_jax.worlds.base import Step, Task, World
 from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.world import Household
@@ -108,6 +109,22 @@ def test_a_conversation_that_does_not_fit_is_a_lost_game(games):
         assert game.ended == "context"
         assert game.usage == GameUsage(30, 5, ("m",))
         assert game.episode.memory_ids == ("m",)
+    assert policy.moves == {}
+
+
+class Refusing(Forgetful):
+    """Cannot begin its second game."""
+
+    def start(self, slot, game, first_observation, seed):
+        if self.moves:
+            raise UserError("no second game")
+        super().start(slot, game, first_observation, seed)
+
+
+def test_a_refused_game_ends_the_others_and_keeps_its_sentence(games):
+    policy = Refusing()
+    with pytest.raises(UserError, match="no second game"):
+        list(play_games(HOUSEHOLD, games, policy, slots=2))
     assert policy.moves == {}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from duomem_jax import cli
 from duomem_jax.aot.check import check
-from duomem_jax.aot.steps import RowSizes
+from duomem_jax.aot.steps import RowSizes, lower_train
 from duomem_jax.aot.text import compiled_text
 from duomem_jax.aot.topology import compile_devices, parse_topology
 from duomem_jax.base.errors import UserError
@@ -20,6 +20,7 @@ from duomem_jax.models.families import FAMILIES
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.train.config import TrainConfig
+from duomem_jax.train.plan import sketch
 
 SHAPE = ModelConfig("qwen3", 512, 64, 3, 4, 2, 16, 128)
 ROWS = RowSizes(64, 32, 4)
@@ -55,6 +56,12 @@ def test_check_gathers_kernels_once_a_pass_and_never_sums_them(found):
     # The base is frozen: what is summed up over chips is gradients of a layer's adapters.
     assert train["all-reduce"].largest < 4 * kernels / SHAPE.n_layers
     assert set(train) == {"all-gather", "all-reduce"}
+
+
+def test_a_teacher_that_is_the_students_base_is_held_once(folder):
+    config = config_of(folder, objective=ObjectiveConfig("forward_kl"), teacher=folder)
+    (_, frozen, _), _ = lower_train(sketch(config, jax.devices()), ROWS).args_info
+    assert len(jax.tree.leaves(frozen)) == len(jax.tree.leaves(frozen.base))
 
 
 def test_check_never_rematerializes_whole_arrays(folder, capfd):

@@ -30,6 +30,21 @@ def test_units_come_back_by_key_and_in_the_order_of_appending(tmp_path):
         assert log.counts["n"] == 3
 
 
+def test_a_log_needs_no_shared_memory(tmp_path):
+    """Network folders have none; a killed process leaves the file in WAL mode."""
+    killed = (
+        "import os, sys; from pathlib import Path; from duomem_jax.base.log import Log\n"
+        "Log(Path(sys.argv[1])).append('a', [b'1'], {}); os._exit(0)"
+    )
+    path = tmp_path / "log.sqlite"
+    subprocess.run([sys.executable, "-c", killed, str(path)], check=True)
+    assert path.with_name("log.sqlite-wal").exists()
+    with Log(path) as log:
+        log.append("b", [b"2"], {})
+        assert not path.with_name("log.sqlite-shm").exists()
+        assert log.keys() == ["a", "b"]
+
+
 def test_a_closed_log_is_one_file(tmp_path):
     log = Log(tmp_path / "log.sqlite")
     log.append("a", [b"1"], {})

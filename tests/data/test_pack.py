@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.data.pack import Conversation, pack, pack_examples
 from duomem_jax.data.rows import MAX_SEGMENTS, RowFormat, batch_of, positions_in_segments
 from duomem_jax.text.encoded import Example
@@ -154,3 +155,9 @@ def test_positions_restart_in_each_segment():
     positions = positions_in_segments(ids)
     assert positions.dtype == np.int32
     np.testing.assert_array_equal(positions, expected)
+
+
+def test_rows_whose_chunks_cannot_be_numbered_are_refused():
+    RowFormat(2**16, 2**16)
+    with pytest.raises(UserError, match="rows of 65536 tokens for two tokenizers; give at most"):
+        RowFormat(1024, 2**16, chunks=True)

@@ -138,6 +138,12 @@ def test_games_are_shared_out_and_each_is_played_once(games, folders, tmp_path):
         evaluate(player, HOUSEHOLD, games, out, Play(2, 3, 3), shard=Shard(0, 3))
 
 
+def test_how_memories_are_shown_is_nothing_to_a_player_without_any(folders):
+    player = Player("x", str(folders / "model"))
+    other = dataclasses.replace(player, recall=Recall(k=7))
+    assert identity(player, HOUSEHOLD) == identity(other, HOUSEHOLD)
+
+
 def test_identity_follows_content_not_paths(folders, tmp_path):
     player = Player("x", str(folders / "model"), local=Local(adapter=str(folders / "adapter")))
     moved = tmp_path / "elsewhere"

@@ -19,6 +19,7 @@ from duomem_jax.stages import generate
 from duomem_jax.stages.label import Label
 from duomem_jax.train.config import OnPolicyConfig
 
+GAMES = {"train": 8, "test": 2}
 # The quick start, shrunk to seconds.
 CONFIG = """
 import dataclasses
@@ -47,8 +48,8 @@ def get_experiment():
 def file(tmp_path_factory):
     """The file of a small experiment, and its games."""
     root = str(tmp_path_factory.mktemp("experiment"))
-    generate(f"{root}/games-train", count=8, seed=1)
-    generate(f"{root}/games-test", count=3, seed=2)
+    generate(f"{root}/games-train", count=GAMES["train"], seed=1)
+    generate(f"{root}/games-test", count=GAMES["test"], seed=2)
     config = Path(root, "config.py")
     config.write_text(CONFIG.format(root=root))
     return config
@@ -66,7 +67,7 @@ def test_every_player_plays_every_game_and_a_second_run_plays_none(experiment, c
     trained = {"LoRA", "both"}
     assert trained < set(seeds)
     assert seeds == {name: {0, 1} if name in trained else {0} for name in seeds}
-    assert len(rows) == 3 * sum(map(len, seeds.values()))
+    assert len(rows) == GAMES["test"] * sum(map(len, seeds.values()))
     first = report.read_text()
     assert all(f"| {name} " in first for name in seeds)
 
@@ -85,6 +86,8 @@ def test_compare_and_quickstart_print_the_report(file, experiment, capsys, monke
     assert report in printed
     module = sys.modules["duomem_jax.experiments.quickstart"]
     monkeypatch.setattr(module, "quickstart_experiment", lambda out: experiment)
+    monkeypatch.setattr(module, "TRAIN_GAMES", GAMES["train"])
+    monkeypatch.setattr(module, "TEST_GAMES", GAMES["test"])
     cli.main(["quickstart", experiment.output])
     printed = capsys.readouterr().out
     assert "games-train: already there, reused" in printed

@@ -128,6 +128,18 @@ def test_load_adapter_refuses_another_shape_without_a_fingerprint(saved):
         load_adapter(folder, Model(wider), "any")
 
 
+def test_load_adapter_refuses_a_layer_of_another_shape(saved):
+    from safetensors.numpy import load_file, save_file
+
+    folder, config, base_id = saved
+    file = folder / "adapter_model.safetensors"
+    tensors = load_file(file)
+    last = max(tensors)
+    save_file(tensors | {last: tensors[last][:, :1].copy()}, file)
+    with pytest.raises(UserError, match="does not fit the base"):
+        load_adapter(folder, Model(config), base_id)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("use_dora", True), ("r", "x"), ("target_modules", ["wq"]), ("modules_to_save", ["lm_head"])],

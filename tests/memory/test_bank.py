@@ -172,6 +172,21 @@ def test_embedding_resumes_at_the_block_where_it_stopped(episodes_folder, tmp_pa
     np.testing.assert_allclose(stored, inner.embed(keys), atol=1e-3)
 
 
+def test_an_embedder_that_changes_its_width_is_refused(episodes_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("duomem_jax.memory.vectors.BLOCK", 2)
+
+    class Growing:
+        name, same, width = "growing", 1.0, 4
+
+        def embed(self, texts):
+            self.width += 4
+            return np.ones((len(texts), self.width), np.float32)
+
+    with pytest.raises(UserError, match=r"vectors of 8 and 12 and 16 numbers, so the embedder has"):
+        build(episodes_folder, tmp_path, Growing())
+    assert not (tmp_path / "embeddings.npy").exists()
+
+
 def test_another_embedder_is_refused(bank_folder, episodes_folder):
     other = make_embedder("hashing:64")
     with pytest.raises(UserError, match=r"'hashing-v1:2048', not 'hashing-v1:64'"):

@@ -6,7 +6,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.train.config import TrainConfig, load_config
 
 FILE = """
-from duomem_jax.train.config import TrainConfig
+from duomem_jax.train.config import OnPolicyConfig, TrainConfig
 def get_config():
     return TrainConfig(base="b", data="d", output="o"{extra})
 """
@@ -33,6 +33,16 @@ def test_overrides_are_typed_and_nested(write):
     assert (got.steps, got.lora.rank, got.lora.targets) == (7, 3, ("q_proj", "v_proj"))
     assert (got.optimizer.learning_rate, got.optimizer.name, got.remat) == (1e-2, "muon", True)
     assert load_config(write()) == TrainConfig("b", "d", "o")
+
+
+def test_a_bad_value_of_a_nested_record_without_a_name_of_its_own(write):
+    """`on_policy.play.slots` is spelled `--on-policy.slots`."""
+    path = write(", on_policy=OnPolicyConfig()")
+    assert load_config(path, ["--on-policy.slots", "3"]).on_policy.play.slots == 3
+    with pytest.raises(UserError, match=r"field --on-policy.slots cannot be 'x'; give int"):
+        load_config(path, ["--on-policy.slots", "x"])
+    with pytest.raises(UserError, match=r"no field --on-policy.rooms; choose from .*slots, "):
+        load_config(path, ["--on-policy.rooms", "3"])
 
 
 @pytest.mark.parametrize(

@@ -206,10 +206,16 @@ def test_a_teacher_with_another_tokenizer(config, aligned, other_teacher, object
     assert rows[-1]["loss"] < rows[0]["loss"]
 
 
-def test_tokenizers_and_objectives_must_go_together(config, aligned, other_teacher, played):
+def test_tokenizers_and_objectives_must_go_together(
+    config, aligned, other_teacher, played, tmp_path
+):
     kl = ObjectiveConfig("forward_kl")
     with pytest.raises(UserError, match=r"another vocabulary, which .*forward_kl cannot compare"):
         run(changed(config, objective=kl, teacher=other_teacher, data=aligned))
+    stored = str(tmp_path / "stored")
+    stages.label(stored, aligned, other_teacher, Label(k=2, rows=1))
+    with pytest.raises(UserError, match=r"another vocabulary, which .*forward_kl cannot compare"):
+        run(changed(config, objective=kl, data=stored))
     with pytest.raises(UserError, match="needs rows with a teacher's own tokens"):
         run(changed(config, objective=ObjectiveConfig("alm"), teacher=TEACHER))
     with pytest.raises(UserError, match="needs field teacher"):

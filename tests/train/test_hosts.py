@@ -13,6 +13,8 @@ from hosts import ROOT, outcome, start_hosts
 from written import adapter, assert_same
 
 import train
+from duomem_jax.base.errors import LostHostError, UserError
+from duomem_jax.mesh import hosts as mesh_hosts
 
 MESH = ["--mesh.data", 2, "--mesh.fsdp", 2]
 # A host that has lost another one says so itself, or JAX ends it.
@@ -69,6 +71,16 @@ def test_a_user_mistake_ends_all_hosts_with_one_sentence(config_file):
         assert status == 2
         assert "train.py: config: global_batch 8 is not a multiple" in error
         assert "Traceback" not in error
+
+
+def test_a_user_mistake_is_not_taken_for_a_lost_host(monkeypatch):
+    """A hub that cannot be reached says what a lost host's connection says."""
+    monkeypatch.setattr(mesh_hosts, "_join", lambda: None)
+    monkeypatch.setattr(mesh_hosts.jax, "process_count", lambda: 2)
+    with pytest.raises(UserError, match="hub: Connection refused"), mesh_hosts.joined():
+        raise UserError("hub: Connection refused")
+    with pytest.raises(LostHostError), mesh_hosts.joined():
+        raise RuntimeError("Connection refused")
 
 
 def test_a_host_that_does_not_know_its_number_says_so(config_file):

@@ -24,7 +24,14 @@ class Frozen(NamedTuple):
     """Parameters that a step reads and leaves as they are."""
 
     base: Tree | None = None  # the student's, None where all of them are trained
-    teacher: Tree | None = None  # a teacher's in the loop, or None
+    teacher: Tree | None = None  # a teacher's in the loop, None where the base serves for it
+
+    @property
+    def taught_by(self) -> Tree:
+        """The parameters of the teacher in the loop."""
+        found = self.base if self.teacher is None else self.teacher
+        assert found is not None
+        return found
 
 
 @dataclass(frozen=True)
@@ -89,11 +96,11 @@ def _dropout_key(model: Model, state: TrainState, frozen: Frozen) -> jax.Array |
 
 def _taught(learner: Learner, frozen: Frozen, batch: Batch) -> States | None:
     """What the teacher in the loop makes of the batch."""
-    if learner.teacher is None or frozen.teacher is None:
+    if learner.teacher is None:
         return None
     # Without an adapter, also where the teacher is the student's own base.
-    x_BTD = learner.teacher.hidden(frozen.teacher, *_inputs(batch.taught))
-    return States(x_BTD, learner.teacher.head(frozen.teacher))
+    x_BTD = learner.teacher.hidden(frozen.taught_by, *_inputs(batch.taught))
+    return States(x_BTD, learner.teacher.head(frozen.taught_by))
 
 
 def _loss(

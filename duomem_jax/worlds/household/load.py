@@ -109,7 +109,7 @@ def _find(path: Path, split: str | None, limit: int | None) -> list[Reader]:
         raise UserError(f"{path}: no such file or folder; give the place where the games are")
     if path.is_file():
         if split is not None:
-            raise UserError(f"{path}: a single file has no split {split!r}; leave split out")
+            raise UserError(f"{path}: a single file has no split {split!r}; omit split")
         if path.name == GAME_FILE:
             # <base>/<task folder>/<trial>/game.tw-pddl: the id is that which the whole tree gives.
             return [_file_reader(path, path.parents[2])]
