@@ -13,6 +13,7 @@ from duomem_jax.records.store.write import DatasetSpec, ShardWriter
 from duomem_jax.text.tokenizer import load_tokenizer, vocabulary_fingerprint
 
 TINY = ModelConfig("qwen3", 64, 32, 2, 4, 2, 8, 48, max_len=64)
+STEPS = 20  # of a run here
 CONFIG = """
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.train.config import OptimizerConfig, TrainConfig
@@ -80,13 +81,13 @@ def data_folder(tmp_path_factory, base_folder):
 
 @pytest.fixture
 def config_file(tmp_path, base_folder, data_folder):
-    return write_config(tmp_path, base_folder, data_folder, steps=40)
+    return write_config(tmp_path, base_folder, data_folder, steps=STEPS)
 
 
 @pytest.fixture(scope="session")
 def done(tmp_path_factory, base_folder, data_folder):
-    """A finished run of 40 steps: (config file, output folder)."""
+    """A finished run: (config file, output folder)."""
     folder = tmp_path_factory.mktemp("done")
-    config_file = write_config(folder, base_folder, data_folder, steps=40)
+    config_file = write_config(folder, base_folder, data_folder, steps=STEPS)
     assert train.main(["--config", str(config_file)]) == 0
     return config_file, folder / "out"

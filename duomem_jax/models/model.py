@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
@@ -63,11 +63,16 @@ class Model:
 
     def logical_axes(self) -> LogicalAxes:
         """{"params": ..., "lora": ...}: per leaf a PartitionSpec of logical axis names."""
-        return nn.get_partition_spec(jax.eval_shape(lambda: self._boxed(jax.random.key(0))))
+        return nn.get_partition_spec(_boxed_shapes(self))
 
     def shapes(self) -> Shapes:
         """{"params": ..., "lora": ...} trees of ShapeDtypeStruct; "lora" only if configured."""
-        return jax.eval_shape(lambda: nn.unbox(self._boxed(jax.random.key(0))))
+        # Not `nn.unbox`, which under a mesh asks for arrays.
+        return jax.tree.map(
+            lambda box: box.value,
+            _boxed_shapes(self),
+            is_leaf=lambda x: isinstance(x, nn.Partitioned),
+        )
 
     def with_lora(self, lora: LoraConfig | None) -> "Model":
         """The same model prepared for adapters of another shape."""
@@ -174,3 +179,10 @@ class Model:
         variables = {"params": base} if lora is None else {"params": base, "lora": lora}
         rngs = None if dropout_key is None else {"dropout": dropout_key}
         return self._decoder.apply(variables, tokens_BT, positions_BT, **inputs, rngs=rngs)
+
+
+# Whoever loads a model asks for its shapes more than once, and tracing the decoder takes longer
+# than reading a small model's weights.
+@lru_cache(maxsize=64)
+def _boxed_shapes(model: Model) -> Any:
+    return jax.eval_shape(lambda: model._boxed(jax.random.key(0)))

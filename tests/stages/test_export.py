@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from tiny_run import STEPS
 
 from duomem_jax import cli
 from duomem_jax.base.errors import UserError
@@ -37,8 +38,8 @@ def test_an_adapter_with_its_card(done, base_folder, tmp_path):
     for fact in (
         str(base_folder),
         "rank 2, alpha 4",
-        "40 steps of 8 rows",
-        "at step 40",
+        f"{STEPS} steps of 8 rows",
+        f"at step {STEPS}",
         "command",
     ):
         assert fact in text

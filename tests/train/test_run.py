@@ -11,6 +11,7 @@ import warnings
 import jax
 import numpy as np
 import pytest
+from tiny_run import STEPS
 from written import adapter, assert_same, records
 
 import train
@@ -29,7 +30,7 @@ def run(config_file, *overrides):
 def test_a_run_reduces_the_loss_and_writes_metrics(done):
     _, out = done
     rows = records(out)
-    assert [row["step"] for row in rows] == [10, 20, 30, 40]
+    assert [row["step"] for row in rows] == [10, STEPS]
     assert rows[-1]["loss"] < rows[0]["loss"] - 0.1
     assert {"grad_norm", "tokens", "loss_tokens", "learning_rate", "tokens_per_s"} < rows[0].keys()
     spent = [row[f"{kind}_seconds"] for row in rows for kind in KINDS if kind != "init"]
@@ -51,7 +52,7 @@ def test_checkpoints_hold_the_small_state_and_its_description(done, base_folder)
     from orbax.checkpoint import v1 as ocp
 
     _, out = done
-    assert sorted(p.name for p in (out / "checkpoints").iterdir()) == ["35", "40"]
+    assert sorted(p.name for p in (out / "checkpoints").iterdir()) == [str(STEPS - 5), str(STEPS)]
     with warnings.catch_warnings(), ocp.training.Checkpointer(out / "checkpoints") as saved:
         warnings.simplefilter("ignore")  # that no sharding is asked for
         state = saved.load_checkpointables(None)["state"]
@@ -59,7 +60,7 @@ def test_checkpoints_hold_the_small_state_and_its_description(done, base_folder)
     assert set(state) == {"step", "lora", "opt_state", "rng", "checksum"}
     assert (notes["rank"], notes["alpha"], notes["base"]) == (2, 4.0, str(base_folder))
     assert notes["base_fingerprint"] == fingerprint(base_folder)
-    assert notes["config"]["steps"] == 40
+    assert notes["config"]["steps"] == STEPS
 
 
 def test_a_killed_and_restarted_run_ends_with_the_same_adapter(done, tmp_path):
@@ -81,7 +82,7 @@ def test_a_killed_and_restarted_run_ends_with_the_same_adapter(done, tmp_path):
     assert_same(adapter(out), adapter(reference))
     steps = [row["step"] for row in records(out)]
     assert steps == sorted(set(steps))
-    assert steps[-1] == 40
+    assert steps[-1] == STEPS
 
 
 def test_a_finished_run_started_again_changes_nothing(done):
