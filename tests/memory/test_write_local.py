@@ -54,7 +54,7 @@ def manifest(folder):
 
 
 def test_a_model_on_this_machine_writes_a_bank(model, episodes, tmp_path):
-    sampling = ["--how.max-new", "60", "--how.temperature", "1.0"]
+    sampling = ["--how.max-new", "30", "--how.temperature", "1.0"]
     args = ["--episodes", str(episodes), "--writer", str(model), *sampling]
     cli.main(["memories", str(tmp_path / "m"), *args])
     memories, counts = bank(tmp_path / "m"), manifest(tmp_path / "m")["counts"]

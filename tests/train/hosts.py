@@ -10,6 +10,7 @@ from pathlib import Path
 import train
 
 ROOT = Path(train.__file__).parent
+DEVICES = "--xla_force_host_platform_device_count"  # the last one counts
 
 
 def start_hosts(count, devices, config_file, *overrides):
@@ -24,7 +25,7 @@ def start_hosts(count, devices, config_file, *overrides):
             env=os.environ
             | {
                 "PYTHONPATH": str(ROOT),
-                "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices // count}",
+                "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} {DEVICES}={devices // count}",
                 "JAX_COORDINATOR_ADDRESS": f"localhost:{port}",
                 "JAX_NUM_PROCESSES": str(count),
                 "JAX_PROCESS_ID": str(i),

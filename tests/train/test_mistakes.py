@@ -89,7 +89,7 @@ def test_adapter_for_another_base_or_shape(refused, tmp_path):
     assert "use the base the adapter was trained on" in refused("--adapter", tmp_path / "a")
     (tmp_path / "a" / "duomem.json").unlink()
     error = refused("--adapter", tmp_path / "a", "--lora.alpha", 9)
-    assert "rank, alpha or targets are not those of field lora" in error
+    assert "not the adapter that field lora describes" in error
 
 
 def test_output_of_another_config_or_of_something_else(refused, tmp_path, config_file):

@@ -31,7 +31,7 @@ def test_a_run_reduces_the_loss_and_writes_metrics(done):
     _, out = done
     rows = records(out)
     assert [row["step"] for row in rows] == [10, STEPS]
-    assert rows[-1]["loss"] < rows[0]["loss"] - 0.1
+    assert rows[-1]["loss"] < rows[0]["loss"] - 0.05
     assert {"grad_norm", "tokens", "loss_tokens", "learning_rate", "tokens_per_s"} < rows[0].keys()
     spent = [row[f"{kind}_seconds"] for row in rows for kind in KINDS if kind != "init"]
     assert sum(spent) == pytest.approx(sum(row["seconds"] for row in rows), rel=1e-4)

@@ -151,7 +151,7 @@ def test_a_student_learns_from_it_and_is_scored_by_it(games, root, capsys):
     player = ("--player.name", "watcher", "--player.model", "watcher")
     cli.main(["evaluate", results, *where, *player, "--how.max-steps", "4"])
     text = capsys.readouterr().out
-    assert "| arm     | short | long |" in text
+    assert "| subject | short | long |" in text
     assert "| watcher | 100.0 |  0.0 |" in text
     assert "looks.txt, at most 4 steps." in text
 
