@@ -19,7 +19,7 @@ from duomem_jax.stages import generate
 from duomem_jax.stages.label import Label
 from duomem_jax.train.config import OnPolicyConfig
 
-GAMES = {"train": 8, "test": 2}
+GAMES = {"train": 6, "test": 2}
 # The quick start, shrunk to seconds.
 CONFIG = """
 import dataclasses
@@ -37,7 +37,7 @@ def get_experiment():
         whole,
         self_games=Games({root!r} + "/games-train", limit=2),
         train=dataclasses.replace(whole.train, steps=2, global_batch=1, mesh=MeshConfig(data=1)),
-        play=Play(slots=8, max_steps=12),
+        play=Play(slots=6, max_steps=10),
         recipes=(Recipe(),),
         seeds=(0, 1),
     )

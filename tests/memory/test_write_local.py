@@ -42,7 +42,7 @@ def episodes(tmp_path_factory):
     return store(folder, [make_episode(i, success=i % 4 != 3) for i in range(12)])
 
 
-HOW = Writing(temperature=1.0, max_new=60)
+HOW = Writing(temperature=1.0, max_new=8)
 
 
 def bank(folder):
@@ -54,7 +54,7 @@ def manifest(folder):
 
 
 def test_a_model_on_this_machine_writes_a_bank(model, episodes, tmp_path):
-    sampling = ["--how.max-new", "30", "--how.temperature", "1.0"]
+    sampling = ["--how.max-new", str(HOW.max_new), "--how.temperature", "1.0"]
     args = ["--episodes", str(episodes), "--writer", str(model), *sampling]
     cli.main(["memories", str(tmp_path / "m"), *args])
     memories, counts = bank(tmp_path / "m"), manifest(tmp_path / "m")["counts"]
@@ -71,7 +71,7 @@ def test_a_model_on_this_machine_writes_a_bank(model, episodes, tmp_path):
         "dtype": "float32",
         "quantize": "",
         "temperature": 1.0,
-        "max_new": 60,
+        "max_new": HOW.max_new,
     }
     assert not list((tmp_path / "m").glob("served*"))
 
@@ -109,7 +109,7 @@ def test_a_bank_belongs_to_the_contents_of_its_model(model, episodes, tmp_path):
         assert report.status == "already complete"
     finally:
         moved.rename(model)
-    other = Writing(temperature=1.0, max_new=60, local=Local(dtype="bfloat16"))
+    other = Writing(temperature=1.0, max_new=HOW.max_new, local=Local(dtype="bfloat16"))
     for writer, how in (("tiny-teacher", HOW), (str(model), other)):
         with pytest.raises(UserError, match=r"was begun with config\.writer\."):
             memories(str(tmp_path / "m"), str(episodes), writer=writer, how=how)
@@ -118,6 +118,6 @@ def test_a_bank_belongs_to_the_contents_of_its_model(model, episodes, tmp_path):
 
 
 def test_an_episode_that_is_too_long_for_the_model_makes_no_memory(model, episodes, tmp_path):
-    how = Writing(temperature=1.0, max_new=60, local=Local(max_len=500))
+    how = Writing(temperature=1.0, max_new=HOW.max_new, local=Local(max_len=500))
     with pytest.raises(UserError, match="no whole script of any of the 9 won episodes"):
         memories(str(tmp_path / "m"), str(episodes), writer=str(model), how=how)

@@ -89,39 +89,45 @@ def ended(process):
     return process.returncode, error
 
 
-def test_a_run_killed_and_restarted_in_a_bucket_ends_as_on_a_disk(done, start, bucket):
-    _, reference = done
-    killed = start("gs://bucket/run", "--log-every", 1)
-    deadline = time.monotonic() + 120
-    while not any("/5/commit_success" in name for name in bucket.names("run/checkpoints")):
-        assert killed.poll() is None, killed.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    assert not bucket.names("run/adapter")
+@pytest.fixture(params=["undisturbed", pytest.param("killed", marks=pytest.mark.slow)])
+def run(request, start, bucket):
+    """The name of a folder in the bucket that holds no run, or one that was killed."""
+    if request.param == "killed":
+        killed = start("gs://bucket/killed", "--log-every", 1)
+        deadline = time.monotonic() + 120
+        while not any("/5/commit_success" in name for name in bucket.names("killed/checkpoints")):
+            assert killed.poll() is None, killed.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        assert not bucket.names("killed/adapter")
+    return request.param
 
+
+def test_a_run_in_a_bucket_ends_as_on_a_disk(done, start, bucket, run):
+    _, reference = done
     more = ("--log-every", 1, "--writers", "tensorboard", "--profile", STEPS - 2, STEPS - 1)
-    status, error = ended(start("gs://bucket/run", *more))
+    status, error = ended(start(f"gs://bucket/{run}", *more))
     assert status == 0, error
-    ours = load(bucket.read("run/adapter/adapter_model.safetensors"))
+    ours = load(bucket.read(f"{run}/adapter/adapter_model.safetensors"))
     theirs = load_file(reference / "adapter" / "adapter_model.safetensors")
     assert ours.keys() == theirs.keys()
     for name in theirs:
         np.testing.assert_array_equal(ours[name], theirs[name], err_msg=name)
 
-    names = bucket.names("run")
-    kept = {name.split("/")[2] for name in names if name.startswith("run/checkpoints/")}
+    names = bucket.names(run)
+    kept = {name.split("/")[2] for name in names if name.startswith(f"{run}/checkpoints/")}
     assert {step for step in kept if step} == {str(STEPS - 5), str(STEPS)}
-    assert json.loads(bucket.read("run/config.json"))["output"] == "gs://bucket/run"
-    records = [json.loads(line) for line in bucket.read("run/metrics.jsonl").splitlines()]
+    assert json.loads(bucket.read(f"{run}/config.json"))["output"] == f"gs://bucket/{run}"
+    records = [json.loads(line) for line in bucket.read(f"{run}/metrics.jsonl").splitlines()]
     steps = [record["step"] for record in records]
     assert steps == sorted(set(steps))
     # The record of the checkpoint's own step is written a step later, on a disk as here.
     assert steps[-1] == STEPS
     assert len(steps) >= STEPS - 1
     assert any(name.endswith(".xplane.pb") for name in names)
-    assert any(name.startswith("run/tensorboard/") for name in names)
+    assert any(name.startswith(f"{run}/tensorboard/") for name in names)
 
 
 @pytest.mark.slow

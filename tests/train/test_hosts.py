@@ -66,6 +66,7 @@ def test_sigterm_saves_one_step_on_all_hosts_and_another_number_continues(config
         np.testing.assert_allclose(ours[name], theirs[name], atol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_a_user_mistake_ends_all_hosts_with_one_sentence(config_file):
     for status, _, error in outcome(start_hosts(2, 4, config_file, "--mesh.data", 3)):
         assert status == 2
