@@ -56,7 +56,7 @@ def config_of(played, output):
         lora=LoraConfig(rank=4, alpha=8.0),
         optimizer=OptimizerConfig(learning_rate=1e-2),
         mesh=MeshConfig(data=1),
-        steps=4,
+        steps=3,
         global_batch=4,
         log_every=1,
         checkpoint_every=1,
