@@ -91,7 +91,7 @@ def paired_bootstrap(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -
 
 
 def crossed_bootstrap(
-    a_GS: np.ndarray, b_GS: np.ndarray, n_G: np.ndarray | None = None, *, seed: int = 0
+    a: np.ndarray, b: np.ndarray, sizes: np.ndarray | None = None, *, seed: int = 0
 ) -> tuple[Interval, float]:
     """mean(b) - mean(a) where groups (rows) are shared and seeds (columns) are each subject's own.
 
@@ -99,9 +99,9 @@ def crossed_bootstrap(
     arXiv 0712.1111, whose variance is at least the true one).
 
     Args:
-        a_GS: sum of the values of a group under a seed.
-        b_GS: the same of the other subject.
-        n_G: how many values a group has under each seed; one each when None, as games do.
+        a: sums of values, a row for each group and a column for each seed.
+        b: the same of the other subject, whose seeds may be fewer or more.
+        sizes: how many values a group has under each seed; one each when None, as games do.
         seed: of the resampling.
 
     Returns:
@@ -111,27 +111,27 @@ def crossed_bootstrap(
     Raises:
         ValueError: no group or seed, or not the same groups.
     """
-    if len(a_GS) != len(b_GS) or not (a_GS.size and b_GS.size):
-        raise ValueError(f"groups and seeds {a_GS.shape} against {b_GS.shape}")
-    if n_G is None:
-        n_G = np.ones(len(a_GS), int)
+    if len(a) != len(b) or not (a.size and b.size):
+        raise ValueError(f"groups and seeds {a.shape} against {b.shape}")
+    if sizes is None:
+        sizes = np.ones(len(a), int)
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(RESAMPLES // BLOCK):
         # How often each group is drawn: with these counts a block of resamples is one product.
-        groups = rng.multinomial(len(a_GS), np.full(len(a_GS), 1 / len(a_GS)), BLOCK)
+        groups = rng.multinomial(len(a), np.full(len(a), 1 / len(a)), BLOCK)
         ends = []
         # Groups are shared by both subjects; each has training seeds of its own.
-        for x_GS in (a_GS, b_GS):
-            S = x_GS.shape[1]
-            seeds = rng.multinomial(S, np.full(S, 1 / S), BLOCK)
-            sums = np.einsum("rg,gs,rs->r", groups, x_GS, seeds, optimize=True)
-            ends.append(sums / (groups @ n_G * S))
+        for x in (a, b):
+            n_seeds = x.shape[1]
+            seeds = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), BLOCK)
+            sums = np.einsum("rg,gs,rs->r", groups, x, seeds, optimize=True)
+            ends.append(sums / (groups @ sizes * n_seeds))
         found.append(ends[1] - ends[0])
     differences = np.concatenate(found)
     # A resample at 0 speaks for neither side, so it counts on both.
     tail = min(float(np.mean(differences <= 0)), float(np.mean(differences >= 0)))
-    mean_a, mean_b = (x_GS.sum() / (n_G.sum() * x_GS.shape[1]) for x_GS in (a_GS, b_GS))
+    mean_a, mean_b = (x.sum() / (sizes.sum() * x.shape[1]) for x in (a, b))
     interval = _interval(mean_b - mean_a, differences)
     # No share below one resample can be told from none.
     return interval, min(1.0, max(2 * tail, 1 / RESAMPLES))

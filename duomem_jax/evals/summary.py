@@ -84,19 +84,19 @@ def compare(
     shared = sorted(i for i in a.keys() & b.keys() if (len(a[i]), len(b[i])) == (full_a, full_b))
     if not shared:
         return None
-    a_IS, b_IS = (np.array([x[i] for i in shared]) for x in (a, b))
+    values_a, values_b = (np.array([x[i] for i in shared]) for x in (a, b))
     # From either subject: an item is in the same group for all.
     groups = {row.item: description.cluster(row) for row in subjects[base]}
-    names_G, group_I = np.unique([groups[i] for i in shared], return_inverse=True)
+    names, group_I = np.unique([groups[i] for i in shared], return_inverse=True)
     # McNemar counts items that are won or lost once, independently of each other. All else, several
     # seeds, groups or parts of a score, is left to the bootstrap.
-    once = len(names_G) == len(shared) and full_a == full_b == 1
-    if not (once and _all_binary(a_IS) and _all_binary(b_IS)):
-        a_GS, b_GS = (_group_sums(x_IS, group_I, len(names_G)) for x_IS in (a_IS, b_IS))
-        difference, p = crossed_bootstrap(a_GS, b_GS, np.bincount(group_I))
+    once = len(names) == len(shared) and full_a == full_b == 1
+    if not (once and _all_binary(values_a) and _all_binary(values_b)):
+        sums_a, sums_b = (_group_sums(x, group_I, len(names)) for x in (values_a, values_b))
+        difference, p = crossed_bootstrap(sums_a, sums_b, np.bincount(group_I))
         return Difference(base, other, len(shared), difference, None, None, p)
-    difference = paired_bootstrap(a_IS[:, 0].tolist(), b_IS[:, 0].tolist())
-    only_a, only_b = int((a_IS > b_IS).sum()), int((a_IS < b_IS).sum())
+    difference = paired_bootstrap(values_a[:, 0].tolist(), values_b[:, 0].tolist())
+    only_a, only_b = int((values_a > values_b).sum()), int((values_a < values_b).sum())
     p = mcnemar_exact(only_a, only_b)
     return Difference(base, other, len(shared), difference, only_a, only_b, p)
 
@@ -140,11 +140,11 @@ def _headline(rows: Sequence[Result], description: Description) -> Interval:
     return cluster_bootstrap(list(clusters.values()))
 
 
-def _group_sums(x_IS: np.ndarray, group_I: np.ndarray, n_groups: int) -> np.ndarray:
-    """Sums [G,S] of the rows of each group."""
-    sums_GS = np.zeros((n_groups, x_IS.shape[1]))
-    np.add.at(sums_GS, group_I, x_IS)
-    return sums_GS
+def _group_sums(values: np.ndarray, group_I: np.ndarray, n_groups: int) -> np.ndarray:
+    """Sums of the rows of each group: a row for each group, a column for each seed."""
+    sums = np.zeros((n_groups, values.shape[1]))
+    np.add.at(sums, group_I, values)
+    return sums
 
 
 def _all_binary(values: np.ndarray) -> bool:

@@ -17,7 +17,7 @@ from duomem_jax.records.store.spec import SPLIT
 
 
 class MemoryBank:
-    """M memories over U distinct keys, ranked by the cosine of key and task.
+    """Memories over M distinct keys, ranked by the cosine of key and task.
 
     Household tasks come from a few sentence patterns, so plain top-k returns k times the same
     advice. Walking down the ranking, a memory is therefore passed over when its script was
@@ -30,7 +30,7 @@ class MemoryBank:
         self,
         memories: Sequence[Memory],
         embedder: Embedder,
-        vectors_UE: np.ndarray | None = None,
+        vectors_ME: np.ndarray | None = None,
         content: str = "",
     ) -> None:
         self.memories = tuple(memories)
@@ -42,14 +42,14 @@ class MemoryBank:
         for memory in sorted(self.memories, key=_preference):
             self._groups.setdefault(memory.key, []).append(memory)
         self._keys = distinct_keys(list(self._groups))
-        if vectors_UE is None:
-            vectors_UE = embedder.embed(self._keys)
-        if len(vectors_UE) != len(self._keys):
+        if vectors_ME is None:
+            vectors_ME = embedder.embed(self._keys)
+        if len(vectors_ME) != len(self._keys):
             raise UserError(
-                f"a matrix of {len(vectors_UE)} rows cannot serve {len(self._keys)} keys; run "
+                f"a matrix of {len(vectors_ME)} rows cannot serve {len(self._keys)} keys; run "
                 "`duomem memories` again in a new folder"
             )
-        self._vectors_UE = vectors_UE
+        self._vectors_ME = vectors_ME
 
     @classmethod
     def load(cls, folder: str | os.PathLike, embedder: Embedder) -> "MemoryBank":
@@ -86,15 +86,15 @@ class MemoryBank:
         if not self._keys or k < 1 or not tasks:
             return [[] for _ in tasks]
         distinct = distinct_keys(tasks)
-        tasks_NE = self._embedder.embed(distinct)
+        asked_ME = self._embedder.embed(distinct)
         # Loading compares embedders by name, but a server may change the model behind it.
-        if tasks_NE.shape[1] != self._vectors_UE.shape[1]:
+        if asked_ME.shape[1] != self._vectors_ME.shape[1]:
             raise UserError(
-                f"embedder {self._embedder.name} now gives {tasks_NE.shape[1]} dimensions, the "
-                f"bank has {self._vectors_UE.shape[1]}; build the bank again in another folder"
+                f"embedder {self._embedder.name} now gives {asked_ME.shape[1]} dimensions, the "
+                f"bank has {self._vectors_ME.shape[1]}; build the bank again in another folder"
             )
-        # [N, U], cosines: the rows of both have length 1.
-        scores = tasks_NE @ self._vectors_UE.T
+        # Cosines of each task with each key: the rows of both have length 1.
+        scores = asked_ME @ self._vectors_ME.T
         # Rounded, since matrix products differ in the last bits between machines; the sort is
         # stable and the keys are in order, so ties fall the same way everywhere.
         order = np.argsort(-np.round(scores, 5), axis=1, kind="stable")
@@ -104,15 +104,15 @@ class MemoryBank:
             for task, exclude in zip(tasks, exclude_game_ids, strict=True)
         ]
 
-    def _select(self, order_U: np.ndarray, k: int, exclude: str | None) -> list[Memory]:
+    def _select(self, order_M: np.ndarray, k: int, exclude: str | None) -> list[Memory]:
         taken: list[Memory] = []
         rows: list[int] = []
         # The walk goes on past k candidates, as many of the best are passed over.
-        for row in order_U:
+        for row in order_M:
             memory = self._representative(self._keys[row], exclude)
             if memory is None or any(_same_text(memory, other) for other in taken):
                 continue
-            cosines = self._vectors_UE[rows] @ self._vectors_UE[row]
+            cosines = self._vectors_ME[rows] @ self._vectors_ME[row]
             # At first nothing is taken, and `max` of nothing is an error.
             if cosines.size and cosines.max() >= self._embedder.same:
                 continue

@@ -24,7 +24,7 @@ def distinct_keys(keys: Sequence[str]) -> list[str]:
 
 
 def write_vectors(folder: Path, keys: Sequence[str], embedder: Embedder) -> None:
-    """Embed the distinct keys into `embeddings.npy` float16[U, E]; resumes where it stopped.
+    """Embed the distinct keys into `embeddings.npy` float16[M, E]; resumes where it stopped.
 
     Raises:
         UserError: the bank was embedded by another embedder, or the embedder fails.
@@ -37,7 +37,7 @@ def write_vectors(folder: Path, keys: Sequence[str], embedder: Embedder) -> None
     # The log is named after embedder and bank, so that blocks of another one are never resumed.
     tag = hashlib.sha256(f"{embedder.name}\0{bank}".encode()).hexdigest()[:12]
     with Log(folder / f".embeddings-{tag}.sqlite") as log:
-        # [U, E]; U may be far below the number of memories, as tasks share their wording.
+        # [M, E]; M may be far below the number of memories, as tasks share their wording.
         matrix = _embed(distinct_keys(keys), embedder, log)
         buffer = io.BytesIO()
         np.save(buffer, matrix.astype(np.float16), allow_pickle=False)
@@ -57,7 +57,7 @@ def write_vectors(folder: Path, keys: Sequence[str], embedder: Embedder) -> None
 
 
 def _embed(texts: list[str], embedder: Embedder, log: Log) -> np.ndarray:
-    """Rows float32[U, E] of the texts, block by block, each in the log as soon as it is there."""
+    """Rows float32[M, E] of the texts, block by block, each in the log as soon as it is there."""
     rows = []
     for start in range(0, len(texts), BLOCK):
         block, key = texts[start : start + BLOCK], f"{start // BLOCK:08d}"
@@ -76,7 +76,7 @@ def _embed(texts: list[str], embedder: Embedder, log: Log) -> np.ndarray:
 
 
 def read_vectors(folder: Path, embedder: Embedder) -> np.ndarray:
-    """The matrix float32[U, E], rows in the order of `distinct_keys`.
+    """The matrix float32[M, E], rows in the order of `distinct_keys`.
 
     Raises:
         UserError: missing, damaged, of another bank or by another embedder.

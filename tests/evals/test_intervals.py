@@ -85,10 +85,10 @@ def test_seeds_that_differ_widen_a_difference():
     """With games alone resampled, a lucky training run would look like a better method."""
     rng = np.random.default_rng(4)
     skill = rng.normal(0, 0.2, 5)
-    a_GS = (rng.random((140, 5)) < 0.5).astype(float)
-    b_GS = (rng.random((140, 5)) < 0.5 + skill).astype(float)
-    both, p = crossed_bootstrap(a_GS, b_GS)
-    games = paired_bootstrap(a_GS.mean(1), b_GS.mean(1))
+    a = (rng.random((140, 5)) < 0.5).astype(float)
+    b = (rng.random((140, 5)) < 0.5 + skill).astype(float)
+    both, p = crossed_bootstrap(a, b)
+    games = paired_bootstrap(a.mean(1), b.mean(1))
     assert both.mean == pytest.approx(games.mean)
     assert both.high - both.low > 1.5 * (games.high - games.low)
     assert p > 0.01

@@ -100,28 +100,28 @@ def gaps(scores: AuditScores) -> list[Gap]:
 
 
 def hits(seeds: Seeds, criterion: str) -> np.ndarray:
-    """bool[A,W]: which windows each seed reproduces."""
+    """bool[n,W]: which windows each seed reproduces."""
     return np.array([[CRITERIA[criterion](s) for s in rows] for rows in seeds], bool)
 
 
-def counts(hits_AW: np.ndarray) -> tuple[int, ...]:
+def counts(hits_nW: np.ndarray) -> tuple[int, ...]:
     """Windows that each seed reproduces."""
-    return tuple(hits_AW.sum(1).tolist())
+    return tuple(hits_nW.sum(1).tolist())
 
 
-def rate(hits_AW: np.ndarray, games_W: Iterable[str]) -> Interval:
+def rate(hits_nW: np.ndarray, games_W: Iterable[str]) -> Interval:
     """Share of windows; Wilson for one seed, bootstrap over games for several.
 
     Raises:
         ValueError: no window.
     """
-    A, W = hits_AW.shape
-    if A == 1 or hits_AW.all() or not hits_AW.any():  # resampling would claim certainty
-        return wilson(int(hits_AW[0].sum()), W)
+    n, W = hits_nW.shape
+    if n == 1 or hits_nW.all() or not hits_nW.any():  # resampling would claim certainty
+        return wilson(int(hits_nW[0].sum()), W)
     # All windows of a game and all seeds of a window are drawn together.
     clusters: dict[str, list[float]] = defaultdict(list)
-    for game, hits_A in zip(games_W, hits_AW.T.tolist(), strict=True):
-        clusters[game] += hits_A
+    for game, hits_n in zip(games_W, hits_nW.T.tolist(), strict=True):
+        clusters[game] += hits_n
     return cluster_bootstrap(list(clusters.values()))
 
 
@@ -131,7 +131,7 @@ def _extraction(model: str, name: str, seeds: Seeds) -> Extraction:
     games_W = np.array([s.game_id for s in seeds[0]])
     # A suffix without a word of the player is replayed by nobody, and says nothing.
     writes_W = np.array([s.written > 0 for s in seeds[0]])
-    extractable_AW, replayed_AW = hits(seeds, "extractable"), hits(seeds, "replayed")[:, writes_W]
+    extractable_nW, replayed_nW = hits(seeds, "extractable"), hits(seeds, "replayed")[:, writes_W]
     written = [s.written_nats / s.written for s in rows if s.written]
     found = [s.zlib_bytes for s in rows if s.extractable]
     return Extraction(
@@ -140,9 +140,9 @@ def _extraction(model: str, name: str, seeds: Seeds) -> Extraction:
         windows=len(games_W),
         games=len(set(games_W)),
         seeds=len(seeds),
-        extractable=counts(extractable_AW),
-        rate=rate(extractable_AW, games_W),
-        replayed=rate(replayed_AW, games_W[writes_W]) if writes_W.any() else None,
+        extractable=counts(extractable_nW),
+        rate=rate(extractable_nW, games_W),
+        replayed=rate(replayed_nW, games_W[writes_W]) if writes_W.any() else None,
         matched=_mean([s.matched for s in rows]),
         nats=_mean([s.nats / s.suffix for s in rows]),
         written_nats=_mean(written) if written else None,

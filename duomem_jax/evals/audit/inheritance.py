@@ -95,7 +95,7 @@ class _Trio(NamedTuple):
 
 
 def _inheritance(who: _Trio, name: str, criterion: str, games_W: np.ndarray) -> Inheritance:
-    student_AW = hits(who.student.sets[name], criterion)
+    student_nW = hits(who.student.sets[name], criterion)
     teacher_W = hits(who.teacher.sets[name], criterion)[0]
     base_W = hits(who.base.sets[name], criterion)[0]
     only_W = teacher_W & ~base_W
@@ -104,11 +104,11 @@ def _inheritance(who: _Trio, name: str, criterion: str, games_W: np.ndarray) -> 
         set=name,
         criterion=criterion,
         teacher_only=int(only_W.sum()),
-        inherited=counts(student_AW & only_W),
-        share=rate(student_AW[:, only_W], games_W[only_W]) if only_W.any() else None,
-        easy=counts(student_AW & teacher_W & base_W),
-        base_only=counts(student_AW & ~teacher_W & base_W),
-        student_only=counts(student_AW & ~teacher_W & ~base_W),
+        inherited=counts(student_nW & only_W),
+        share=rate(student_nW[:, only_W], games_W[only_W]) if only_W.any() else None,
+        easy=counts(student_nW & teacher_W & base_W),
+        base_only=counts(student_nW & ~teacher_W & base_W),
+        student_only=counts(student_nW & ~teacher_W & ~base_W),
     )
 
 
@@ -119,9 +119,9 @@ def _pairs(scores: AuditScores, name: str, criterion: str) -> Iterator[PairedStu
     scopes = _scopes(scores, name, criterion)
     pairs = itertools.combinations(found, 2)
     for (one, other), (scope, these_W) in itertools.product(pairs, scopes.items()):
-        one_AW = found[one][:, these_W]
-        other_AW = found[other][:, these_W]
-        if not (one_AW.any() or other_AW.any()):
+        one_nW = found[one][:, these_W]
+        other_nW = found[other][:, these_W]
+        if not (one_nW.any() or other_nW.any()):
             continue  # nothing to compare: two models that reproduce nothing are equal
         yield PairedStudents(
             one=one,
@@ -130,8 +130,8 @@ def _pairs(scores: AuditScores, name: str, criterion: str) -> Iterator[PairedStu
             set=name,
             scope=scope,
             windows=int(these_W.sum()),
-            difference=_difference(one_AW, other_AW, games_W[these_W]),
-            **_mcnemar(one_AW, other_AW),
+            difference=_difference(one_nW, other_nW, games_W[these_W]),
+            **_mcnemar(one_nW, other_nW),
         )
 
 
@@ -145,11 +145,11 @@ def _scopes(scores: AuditScores, name: str, criterion: str) -> dict[str, np.ndar
 
 
 def _difference(
-    one_AW: np.ndarray, other_AW: np.ndarray, games_W: Iterable[str]
+    one_nW: np.ndarray, other_nW: np.ndarray, games_W: Iterable[str]
 ) -> Interval | None:
     """The other's share minus the one's, bootstrap over games; None: nothing differs."""
     # Paired by window; the mean over seeds makes students with unequal numbers of them comparable.
-    difference_W = other_AW.mean(0) - one_AW.mean(0)
+    difference_W = other_nW.mean(0) - one_nW.mean(0)
     if not difference_W.any():
         return None
     clusters = defaultdict(list)
@@ -158,12 +158,12 @@ def _difference(
     return cluster_bootstrap(list(clusters.values()))
 
 
-def _mcnemar(one_AW: np.ndarray, other_AW: np.ndarray) -> dict[str, Any]:
+def _mcnemar(one_nW: np.ndarray, other_nW: np.ndarray) -> dict[str, Any]:
     """The last three fields of `PairedStudents`; with several seeds there is no such test."""
     # A window that some seeds reproduce is neither won nor lost.
-    if max(len(one_AW), len(other_AW)) > 1:
+    if max(len(one_nW), len(other_nW)) > 1:
         return {"only_one": None, "only_other": None, "p_value": None}
-    only_one = int((one_AW & ~other_AW).sum())
-    only_other = int((other_AW & ~one_AW).sum())
+    only_one = int((one_nW & ~other_nW).sum())
+    only_other = int((other_nW & ~one_nW).sum())
     p_value = mcnemar_exact(only_one, only_other)
     return {"only_one": only_one, "only_other": only_other, "p_value": p_value}

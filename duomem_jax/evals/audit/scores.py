@@ -8,7 +8,7 @@ import numpy as np
 from duomem_jax.evals.audit.memorization import Score
 from duomem_jax.evals.audit.subjects import BASE, TEACHER
 
-Seeds = Sequence[Sequence[Score]]  # of one model on one set: A adapters (training seeds), W windows
+Seeds = Sequence[Sequence[Score]]  # of one model on one set: n adapters (training seeds), W windows
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from duomem_jax.objectives.fused import Head, sum_over_tokens, vocab_of
 def uld_loss(
     student_x_BUD: jax.Array,
     student_head: Head,
-    teacher_x_BUD: jax.Array,
+    teacher_x_BUE: jax.Array,
     teacher_head: Head,
     live_BU: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
@@ -25,7 +25,7 @@ def uld_loss(
     Args:
         student_x_BUD: hidden states before each chunk, see `chunks.states_before_chunks`.
         student_head: to the student's logits; what it captures may be differentiated.
-        teacher_x_BUD: the teacher's hidden states there, constants.
+        teacher_x_BUE: the teacher's hidden states there, constants.
         teacher_head: to the teacher's logits.
         live_BU: chunks that both sides have.
 
@@ -33,16 +33,16 @@ def uld_loss(
         (loss_sum, weight = number of live chunks), float32 scalars; a chunk adds at most 2.
     """
 
-    def distance(logits_XV, teacher_x_XD):
+    def distance(logits_XV, teacher_x_XE):
         s_XV = _sorted_probabilities(logits_XV)
-        t_XV = _sorted_probabilities(jax.lax.stop_gradient(teacher_head(teacher_x_XD)))
+        t_XV = _sorted_probabilities(jax.lax.stop_gradient(teacher_head(teacher_x_XE)))
         V = max(s_XV.shape[-1], t_XV.shape[-1])
         return jnp.sum(jnp.abs(_padded(s_XV, V) - _padded(t_XV, V)), axis=-1)
 
     # Both models' logits of a chunk exist at once, so both count for its length.
-    vocab = vocab_of(teacher_head, teacher_x_BUD)
+    vocab = vocab_of(teacher_head, teacher_x_BUE)
     return sum_over_tokens(
-        distance, student_x_BUD, student_head, live_BU, teacher_x_BUD, other_vocab=vocab
+        distance, student_x_BUD, student_head, live_BU, teacher_x_BUE, other_vocab=vocab
     )
 
 
