@@ -24,6 +24,12 @@ from chats import episodes, tokenizers  # noqa: F401 - fixtures
 from tiny_run import base_folder, config_file, data_folder, done  # noqa: F401 - fixtures
 
 REPO = Path(__file__).resolve().parents[1]
+LONG = ("train", "experiments")  # rooms whose files take longest
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """The longest first: nobody is to begin with one of them when all else is done."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,13 @@ def to_dict(config: Any) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
+class _NoBytecode(SourceFileLoader):
+    """Leaves no `__pycache__` in a folder of the user's."""
+
+    def set_data(self, path: Any, data: Any, **mode: Any) -> None:
+        """Where the loader would write it."""
+
+
 def from_file(path: Path, function: str, kind: type[T]) -> T:
     """Call `function()` of a Python file in configs/ and check what it returns.
 
@@ -23,13 +31,14 @@ def from_file(path: Path, function: str, kind: type[T]) -> T:
         UserError: no such file or function, or it does not return a `kind` whose fields have their
             declared types.
     """
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
+    loader = _NoBytecode(path.stem, str(path))
+    spec = importlib.util.spec_from_file_location(path.stem, path, loader=loader)
+    if spec is None or not path.is_file():
         raise UserError(f"{path}: no such config; give a file like configs/<name>.py")
     module = importlib.util.module_from_spec(spec)
     try:
         # Not through `import`: a config may lie in any folder, and two of them may have one name.
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
         config = getattr(module, function)()
     except UserError as e:
         raise UserError(f"{path}: {e}") from None
