@@ -11,7 +11,7 @@ import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import tyro
 
@@ -157,33 +157,41 @@ def _options(args: Sequence[str]) -> list[list[str]]:
     return out
 
 
-def _complaint(config: Any, option: list[str]) -> str:
+def _complaint(config: TrainConfig, option: list[str]) -> str:
     name, equals, value = option[0].partition("=")
     dotted = name.lstrip("-").replace("-", "_")
     # Walk down the dotted name, so that the sentence lists the fields of the right record.
-    owner, hint = config, None
+    at = _Field(config, None)
     for part in dotted.split("."):
-        options = _fields(owner)
+        options = _fields(at.value)
         if part not in options:
             known = ", ".join(options) if options else "none"
             return f"command line: no field {name}; choose from {known}"
-        owner, hint = options[part]
+        at = options[part]
+    hint = at.hint
     shown = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
     given = value if equals else " ".join(option[1:])
     return f"command line: field {name} cannot be {given!r}; give {shown}"
 
 
-def _fields(record: Any) -> dict[str, tuple[Any, Any]]:
-    """Fields as the command line names them: (value, type) of each."""
+class _Field(NamedTuple):
+    """What a field of a record holds, and what type it is declared to have."""
+
+    value: object
+    hint: object
+
+
+def _fields(record: object) -> dict[str, _Field]:
+    """Fields as the command line names them."""
     if not dataclasses.is_dataclass(record):
         return {}
     # These types are without `Annotated`, which is there for tyro and would blur the sentence.
     types = typing.get_type_hints(type(record))
     marked = typing.get_type_hints(type(record), include_extras=True)
-    found: dict[str, tuple[Any, Any]] = {}
+    found: dict[str, _Field] = {}
     for name, hint in types.items():
         value, marks = getattr(record, name), getattr(marked[name], "__metadata__", ())
         # A record that is given an empty name has its fields in the place of its own.
         flat = any(getattr(mark, "name", None) == "" for mark in marks)
-        found |= _fields(value) if flat else {name: (value, hint)}
+        found |= _fields(value) if flat else {name: _Field(value, hint)}
     return found

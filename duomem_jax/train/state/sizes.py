@@ -1,7 +1,6 @@
 """The arrays that a run holds all the time, as shapes: known before anything is loaded."""
 
 import functools
-from typing import Any
 
 import jax
 
@@ -9,7 +8,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.models.shapes import tree_bytes, weight_shapes
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.state.optimizer import make_optimizer
-from duomem_jax.train.state.state import TrainState, new_state
+from duomem_jax.train.state.state import TrainState, Tree, new_state
 
 
 def state_shapes(config: TrainConfig, model: Model) -> TrainState:
@@ -22,7 +21,7 @@ def state_shapes(config: TrainConfig, model: Model) -> TrainState:
 
 def held_bytes(config: TrainConfig, model: Model, teacher: Model | None = None) -> int:
     """Bytes of weights, trained tree and optimizer over all devices."""
-    held: list[Any] = [state_shapes(config, model)]
+    held: list[Tree] = [state_shapes(config, model)]
     # Otherwise the base is the trained tree, which the state has counted.
     if config.trainable == "lora":
         held.append(weight_shapes(model, config.dtype, config.quantize))

@@ -41,7 +41,7 @@ def state_shardings(
     # By path, not by `optax.tree_map_params`: what a rule masks has no parameter to map to.
     of_param = dict(jax.tree_util.tree_leaves_with_path(shardings))
 
-    def place(path: tuple, leaf: Any) -> NamedSharding:
+    def place(path: tuple, leaf: jax.ShapeDtypeStruct) -> NamedSharding:
         # A moment's path ends with its parameter's; what masks leave out does not matter here.
         # Longest tail first. Scalars, such as a rule's counters, have no axis to split.
         tails = (path[i:] for i in range(len(path)))

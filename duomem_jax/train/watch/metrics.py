@@ -4,9 +4,9 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import jax
+from tqdm import tqdm
 
 from duomem_jax.mesh.chips import CHIPS
 from duomem_jax.train.watch.goodput import Stopwatch
@@ -140,10 +140,8 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{s:02}"
 
 
-def _bar(start: int, steps: int) -> Any:
+def _bar(start: int, steps: int) -> tqdm | None:
     """A progress bar with rate and time left on a terminal, else None."""
     if not sys.stderr.isatty():
         return None
-    from tqdm import tqdm
-
     return tqdm(total=steps, initial=start, unit="step", desc="train", dynamic_ncols=True)
