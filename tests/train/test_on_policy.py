@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -210,8 +211,35 @@ def test_a_run_comes_nearer_to_its_teacher_and_reports_games(finished, played):
     assert {"won", "turns", "rows_left_out"} < first.keys()
 
 
+def assert_same(folder, other):
+    ours, theirs = (
+        load_file(Path(f, "adapter", "adapter_model.safetensors")) for f in (folder, other)
+    )
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        np.testing.assert_array_equal(ours[name], value, err_msg=name)
+
+
+def test_a_run_goes_on_from_a_checkpoint_to_the_same_adapter(finished, tmp_path):
+    """What a run that was killed after its second step leaves behind."""
+    out = tmp_path / "again"
+    shutil.copytree(finished.output, out)
+    shutil.rmtree(out / "adapter")
+    shutil.rmtree(out / "checkpoints" / "3")
+    again = dataclasses.replace(finished, output=str(out))
+    file = out / "config.json"
+    file.write_text(file.read_text().replace(finished.output, again.output))
+    run(again)
+    assert_same(out, finished.output)
+    before, after = (
+        Path(folder, "metrics.jsonl").read_text().splitlines() for folder in (finished.output, out)
+    )
+    assert before[:2] == after[:2]  # with their seconds: these steps were not done again
+    assert [json.loads(line)["step"] for line in after] == [1, 2, 3]
+
+
+@pytest.mark.slow
 def test_a_killed_and_restarted_run_ends_with_the_same_adapter(finished, tmp_path):
-    whole = load_file(Path(finished.output, "adapter", "adapter_model.safetensors"))
     out = tmp_path / "again"
     again = dataclasses.replace(finished, output=str(out))
     file = tmp_path / "config.py"
@@ -234,9 +262,8 @@ def test_a_killed_and_restarted_run_ends_with_the_same_adapter(finished, tmp_pat
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    resumed = load_file(run(again) / "adapter_model.safetensors")
-    for name, value in whole.items():
-        np.testing.assert_array_equal(value, resumed[name], err_msg=name)
+    run(again)
+    assert_same(out, finished.output)
 
 
 @pytest.mark.parametrize(
