@@ -136,6 +136,7 @@ def test_generated_walkthroughs_are_as_long_as_real_ones(generated):
         assert mean(generated["steps"][task_type]) == pytest.approx(mean(real), rel=0.05)
 
 
+@pytest.mark.slow
 def test_count_of_the_real_games_is_the_shipped_statistics(real_games_dir):
     assert count(load_games(real_games_dir, split="train")) == shipped()
 
