@@ -11,7 +11,7 @@ TORCH := $(shell sed -n 's/.*"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
 # step to the next a twentieth more. Other systems ignore it.
 export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8589934592:glibc.malloc.trim_threshold=17179869184
 
-# Many tests start processes, and without its bytecode each compiles transformers anew (seconds).
+# Many tests start processes. Without bytecode files each compiles transformers again, for seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help quickstart test test-slow check format lock clean

@@ -89,7 +89,8 @@ def identity(player: Player, world: World) -> dict[str, Any]:
         return {"name": player.name, "model": player.model}
     # Contents in place of paths: a bank or a prompt that was changed where it lies is another
     # player, and one that was moved is the same. A server's address is no part of it.
-    talk, recalled = dataclasses.asdict(player.talk), {"memory": ""}
+    talk = dataclasses.asdict(player.talk)
+    recalled: dict[str, Any] = {"memory": ""}
     # How many memories are shown, and who embedded them, is nothing to a player without any.
     if player.recall.memory:
         recalled = dataclasses.asdict(player.recall)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # imported when something is drawn: it takes a second
 # Okabe and Ito's palette: told apart by colour-blind readers and in grey.
 PALETTE = ("#999999", "#56B4E9", "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#F0E442")
 # The usual players keep their colour in every report, whichever of them are present.
-ARM_COLOUR = {
+PLAYER_COLOUR = {
     "no memory": PALETTE[0],
     "self memory": PALETTE[1],
     "teacher memory": PALETTE[2],
@@ -133,7 +133,7 @@ def _write(path: str | os.PathLike, fig: "Figure") -> None:
 def colours(names: Sequence[str]) -> list[str]:
     """A colour per subject: the usual players always the same one, others what is left over."""
     # Experiments capitalise names as they like: "LoRA", "lora".
-    known = {n: ARM_COLOUR[n.lower()] for n in names if n.lower() in ARM_COLOUR}
+    known = {n: PLAYER_COLOUR[n.lower()] for n in names if n.lower() in PLAYER_COLOUR}
     free = [c for c in PALETTE if c not in known.values()] or list(PALETTE)
     others = [n for n in names if n not in known]
     return [known.get(n) or free[others.index(n) % len(free)] for n in names]

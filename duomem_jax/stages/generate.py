@@ -30,8 +30,8 @@ def generate(out: Folder, /, count: int = 300, seed: int = 0, world: str = DEFAU
     """
     if count < 1:
         raise UserError(f"count is {count}; give a whole number above 0")
-    # A set is there whole or not at all: `atomic_dir` renames it once all games are written.
     wanted = {"world": world, "count": count, "seed": seed}
+    # A set is there whole or not at all: `atomic_dir` renames it once all games are written.
     if Path(out).exists():
         found = read_json(
             Path(out, FACTS),

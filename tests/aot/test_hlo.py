@@ -75,10 +75,8 @@ def test_text_has_the_marks_that_are_read(program, mark, reader):
 
 def test_parse_reads_arrays_of_small_floats():
     text = text_of(lambda x: x.astype(jnp.float8_e4m3fn), jnp.zeros((4, 8), jnp.bfloat16))
-    (entry,) = [c for c in parse(text).computations.values() if any(i.root for i in c.values())][
-        -1:
-    ]
-    (root,) = [i for i in entry.values() if i.root]
+    program = parse(text)
+    (root,) = [i for i in program.computations[program.entry].values() if i.root]
     assert [(a.dtype, a.shape, a.nbytes) for a in root.arrays] == [("f8e4m3fn", (4, 8), 32)]
 
 

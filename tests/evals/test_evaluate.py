@@ -138,7 +138,7 @@ def test_games_are_shared_out_and_each_is_played_once(games, folders, tmp_path):
         evaluate(player, HOUSEHOLD, games, out, Play(2, 3, 3), shard=Shard(0, 3))
 
 
-def test_how_memories_are_shown_is_nothing_to_a_player_without_any(folders):
+def test_identity_omits_recall_options_of_a_player_without_memories(folders):
     player = Player("x", str(folders / "model"))
     other = dataclasses.replace(player, recall=Recall(k=7))
     assert identity(player, HOUSEHOLD) == identity(other, HOUSEHOLD)

@@ -12,7 +12,7 @@ from duomem_jax.evals.summary import summarize
 from duomem_jax.records.results import Result, Usage
 from duomem_jax.report import write_report
 from duomem_jax.report.picture import (
-    ARM_COLOUR,
+    PLAYER_COLOUR,
     colours,
     distance_figure,
     draw_distance,
@@ -160,10 +160,10 @@ def test_every_line_of_a_table_is_equally_wide():
 
 
 def test_a_subject_keeps_its_colour():
-    assert colours(["LoRA", "teacher"]) == [ARM_COLOUR["lora"], ARM_COLOUR["teacher"]]
+    assert colours(["LoRA", "teacher"]) == [PLAYER_COLOUR["lora"], PLAYER_COLOUR["teacher"]]
     many = colours(["both", "x", "y", "z", "u", "v"])
     assert len(set(many)) == 6
-    assert many[0] == ARM_COLOUR["both"]
+    assert many[0] == PLAYER_COLOUR["both"]
 
 
 def test_recipes_table_shows_means_and_the_span_of_seeds():

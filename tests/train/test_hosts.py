@@ -42,8 +42,8 @@ def wait_for(path, hosts):
 def test_sigterm_saves_one_step_on_all_hosts_and_another_number_continues(config_file, tmp_path):
     """Two hosts, of which one is told; then one, which has to end where an undisturbed run ends.
 
-    They are this process, which sums in another order than Gloo: hence not bit for bit, as
-    below where a host is killed.
+    The last two run in this process, which sums in another order than Gloo: hence not bit for bit,
+    as below where a host is killed.
     """
     out, undisturbed = tmp_path / "out", tmp_path / "undisturbed"
     run = [*MESH, "--steps", 20, "--checkpoint-every", 20, "--log-every", 1]

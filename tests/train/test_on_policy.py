@@ -1,7 +1,6 @@
 """The student plays its own rows; who spoke, what is scored, and how a run continues."""
 
 import dataclasses
-import json
 import os
 import shutil
 import signal
@@ -13,7 +12,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from written import adapter, assert_same, records
 
 import train
 from duomem_jax.agents.play import Play, Recall, Talk
@@ -203,24 +202,14 @@ def test_a_run_comes_nearer_to_its_teacher_and_reports_games(finished, played):
     """On rows that neither has played: the loss of a step is about that step's own games."""
     out = Path(finished.output)
     before, after = (
-        measure_fidelity(STUDENT, TEACHER, played / "rows", adapter=adapter, rows=3)
-        for adapter in ("", str(out / "adapter"))
+        measure_fidelity(STUDENT, TEACHER, played / "rows", adapter=folder, rows=3)
+        for folder in ("", str(out / "adapter"))
     )
     assert after.reverse_kl < before.reverse_kl
-    first, *_ = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    assert {"won", "turns", "rows_left_out"} < first.keys()
+    assert {"won", "turns", "rows_left_out"} < records(out)[0].keys()
 
 
-def assert_same(folder, other):
-    ours, theirs = (
-        load_file(Path(f, "adapter", "adapter_model.safetensors")) for f in (folder, other)
-    )
-    assert ours.keys() == theirs.keys()
-    for name, value in theirs.items():
-        np.testing.assert_array_equal(ours[name], value, err_msg=name)
-
-
-def test_a_run_goes_on_from_a_checkpoint_to_the_same_adapter(finished, tmp_path):
+def test_a_run_continues_from_a_checkpoint_to_the_same_adapter(finished, tmp_path):
     """What a run that was killed after its second step leaves behind."""
     out = tmp_path / "again"
     shutil.copytree(finished.output, out)
@@ -230,12 +219,10 @@ def test_a_run_goes_on_from_a_checkpoint_to_the_same_adapter(finished, tmp_path)
     file = out / "config.json"
     file.write_text(file.read_text().replace(finished.output, again.output))
     run(again)
-    assert_same(out, finished.output)
-    before, after = (
-        Path(folder, "metrics.jsonl").read_text().splitlines() for folder in (finished.output, out)
-    )
+    assert_same(adapter(out), adapter(Path(finished.output)))
+    before, after = records(Path(finished.output)), records(out)
     assert before[:2] == after[:2]  # with their seconds: these steps were not done again
-    assert [json.loads(line)["step"] for line in after] == [1, 2, 3]
+    assert [record["step"] for record in after] == [1, 2, 3]
 
 
 @pytest.mark.slow
@@ -263,7 +250,7 @@ def test_a_killed_and_restarted_run_ends_with_the_same_adapter(finished, tmp_pat
     process.send_signal(signal.SIGKILL)
     process.wait()
     run(again)
-    assert_same(out, finished.output)
+    assert_same(adapter(out), adapter(Path(finished.output)))
 
 
 @pytest.mark.parametrize(

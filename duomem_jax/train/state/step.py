@@ -24,7 +24,7 @@ class Frozen(NamedTuple):
     """Parameters that a step reads and leaves as they are."""
 
     base: Tree | None = None  # the student's, None where all of them are trained
-    teacher: Tree | None = None  # a teacher's in the loop, None where the base serves for it
+    teacher: Tree | None = None  # a teacher's in the loop; None: no teacher, or the base is it
 
     @property
     def taught_by(self) -> Tree:
