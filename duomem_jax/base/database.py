@@ -1,4 +1,4 @@
-"""SQLite files: opened the same way everywhere, one writer each, errors that a user can read."""
+"""SQLite files: opened the same way everywhere, with errors that a user can read."""
 
 import contextlib
 import sqlite3
@@ -6,44 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock, Timeout
-
 from duomem_jax.base.disk import explain_full_disk
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.io import clear_os_errors
 
 BUSY_SECONDS = 60.0  # others hold a file for milliseconds; on a slow network folder for seconds
-
-
-def lock_for_writing(path: Path) -> FileLock:
-    """Become the one writer of `path`, whose folder is made; readers are not kept out.
-
-    The lock is a file beside it, since SQLite's own, held for long, would block readers too.
-
-    Raises:
-        UserError: somebody else is writing, or the folder cannot be written.
-    """
-    # By default a FileLock belongs to the thread that took it, and no other could release it.
-    lock = FileLock(f"{path}.lock", thread_local=False)
-    with clear_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            # At once: whoever writes a log holds it for the length of a run.
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise UserError(
-                f"{path}: another process is writing this shard; wait for it or give this one "
-                "a different shard number"
-            ) from None
-    return lock
-
-
-def unlock(lock: FileLock) -> None:
-    """Let others write. May be called twice."""
-    if lock.is_locked:
-        # Removed while it is held: whoever has opened it meanwhile sees that its name is gone.
-        Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
 
 
 def connect(path: Path, mode: Literal["rw", "rwc"]) -> sqlite3.Connection:

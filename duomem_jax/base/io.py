@@ -5,6 +5,7 @@ In a bucket (gs://...) an object appears whole by itself, and a folder is what i
 
 import contextlib
 import errno
+import hashlib
 import importlib.util
 import json
 import os
@@ -22,14 +23,16 @@ from duomem_jax.base.disk import explain_full_disk
 from duomem_jax.base.errors import UserError, first_line
 
 REMOTE = "gs://"
+_LONGEST_SLUG = 80  # letters; with what follows, a name stays below the 255 of file systems
 
 
 @contextlib.contextmanager
 def clear_os_errors(path: Path) -> Iterator[None]:
-    """Turn a full disk or a missing permission into one sentence.
+    """Turn what the system says while something is written into one sentence.
 
     Raises:
-        UserError: the block met one of them; `path` is what the sentence names.
+        UserError: a full disk, a missing permission, a name that is too long, a file where a folder
+            is wanted; `path` is what the sentence names.
     """
     try:
         with explain_full_disk(path):
@@ -37,7 +40,12 @@ def clear_os_errors(path: Path) -> Iterator[None]:
     except OSError as e:
         if e.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise UserError(f"{path}: not writable; choose another output folder") from e
-        raise
+        # Without a number it is no answer of the system, but a library's error of that class.
+        if e.errno is None:
+            raise
+        raise UserError(
+            f"{path}: cannot be written ({os.strerror(e.errno)}); choose another output folder"
+        ) from e
 
 
 def as_path(path: str | os.PathLike) -> Path:
@@ -124,12 +132,13 @@ def atomic_write_text(path: str | os.PathLike, text: str) -> None:
 def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary sibling folder that becomes `path` when the block ends well.
 
-    An existing folder at `path` is replaced; on an exception nothing of it changes. In a bucket
-    the temporary folder is on this machine, objects of other names stay, and weights are written
-    last: where they are, all is.
+    Nothing is ever replaced: what lies at `path` may hold what somebody else has written. In a
+    bucket the temporary folder is on this machine, objects of other names stay, and weights are
+    written last: where they are, all is.
 
     Raises:
-        UserError: the disk is full, the folder or the bucket is not writable.
+        UserError: there is a file or a folder that is not empty at `path`, now or at the end of the
+            block; the disk is full, the folder or the bucket is not writable.
     """
     path = as_path(path)
     if is_remote(path):
@@ -139,18 +148,37 @@ def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
                 _upload(Path(local), path)
         return
     with clear_os_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        tmp = _temporary_sibling(path)
+        check_free(path)
+        # A link stays one: it is its target that is made.
+        target = path.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        tmp = _temporary_sibling(target)
         try:
             tmp.mkdir()
             yield tmp
-            # A folder cannot be renamed onto one that holds files, so the old one goes first.
-            if path.exists():
-                shutil.rmtree(path)
-            os.replace(tmp, path)
+            # A folder goes onto an empty one, and onto nothing else: not even a file that has come
+            # since the check is lost.
+            os.replace(tmp, target)
         except BaseException:
             shutil.rmtree(tmp, ignore_errors=True)
             raise
+
+
+def check_free(path: Path) -> None:
+    """Refuse a place for a new folder where something is.
+
+    Raises:
+        UserError: a file, a folder that is not empty, or the current one, which cannot be replaced
+            under the feet of who stands in it.
+    """
+    if path.is_dir():
+        what = "is not empty" if any(path.iterdir()) else ""
+        if path.resolve() == Path.cwd():
+            what = "is the current folder"
+    else:
+        what = "is a file" if path.exists() else ""
+    if what:
+        raise UserError(f"{path}: {what}; nothing is replaced, so choose another output folder")
 
 
 def _upload(local: Path, remote: Path) -> None:
@@ -164,16 +192,32 @@ def read_json(path: Path, *, missing: str, damaged: str) -> dict[str, Any]:
     """The JSON object in a file; the arguments are the remedies.
 
     Raises:
-        UserError: no such file, or it is not JSON.
+        UserError: no such file, or it holds no JSON object.
     """
     try:
-        return json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {missing}") from None
-    except ValueError as e:
-        raise UserError(f"{path}: not valid JSON ({e}); {damaged}") from None
+    except OSError as e:
+        raise UserError(f"{path}: cannot be read ({e.strerror}); {missing}") from None
+    # Nested too deep is the other.
+    except (ValueError, RecursionError) as e:
+        raise UserError(f"{path}: not valid JSON ({first_line(e)}); {damaged}") from None
+    if not isinstance(found, dict):
+        kind = type(found).__name__
+        raise UserError(f"{path}: holds a JSON {kind}, not an object with fields; {damaged}")
+    return found
 
 
 def slug(name: str) -> str:
-    """A name as part of a file's: lower case, hyphens for all but letters and digits."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    """A name as part of a file's: lower case, hyphens for all but letters and digits.
+
+    Names of other letters than Latin ones, of signs and of great length lose too much on the way:
+    digits of a hash keep them apart. Those that differ in case or in the signs between their words
+    have one slug.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if re.fullmatch(r"[A-Za-z0-9]+([ ,+_-]+[A-Za-z0-9]+)*", name) and len(plain) <= _LONGEST_SLUG:
+        return plain
+    digest = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:8]
+    return f"{plain[:_LONGEST_SLUG]}-{digest}".strip("-")

@@ -28,10 +28,9 @@ from duomem_jax.base.database import (
     connect,
     damaged,
     explain_database_errors,
-    lock_for_writing,
-    unlock,
 )
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.lock import lock_for_writing, unlock
 
 _APPLICATION = 0x64756F6D  # "duom", which marks the file as one of ours
 _SCHEMA = (

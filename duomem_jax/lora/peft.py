@@ -59,7 +59,7 @@ def save_adapter(
     """Write an adapter that `peft.PeftModel.from_pretrained` opens.
 
     Args:
-        folder: replaced as a whole.
+        folder: made whole or not at all; must not be there yet.
         lora: adapter tree, float32 leaves [L,D,R] and [L,R,F].
         config: its rank, alpha and targets.
         base_fingerprint: of the base it was trained on (`models.hf.fingerprint`).

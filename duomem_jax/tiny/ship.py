@@ -68,9 +68,12 @@ def _scores(name: str, results: Path) -> str:
 
 
 def ship(name: str, run: Path, results: Path | None) -> Path:
-    """Write the package's folder of the tiny `name` from the output folder of its training."""
+    """Write the package's folder of the tiny `name` from the output folder of its training.
+
+    Raises:
+        UserError: the folder is still there; git has it, so it may be deleted first.
+    """
     target, trained = model_folder(f"tiny-{name}"), run / "model"
-    # Before the folder is replaced: a card that cannot be written must not cost the model.
     text = card(name, run, results)
     config, params = load_pretrained(str(trained), "float32")
     with atomic_dir(target) as tmp:

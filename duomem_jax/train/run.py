@@ -10,7 +10,7 @@ from pathlib import Path
 
 import jax
 
-from duomem_jax.base.io import as_path
+from duomem_jax.base.io import as_path, atomic_dir
 from duomem_jax.lora.peft import load_adapter, save_adapter
 from duomem_jax.lora.tree import count
 from duomem_jax.mesh.hosts import gathered, is_first, meet
@@ -176,11 +176,13 @@ def export(plan: Plan, state: TrainState) -> Path:
     # Before `is_first` is asked: all hosts must take part in the gathering.
     config, params, step = plan.config, gathered(state.params), int(state.step)
     folder = as_path(config.output) / ("adapter" if plan.trained == "lora" else "model")
-    if not is_first():
+    # Weights are there last: a finished run that is started again leaves its result as it is.
+    if not is_first() or any(folder.glob("*.safetensors")):
         return folder
     if plan.trained == "params":
-        save_pretrained(folder, plan.model.config, params, config.dtype)
-        copy_tokenizer(plan.folder, folder)
+        with atomic_dir(folder) as tmp:
+            save_pretrained(tmp, plan.model.config, params, config.dtype)
+            copy_tokenizer(plan.folder, tmp)
         return folder
     # `duomem export` makes its card from these notes: the folder of rows may hold others by then.
     notes = describe(plan) | {"step": step, "command": shlex.join(sys.argv)}
