@@ -1,8 +1,10 @@
 """How games are played, how players talk, and what they recall: options that others nest."""
 
-import dataclasses
+from typing import Annotated
 
-from duomem_jax.base.errors import UserError
+from annotated_types import Interval
+
+from duomem_jax.base.ranges import Count, Few, Length, Seed, Temperature, options
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 
@@ -10,22 +12,24 @@ from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 SHOWN = 2  # memories shown before a game
 MAX_NEW = 64  # tokens a reply may have: a thought and a command
 
+Shown = Annotated[int, Interval(ge=0, le=1000)]
 
-@dataclasses.dataclass(frozen=True)
+
+@options
 class Talk:
     """What a model is told at first, and how it replies."""
 
     system: str = ""  # system message, or @FILE of it; empty: none, for openai:NAME @play
-    max_new: int = MAX_NEW  # tokens a reply may have
-    temperature: float = 0.0  # 0: the likeliest token
+    max_new: Length = MAX_NEW  # tokens a reply may have
+    temperature: Temperature = 0.0  # 0: the likeliest token
 
 
-@dataclasses.dataclass(frozen=True)
+@options
 class Recall:
     """Which memories are shown before a game."""
 
     memory: str = ""  # folder of a memory bank; empty: none are
-    k: int = SHOWN  # how many
+    k: Shown = SHOWN  # how many
     embedder: str = DEFAULT_EMBEDDER  # must be the one the bank was embedded with
 
     def open_bank(self) -> MemoryBank | None:
@@ -37,15 +41,10 @@ class Recall:
         return MemoryBank.load(self.memory, make_embedder(self.embedder)) if self.memory else None
 
 
-@dataclasses.dataclass(frozen=True)
+@options
 class Play:
     """How games are played."""
 
-    slots: int = 32  # at once
-    max_steps: int = 50  # commands after which a game is lost
-    seed: int = 0  # of the player's choices
-
-    def __post_init__(self) -> None:
-        for name in ("slots", "max_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; give a whole number above 0")
+    slots: Few = 32  # at once
+    max_steps: Count = 50  # commands after which a game is lost
+    seed: Seed = 0  # of the player's choices

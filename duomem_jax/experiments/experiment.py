@@ -1,12 +1,13 @@
 """What an experiment is: a teacher and a student, games, recipes and seeds."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from duomem_jax.agents.play import MAX_NEW, Play, Recall, Talk
 from duomem_jax.agents.player import Player
 from duomem_jax.base.config import from_file
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.ranges import Few, Length, Seed, Temperature, options
 from duomem_jax.experiments.recipe import Recipe
 from duomem_jax.speak.open import Local
 from duomem_jax.stages.examples import Examples
@@ -18,7 +19,7 @@ NO_MEMORY, SELF_MEMORY, TEACHER_MEMORY = "no memory", "self memory", "teacher me
 TEACHER = "teacher"
 
 
-@dataclass(frozen=True)
+@options
 class Experiment:
     """What is compared with what, on which games."""
 
@@ -31,14 +32,14 @@ class Experiment:
     test_games: Games  # played by every row of the table
     train: TrainConfig  # of the adapters; base, data, output, seed and objective are filled in
     recipes: tuple[Recipe, ...] = (Recipe(),)  # the first is what the others are compared with
-    seeds: tuple[int, ...] = (0, 1, 2)  # of training; one adapter each
+    seeds: tuple[Seed, ...] = (0, 1, 2)  # of training; one adapter each
     play: Play = field(default_factory=Play)
     examples: Examples = field(default_factory=Examples)
-    max_new: int = MAX_NEW  # tokens a reply may have
-    temperature: float = 0.0
+    max_new: Length = MAX_NEW  # tokens a reply may have
+    temperature: Temperature = 0.0
     # Of the student that plays for its own memories: without luck it would win nothing.
-    self_temperature: float = 1.0
-    workers: int = 1  # adapters trained, and rows of the table played, side by side
+    self_temperature: Temperature = 1.0
+    workers: Few = 1  # adapters trained, and rows of the table played, side by side
 
     def __post_init__(self) -> None:
         # By slug: two names that differ in signs alone would share a folder.

@@ -60,10 +60,8 @@ class ModelScorer:
             UserError: no such model, or options that make no sense.
         """
         config = load_config(folder, dtype)
-        if not 1 < k < config.vocab_size:
+        if k >= config.vocab_size:
             raise UserError(f"k is {k}; give 2 to {config.vocab_size - 1}, below the vocabulary")
-        if temperature <= 0:
-            raise UserError(f"temperature is {temperature}; give a number above 0")
         self.name = content_name(str(folder))
         self.kind, self.candidates, self.vocab = kind, k, config.vocab_size
         self.vocabulary = vocabulary_fingerprint(load_tokenizer(folder))

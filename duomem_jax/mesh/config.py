@@ -1,12 +1,18 @@
 """How many devices each axis of the mesh has."""
 
-from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
+
+from duomem_jax.base.ranges import Few, options
+
+Devices = Annotated[int, Interval(ge=-1, le=2**16)]
 
 
-@dataclass(frozen=True)
+@options
 class MeshConfig:
     """How many devices each mesh axis has."""
 
-    data: int = -1  # -1: all devices the other axes leave
-    fsdp: int = -1  # -1: as few as the model's size and the chip's memory ask for
-    tensor: int = 1
+    data: Devices = -1  # -1: all devices the other axes leave
+    fsdp: Devices = -1  # -1: as few as the model's size and the chip's memory ask for
+    tensor: Few = 1

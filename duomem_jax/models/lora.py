@@ -1,9 +1,12 @@
 """Which projections get an adapter, and how large it is."""
 
 import math
-from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.ranges import Below1, Positive, options
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -11,21 +14,17 @@ TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down
 ALL = "all-linear"  # PEFT's name for every one of them
 
 
-@dataclass(frozen=True)
+@options
 class LoraConfig:
     """y = x W + scale (x a) b on each target projection of each layer (arXiv 2106.09685)."""
 
-    rank: int = 16  # R
-    alpha: float = 32.0
+    rank: Annotated[int, Interval(ge=1, le=4096)] = 16  # R
+    alpha: Positive = 32.0
     targets: tuple[str, ...] = TARGETS  # or ("all-linear",); kept in one order
     rslora: bool = False  # scale alpha / sqrt(rank) (arXiv 2312.03732), else alpha / rank
-    dropout: float = 0.0  # share of the adapter's inputs dropped while training
+    dropout: Below1 = 0.0  # share of the adapter's inputs dropped while training
 
     def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise UserError(f"lora config: rank is {self.rank}; give a whole number above 0")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"lora config: dropout is {self.dropout}; give 0 to below 1")
         if ALL in self.targets:
             object.__setattr__(self, "targets", TARGETS)
         unknown = sorted(set(self.targets) - set(TARGETS))

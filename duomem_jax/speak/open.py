@@ -3,11 +3,11 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.ranges import Limit, options
 from duomem_jax.models.locate import model_path
 from duomem_jax.models.quantize import Quantize
 from duomem_jax.speak.protocol import Speaker
@@ -16,12 +16,12 @@ from duomem_jax.speak.served.server import PREFIX, Server, served_name
 LONGEST = 8192  # tokens of a conversation unless asked for more: all caches are held at once
 
 
-@dataclass(frozen=True)
+@options
 class Local:
     """How a model that runs here is held; a served one has no use for any of this."""
 
     adapter: str = ""  # PEFT folder
-    max_len: int = 0  # tokens a conversation may have; 0: what the model can, at most 8,192
+    max_len: Limit = 0  # tokens a conversation may have; 0: what the model can, at most 8,192
     dtype: Literal["float32", "bfloat16"] = "float32"
     quantize: Quantize = ""  # the model's kernels
 

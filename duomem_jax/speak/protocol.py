@@ -8,29 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.ranges import Length, Seed, Temperature, options
 from duomem_jax.records.chat import Chat
 
 
-@dataclass(frozen=True)
+@options
 class Sampling:
-    """How replies are drawn.
+    """How replies are drawn."""
 
-    Raises:
-        UserError: a field is out of range.
-    """
-
-    max_new: int  # tokens a reply may have, end of turn included
-    temperature: float = 0.0  # 0: the likeliest token
-    seed: int = 0  # of what is drawn, together with the chat
-
-    def __post_init__(self) -> None:
-        # A reply of one token is its end alone.
-        if self.max_new < 2:
-            raise UserError(f"max_new is {self.max_new}; a reply needs at least 2 tokens")
-        # Not `< 0`: a NaN is refused too.
-        if not self.temperature >= 0:
-            raise UserError(f"temperature is {self.temperature}; give 0 or more")
+    max_new: Length  # tokens a reply may have, end of turn included
+    temperature: Temperature = 0.0  # 0: the likeliest token
+    seed: Seed = 0  # of what is drawn, together with the chat
 
 
 @dataclass(frozen=True)
@@ -58,7 +46,7 @@ class Conversations(Protocol):
         """One-off work so far (compiling)."""
         ...
 
-    def start(self, slot: int, seed: int) -> None:
+    def start(self, slot: int, seed: Seed) -> None:
         """Begin a chat in an empty slot.
 
         Args:

@@ -3,19 +3,21 @@
 from json import dumps
 from typing import Literal
 
+from duomem_jax.base.ranges import Few, Length, Limit, checked
 from duomem_jax.stages.options import Config
 
 
+@checked
 def compile_check(
     config: Config,
     /,
     topology: str,
-    slices: int = 1,
+    slices: Few = 1,
     model: str = "",
     fields: tuple[str, ...] = (),
-    length: int = 4096,
-    replies: int = 0,
-    candidates: int = 32,
+    length: Length = 4096,
+    replies: Limit = 0,
+    candidates: Few = 32,
     steps: tuple[Literal["train", "decode"], ...] = ("train", "decode"),
     json: bool = False,
 ) -> str:

@@ -1,9 +1,8 @@
 """Episodes to packed rows."""
 
-import dataclasses
-
-from duomem_jax.agents.play import SHOWN
+from duomem_jax.agents.play import SHOWN, Shown
 from duomem_jax.base.prompts import system_text
+from duomem_jax.base.ranges import Length, Seed, Share, options
 from duomem_jax.base.shard import WHOLE
 from duomem_jax.data.examples import View, build_examples
 from duomem_jax.memory.bank import MemoryBank
@@ -16,17 +15,17 @@ from duomem_jax.stages.played import world_of
 from duomem_jax.text.tokenizer import load_tokenizer
 
 
-@dataclasses.dataclass(frozen=True)
+@options
 class Examples:
     """How episodes become packed training rows."""
 
-    length: int = 1024  # T, tokens a row
+    length: Length = 1024  # T, tokens a row
     system: str = ""  # system message, or @FILE of it
-    memory_share: float = 0.5  # share of the episodes that show memories
-    k: int = SHOWN  # memories shown
+    memory_share: Share = 0.5  # share of the episodes that show memories
+    k: Shown = SHOWN  # memories shown
     embedder: str = DEFAULT_EMBEDDER
-    seed: int = 0  # of which episodes show memories
-    teacher_length: int = 2048  # tokens a row of the teacher's view
+    seed: Seed = 0  # of which episodes show memories
+    teacher_length: Length = 2048  # tokens a row of the teacher's view
 
 
 def examples(

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_dir, read_json
+from duomem_jax.base.ranges import Count, Seed, checked
 from duomem_jax.records.store.spec import refuse_difference
 from duomem_jax.stages.options import Folder
 from duomem_jax.worlds import DEFAULT, open_world
@@ -12,7 +12,8 @@ from duomem_jax.worlds import DEFAULT, open_world
 FACTS = "generated.json"  # what a folder of games was made with
 
 
-def generate(out: Folder, /, count: int = 300, seed: int = 0, world: str = DEFAULT) -> str:
+@checked
+def generate(out: Folder, /, count: Count = 300, seed: Seed = 0, world: str = DEFAULT) -> str:
     """Write generated games, in their world's own file format, unless the folder is there already.
 
     Args:
@@ -28,8 +29,6 @@ def generate(out: Folder, /, count: int = 300, seed: int = 0, world: str = DEFAU
         UserError: the world has no generator, the folder holds something else, is not writable, or
             the disk is full.
     """
-    if count < 1:
-        raise UserError(f"count is {count}; give a whole number above 0")
     wanted = {"world": world, "count": count, "seed": seed}
     # A set is there whole or not at all: `atomic_dir` renames it once all games are written.
     if Path(out).exists():

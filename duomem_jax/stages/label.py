@@ -1,10 +1,12 @@
 """Packed rows to rows with a teacher's targets."""
 
-import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from annotated_types import Interval
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.ranges import Few, Seed, Softness, options
 from duomem_jax.base.shard import WHOLE
 from duomem_jax.data.rows import Kind
 from duomem_jax.models.locate import model_path
@@ -16,15 +18,15 @@ if TYPE_CHECKING:
     from duomem_jax.labels.label import Scorer
 
 
-@dataclasses.dataclass(frozen=True)
+@options
 class Label:
     """What is stored of a teacher's distributions."""
 
     kind: Kind = "topk"  # the likeliest tokens and a rest, or samples
-    k: int = 64  # candidates a token
-    temperature: float = 1.0  # of the distributions; training must use the same
-    seed: int = 0  # of samples
-    rows: int = 8  # read at once, on each device
+    k: Annotated[int, Interval(ge=2, le=2**16)] = 64  # candidates a token
+    temperature: Softness = 1.0  # of the distributions; training must use the same
+    seed: Seed = 0  # of samples
+    rows: Few = 8  # read at once, on each device
     dtype: Literal["float32", "bfloat16"] = "float32"
     tokenizer: str = ""  # of a served teacher, whose server does not tell: Hugging Face folder
 

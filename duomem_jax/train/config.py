@@ -9,15 +9,28 @@ import dataclasses
 import io
 import typing
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
 import tyro
+from annotated_types import Interval
 
 from duomem_jax.agents.play import Play, Recall, Talk
 from duomem_jax.base.config import from_file
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.ranges import (
+    Amount,
+    Below1,
+    Count,
+    Few,
+    Length,
+    Limit,
+    Positive,
+    Seed,
+    Share,
+    options,
+)
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.quantize import Quantize
@@ -25,20 +38,21 @@ from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.worlds.games import Games
 
 
-@dataclass(frozen=True)
+@options
 class OptimizerConfig:
     """Update rule and learning-rate schedule."""
 
     name: Literal["adamw", "muon"] = "adamw"  # muon: hidden matrices; adamw for the rest
-    learning_rate: float = 1e-3  # at the peak; muon's updates have adamw's size (RMS 0.2)
+    # At the peak; muon's updates have adamw's size (RMS 0.2).
+    learning_rate: Annotated[float, Interval(gt=0, le=100)] = 1e-3
     schedule: Literal["cosine", "linear"] = "cosine"  # from the peak to 0 at the last step
-    warmup_steps: int = 0
-    weight_decay: float = 0.0  # on matrices only
-    b2: float = 0.99  # Adam's second-moment decay
-    clip: float = 1.0  # largest global norm of the gradient
+    warmup_steps: Limit = 0
+    weight_decay: Amount = 0.0  # on matrices only
+    b2: Below1 = 0.99  # Adam's second-moment decay
+    clip: Positive = 1.0  # largest global norm of the gradient
 
 
-@dataclass(frozen=True)
+@options
 class OnPolicyConfig:
     """Rows that the student plays itself while it learns, instead of stored ones."""
 
@@ -48,16 +62,16 @@ class OnPolicyConfig:
     talk: Annotated[Talk, tyro.conf.arg(name="")] = Talk(temperature=1.0)
     # What the teacher sees and the student does not (OPCD).
     recall: Annotated[Recall, tyro.conf.arg(name="")] = Recall()
-    length: int = 1024  # tokens a row
+    length: Length = 1024  # tokens a row
     # TCOD, arXiv 2604.24005: the student plays the first turns of a game, or the last ones after
     # those of a won game are replayed; one turn more every `growth` steps.
     curriculum: Literal["", "forward", "backward"] = ""
-    growth: int = 2
+    growth: Count = 2
     episodes: str = ""  # won games to replay, from `duomem play`; for the backward curriculum
     # Guided-OPD, arXiv 2606.15912: share of turns that the teacher takes at first, learnt as text;
     # it falls to 0, as a cosine, over the first 80 % of the steps.
-    guidance: float = 0.0
-    teacher_length: int = 2048  # tokens a row of its view, where it sees memories
+    guidance: Share = 0.0
+    teacher_length: Length = 2048  # tokens a row of its view, where it sees memories
 
     @property
     def active(self) -> bool:
@@ -66,17 +80,13 @@ class OnPolicyConfig:
         return bool(self.games.path)
 
     def __post_init__(self) -> None:
-        if self.growth < 1:
-            raise UserError(f"on_policy.growth is {self.growth}; give 1 or more")
-        if not 0 <= self.guidance <= 1:
-            raise UserError(f"on_policy.guidance is {self.guidance}; give 0 to 1")
         # The loss is an expectation over what the student would say; greedy replies do not sample
         # it.
         if self.talk.temperature <= 0:
             raise UserError(f"on_policy.temperature is {self.talk.temperature}; give more than 0")
 
 
-@dataclass(frozen=True)
+@options
 class TrainConfig:
     """One training run; the resolved form is written beside everything it makes."""
 
@@ -92,20 +102,20 @@ class TrainConfig:
     on_policy: OnPolicyConfig = field(default_factory=OnPolicyConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     mesh: MeshConfig = field(default_factory=MeshConfig)
-    steps: int = 1000
-    global_batch: int = 16  # packed rows a step, over all hosts
-    seed: int = 0
+    steps: Count = 1000
+    global_batch: Few = 16  # packed rows a step, over all hosts
+    seed: Seed = 0
     dtype: Literal["float32", "bfloat16"] = "float32"  # of the compute; trained trees are float32
     quantize: Quantize = ""  # kernels of the frozen base (QLoRA)
     remat: bool = False  # recompute each layer in the backward pass; for large models
-    checkpoint_every: int = 200
-    log_every: int = 10
+    checkpoint_every: Count = 200
+    log_every: Count = 10
     writers: tuple[Literal["tensorboard", "wandb"], ...] = ()  # of metrics, beside metrics.jsonl
-    profile: tuple[int, ...] = ()  # first and last step to trace, into the output's `profile`
+    profile: tuple[Count, ...] = ()  # first and last step to trace, into the output's `profile`
 
     def __post_init__(self) -> None:
         # A tuple of any length, as () means off; that it is a pair is checked here.
-        if self.profile and (len(self.profile) != 2 or not 1 <= self.profile[0] <= self.profile[1]):
+        if self.profile and (len(self.profile) != 2 or self.profile[0] > self.profile[1]):
             raise UserError(f"profile is {self.profile}; give its first and its last step")
 
 

@@ -1,20 +1,20 @@
 """Which games a stage plays."""
 
-import dataclasses
 from collections.abc import Sequence
 
+from duomem_jax.base.ranges import Limit, options
 from duomem_jax.base.sample import spread
 from duomem_jax.worlds import DEFAULT, open_world
 from duomem_jax.worlds.base import Task, World
 
 
-@dataclasses.dataclass(frozen=True)
+@options
 class Games:
     """Which games: a place, a split of it, how many, and the world they are played in."""
 
     path: str  # folder or file, in a form that the world reads
     split: str = ""  # sub-folder or file in it; empty: all
-    limit: int = 0  # so many, evenly spread over their order; 0: all
+    limit: Limit = 0  # so many, evenly spread over their order; 0: all
     world: str = DEFAULT  # one of `worlds.WORLDS`
     engine: str = ""  # what runs the world, where it has several; empty: its default
 

@@ -167,7 +167,6 @@ def test_identity_follows_content_not_paths(folders, tmp_path):
     ("change", "message"),
     [
         ({"local": Local(max_len=4096)}, "max_len 4096"),
-        ({"talk": Talk(max_new=1)}, "max_new is 1"),
         ({"local": Local(adapter="nowhere")}, "adapter_config.json"),
         ({"recall": Recall("nowhere")}, "nowhere"),
         ({"model": "nowhere"}, "nowhere"),

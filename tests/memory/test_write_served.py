@@ -170,7 +170,6 @@ def test_a_bank_is_kept_up_by_the_same_writer(server, episodes_folder, tmp_path)
             r"writer poet: no such folder.*; script needs no model, openai:N",
         ),
         ({"writer": "openai:"}, "name is missing"),
-        ({"how": Writing(max_new=0)}, "max_new is 0"),
         ({"how": Writing(prompt="nowhere.txt")}, r"prompt nowhere\.txt: not readable"),
     ],
 )

@@ -113,7 +113,7 @@ def test_a_stopped_evaluation_continues_without_paying_again(server, games, tmp_
         (("--player.max-new", "1"), "max_new is 1"),
         (("--player.model", "openai:"), "name is missing"),
         (("--server.url", "there:8000"), "server address"),
-        (("--server.concurrency", "0"), "server.concurrency is 0"),
+        (("--server.concurrency", "0"), "field concurrency is 0; give a whole number"),
         (("--player.memory", "nowhere"), "nowhere"),
     ],
 )

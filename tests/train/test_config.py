@@ -55,7 +55,7 @@ def test_a_bad_value_of_a_nested_record_without_a_name_of_its_own(write):
         (["--trainable", "most"], "command line: field --trainable cannot be 'most'; give Lit"),
         (["--steps"], "command line: field --steps cannot be ''; give int"),
         (["7"], "command line: no field 7"),
-        (["--lora.rank", "0"], "lora config: rank is 0; give a whole number above 0"),
+        (["--lora.rank", "0"], "field rank is 0; give a whole number, 1 or more"),
     ],
 )
 def test_bad_overrides(write, args, sentence):

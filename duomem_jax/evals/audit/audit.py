@@ -4,13 +4,14 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_write_text
+from duomem_jax.base.ranges import Count, Few, Limit, options
 from duomem_jax.evals.audit.cells import Cell, fill_cells
 from duomem_jax.evals.audit.scores import AuditScores, ModelScores
 from duomem_jax.evals.audit.subjects import Subject, check_subject, shared_tokenizer
@@ -21,21 +22,16 @@ from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.text.tokenizer import tokenizer_fingerprint
 
 
-@dataclass(frozen=True)
+@options
 class Audit:
     """How windows are cut and scored."""
 
-    prefix: int = 50  # tokens given
-    suffix: int = 50  # tokens to be reproduced
+    prefix: Count = 50  # tokens given
+    suffix: Count = 50  # tokens to be reproduced
     system: str = ""  # content of the system message, as in training
-    limit: int = 0  # windows of each set, evenly spread; 0: all
-    batch: int = 32  # windows at once
+    limit: Limit = 0  # windows of each set, evenly spread; 0: all
+    batch: Few = 32  # windows at once
     dtype: Literal["float32", "bfloat16"] = "float32"
-
-    def __post_init__(self) -> None:
-        for name, least in (("prefix", 1), ("suffix", 1), ("batch", 1), ("limit", 0)):
-            if getattr(self, name) < least:
-                raise UserError(f"{name} is {getattr(self, name)}; give at least {least}")
 
 
 def audit(

@@ -1,13 +1,14 @@
 """Memories written by a model, here or behind a server."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from duomem_jax.base.prompts import load_prompt
+from duomem_jax.base.ranges import Length, Temperature, options
 from duomem_jax.records import chat
 from duomem_jax.records.chat import Chat
 from duomem_jax.records.episodes import Episode
@@ -20,13 +21,13 @@ WRITE_SCRIPT = "write_script"
 PROMPTS = {WRITE_SCRIPT: Path(__file__).with_name("write_script.md")}
 
 
-@dataclass(frozen=True)
+@options
 class Writing:
     """How a model writes memories."""
 
     prompt: str = WRITE_SCRIPT  # of the package, or a text file with $task and $trajectory
-    temperature: float = 0.2  # MemP's (arXiv 2508.06433)
-    max_new: int = 1024  # tokens of a script; one that is cut off makes no memory
+    temperature: Temperature = 0.2  # MemP's (arXiv 2508.06433)
+    max_new: Length = 1024  # tokens of a script; one that is cut off makes no memory
     local: Annotated[Local, tyro.conf.arg(name="")] = field(default_factory=Local)
 
 

@@ -2,39 +2,28 @@
 
 import os
 import re
-from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.ranges import Amount, Limit, Positive, options
 
 PREFIX = "openai:"
 OPENAI = "https://api.openai.com/v1"
 
 
-@dataclass(frozen=True)
+@options
 class Server:
-    """An OpenAI-compatible server; its key is OPENAI_API_KEY and is never written down.
-
-    Raises:
-        UserError: a field is out of range.
-    """
+    """An OpenAI-compatible server; its key is OPENAI_API_KEY and is never written down."""
 
     url: str = ""  # http://host:8000/v1; empty: OPENAI_BASE_URL, else OpenAI's own
-    concurrency: int = 16  # requests under way at once
-    per_minute: int = 0  # requests begun in a minute, retries included; 0: no limit
-    timeout: float = 120.0  # seconds of silence after which an answer is given up
-    attempts: int = 6  # of one request
-    prompt_price: float = 0.0  # dollars per million prompt tokens
-    completion_price: float = 0.0  # dollars per million completion tokens
-
-    def __post_init__(self) -> None:
-        for name, least in (("concurrency", 1), ("attempts", 1), ("per_minute", 0)):
-            if getattr(self, name) < least:
-                raise UserError(f"server.{name} is {getattr(self, name)}; give at least {least}")
-        # Not `<= 0`: a NaN is refused too, as with the prices.
-        if not self.timeout > 0:
-            raise UserError(f"server.timeout is {self.timeout}; give seconds above 0")
-        if not (self.prompt_price >= 0 and self.completion_price >= 0):
-            raise UserError("server: a price is below 0; give dollars per million tokens")
+    concurrency: Annotated[int, Interval(ge=1, le=1024)] = 16  # requests under way at once
+    per_minute: Limit = 0  # requests begun in a minute, retries included; 0: no limit
+    timeout: Positive = 120.0  # seconds of silence after which an answer is given up
+    attempts: Annotated[int, Interval(ge=1, le=1000)] = 6  # of one request
+    prompt_price: Amount = 0.0  # dollars per million prompt tokens
+    completion_price: Amount = 0.0  # dollars per million completion tokens
 
     @property
     def address(self) -> str:
