@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.util
+from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,28 @@ T = TypeVar("T")
 def to_dict(config: Any) -> dict[str, Any]:
     """The resolved config as JSON-able values."""
     return dataclasses.asdict(config)
+
+
+def differences(
+    mine: Any, theirs: Any, *, open_top: bool = False, path: str = ""
+) -> Iterator[tuple[str, Any, Any]]:
+    """(dotted path, mine, theirs) of each leaf of two JSON values that they do not share.
+
+    Args:
+        mine: a value.
+        theirs: another one.
+        open_top: `theirs` may hold more at its top; further in, what is missing in `mine` is a
+            difference.
+        path: of both, "" for whole values.
+    """
+    if not (isinstance(mine, dict) and isinstance(theirs, dict)):
+        if mine != theirs:
+            yield path, mine, theirs
+        return
+    for key in sorted(mine.keys() | theirs.keys()):
+        if key in mine or not open_top:
+            inner = f"{path}.{key}" if path else key
+            yield from differences(mine.get(key), theirs.get(key), path=inner)
 
 
 class _NoBytecode(SourceFileLoader):

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from duomem_jax.base.config import differences
 from duomem_jax.base.database import (
     check_structure,
     connect,
@@ -214,7 +215,7 @@ def refuse_other_config(path: Path, theirs: dict[str, Any], mine: dict[str, Any]
     """
     mine = json.loads(json.dumps(mine))
     if theirs != mine:
-        keys = sorted(k for k in theirs.keys() | mine.keys() if theirs.get(k) != mine.get(k))
+        keys = [name for name, _, _ in differences(mine, theirs)]
         raise UserError(
             f"{path}: made by another configuration (different: {', '.join(keys)}); "
             "choose another output folder or delete this file"

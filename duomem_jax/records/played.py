@@ -27,6 +27,7 @@ def write_episodes(
     source: dict[str, Any],
     config: dict[str, Any],
     seed: int,
+    notes: dict[str, Any] | None = None,
     shard: Shard = WHOLE,
 ) -> WriteReport:
     """Play the wanted games that are not stored yet; each episode is safe once yielded.
@@ -34,8 +35,9 @@ def write_episodes(
     Args:
         wanted: every (game id, seed), over all shards.
         play: given those missing here, yields their episodes in any order.
-        source: where the games came from; JSON.
+        source: which games these are; JSON.
         config: player and everything else that changes the episodes; JSON.
+        notes: what else is told of them, such as where they lie; JSON.
 
     Raises:
         UserError: the folder is of another config or in use, or `play` omitted a game.
@@ -49,7 +51,9 @@ def write_episodes(
             key = episode_key(episode.game_id, episode.seed)
             yield key, [episode_to_record(episode)], counts
 
-    spec = DatasetSpec("episodes", EPISODE_LAYOUT, source=source, config=config, seed=seed)
+    spec = DatasetSpec(
+        "episodes", EPISODE_LAYOUT, source=source, config=config, seed=seed, notes=notes or {}
+    )
     return write_dataset(out, list(names), make, spec, shard)
 
 

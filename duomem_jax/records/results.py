@@ -1,13 +1,18 @@
 """One row for each item that a subject was scored on: a game, or a question."""
 
 import dataclasses
+import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from duomem_jax.base.config import differences
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.log import read_log
 from duomem_jax.base.rowlog import RowLog, read_rows
+
+PROTOCOL = "protocol"  # in the config of results: what every row of a table has in common
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,24 +101,65 @@ def read_results(path: str | os.PathLike, config: dict[str, Any] | None = None) 
     return read_rows(path, Result, config)
 
 
+def refuse_other_protocol(folder: str | os.PathLike, config: dict[str, Any]) -> None:
+    """Refuse a folder whose results are of other items, or were scored in another way.
+
+    Args:
+        folder: of results; need not be there.
+        config: of the results that are to come.
+
+    Raises:
+        UserError: names the file and what differs.
+    """
+    mine = json.loads(json.dumps(config[PROTOCOL]))
+    for path in sorted(Path(folder).glob("*.sqlite")):
+        theirs, records = read_log(path)
+        if records and (names := _differing(mine, theirs.get(PROTOCOL))):
+            raise UserError(
+                f"{path}: the folder holds results of another protocol (different: {names}), and "
+                "one table cannot have both; choose another output folder"
+            )
+
+
+def _differing(mine: Any, theirs: Any) -> str:
+    """The parts of two protocols that differ, as one text."""
+    return ", ".join(name or PROTOCOL for name, _, _ in differences(mine, theirs))
+
+
 def collect_results(paths: Iterable[str | os.PathLike]) -> list[Result]:
     """Rows of several files or folders of `*.sqlite`, each (subject, item, seed) exactly once.
 
+    Two processes that shared out the same games in different ways may both have played one. Both
+    rows are then of one configuration, and the first counts.
+
     Raises:
-        UserError: nothing was found, or an item occurs twice for the same subject and seed.
+        UserError: nothing was found, files are of different protocols, or an item occurs twice for
+            the same subject and seed with different configurations.
     """
-    seen: dict[tuple[str, str, int], Path] = {}
+    seen: dict[tuple[str, str, int], tuple[Path, dict[str, Any]]] = {}
+    protocol: tuple[Path, Any] | None = None
     rows = []
     for path in _expand(paths):
-        for row in read_results(path):
+        found = read_results(path)
+        config = read_log(path)[0]
+        if not found:
+            continue
+        other, facts = protocol = protocol or (path, config.get(PROTOCOL))
+        if names := _differing(facts, config.get(PROTOCOL)):
+            raise UserError(
+                f"{path}: its results are of another protocol than those of {other} (different: "
+                f"{names}), and one table cannot have both; keep them in a folder each"
+            )
+        for row in found:
             # Twice the same item would count as two games, and narrow every interval.
-            if row.key in seen:
+            first, made_by = seen.setdefault(row.key, (path, config))
+            if first == path:
+                rows.append(row)
+            elif made_by != config:
                 raise UserError(
                     f"{path}: {row.subject}, item {row.item}, seed {row.seed} is already in"
-                    f" {seen[row.key]}; compare only one of the two files"
+                    f" {first}; compare only one of the two files"
                 )
-            seen[row.key] = path
-            rows.append(row)
     if not rows:
         raise UserError("no results found; give files or folders written by `duomem evaluate`")
     return rows

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_dir, read_json
 from duomem_jax.base.ranges import Count, Seed, checked
 from duomem_jax.records.store.spec import refuse_difference
@@ -30,16 +31,17 @@ def generate(out: Folder, /, count: Count = 300, seed: Seed = 0, world: str = DE
             the disk is full.
     """
     wanted = {"world": world, "count": count, "seed": seed}
+    opened = open_world(world)
     # A set is there whole or not at all: `atomic_dir` renames it once all games are written.
-    if Path(out).exists():
-        found = read_json(
-            Path(out, FACTS),
-            missing="the folder is not one of generated games, choose another",
-            damaged="choose another folder",
-        )
-        refuse_difference(out, wanted, found)
+    if Path(out, FACTS).exists():
+        remedy = "choose another folder"
+        refuse_difference(out, wanted, read_json(Path(out, FACTS), missing=remedy, damaged=remedy))
+        if (there := len(opened.tasks(out))) != count:
+            raise UserError(
+                f"{out}: {there} of its {count} games are there; delete it and generate them again"
+            )
         return f"{out}: already there, reused"
     with atomic_dir(out) as tmp:
-        written = open_world(world).generate(tmp, count, seed)
+        written = opened.generate(tmp, count, seed)
         (tmp / FACTS).write_text(json.dumps(wanted) + "\n")
     return f"{out}: {written} games written"

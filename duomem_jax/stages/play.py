@@ -12,7 +12,7 @@ from duomem_jax.records.played import Wanted, write_episodes
 from duomem_jax.records.store.write import WriteReport
 from duomem_jax.speak.served.server import Server
 from duomem_jax.stages.options import Folder, Part, served_record
-from duomem_jax.worlds.games import Games
+from duomem_jax.worlds.games import Games, identity_of
 
 
 def play(
@@ -59,7 +59,9 @@ def play(
         out,
         wanted,
         run,
-        source={"games": games.path, "split": games.split, "count": len(chosen)},
+        # By content: other games at the same path are refused, the same ones at another are not.
+        source={"games": identity_of(chosen.values())},
+        notes={"games": games.path, "split": games.split},
         # Without `slots`: they change no episode, and may differ when a killed run is continued.
         config={
             "player": identity(player, world),

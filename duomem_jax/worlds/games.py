@@ -1,7 +1,12 @@
 """Which games a stage plays."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Limit, options
 from duomem_jax.base.sample import spread
 from duomem_jax.worlds import DEFAULT, open_world
@@ -26,16 +31,38 @@ class Games:
         """
         return open_world(self.world, self.engine)
 
-    def load(self) -> Sequence[Task]:
-        """The tasks, read when they are asked for.
+    def load(self) -> list[Task]:
+        """The tasks.
 
         Raises:
-            UserError: none there, or a broken one when it is read.
+            UserError: none there, a broken one, or two of one id.
         """
-        return spread(self.open_world().tasks(self.path, self.split), self.limit)
+        tasks = list(spread(self.open_world().tasks(self.path, self.split), self.limit))
+        seen: set[str] = set()
+        for task in tasks:
+            # Episodes and results are told apart by it: of two games one would be lost.
+            if task.id in seen:
+                raise UserError(
+                    f"{self.path}: two games have the id {task.id!r}; give each its own, or remove "
+                    "one of them"
+                )
+            seen.add(task.id)
+        return tasks
 
     def protocol(self, max_steps: int) -> str:
         """What is played how, for a report: `games valid_seen, at most 50 steps, fast engine`."""
         where, engine = f"{self.path} {self.split}".strip(), self.open_world().engine
         limit = f"{where}, at most {max_steps} steps"
         return f"{limit}, {engine} engine" if engine else limit
+
+
+def identity_of(tasks: Iterable[Task]) -> dict[str, Any]:
+    """What some games are, wherever they lie: how many, and a hash of their contents; JSON."""
+    # Sorted: the same games from one file or from several are the same games.
+    lines = sorted(json.dumps(_content(task)) for task in tasks)
+    return {"count": len(lines), "content": hashlib.sha256("\n".join(lines).encode()).hexdigest()}
+
+
+def _content(task: Task) -> dict[str, Any]:
+    """All of a task but what does not count when two are compared, such as its file."""
+    return {field.name: getattr(task, field.name) for field in fields(task) if field.compare}

@@ -6,6 +6,7 @@ import pytest
 from duomem_jax.agents.play import Play, Recall, Talk
 from duomem_jax.agents.player import Player, identity
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.log import read_log
 from duomem_jax.base.shard import Shard
 from duomem_jax.evals.games.describe import GAMES
 from duomem_jax.evals.games.evaluate import evaluate
@@ -82,9 +83,7 @@ def test_a_stopped_run_goes_on_with_the_missing_games(games, tmp_path, capsys):
     path = evaluate(EXPERT, HOUSEHOLD, games, tmp_path / "whole", how)
     whole = read_results(path)
     stopped = tmp_path / "stopped" / path.name
-    config = identity(EXPERT, HOUSEHOLD)
-    config |= {"max_steps": 50, "world": HOUSEHOLD.config, "seed": 0}
-    with ResultLog(stopped, config) as log:
+    with ResultLog(stopped, read_log(path)[0]) as log:
         log.append(*whole[:4])
     assert evaluate(EXPERT, HOUSEHOLD, games, tmp_path / "stopped", how) == stopped
     rows = read_results(stopped)
@@ -114,7 +113,7 @@ def test_a_student_with_adapter_and_memory(games, folders, tmp_path):
     assert len(rows) == 3
     assert {(r.subject, r.scores["steps"], r.ended) for r in rows} == {("both", 2, "steps")}
     assert all(r.cost.prompt_tokens > 50 and 4 <= r.cost.new_tokens <= 16 for r in rows)
-    with pytest.raises(UserError, match=r"another configuration.*max_steps"):
+    with pytest.raises(UserError, match=r"another protocol \(different: max_steps\)"):
         evaluate(player, HOUSEHOLD, games[:3], tmp_path, Play(slots=3, max_steps=3))
 
 
@@ -134,7 +133,7 @@ def test_games_are_shared_out_and_each_is_played_once(games, folders, tmp_path):
         return sorted((r.item, r.scores["steps"], r.cost.new_tokens, r.ended) for r in rows)
 
     assert plays(shared) == plays(whole)
-    with pytest.raises(UserError, match=r"another configuration.*max_steps"):
+    with pytest.raises(UserError, match=r"another protocol \(different: max_steps\)"):
         evaluate(player, HOUSEHOLD, games, out, Play(2, 3, 3), shard=Shard(0, 3))
 
 
@@ -178,3 +177,31 @@ def test_bad_players_are_refused_with_a_sentence(folders, games, tmp_path, chang
         evaluate(player, HOUSEHOLD, games, tmp_path, Play(slots=1))
     other = dataclasses.replace(EXPERT, name="x")
     evaluate(other, HOUSEHOLD, games[:1], tmp_path, Play(slots=1))  # no row yet
+
+
+def test_one_folder_holds_results_on_one_set_of_games(games, tmp_path):
+    """Otherwise two players of one table would have played different games."""
+    evaluate(EXPERT, HOUSEHOLD, games[:4], tmp_path, Play(slots=2))
+    other = dataclasses.replace(EXPERT, name="another")
+    for wanted, differs in (
+        (games[:3], "games.content, games.count"),
+        (games[1:5], "games.content"),
+    ):
+        with pytest.raises(UserError, match=rf"another protocol \(different: {differs}\)"):
+            evaluate(other, HOUSEHOLD, wanted, tmp_path, Play(slots=2))
+    # The same games in another order, from another file.
+    again = [dataclasses.replace(game, file="elsewhere") for game in reversed(games[:4])]
+    evaluate(other, HOUSEHOLD, again, tmp_path, Play(slots=2))
+    assert len(collect_results([tmp_path])) == 8
+
+
+def test_a_game_that_two_processes_played_counts_once(games, tmp_path):
+    how = Play(slots=2)
+    first = evaluate(EXPERT, HOUSEHOLD, games[:4], tmp_path, how, shard=Shard(0, 2))
+    whole = tmp_path / "the-teacher.seed0.sqlite"
+    # As if the whole had begun before the shard had played anything.
+    with ResultLog(whole, read_log(first)[0]) as log:
+        log.append(*read_results(first))
+    evaluate(EXPERT, HOUSEHOLD, games[:4], tmp_path, how)
+    rows = collect_results([tmp_path])
+    assert sorted(row.item for row in rows) == sorted(game.id for game in games[:4])

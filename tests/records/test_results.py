@@ -83,9 +83,13 @@ def test_collecting_folders_and_files(tmp_path):
     write(tmp_path / "c.sqlite", row("g1"))
     rows = collect_results([tmp_path / "x", tmp_path / "c.sqlite"])
     assert rows == [row("g0"), row("g0", subject="both"), row("g1")]
-    write(tmp_path / "d.sqlite", row("g1"))
+    write(tmp_path / "d.sqlite", row("g1"), config=CONFIG | {"model": "other"})
     with pytest.raises(UserError, match="already in"):
         collect_results([tmp_path / "c.sqlite", tmp_path / "d.sqlite"])
+    protocol = CONFIG | {"protocol": {"max_steps": 30}}
+    write(tmp_path / "e.sqlite", row("g2"), config=protocol)
+    with pytest.raises(UserError, match=r"e\.sqlite: .*another protocol.*c\.sqlite"):
+        collect_results([tmp_path / "c.sqlite", tmp_path / "e.sqlite"])
     with pytest.raises(UserError, match="no such results file"):
         collect_results([tmp_path / "missing.sqlite"])
     (tmp_path / "empty").mkdir()

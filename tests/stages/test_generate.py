@@ -1,5 +1,7 @@
 """Generated games: made once, and never taken for those of other options."""
 
+from pathlib import Path
+
 import pytest
 
 from duomem_jax import stages
@@ -18,6 +20,17 @@ def test_a_folder_of_games_belongs_to_its_count_seed_and_world(tmp_path):
 
 def test_a_folder_of_something_else_is_refused_and_kept(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UserError, match="not one of generated games"):
-        stages.generate(str(tmp_path), 3, 1)
+    for out, why in ((tmp_path, "is not empty"), (tmp_path / "notes.txt", "is a file")):
+        with pytest.raises(UserError, match=f"{out}: {why}; nothing is replaced"):
+            stages.generate(str(out), 3, 1)
     assert [p.name for p in tmp_path.iterdir()] == ["notes.txt"]
+    (tmp_path / "empty").mkdir()
+    assert "3 games written" in stages.generate(str(tmp_path / "empty"), 3, 1)
+
+
+def test_a_folder_that_lost_games_is_not_reused(tmp_path):
+    out = str(tmp_path / "games")
+    stages.generate(out, 3, 1)
+    next(Path(out).rglob("game.tw-pddl")).unlink()
+    with pytest.raises(UserError, match="2 of its 3 games are there; delete it"):
+        stages.generate(out, 3, 1)

@@ -11,9 +11,17 @@ from duomem_jax.agents.rollout import Played, play_games
 from duomem_jax.base.io import slug
 from duomem_jax.base.progress import Progress
 from duomem_jax.base.shard import WHOLE, Shard
-from duomem_jax.records.results import Result, ResultLog, Usage, read_results
+from duomem_jax.records.results import (
+    PROTOCOL,
+    Result,
+    ResultLog,
+    Usage,
+    read_results,
+    refuse_other_protocol,
+)
 from duomem_jax.speak.served.server import Server
 from duomem_jax.worlds.base import Task, World
+from duomem_jax.worlds.games import identity_of
 
 
 def evaluate(
@@ -49,8 +57,14 @@ def evaluate(
             configuration.
     """
     name, seed = slug(subject.name), how.seed
-    config = identity(subject, world)
-    config |= {"max_steps": how.max_steps, "world": world.config, "seed": seed}
+    config = identity(subject, world) | {"seed": seed}
+    config[PROTOCOL] = {
+        "games": identity_of(tasks),
+        "max_steps": how.max_steps,
+        "world": world.config,
+    }
+    # Before anything is played: one table has one row for each subject, and one set of games.
+    refuse_other_protocol(out, config)
     # A whole run and shards of it are files side by side, so that either can finish the other.
     part = "" if shard.is_whole else f".{shard.label}"
     with ResultLog(Path(out) / f"{name}.seed{seed}{part}.sqlite", config) as log:

@@ -1,10 +1,10 @@
 """Who a dataset is, and refusing to write into somebody else's folder."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from duomem_jax.base.config import differences
 from duomem_jax.base.errors import UserError
 from duomem_jax.records.store.features import Layout
 
@@ -20,6 +20,7 @@ class DatasetSpec:
         layout: record layout (`features.Layout`).
         source: what it was made from, such as content hashes of other datasets; JSON values.
         config: everything that changes the records; JSON values.
+        notes: what is told beside it and never compared, such as where the source lies; JSON.
         compress: False for records that do not shrink, such as logits.
     """
 
@@ -29,6 +30,7 @@ class DatasetSpec:
     source: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
+    notes: dict[str, Any] = field(default_factory=dict)
     compress: bool = True
 
     @property
@@ -61,23 +63,8 @@ class WriteReport:
 
 def refuse_difference(where: str, mine: dict[str, Any], theirs: dict[str, Any]) -> None:
     """Raise a UserError naming the first value of `mine` that `theirs` does not share."""
-    for path, new, old in _differences(mine, theirs):
+    for path, new, old in differences(mine, theirs, open_top=True):
         raise UserError(
             f"{where} was begun with {path}={old!r}, not {new!r}; choose another output folder "
             "or delete this one"
         )
-
-
-def _differences(mine: Any, theirs: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(dotted path, mine, theirs) of each leaf of `mine` that `theirs` does not share."""
-    if isinstance(mine, dict) and isinstance(theirs, dict):
-        for key in sorted(mine.keys() | theirs.keys()):
-            # At the top `theirs` may hold more: a manifest's entry has records, counts and shards
-            # as well. Further in, an option that is missing here is a difference.
-            if key in mine:
-                inner = f"{path}.{key}" if path else key
-                yield from _differences(mine[key], theirs.get(key), inner)
-            elif path:
-                yield f"{path}.{key}", None, theirs[key]
-    elif mine != theirs:
-        yield path, mine, theirs

@@ -166,6 +166,7 @@ class ShardWriter:
         mine = self.spec.identity
         del mine["name"]
         total = sum(f["records"] for f in facts)
+        mine |= {"notes": self.spec.notes} if self.spec.notes else {}
         splits[self.spec.split] = mine | {"records": total, "counts": counts, "shards": facts}
         self._save_features(known=manifest is not None)
         # Before the logs go: after a kill between the two the dataset is whole.
