@@ -1,5 +1,6 @@
 """One writer of a file or a folder at a time, and who it is."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -11,6 +12,8 @@ from filelock import FileLock, Timeout
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import clear_os_errors
 
+LOCK = ".lock"  # in a folder
+
 
 def lock_for_writing(path: Path) -> FileLock:
     """Become the one writer of `path`, a file or a folder; readers are not kept out.
@@ -21,7 +24,7 @@ def lock_for_writing(path: Path) -> FileLock:
     Raises:
         UserError: somebody else is writing, or the folder cannot be written.
     """
-    file = path / ".lock" if path.is_dir() else Path(f"{path}.lock")
+    file = path / LOCK if path.is_dir() else Path(f"{path}.lock")
     # By default a FileLock belongs to the thread that took it, and no other could release it.
     lock = FileLock(file, thread_local=False)
     with clear_os_errors(path):
@@ -34,7 +37,9 @@ def lock_for_writing(path: Path) -> FileLock:
                 f"{path}: another process is writing this ({_holder(file)}); wait for it, end it, "
                 "or choose another output folder (a part of the work has its own --shard)"
             ) from None
-        file.write_text(_me())
+        # It is told for others only: a full disk is met, and explained, by what is written next.
+        with contextlib.suppress(OSError):
+            file.write_text(_me())
     return lock
 
 

@@ -32,8 +32,8 @@ Share = Annotated[float, Interval(ge=0, le=1)]
 Below1 = Annotated[float, Interval(ge=0, lt=1)]
 Temperature = Annotated[float, Interval(ge=0, le=100)]  # 0: the likeliest token
 Softness = Annotated[float, Interval(gt=0, le=100)]  # a temperature that logits are divided by
-Amount = Annotated[float, Interval(ge=0, le=1e6)]
-Positive = Annotated[float, Interval(gt=0, le=1e6)]
+Amount = Annotated[float, Interval(ge=0, le=1_000_000)]
+Positive = Annotated[float, Interval(gt=0, le=1_000_000)]
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))

@@ -21,7 +21,7 @@ from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.feed import Feed, StoredRows
 from duomem_jax.train.loop import Loop
 from duomem_jax.train.on_policy import PlayedRows
-from duomem_jax.train.output import check_output, claim, describe
+from duomem_jax.train.output import check_output, claimed, describe
 from duomem_jax.train.plan import Plan, missing_targets, plan
 from duomem_jax.train.state.checkpoint import Checkpoints
 from duomem_jax.train.state.optimizer import make_optimizer
@@ -41,15 +41,14 @@ def run(config: TrainConfig) -> Path:
         StoppedError: the machine is to be taken away; the same command continues.
     """
     watch = Stopwatch()
-    # Asked again in `claim`; here it refuses before anything is loaded.
+    # Asked again in `claimed`; here it refuses before anything is loaded.
     check_output(config)
     meet("checked")  # before the first host claims the folder
     planned = plan(config)
     # Sharding constraints and kernels follow the current mesh while a model is traced.
-    with use_mesh(planned.mesh):
-        with open_run(planned) as opened:
-            # While the checkpoints are open: the best one may have to be loaded.
-            state = _chosen(opened, _loop(opened, watch))
+    with use_mesh(planned.mesh), open_run(planned) as opened:
+        # While the checkpoints are open: the best one may have to be loaded.
+        state = _chosen(opened, _loop(opened, watch))
         folder = export(planned, state)
     meet("exported")  # none leaves before the first host has written the result
     log.info(summary(watch.seconds()))
@@ -80,9 +79,15 @@ class Run:
 @contextlib.contextmanager
 def open_run(plan: Plan) -> Iterator[Run]:
     """Load weights, claim the output folder, and restore the last checkpoint if there is one."""
+    weights = load_weights(plan)
+    # Only now: a refused run leaves nothing behind.
+    with claimed(plan) as output, _opened(plan, *weights, output) as run:
+        yield run
+
+
+@contextlib.contextmanager
+def _opened(plan: Plan, params: Tree, frozen: Frozen, output: Path) -> Iterator[Run]:
     config = plan.config
-    params, frozen = load_weights(plan)
-    output = claim(plan)  # only now: a refused run leaves nothing behind
     tx = make_optimizer(config.optimizer, config.steps)
     where = model_shardings(plan.model, plan.mesh)[plan.trained]
     shardings = state_shardings(tx, params, where, plan.mesh)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 
 import jax
@@ -18,7 +19,7 @@ from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.records.store.write import DatasetSpec, ShardWriter
 from duomem_jax.train.config import load_config
-from duomem_jax.train.output import claim
+from duomem_jax.train.output import claimed
 from duomem_jax.train.plan import plan
 
 
@@ -98,10 +99,46 @@ def test_output_of_another_config_or_of_something_else(refused, tmp_path, config
     (out / "thesis.txt").write_text("precious")
     assert "not empty" in refused()
     (out / "thesis.txt").unlink()
-    claim(plan(load_config(str(config_file))))
+    with claimed(plan(load_config(str(config_file)))):
+        pass
     error = refused("--steps", 2, "--seed", 3)
-    assert f"{out}/config.json: the folder belongs to a run with another steps, seed" in error
+    assert f"{out}/config.json: the folder belongs to a run with another seed, steps" in error
     assert "choose another output folder" in error
+
+
+def test_a_folder_that_another_process_writes_is_refused(config_file, tmp_path, capsys):
+    """Two runs of one command: the second one must not add to the records of the first."""
+    with claimed(plan(load_config(str(config_file)))):
+        assert train.main(["--config", str(config_file)]) == 2
+        error = capsys.readouterr().err
+        assert (
+            f"{tmp_path / 'out'}: another process is writing this (process {os.getpid()} on"
+            in error
+        )
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["config.json"]
+
+
+def test_a_run_goes_on_only_with_what_it_began_with(config_file, data_folder, tmp_path, capsys):
+    """By content: rows that changed are refused, the same ones at another path are not."""
+    rows = tmp_path / "rows"
+    shutil.copytree(data_folder, rows)
+    run = ["--config", str(config_file), "--data", str(rows)]
+    with claimed(plan(load_config(str(config_file), run[2:]))):
+        pass
+    other = list(make_rows(64))
+    other[3]["tokens"][0] += 1
+    shutil.rmtree(rows)
+    write_rows(rows, other, base_folder_of(config_file))
+    assert train.main(run) == 2
+    assert "a run with another content of data; choose" in capsys.readouterr().err
+    shutil.copytree(data_folder, tmp_path / "moved")
+    same = load_config(str(config_file), ["--data", str(tmp_path / "rows/../moved")])
+    with claimed(plan(same)):
+        pass
+
+
+def base_folder_of(config_file):
+    return load_config(str(config_file)).base
 
 
 @pytest.fixture

@@ -45,7 +45,13 @@ def test_the_adapter_is_usable_and_knows_its_base(done, base_folder):
     assert found.rank == 2
     assert any(np.any(x) for x in jax.tree.leaves(lora))
     notes = json.loads((out / "adapter" / "duomem.json").read_text())
-    assert notes["config"] == json.loads((out / "config.json").read_text())
+    resolved = json.loads((out / "config.json").read_text())
+    made_from = resolved.pop("made_from")
+    assert notes["config"] == resolved
+    assert made_from == {
+        "base": notes["base_fingerprint"],
+        "data": notes["rows"]["content"],
+    }
 
 
 def test_checkpoints_hold_the_small_state_and_its_description(done, base_folder):

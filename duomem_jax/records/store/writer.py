@@ -18,6 +18,7 @@ from filelock import FileLock
 from duomem_jax.base.disk import explain_full_disk
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_write_text, clear_os_errors
+from duomem_jax.base.lock import LOCK
 from duomem_jax.base.log import Log
 from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.records.store.features import serializer, to_tfds
@@ -108,7 +109,7 @@ class ShardWriter:
         """Only one process at a time looks at, or changes, what the folder as a whole says."""
         with clear_os_errors(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / ".lock"):
+            with FileLock(self.folder / LOCK):
                 yield
 
     def _is_complete(self) -> bool:
@@ -232,4 +233,4 @@ def write_array_record(path: Path, records: Iterable[bytes], *, compress: bool) 
 
 def _has_files(folder: Path) -> bool:
     # The lock is our own, taken before this look.
-    return any(p.name != ".lock" for p in folder.iterdir())
+    return any(p.name != LOCK for p in folder.iterdir())
