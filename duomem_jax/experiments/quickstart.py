@@ -5,9 +5,10 @@ import time
 from pathlib import Path
 
 from duomem_jax.agents.play import Play
+from duomem_jax.base.folder import claim_folder
 from duomem_jax.experiments.experiment import Experiment
 from duomem_jax.experiments.recipe import Recipe
-from duomem_jax.experiments.run import run_experiment
+from duomem_jax.experiments.run import KIND, run_experiment
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.objectives.config import ObjectiveConfig
@@ -78,6 +79,7 @@ def quickstart(out: Folder = "runs/quickstart", /) -> str:
         UserError: the output folder is of another version, or the disk is full.
     """
     start = time.monotonic()
+    claim_folder(out, KIND)
     # Other seeds for training and test: the games differ.
     log.info(generate(f"{out}/games-train", count=TRAIN_GAMES, seed=1))
     log.info(generate(f"{out}/games-test", count=TEST_GAMES, seed=2))

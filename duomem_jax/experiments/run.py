@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import fmean
 
 from duomem_jax.agents.player import Player
+from duomem_jax.base.folder import claim_folder
+from duomem_jax.base.lock import lock_for_writing, unlock
 from duomem_jax.base.parallel import run_all
 from duomem_jax.evals.fidelity import Fidelity
 from duomem_jax.evals.games.describe import GAMES, games_in
@@ -45,6 +47,7 @@ from duomem_jax.stages.play import play
 from duomem_jax.worlds.games import Games
 
 log = logging.getLogger(__name__)
+KIND = "an experiment"  # of its output folder
 
 
 def compare(config: Config, /) -> Path:
@@ -82,6 +85,14 @@ def run_experiment(e: Experiment) -> Path:
     Raises:
         UserError: bad input, or an output folder of another experiment.
     """
+    lock = lock_for_writing(claim_folder(e.output, KIND))
+    try:
+        return _run(e)
+    finally:
+        unlock(lock)
+
+
+def _run(e: Experiment) -> Path:
     usual = e.player(NO_MEMORY)
     # As greedy as in the table it would win nothing, and so have no memories of its own.
     lucky = dataclasses.replace(usual.talk, temperature=e.self_temperature)

@@ -6,6 +6,7 @@ import pytest
 from duomem_jax.agents.play import Play, Recall, Talk
 from duomem_jax.agents.player import Player, identity
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.folder import claim_folder
 from duomem_jax.base.log import read_log
 from duomem_jax.base.shard import Shard
 from duomem_jax.evals.games.describe import GAMES
@@ -83,6 +84,7 @@ def test_a_stopped_run_goes_on_with_the_missing_games(games, tmp_path, capsys):
     path = evaluate(EXPERT, HOUSEHOLD, games, tmp_path / "whole", how)
     whole = read_results(path)
     stopped = tmp_path / "stopped" / path.name
+    claim_folder(stopped.parent, "results of games")
     with ResultLog(stopped, read_log(path)[0]) as log:
         log.append(*whole[:4])
     assert evaluate(EXPERT, HOUSEHOLD, games, tmp_path / "stopped", how) == stopped

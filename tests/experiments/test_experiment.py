@@ -9,9 +9,10 @@ import pytest
 from duomem_jax import cli
 from duomem_jax.agents.play import Play
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.folder import claim_folder
 from duomem_jax.experiments.experiment import load_experiment
 from duomem_jax.experiments.recipe import Recipe
-from duomem_jax.experiments.run import run_experiment
+from duomem_jax.experiments.run import KIND, run_experiment
 from duomem_jax.experiments.training import cost
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.records.results import collect_results
@@ -47,10 +48,11 @@ def get_experiment():
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     """The file of a small experiment, and its games."""
-    root = str(tmp_path_factory.mktemp("experiment"))
+    root = str(tmp_path_factory.mktemp("experiment") / "out")
+    claim_folder(root, KIND)
     generate(f"{root}/games-train", count=GAMES["train"], seed=1)
     generate(f"{root}/games-test", count=GAMES["test"], seed=2)
-    config = Path(root, "config.py")
+    config = Path(root).with_name("config.py")
     config.write_text(CONFIG.format(root=root))
     return config
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.folder import claim_folder
 from duomem_jax.base.io import atomic_write_text
 from duomem_jax.base.ranges import Count, Few, Limit, options
 from duomem_jax.evals.audit.cells import Cell, fill_cells
@@ -58,6 +59,7 @@ def audit(
     for subject in subjects:
         check_subject(subject, how.prefix + how.suffix)
     sets = _windows(train, held_out, tokenizer, how)
+    claim_folder(out, "an audit")
     config = {"prefix": how.prefix, "suffix": how.suffix, "dtype": how.dtype}
     with contextlib.ExitStack() as stack:
         cells = [

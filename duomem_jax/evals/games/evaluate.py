@@ -8,6 +8,7 @@ from duomem_jax.agents.play import Play
 from duomem_jax.agents.player import Player, identity, open_policy
 from duomem_jax.agents.policy import Policy
 from duomem_jax.agents.rollout import Played, play_games
+from duomem_jax.base.folder import claim_folder
 from duomem_jax.base.io import slug
 from duomem_jax.base.progress import Progress
 from duomem_jax.base.shard import WHOLE, Shard
@@ -63,6 +64,7 @@ def evaluate(
         "max_steps": how.max_steps,
         "world": world.config,
     }
+    claim_folder(out, "results of games")
     # Before anything is played: one table has one row for each subject, and one set of games.
     refuse_other_protocol(out, config)
     # A whole run and shards of it are files side by side, so that either can finish the other.
