@@ -13,6 +13,7 @@ from duomem_jax.agents.play import Recall, Talk
 from duomem_jax.agents.policy import EachAlone, Policy
 from duomem_jax.base.prompts import PLAY, system_text
 from duomem_jax.records.store.manifest import content_hash
+from duomem_jax.records.store.spec import MEMORIES
 from duomem_jax.speak.open import Local, open_speaker, speaker_identity
 from duomem_jax.speak.protocol import Sampling
 from duomem_jax.speak.served.server import Server, served_name
@@ -94,7 +95,7 @@ def identity(player: Player, world: World) -> dict[str, Any]:
     # How many memories are shown, and who embedded them, is nothing to a player without any.
     if player.recall.memory:
         recalled = dataclasses.asdict(player.recall)
-        recalled["memory"] = content_hash(player.recall.memory)
+        recalled["memory"] = content_hash(player.recall.memory, MEMORIES)
     talk["system"] = player.system_message(world)
     speaker = speaker_identity(player.model, player.local)
     return {"name": player.name} | recalled | talk | speaker

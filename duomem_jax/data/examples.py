@@ -12,6 +12,7 @@ from duomem_jax.data.rows import Record, RowFormat
 from duomem_jax.records.episodes import Episode
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.manifest import content_hash
+from duomem_jax.records.store.spec import EPISODES, ROWS
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.text.alignment import Aligner
 from duomem_jax.text.encoded import Example
@@ -102,10 +103,10 @@ def build_examples(
         aligner = Aligner(student.tokenizer, teacher.tokenizer)
     form = RowFormat(student.length, teacher.length if teacher else 0, aligner is not None)
     spec = DatasetSpec(
-        name="examples",
+        name=ROWS,
         layout=form.layout(),
         # By content, not by path: a copied folder continues, changed episodes are refused.
-        source={"episodes": content_hash(episodes_folder)},
+        source={"episodes": content_hash(episodes_folder, EPISODES)},
         config=config,
     )
     # The blocks depend on the episodes alone, never on `shard`: any number of processes writes the

@@ -7,7 +7,7 @@ from typing import Any
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.records.store.manifest import content_hash, split_facts
-from duomem_jax.records.store.spec import SPLIT
+from duomem_jax.records.store.spec import ROWS, SPLIT
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class RowFacts:
             UserError: no complete rows there, or rows that do not say which tokenizer made them.
         """
         # Only the manifest is read: a plan may refuse a run before any row is opened.
-        split = split_facts(Path(folder), SPLIT)
+        split = split_facts(Path(folder), SPLIT, ROWS)
         config = split["config"]
         teacher, targets = config.get("teacher"), config.get("targets")
         return cls(

@@ -14,7 +14,7 @@ from duomem_jax.data.rows import batch_of
 from duomem_jax.objectives import Batch
 from duomem_jax.objectives.targets import EVERYTHING, Needs
 from duomem_jax.records.store.reader import read_dataset
-from duomem_jax.records.store.spec import SPLIT
+from duomem_jax.records.store.spec import ROWS, SPLIT
 
 if TYPE_CHECKING:
     import grain
@@ -60,7 +60,7 @@ def batches(
             f"global_batch={global_batch} cannot be shared out to {of} places; "
             "make it a multiple of them"
         )
-    rows = read_dataset(folder, SPLIT)
+    rows = read_dataset(folder, SPLIT, ROWS)
     if not len(rows):
         raise UserError(f"{folder}: has no rows; check the stage that wrote it")
     # Random access, not a stream: step k is looked up, so a resumed run reads nothing of the steps

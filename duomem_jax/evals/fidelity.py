@@ -21,7 +21,7 @@ from duomem_jax.objectives.fused import map_over_tokens
 from duomem_jax.objectives.replies import next_tokens, replies_first
 from duomem_jax.objectives.targets import Needs
 from duomem_jax.records.store.reader import read_dataset
-from duomem_jax.records.store.spec import SPLIT
+from duomem_jax.records.store.spec import ROWS, SPLIT
 
 BINS = 15  # of the calibration error (Guo et al., arXiv 1706.04599)
 
@@ -71,7 +71,7 @@ def measure_fidelity(
     learner, master = open_model(student, adapter), open_model(teacher)
     count = jax.jit(functools.partial(_sums, learner.model, master.model))
     # The loader repeats its rows without end; so many of them count none twice.
-    n = min(rows, len(read_dataset(examples, SPLIT)))
+    n = min(rows, len(read_dataset(examples, SPLIT, ROWS)))
     read = batches(examples, global_batch=1, seed=0, needs=Needs())
     sums: dict[str, np.ndarray] = {}
     for _ in range(n):

@@ -12,7 +12,7 @@ from duomem_jax.data.facts import RowFacts
 from duomem_jax.data.rows import Kind, Record, RowFormat, TargetFormat, batch_of
 from duomem_jax.objectives import Batch, Stored, Tokens
 from duomem_jax.records.store.reader import read_dataset
-from duomem_jax.records.store.spec import SPLIT
+from duomem_jax.records.store.spec import ROWS, SPLIT
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 
 # Rows labelled together: what a killed writer repeats at most. The same on every machine, since a
@@ -65,7 +65,7 @@ def label_examples(
         UserError: bad input, a scorer with another vocabulary, or an output folder of another
             config.
     """
-    facts, records = RowFacts.read(examples), read_dataset(examples, SPLIT)
+    facts, records = RowFacts.read(examples), read_dataset(examples, SPLIT, ROWS)
     made_for = facts.taught.vocabulary
     if made_for != scorer.vocabulary:
         raise UserError(
@@ -82,7 +82,7 @@ def label_examples(
         targets=TargetFormat(tokens, scorer.candidates, scorer.vocab, scorer.kind),
     )
     spec = DatasetSpec(
-        name="examples",
+        name=ROWS,
         layout=form.layout(),
         source={"examples": facts.content},
         # The rows' own config stays, so that the result can be read as rows: vocabularies, lengths.

@@ -13,7 +13,7 @@ from duomem_jax.memory.vectors import distinct_keys, read_vectors
 from duomem_jax.records.memories import FORMAT, Memory, memory_from_record
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.reader import read_dataset
-from duomem_jax.records.store.spec import SPLIT
+from duomem_jax.records.store.spec import MEMORIES, SPLIT
 
 
 class MemoryBank:
@@ -58,7 +58,7 @@ class MemoryBank:
         Raises:
             UserError: missing, damaged, of an earlier version, or embedded by another embedder.
         """
-        records = read_dataset(folder, SPLIT)
+        records = read_dataset(folder, SPLIT, MEMORIES)
         if records.facts["config"].get("format") != FORMAT:
             raise UserError(
                 f"{folder}: this bank is of an earlier version of duomem_jax; write it again into "

@@ -21,10 +21,8 @@ from duomem_jax.records.memories import (
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.reader import read_dataset
-from duomem_jax.records.store.spec import SPLIT
+from duomem_jax.records.store.spec import EPISODES, MEMORIES, SPLIT
 from duomem_jax.records.store.write import DatasetSpec, ShardWriter, WriteReport, write_dataset
-
-NAME = "memories"
 
 
 def build_memories(
@@ -62,7 +60,7 @@ def build_memories(
                 progress.add(bool(records))
 
     # By content, not path: a folder of the same name with other episodes is refused.
-    source = {"episodes": content_hash(episodes_folder)}
+    source = {"episodes": content_hash(episodes_folder, EPISODES)}
     spec = _spec(source, {"writer": writer.identity})
     # Keys with leading zeros: units are sorted as text, and stay in the order of the episodes.
     report = write_dataset(out, [f"{i:08d}" for i in range(len(episodes))], make, spec, shard)
@@ -78,7 +76,7 @@ def finish_bank(folder: Path, embedder: Embedder, report: WriteReport) -> WriteR
     # Only a complete bank is embedded: the matrix has one row for each key of all shards.
     if report.status == "waiting":
         return report
-    records = read_dataset(folder, SPLIT)
+    records = read_dataset(folder, SPLIT, MEMORIES)
     if not len(records):
         if report.counts.get("no_script"):
             raise UserError(
@@ -127,4 +125,4 @@ def claim_bank(out: str | os.PathLike, *, source: dict[str, str], config: dict[s
 
 
 def _spec(source: dict[str, str], config: dict[str, Any]) -> DatasetSpec:
-    return DatasetSpec(NAME, MEMORY_LAYOUT, SPLIT, source, config | {"format": FORMAT})
+    return DatasetSpec(MEMORIES, MEMORY_LAYOUT, SPLIT, source, config | {"format": FORMAT})

@@ -12,6 +12,7 @@ from duomem_jax.records.episodes import Episode
 from duomem_jax.records.memories import Memory, make_memory
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.manifest import content_hash
+from duomem_jax.records.store.spec import EPISODES, MEMORIES
 from duomem_jax.records.store.write import WriteReport
 
 # MemP (arXiv 2508.06433, zjunlp/MemP): judged after 3 uses, dropped below one win in two.
@@ -68,8 +69,8 @@ def update_memories(
     bank = MemoryBank.load(bank_folder, embedder)
     episodes = list(read_episodes(episodes_folder))
     source = {
-        "memories": content_hash(bank_folder),
-        "episodes": content_hash(episodes_folder),
+        "memories": content_hash(bank_folder, MEMORIES),
+        "episodes": content_hash(episodes_folder, EPISODES),
     }
     config = {"writer": writer.identity}
     # Before the writer is asked: a folder that would be refused costs no answers, and the answers

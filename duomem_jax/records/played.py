@@ -13,7 +13,7 @@ from duomem_jax.records.episodes import (
     episode_to_record,
 )
 from duomem_jax.records.store.reader import read_dataset
-from duomem_jax.records.store.spec import SPLIT
+from duomem_jax.records.store.spec import EPISODES, SPLIT
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 
 Wanted = tuple[str, int]  # game id, seed
@@ -52,7 +52,7 @@ def write_episodes(
             yield key, [episode_to_record(episode)], counts
 
     spec = DatasetSpec(
-        "episodes", EPISODE_LAYOUT, source=source, config=config, seed=seed, notes=notes or {}
+        EPISODES, EPISODE_LAYOUT, source=source, config=config, seed=seed, notes=notes or {}
     )
     return write_dataset(out, list(names), make, spec, shard)
 
@@ -63,4 +63,4 @@ def read_episodes(folder: str | os.PathLike) -> EpisodeReader:
     Raises:
         UserError: the dataset is missing, incomplete, cut short or changed.
     """
-    return EpisodeReader(read_dataset(folder, SPLIT), folder)
+    return EpisodeReader(read_dataset(folder, SPLIT, EPISODES), folder)

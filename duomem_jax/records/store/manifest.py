@@ -10,11 +10,18 @@ from typing import Any
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_write_text
+from duomem_jax.records.store.spec import EPISODES, MEMORIES, ROWS
+from duomem_jax.records.there import there
 
 FORMAT = 1
 # Hashing this much takes about 0.1 s. Of larger splits only the sizes are compared, since every
 # start of a training would otherwise read all of its data.
 SMALL_BYTES = 64 * 2**20
+_MADE_BY = {
+    EPISODES: "`duomem play`",
+    MEMORIES: "`duomem memories`",
+    ROWS: "`duomem examples` or `duomem label`",
+}
 _PACKAGES = ("duomem-jax", "array-record", "tensorflow-datasets", "numpy")
 
 
@@ -73,29 +80,52 @@ def _content_hash(splits: dict[str, dict]) -> str:
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
-def split_facts(folder: Path, split: str) -> dict[str, Any]:
-    """Manifest entry of one split: source, config, seed, records, counts, shards.
-
-    Raises:
-        UserError: no such dataset or split.
-    """
+def _complete(folder: Path, name: str) -> dict[str, Any]:
+    """The manifest of a complete dataset, of one kind where `name` says which."""
     manifest = load_manifest(folder)
     if manifest is None:
         # `.work` tells a stage that was not finished from a folder that is none of ours.
-        state = "is not complete" if (folder / ".work").exists() else "has no manifest.json"
-        raise UserError(f"{folder}: {state}; run the stage that writes this dataset to its end")
+        if (folder / ".work").exists():
+            raise UserError(
+                f"{folder}: is not complete; run the stage that writes this dataset to its end"
+            )
+        raise UserError(
+            f"{folder}: has no manifest.json; a dataset{name and f' of {name}'} is wanted, and "
+            f"there is {there(folder)}"
+        )
+    if name and manifest["name"] != name:
+        raise UserError(
+            f"{folder}: holds a dataset of {manifest['name']}, where one of {name} is wanted; give "
+            f"what {_MADE_BY.get(name, 'its stage')} wrote"
+        )
+    return manifest
+
+
+def split_facts(folder: Path, split: str, name: str = "") -> dict[str, Any]:
+    """Manifest entry of one split: source, config, seed, records, counts, shards.
+
+    Args:
+        folder: of the dataset.
+        split: which one.
+        name: of the kind that is wanted, such as `spec.EPISODES`; "": any.
+
+    Raises:
+        UserError: no such dataset or split, or one of another kind.
+    """
+    manifest = _complete(folder, name)
     if split not in manifest["splits"]:
         known = ", ".join(sorted(manifest["splits"]))
         raise UserError(f"{folder}: no complete split {split!r}, only {known}; choose one of them")
     return manifest["splits"][split]
 
 
-def content_hash(folder: str | os.PathLike) -> str:
-    """Hash over all shard hashes of a complete dataset; names it as a source of other stages."""
-    manifest = load_manifest(Path(folder))
-    if manifest is None:
-        raise UserError(f"{folder}: no manifest.json; run the stage that writes this dataset")
-    return manifest["content_hash"]
+def content_hash(folder: str | os.PathLike, name: str = "") -> str:
+    """Hash over all shard hashes of a complete dataset; names it as a source of other stages.
+
+    Raises:
+        UserError: as `split_facts`.
+    """
+    return _complete(Path(folder), name)["content_hash"]
 
 
 def file_sha256(path: Path) -> str:

@@ -54,13 +54,18 @@ class RecordReader(Sequence):
             raise self._damaged(f"record {index}: {e}") from e
 
 
-def read_dataset(folder: str | os.PathLike, split: str) -> RecordReader:
+def read_dataset(folder: str | os.PathLike, split: str, name: str = "") -> RecordReader:
     """Open one split of a complete dataset, after a look at its files (`check_files`).
 
+    Args:
+        folder: of the dataset.
+        split: which one.
+        name: of the kind that is wanted, such as `spec.EPISODES`; "": any.
+
     Raises:
-        UserError: missing, incomplete, cut short or changed.
+        UserError: missing, of another kind, incomplete, cut short or changed.
     """
     folder = Path(folder)
-    facts = split_facts(folder, split)
+    facts = split_facts(folder, split, name)
     check_files(folder, facts["shards"])
     return RecordReader(folder, split, facts)

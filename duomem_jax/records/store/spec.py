@@ -8,6 +8,8 @@ from duomem_jax.base.config import differences
 from duomem_jax.base.errors import UserError
 from duomem_jax.records.store.features import Layout
 
+# What each kind of dataset is called.
+EPISODES, MEMORIES, ROWS = "episodes", "memories", "examples"
 SPLIT = "train"  # the split that every stage writes: which games it is about, their folder says
 
 
