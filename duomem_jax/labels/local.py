@@ -60,11 +60,14 @@ class ModelScorer:
             UserError: no such model, or options that make no sense.
         """
         config = load_config(folder, dtype)
-        if k >= config.vocab_size:
-            raise UserError(f"k is {k}; give 2 to {config.vocab_size - 1}, below the vocabulary")
+        tokenizer = load_tokenizer(folder)
+        # A head may be padded beyond it, and a student's less far: those are never candidates.
+        vocab = min(len(tokenizer), config.vocab_size)
+        if k >= vocab:
+            raise UserError(f"k is {k}; give 2 to {vocab - 1}, below the vocabulary")
         self.name = content_name(str(folder))
-        self.kind, self.candidates, self.vocab = kind, k, config.vocab_size
-        self.vocabulary = vocabulary_fingerprint(load_tokenizer(folder))
+        self.kind, self.candidates, self.vocab = kind, k, vocab
+        self.vocabulary = vocabulary_fingerprint(tokenizer)
         # Without `rows`, which changes no target and may differ between shards, and with the seed
         # only where chance is involved: another one must not be refused for the likeliest tokens.
         self.config: dict[str, Any] = {
@@ -122,36 +125,45 @@ class ModelScorer:
         next_BT, mask_BT = next_tokens(tokens)
         # Only replies meet the head; the prompts and observations between them need no targets.
         live_BA, (x_BAD, next_BA) = replies_first(mask_BT, (x_BTD, next_BT), room)
-        head = self._model.head(params)
+        head, head_vocab = self._model.head(params), self._model.config.vocab_size
 
         def find_likeliest(chunk: tuple) -> tuple:
             x_BXD, next_BX = chunk
-            return likeliest(head(x_BXD) / self._temperature, next_BX, self.candidates)
+            logits_BXV = head(x_BXD) / self._temperature
+            return likeliest(logits_BXV, next_BX, self.candidates, self.vocab)
 
         def draw(chunk: tuple) -> tuple:
             x_BXD, u_BXC = chunk
-            return _samples(head(x_BXD) / self._temperature, u_BXC)
+            # Samples have no rest: what lies beyond the vocabulary is not drawn at all.
+            return _samples(head(x_BXD)[..., : self.vocab] / self._temperature, u_BXC)
 
         if self.kind == "topk":
-            found = map_over_tokens(find_likeliest, (x_BAD, next_BA), self.vocab)
+            found = map_over_tokens(find_likeliest, (x_BAD, next_BA), head_vocab)
         else:
             # Drawn before the chunks, so that their size does not change what is drawn.
             u_BAC = _uniforms(number_B, room, self.candidates, self._seed)
-            found = map_over_tokens(draw, (x_BAD, u_BAC), self.vocab)
+            found = map_over_tokens(draw, (x_BAD, u_BAC), head_vocab)
         ids_BAC, log_probs_BAC, rest_BA = found
         return Stored(ids_BAC, log_probs_BAC, live_BA, rest_BA)
 
 
-def likeliest(logits_BXV, next_BX, k: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+def likeliest(logits_BXV, next_BX, k: int, vocab: int) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The written token, then the k - 1 likeliest others.
+
+    Args:
+        logits_BXV: over the head, which may be wider than the vocabulary.
+        next_BX: the written tokens.
+        k: candidates.
+        vocab: tokens that there are; all beyond belong to the rest.
 
     Returns:
         (ids_BXC int32, log_probs_BXC float16, rest_BX float16), C = k.
     """
     log_p_BXV = jax.nn.log_softmax(logits_BXV)
     # Kept out of the search, or it would be stored twice wherever it is among the likeliest.
-    ours_BXV = jnp.arange(logits_BXV.shape[-1]) == next_BX[..., None]
-    others_BXV = jnp.where(ours_BXV, -jnp.inf, log_p_BXV)
+    id_V = jnp.arange(logits_BXV.shape[-1])
+    omitted_BXV = (id_V == next_BX[..., None]) | (id_V >= vocab)
+    others_BXV = jnp.where(omitted_BXV, -jnp.inf, log_p_BXV)
     # Of what is being compiled for, not of what traces it.
     if platform() == "tpu":
         top, ids = jax.lax.approx_max_k(others_BXV, k - 1, recall_target=RECALL)

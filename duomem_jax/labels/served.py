@@ -19,7 +19,8 @@ from duomem_jax.text.tokenizer import load_tokenizer, vocabulary_fingerprint
 class ServedScorer:
     """Asks for the likeliest tokens of each conversation of a row; a `labels.label.Scorer`.
 
-    A conversation that does not fit into the server's context gets no targets.
+    A conversation that does not fit into the server's context gets no targets, nor does a token
+    where a candidate is none of the tokenizer's.
     """
 
     kind: Kind = "topk"
@@ -70,7 +71,7 @@ class ServedScorer:
             start, end = filled[c.row], filled[c.row] + len(c.replies)
             filled[c.row] = end
             if scores is not None:
-                _fill(out[c.row], slice(start, end), scores, c, self.candidates)
+                _fill(out[c.row], slice(start, end), scores, c, self.candidates, self.vocab)
         return out
 
     def _empty(self, tokens: int) -> Stored:
@@ -99,7 +100,9 @@ def _conversations(number: int, row: Tokens) -> Iterator[_Conversation]:
         yield _Conversation(number, row.ids_BT[own_T].tolist(), replies)
 
 
-def _fill(out: Stored, here: slice, scores: PromptScores, c: _Conversation, k: int) -> None:
+def _fill(
+    out: Stored, here: slice, scores: PromptScores, c: _Conversation, k: int, vocab: int
+) -> None:
     """Write the targets of a conversation's replies: the written token, the k - 1 likeliest."""
     # Row t of the scores is about token t + 1. No reply is a first token, so t is never -1.
     found_AC, log_p_AC = scores.ids[c.replies - 1], scores.logprobs[c.replies - 1]
@@ -116,4 +119,6 @@ def _fill(out: Stored, here: slice, scores: PromptScores, c: _Conversation, k: i
     out.log_probs_BAC[here] = log_p_AC
     assert out.rest_BA is not None
     out.rest_BA[here] = np.log(np.maximum(left_A, np.exp(LOWEST)))
-    out.mask_BA[here] = True
+    # Heads are padded beyond the vocabulary, and the student has no such token: the server did not
+    # tell what comes next, so the reply token counts as one without targets.
+    out.mask_BA[here] = (out.ids_BAC[here] < vocab).all(-1)

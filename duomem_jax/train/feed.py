@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 from jax.sharding import Mesh
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.data.loader import batches
 from duomem_jax.mesh.sharding import places, put_batch
 from duomem_jax.objectives import Batch
@@ -44,6 +46,8 @@ class StoredRows:
         # rows where an axis other than data and fsdp lies across them.
         here = places(plan.mesh)
         self._mesh: Mesh = plan.mesh
+        self._folder, self._vocab = folder, plan.model.config.vocab_size
+        self._teacher_vocab = plan.teacher.model.config.vocab_size if plan.teacher else 0
         self._rows = batches(
             folder,
             global_batch=plan.config.global_batch,
@@ -56,8 +60,29 @@ class StoredRows:
         )
 
     def read(self) -> Batch:
-        """This host's rows of the next global batch, as numpy arrays."""
-        return next(self._rows)
+        """This host's rows of the next global batch, as numpy arrays.
+
+        Raises:
+            UserError: a token is none of its model's.
+        """
+        batch = next(self._rows)
+        # Every batch: beyond a table JAX reads whatever comes last, and a loss is wrong or NaN
+        # without an error.
+        self._check(batch.student.ids_BT, self._vocab)
+        if batch.stored is not None:
+            self._check(batch.stored.ids_BAC, self._vocab)
+        if batch.teacher is not None and self._teacher_vocab:
+            self._check(batch.teacher.ids_BT, self._teacher_vocab)
+        return batch
+
+    def _check(self, ids: np.ndarray, vocab: int) -> None:
+        least, most = int(ids.min()), int(ids.max())
+        if least < 0 or most >= vocab:
+            raise UserError(
+                f"{self._folder}: a row holds the token id {most if least >= 0 else least}, and "
+                f"the model has {vocab} tokens; write the rows again with the model's own "
+                "tokenizer"
+            )
 
     def batch(self, step: int, params: Tree) -> Fed:
         """The next batch; steps are asked for in their order."""

@@ -12,6 +12,7 @@ from duomem_jax.base.shard import Shard
 from duomem_jax.data.loader import batches
 from duomem_jax.data.rows import TargetFormat, batch_of, positions_in_segments
 from duomem_jax.labels import local
+from duomem_jax.models.hf import copy_tokenizer, save_pretrained
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.shipped import model_folder
@@ -151,3 +152,32 @@ def test_a_teacher_of_another_vocabulary_is_refused_by_name(played, tmp_path, mo
 def test_more_candidates_than_the_vocabulary_has_are_refused(played, tmp_path):
     with pytest.raises(UserError, match="below the vocabulary"):
         stages.label(str(tmp_path / "out"), str(played / "rows"), TEACHER, Label(k=5000))
+
+
+@pytest.mark.parametrize("kind", ["topk", "samples"])
+def test_a_head_wider_than_the_vocabulary_gives_no_candidates_beyond_it(played, tmp_path, kind):
+    """Qwen2.5's heads are padded to different widths, and a student may have the narrower one."""
+    config, params = load_pretrained(TEACHER)
+    vocab = config.vocab_size
+    table_VD = np.asarray(params["embedding"])
+    # Rows beyond the vocabulary that are likelier than all others.
+    wide = dataclasses.replace(config, vocab_size=vocab + 512)
+    padded = params | {"embedding": np.concatenate([table_VD, 3 * table_VD[:512]])}
+    teacher = tmp_path / "teacher"
+    save_pretrained(teacher, wide, padded)
+    copy_tokenizer(TEACHER, teacher)
+    how = Label(kind=kind, k=8, rows=2)
+    stages.label(str(tmp_path / "out"), str(played / "rows"), str(teacher), how)
+    rows = list(read_dataset(tmp_path / "out", "train"))
+    there = [row["target_mask"] > 0 for row in rows]
+    ids = np.concatenate([row["target_ids"][live] for row, live in zip(rows, there, strict=True)])
+    assert ids.max() < vocab
+    if kind == "topk":
+        # What the head gives to other outcomes is in the rest, so that all of it adds up to 1.
+        log_p, rest = (
+            np.concatenate([row[name][live] for row, live in zip(rows, there, strict=True)])
+            for name in ("target_log_probs", "target_rest")
+        )
+        total = np.exp(log_p.astype(float)).sum(1) + np.exp(rest.astype(float))
+        np.testing.assert_allclose(total, 1, atol=0.01)
+        assert np.exp(rest.astype(float)).mean() > 0.5

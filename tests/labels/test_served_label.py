@@ -84,3 +84,24 @@ def test_a_conversation_too_long_for_the_server_has_no_targets(played, answer, t
 def test_a_served_teacher_needs_its_tokenizer_named(played, tmp_path):
     with pytest.raises(UserError, match=r"how\.tokenizer must name"):
         stages.label(str(tmp_path / "out"), str(played / "rows"), "openai:x", Label(k=8))
+
+
+def test_a_token_with_a_candidate_beyond_the_vocabulary_has_no_targets(played, answer, tmp_path):
+    """A served head may be padded, and what stands there is none of the student's tokens."""
+    vocab = load_pretrained(TEACHER)[0].vocab_size
+
+    def padded(body):
+        answered = answer(body)
+        (choice,) = answered["choices"]
+        for written, position in list(zip(body["prompt"], choice["prompt_logprobs"], strict=True))[
+            1::5
+        ]:
+            other = next(token for token in position if token != str(written))
+            position[str(vocab + 7)] = position.pop(other)
+        return answered
+
+    with serving(padded) as server:
+        report = served(played, tmp_path / "out", server)
+    assert 0 < report.counts["tokens_missing_targets"] < report.counts["loss_tokens"]
+    for row in read_dataset(tmp_path / "out", "train"):
+        assert row["target_ids"][row["target_mask"] > 0].max() < vocab

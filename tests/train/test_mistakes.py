@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 from counting import T, make_rows
-from tiny_run import write_rows, write_tokenizer
+from tiny_run import TINY, write_rows, write_tokenizer
 
 import train
 from duomem_jax.data.rows import RowFormat
@@ -80,6 +80,17 @@ def test_rows_that_do_not_name_their_tokenizer_are_refused(refused, tmp_path):
         writer.add("0", list(make_rows(8)))
         writer.finish()
     assert "does not say 'length' of its rows" in refused("--data", tmp_path / "rows")
+
+
+@pytest.mark.parametrize("wrong", [TINY.vocab_size, -1])
+def test_an_id_that_the_model_lacks_is_refused_in_any_batch(config_file, tmp_path, capsys, wrong):
+    rows = list(make_rows(64))
+    rows[37]["tokens"][5] = wrong
+    folder = write_rows(tmp_path / "rows", rows, base_folder_of(config_file))
+    assert train.main(["--config", str(config_file), "--data", str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert f"{folder}: a row holds the token id {wrong}, and the model has 64 tokens" in error
+    assert not (tmp_path / "out/adapter").exists()
 
 
 def test_adapter_for_another_base_or_shape(refused, tmp_path):
