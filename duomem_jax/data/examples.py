@@ -1,5 +1,6 @@
 """The stage from episodes to packed training rows."""
 
+import collections
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ class View:
     length: int  # tokens a row
     system: str = ""  # content of the system message
     guidelines: Guidelines | None = None  # memories before the first observation
+    made_for: int = 0  # tokens that its model can read, which are counted beyond; 0: not known
 
     def config(self) -> dict[str, Any]:
         """JSON identity, part of the dataset's config."""
@@ -131,11 +133,38 @@ def build_examples(
                     # difference would go unnoticed and compare unrelated tokens.
                     _check_replies(episode, conversation)
             packed = pack_examples(conversations, form)
+            counts["beyond_model"] = sum(
+                0 < student.made_for < min(len(c.student.tokens), form.length)
+                for c in conversations
+            )
             records = [form.record(row) for row in packed.rows]
             yield key, records, counts | packed.counts
 
     # Padded keys: `write_dataset` sorts them as text.
-    return write_dataset(out, [f"{b:08d}" for b in range(blocks)], make, spec, shard)
+    report = write_dataset(out, [f"{b:08d}" for b in range(blocks)], make, spec, shard)
+    return _told(report, out, form)
+
+
+def _told(report: WriteReport, out: str | os.PathLike, form: RowFormat) -> WriteReport:
+    """Say what became of the episodes, and refuse to end without a row."""
+    # A shard without a block has counted nothing.
+    c = collections.Counter(report.counts)
+    details = [
+        f"{c['examples']:,} of {c['episodes']:,} episodes",
+        f"{c['cut_to_fit']:,} cut to fit" if c["cut_to_fit"] else "",
+        f"{c['dropped_too_long']:,} too long" if c["dropped_too_long"] else "",
+        f"{c['failed']:,} not won" if c["failed"] else "",
+        f"{c['beyond_model']:,} longer than the model was made for" if c["beyond_model"] else "",
+        f"{c['replies_left_out']:,} replies not aligned" if c["replies_left_out"] else "",
+    ]
+    if report.status != "waiting" and not report.records:
+        told = ", ".join(filter(None, details))
+        remedy = "play with a better player" if not c["dropped_too_long"] else "give longer rows"
+        raise UserError(
+            f"{out}: no row of {form.length} tokens could be written ({told}); {remedy}, into "
+            "another folder"
+        )
+    return report.with_details(*details)
 
 
 def _read(episodes: list[Episode], student: View, teacher: View | None) -> list[Conversation]:

@@ -107,7 +107,18 @@ def label_examples(
 
     # With leading zeros: the store sorts keys as text, and rows must keep their order.
     keys = [f"{start:08d}" for start in range(0, len(records), BLOCK)]
-    return write_dataset(out, keys, make, spec, shard)
+    report = write_dataset(out, keys, make, spec, shard)
+    # A shard without a block has counted nothing.
+    wanted = report.counts.get("loss_tokens", 0)
+    missing = report.counts.get("tokens_missing_targets", 0)
+    if report.status != "waiting" and missing == wanted:
+        raise UserError(
+            f"{out}: none of the {wanted:,} reply tokens got targets; see that {scorer.name} takes "
+            "conversations of this length and has the tokenizer of the rows, and label again into "
+            "another folder"
+        )
+    told = f"{missing:,} of {wanted:,} reply tokens without targets" if missing else ""
+    return report.with_details(told)
 
 
 def _most_replies(rows: Iterator[Tokens]) -> int:

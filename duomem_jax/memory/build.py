@@ -86,7 +86,15 @@ def finish_bank(folder: Path, embedder: Embedder, report: WriteReport) -> WriteR
         raise UserError(f"{folder}: no memory, since no episode was won; play with a better player")
     # Also for a bank that was complete already: a kill may have come between the two.
     write_vectors(folder, [r["key"] for r in records], embedder)
-    return report
+    counts = report.counts
+    return report.with_details(
+        _some(counts.get("failed", 0), "episodes lost"),
+        _some(counts.get("no_script", 0), "won episodes without a whole script"),
+    )
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count else ""
 
 
 def write_bank(

@@ -1,6 +1,7 @@
 """Episodes to packed rows."""
 
 from duomem_jax.agents.play import SHOWN, Shown
+from duomem_jax.base.errors import UserError
 from duomem_jax.base.prompts import system_text
 from duomem_jax.base.ranges import Length, Seed, Share, options
 from duomem_jax.base.shard import WHOLE
@@ -8,6 +9,7 @@ from duomem_jax.data.examples import View, build_examples
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.memory.show import RetrievedGuidelines
+from duomem_jax.models.hf import load_config
 from duomem_jax.models.locate import model_path
 from duomem_jax.records.store.write import WriteReport
 from duomem_jax.stages.options import Folder, Part
@@ -56,10 +58,12 @@ def examples(
     Raises:
         UserError: bad input, or an output folder of another config.
     """
-    loaded = load_tokenizer(model_path(tokenizer))
+    folder = model_path(tokenizer)
+    loaded = load_tokenizer(folder)
+    made_for = _context_of(folder)
     # The episodes say which world they are from, and so what `@play` stands for.
     system = system_text(how.system, world_of(episodes).prompt)
-    student = View(loaded, how.length, system, _guidelines(memory, how, how.memory_share))
+    student = View(loaded, how.length, system, _guidelines(memory, how, how.memory_share), made_for)
     taught = None
     # Naming the student itself as teacher is of use: the teacher's view then has no memories, even
     # where the student's has.
@@ -68,6 +72,15 @@ def examples(
         # A share of 1: a teacher that knows more is to know it in every episode.
         taught = View(own, how.teacher_length, system, _guidelines(teacher_memory, how, 1.0))
     return build_examples(episodes, out, student, taught, shard=shard)
+
+
+def _context_of(folder: str) -> int:
+    """Tokens that the model of a folder was made for; 0 where it does not say."""
+    try:
+        return load_config(folder).max_len
+    # A tokenizer may come without a model, or with one that nothing here can run.
+    except UserError:
+        return 0
 
 
 def _guidelines(bank: str, how: Examples, share: float) -> RetrievedGuidelines | None:

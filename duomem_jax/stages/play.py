@@ -55,7 +55,7 @@ def play(
                 progress.add(played.episode.success)
                 yield played.episode
 
-    return write_episodes(
+    report = write_episodes(
         out,
         wanted,
         run,
@@ -71,3 +71,4 @@ def play(
         seed=how.seed,
         shard=shard,
     )
+    return report.with_details(f"{report.counts.get('won', 0):,} won")

@@ -1,5 +1,6 @@
 """Where the batches of a run come from, and putting them on the mesh."""
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -9,9 +10,11 @@ from jax.sharding import Mesh
 from duomem_jax.base.errors import UserError
 from duomem_jax.data.loader import batches
 from duomem_jax.mesh.sharding import places, put_batch
-from duomem_jax.objectives import Batch
+from duomem_jax.objectives import Batch, Tokens
 from duomem_jax.train.plan import Plan
 from duomem_jax.train.state.state import Tree
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class StoredRows:
         here = places(plan.mesh)
         self._mesh: Mesh = plan.mesh
         self._folder, self._vocab = folder, plan.model.config.vocab_size
+        self._made_for, self._told = plan.model.config.max_len, False
         self._teacher_vocab = plan.teacher.model.config.vocab_size if plan.teacher else 0
         self._rows = batches(
             folder,
@@ -69,11 +73,27 @@ class StoredRows:
         # Every batch: beyond a table JAX reads whatever comes last, and a loss is wrong or NaN
         # without an error.
         self._check(batch.student.ids_BT, self._vocab)
+        self._tell_of_length(batch.student)
         if batch.stored is not None:
             self._check(batch.stored.ids_BAC, self._vocab)
         if batch.teacher is not None and self._teacher_vocab:
             self._check(batch.teacher.ids_BT, self._teacher_vocab)
         return batch
+
+    def _tell_of_length(self, tokens: Tokens) -> None:
+        # A row may be longer than the model can read, where its conversations are not.
+        if self._told or tokens.ids_BT.shape[1] <= self._made_for:
+            return
+        longest = int(np.max(np.where(tokens.segments_BT > 0, tokens.positions_BT, 0))) + 1
+        if longest > self._made_for:
+            self._told = True
+            log.warning(
+                "%s: a conversation of %d tokens, where the model was made for %d: what comes "
+                "after them may be learnt badly; pack shorter rows",
+                self._folder,
+                longest,
+                self._made_for,
+            )
 
     def _check(self, ids: np.ndarray, vocab: int) -> None:
         least, most = int(ids.min()), int(ids.max())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.shard import Shard
 from duomem_jax.data.examples import View, build_examples
 from duomem_jax.data.loader import batches
 from duomem_jax.memory.bank import MemoryBank
@@ -161,3 +162,32 @@ def test_a_teacher_may_have_another_tokenizer(folders, episodes, tmp_path):
             else:
                 assert len(mine) == len(theirs) == 1
         np.testing.assert_array_equal(row["chunks"] > 0, row["loss_mask"] > 0)
+
+
+def test_what_became_of_the_episodes_is_said(folders, episodes, tmp_path):
+    tokenizer = load_tokenizer(folders / "tokenizer")
+    won = sum(e.success for e in episodes)
+    report = build_examples(
+        folders / "episodes", tmp_path / "rows", View(tokenizer, 160, made_for=40)
+    )
+    c = report.counts
+    assert 0 < c["cut_to_fit"] < won
+    assert str(report).startswith(f"{tmp_path / 'rows'}: {report.records} rows written (")
+    for part in (
+        f"{c['examples']} of {len(episodes)} episodes",
+        f"{c['cut_to_fit']} cut to fit",
+        f"{len(episodes) - won} not won",
+        f"{c['examples']} longer than the model was made for",
+    ):
+        assert part in str(report)
+
+
+def test_an_empty_result_is_refused_and_a_shard_may_be_empty(folders, episodes, tmp_path):
+    tokenizer = load_tokenizer(folders / "tokenizer")
+    tiny = folders / "episodes", tmp_path / "tiny", View(tokenizer, 8)
+    for _ in range(2):  # also where the folder is complete by now
+        with pytest.raises(UserError, match=r"no row of 8 tokens.* too long.*give longer rows"):
+            build_examples(*tiny)
+    shared = folders / "episodes", tmp_path / "shared", View(tokenizer, LENGTH)
+    assert build_examples(*shared, shard=Shard(1, 2)).status == "waiting"  # it has no block
+    assert build_examples(*shared, shard=Shard(0, 2)).status == "written"

@@ -86,6 +86,14 @@ def test_a_served_teacher_needs_its_tokenizer_named(played, tmp_path):
         stages.label(str(tmp_path / "out"), str(played / "rows"), "openai:x", Label(k=8))
 
 
+def test_rows_of_which_no_token_got_targets_are_refused(played, answer, tmp_path):
+    too_long = status(400, "This model's maximum context length is 8 tokens")
+    with serving(answer) as server:
+        server.faults = [too_long] * 100  # more than there are conversations
+        with pytest.raises(UserError, match=r"none of the .* got targets"):
+            served(played, tmp_path / "out", server)
+
+
 def test_a_token_with_a_candidate_beyond_the_vocabulary_has_no_targets(played, answer, tmp_path):
     """A served head may be padded, and what stands there is none of the student's tokens."""
     vocab = load_pretrained(TEACHER)[0].vocab_size

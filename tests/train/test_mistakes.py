@@ -93,6 +93,19 @@ def test_an_id_that_the_model_lacks_is_refused_in_any_batch(config_file, tmp_pat
     assert not (tmp_path / "out/adapter").exists()
 
 
+def test_conversations_longer_than_the_model_was_made_for_are_told(
+    config_file, tmp_path, base_folder, capsys
+):
+    short = tmp_path / "short"
+    shutil.copytree(base_folder, short)
+    config = json.loads((short / "config.json").read_text())
+    (short / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 16}))
+    run = ["--config", str(config_file), "--base", str(short), "--steps", "2"]
+    assert train.main(run) == 0
+    told = capsys.readouterr().out
+    assert told.count("tokens, where the model was made for 16") == 1  # though each batch has some
+
+
 def test_adapter_for_another_base_or_shape(refused, tmp_path):
     config = ModelConfig("qwen3", 64, 32, 2, 4, 2, 8, 48)
     lora = LoraConfig(rank=2, alpha=4.0, targets=("q_proj", "v_proj", "down_proj"))

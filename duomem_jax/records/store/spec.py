@@ -1,7 +1,7 @@
 """Who a dataset is, and refusing to write into somebody else's folder."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from duomem_jax.base.config import differences
@@ -36,6 +36,11 @@ class DatasetSpec:
     compress: bool = True
 
     @property
+    def unit(self) -> str:
+        """What one of its records is, in the plural."""
+        return "rows" if self.name == ROWS else self.name
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What must agree between the runs that write one split."""
         # Through JSON and back, as it is compared with what was read from a file: there a tuple is
@@ -61,6 +66,11 @@ class WriteReport:
 
     def __str__(self) -> str:
         return self.message
+
+    def with_details(self, *details: str) -> "WriteReport":
+        """The same report, whose sentence also says what the stage has counted; "" is omitted."""
+        told = ", ".join(filter(None, details))
+        return replace(self, message=f"{self.message} ({told})") if told else self
 
 
 def refuse_difference(where: str, mine: dict[str, Any], theirs: dict[str, Any]) -> None:

@@ -97,8 +97,8 @@ class ShardWriter:
             "waiting",
             facts["records"],
             facts["counts"],
-            f"{self.folder}: shard {self.shard} of {self.spec.split} holds {facts['records']} "
-            f"records; still to be written: {others}",
+            f"{self.folder}: shard {self.shard} holds {facts['records']:,} {self.spec.unit}; still "
+            f"to be written: {others}",
         )
 
     def _facts_path(self, shard: Shard) -> Path:
@@ -194,11 +194,13 @@ class ShardWriter:
         manifest = load_manifest(self.folder)
         assert manifest is not None
         facts = manifest["splits"][self.spec.split]
+        count = f"{facts['records']:,} {self.spec.unit}"
+        told = f"{count} written" if status == "written" else f"{status}, {count}"
         return WriteReport(
             status,
             facts["records"],
             facts["counts"],
-            f"{self.folder}: {self.spec.split} {status}, {facts['records']} records",
+            f"{self.folder}: {told}",
         )
 
 
