@@ -103,7 +103,8 @@ def _lora_config(path: Path, raw: dict[str, Any]) -> LoraConfig:
     """The config that the applied fields make."""
     targets: Any = raw.get("target_modules")
     targets = [ALL] if targets == ALL else targets
-    rank, alpha = raw.get("r"), raw.get("lora_alpha")
+    rank: Any = raw.get("r")
+    alpha: Any = raw.get("lora_alpha")
     rslora, dropout = raw.get("use_rslora", False), raw.get("lora_dropout", 0.0)
     names = isinstance(targets, list) and all(isinstance(name, str) for name in targets)
     good = {
@@ -129,7 +130,7 @@ def _lora_config(path: Path, raw: dict[str, Any]) -> LoraConfig:
 
 
 def _is_number(x: Any) -> bool:
-    """Whether it is a finite number that a float can hold; JSON has NaN, and integers of any size."""
+    """Whether it is a number that a float can hold: JSON has NaN and integers of any size."""
     if isinstance(x, bool) or not isinstance(x, int | float):
         return False
     try:

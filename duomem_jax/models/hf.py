@@ -11,13 +11,23 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.base.io import as_path, atomic_write_bytes, atomic_write_text, read_json
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.families import FAMILIES
 from duomem_jax.models.families.base import HfConfig
 from duomem_jax.models.trees import Params
+from duomem_jax.models.weight_files import AGAIN, weight_files
 
+# What a value of the wrong kind, 0 or too many levels of nesting end in, here or in transformers.
+WRONG_VALUE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _NUMPY = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
 
 
@@ -28,20 +38,26 @@ def load_config(folder: str | os.PathLike, dtype: str = "float32") -> ModelConfi
         UserError: no config.json, an unknown family, a missing or unsupported field.
     """
     path = Path(folder) / "config.json"
-    hf = read_json(
-        path, missing="give the folder of a Hugging Face model", damaged="download the model again"
-    )
-    family = FAMILIES.get(hf.get("model_type", ""))
+    hf = read_json(path, missing="give the folder of a Hugging Face model", damaged=AGAIN)
+    kind = hf.get("model_type")
+    family = FAMILIES.get(kind) if isinstance(kind, str) else None
     if family is None:
+        raise UserError(f"{path}: field model_type is {kind!r}; supported: {', '.join(FAMILIES)}")
+    # Kernels in 8 or 4 bits have other names and scales of their own.
+    if hf.get("quantization_config"):
         raise UserError(
-            f"{path}: field model_type is {hf.get('model_type')!r}; "
-            f"supported: {', '.join(FAMILIES)}"
+            f"{path}: field quantization_config says that the weights are quantised; give the "
+            "model as it was before, and quantise it here (--player.quantize, --quantize)"
         )
     try:
         config = family.from_hf(_complete(hf))
     except UserError as e:
         # The families' messages begin with `config.json`.
         raise UserError(f"{path.parent}/{e}") from None
+    # A wrong value that transformers lets through, and for which no reader has a sentence.
+    except WRONG_VALUE as e:
+        reason = f"{type(e).__name__}: {first_line(e)}"
+        raise UserError(f"{path}: a field has a wrong value ({reason}); {AGAIN}") from None
     # What the file names is how weights are stored; here the caller says how to compute.
     return replace(config, dtype=dtype)
 
@@ -54,9 +70,9 @@ def _complete(hf: HfConfig) -> HfConfig:
 
     try:
         return CONFIG_MAPPING[hf["model_type"]](**hf).to_dict()
-    except (StrictDataclassError, ValueError, TypeError, KeyError) as e:
-        reason = " ".join(str(e).split())
-        raise UserError(f"config.json: {reason}; download the model again") from None
+    except (StrictDataclassError, *WRONG_VALUE) as e:
+        reason = " ".join(str(e).split()) or type(e).__name__
+        raise UserError(f"config.json: {reason}; {AGAIN}") from None
 
 
 def _at(tree: Params, path: tuple[str, ...]) -> Any:
@@ -87,16 +103,23 @@ def save_pretrained(
 
 
 def fingerprint(folder: str | os.PathLike) -> str:
-    """SHA-256 (hex) of the folder's config.json and weights: the identity of a base model."""
-    files = [Path(folder) / "config.json", *sorted(Path(folder).glob("*.safetensors"))]
+    """SHA-256 (hex) of the folder's config.json and weights: the identity of a base model.
+
+    Raises:
+        UserError: there is no config.json, or what it goes with is no model's folder.
+    """
+    config = Path(folder) / "config.json"
+    if not config.exists():
+        raise UserError(f"{config}: no such file; give a Hugging Face folder")
     digest = hashlib.sha256()
-    for file in files:
+    # The weights that are read: another file beside them makes no other model.
+    for file in (config, *weight_files(folder)):
+        facts = file.stat()
         try:
-            facts = file.stat()
-        except FileNotFoundError:
-            raise UserError(f"{file}: no such file; give a Hugging Face folder") from None
-        # Resolved, as in the hub's cache the names in a folder are links.
-        digest.update(_file_digest(file.resolve(), facts.st_size, facts.st_mtime_ns))
+            # Resolved, as in the hub's cache the names in a folder are links.
+            digest.update(_file_digest(file.resolve(), facts.st_size, facts.st_mtime_ns))
+        except OSError as e:
+            raise UserError(f"{file}: cannot be read ({e.strerror}); {AGAIN}") from None
     return digest.hexdigest()
 
 

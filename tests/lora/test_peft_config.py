@@ -211,5 +211,5 @@ def test_weights_of_another_format_beside_are_not_read(base, tmp_path):
     (tmp_path / "a/adapter_model.bin").write_bytes(b"junk")
     np.testing.assert_allclose(ours(base, tmp_path / "a"), want, atol=3e-6)
     (tmp_path / "a/adapter_model.safetensors").unlink()
-    with pytest.raises(UserError, match="pickled weights; save .* safe_serialization=True"):
+    with pytest.raises(UserError, match=r"pickled weights; save .* safe_serialization=True"):
         ours(base, tmp_path / "a")
