@@ -28,6 +28,8 @@ WRONG_VALUE = (
     TypeError,
     ValueError,
 )
+GENERATION = "generation_config.json"
+LARGEST_ID = 1 << 31  # ids are int32
 _NUMPY = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
 
 
@@ -73,6 +75,28 @@ def _complete(hf: HfConfig) -> HfConfig:
     except (StrictDataclassError, *WRONG_VALUE) as e:
         reason = " ".join(str(e).split()) or type(e).__name__
         raise UserError(f"config.json: {reason}; {AGAIN}") from None
+
+
+def end_tokens(folder: str | os.PathLike) -> tuple[int, ...]:
+    """The tokens that end what the model of a folder writes, as transformers' `generate` has them.
+
+    They are in generation_config.json, or in config.json where there is none.
+
+    Raises:
+        UserError: the file is damaged, or its field `eos_token_id` names no tokens.
+    """
+    path = Path(folder) / GENERATION
+    if not path.exists():
+        path = Path(folder) / "config.json"
+    found = read_json(path, missing="give the folder of a Hugging Face model", damaged=AGAIN)
+    named = found.get("eos_token_id")
+    ids = named if isinstance(named, list) else [] if named is None else [named]
+    if not all(type(i) is int and 0 <= i < LARGEST_ID for i in ids):
+        raise UserError(
+            f"{path}: field eos_token_id is {named!r}, neither a token id nor a list of them; "
+            f"{AGAIN}"
+        )
+    return tuple(ids)
 
 
 def _at(tree: Params, path: tuple[str, ...]) -> Any:

@@ -20,6 +20,7 @@ from duomem_jax.data.rows import RowFormat, stack
 from duomem_jax.decode.generator import Generator
 from duomem_jax.memory.show import show
 from duomem_jax.mesh.sharding import put_batch
+from duomem_jax.models.hf import end_tokens
 from duomem_jax.models.model import Model
 from duomem_jax.models.trees import Params
 from duomem_jax.objectives import Batch, Tokens
@@ -63,14 +64,14 @@ class PlayedRows:
         self._bank = c.recall.open_bank()
         # Without memories the teacher reads what the student reads, and rows need no second view.
         self._form = RowFormat(c.length, c.teacher_length if self._bank else 0)
-        self._student = self._player(plan.model, frozen.base, params)
+        self._student = self._player(plan.folder, plan.model, frozen.base, params)
         guide = None
         if c.guidance:
             # The teacher takes turns only with guidance; otherwise no cache is spent on it.
-            guide = self._player(plan.teacher.model, frozen.taught_by, None)
+            guide = self._player(plan.teacher.folder, plan.teacher.model, frozen.taught_by, None)
         self._players = Players(tokenizer, self._student, guide, system)
 
-    def _player(self, model: Model, base: Params, lora: Tree | None) -> Generator:
+    def _player(self, folder: str, model: Model, base: Params, lora: Tree | None) -> Generator:
         c = self._plan.config.on_policy
         return Generator(
             model,
@@ -84,6 +85,7 @@ class PlayedRows:
             eos_id=self._end,
             max_new=c.talk.max_new,
             temperature=c.talk.temperature,
+            ends=end_tokens(folder),
         )
 
     def batch(self, step: int, params: Tree) -> Fed:

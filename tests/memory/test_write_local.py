@@ -66,6 +66,8 @@ def test_a_model_on_this_machine_writes_a_bank(model, episodes, tmp_path):
     assert writer.pop("prompt")
     assert writer == {
         "model": fingerprint(model),
+        "tokenizer": tokenizer_fingerprint(load_tokenizer(model)),
+        "ends": [],
         "adapter": "",
         "max_len": 0,
         "dtype": "float32",
