@@ -19,6 +19,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.speak import local
 from duomem_jax.speak.open import Local
 from duomem_jax.stages.memories import maintain, memories
+from duomem_jax.text.tokenizer import load_tokenizer, tokenizer_fingerprint
 
 
 @pytest.fixture(scope="module")
