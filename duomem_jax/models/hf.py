@@ -1,4 +1,4 @@
-"""Hugging Face folders: the config, writing, and what tells one base model from another."""
+"""Hugging Face folders: the configs, writing, and what tells one base model from another."""
 
 import functools
 import hashlib
@@ -27,6 +27,13 @@ WRONG_VALUE = (
     RecursionError,
     TypeError,
     ValueError,
+)
+# What `copy_tokenizer` copies.
+COPIED = (
+    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "vocab.txt", "merges.txt", "*.model", "chat_template.jinja"),
+    *("chat_template.json", "additional_chat_templates/*.jinja", "generation_config.json"),
+    *("LICENSE*", "LICENCE*", "NOTICE*", "USE_POLICY*"),
 )
 GENERATION = "generation_config.json"
 LARGEST_ID = 1 << 31  # ids are int32
@@ -104,12 +111,24 @@ def _at(tree: Params, path: tuple[str, ...]) -> Any:
 
 
 def save_pretrained(
-    folder: str | os.PathLike, config: ModelConfig, params: Params, dtype: str = "float32"
+    folder: str | os.PathLike,
+    config: ModelConfig,
+    params: Params,
+    dtype: str = "float32",
+    base: str | os.PathLike = "",
 ) -> None:
     """Write config.json and model.safetensors, readable by transformers and `load.load_pretrained`.
 
+    Args:
+        folder: where to.
+        config: shape of the model.
+        params: its parameters.
+        dtype: of the tensors in the file.
+        base: folder of the model that this one was made from: its config.json is kept but for the
+            dtype, with all fields that some loader may read. Empty: there is none.
+
     Raises:
-        UserError: the disk is full or the folder is not writable.
+        UserError: the disk is full, the folder is not writable, or `base` has no config.json.
     """
     from safetensors.numpy import save
 
@@ -122,8 +141,19 @@ def save_pretrained(
     folder = as_path(folder)
     # The format that transformers writes too; its older releases refuse files without one.
     atomic_write_bytes(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
-    hf = {**family.to_hf(config), "dtype": dtype}
+    hf = _base_config(Path(base), dtype) if base else {**family.to_hf(config), "dtype": dtype}
     atomic_write_text(folder / "config.json", json.dumps(hf, indent=2) + "\n")
+
+
+def _base_config(base: Path, dtype: str) -> HfConfig:
+    """The base's config for other weights of its shape."""
+    hf = read_json(
+        base / "config.json", missing="give the folder of a Hugging Face model", damaged=AGAIN
+    )
+    hf.pop("transformers_weights", None)  # names a file, and ours has the usual name
+    # Under the base's own name of it: older releases know no other.
+    names = [name for name in ("dtype", "torch_dtype") if name in hf] or ["dtype"]
+    return hf | dict.fromkeys(names, dtype)
 
 
 def fingerprint(folder: str | os.PathLike) -> str:
@@ -154,9 +184,28 @@ def _file_digest(file: Path, size: int, changed_ns: int) -> bytes:
         return hashlib.file_digest(f, "sha256").digest()
 
 
-def copy_tokenizer(source: str, target: Path) -> None:
-    """Copy every file of a Hugging Face folder that is neither weights nor config.json."""
-    for file in sorted(Path(source).iterdir()):
-        weights = file.suffix in (".safetensors", ".bin", ".pt") or "index.json" in file.name
-        if file.is_file() and not weights and file.name != "config.json":
-            atomic_write_bytes(target / file.name, file.read_bytes())
+def copy_tokenizer(source: str | os.PathLike, target: Path) -> None:
+    """Copy what a Hugging Face folder holds beside weights and config.json that loaders read.
+
+    These are the files of its tokenizer, of its chat templates and of how it generates, and its
+    licence. Nothing else is copied, such as cards, logs or code.
+
+    Raises:
+        UserError: one of them is a link out of the folder, other than into the hub's cache.
+    """
+    folder = Path(source)
+    for file in sorted({file for pattern in COPIED for file in folder.glob(pattern)}):
+        if not file.is_file():
+            continue
+        if not _is_own(file, folder):
+            raise UserError(
+                f"{file}: is a link out of its folder; put the file itself in its place"
+            )
+        atomic_write_bytes(target / file.relative_to(folder), file.read_bytes())
+
+
+def _is_own(file: Path, folder: Path) -> bool:
+    """Whether a file lies in the folder, or where the hub's cache keeps files of one model."""
+    real = file.resolve()
+    blobs = real.parent.name == "blobs" and real.parent.parent.name.startswith("models--")
+    return real.is_relative_to(folder.resolve()) or blobs

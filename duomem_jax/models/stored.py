@@ -188,6 +188,16 @@ class StoredTensors:
                 out[at : at + step] = piece
 
 
+def stored_dtype(folder: str | os.PathLike) -> str:
+    """The dtype, float32 or bfloat16, in which a folder's weights can be written without loss.
+
+    Raises:
+        UserError: the folder has no weights, or damaged ones.
+    """
+    found = {tensor.dtype for tensor in StoredTensors(folder).tensors.values()}
+    return "bfloat16" if found == {"BF16"} else "float32"
+
+
 def _aligned(shape: list[int], dtype: Any) -> np.ndarray:
     """Room where JAX wants an array on a CPU, which then uses it as it is and copies nothing."""
     # It asks for a multiple of 64 bytes.
