@@ -26,7 +26,7 @@ from duomem_jax.models.trees import Params
 from duomem_jax.objectives import Batch, Tokens
 from duomem_jax.records.played import read_episodes
 from duomem_jax.text.encoded import Example
-from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
+from duomem_jax.text.tokenizer import chat_tokens, check_ids, load_tokenizer
 from duomem_jax.train.config import OnPolicyConfig
 from duomem_jax.train.feed import Fed
 from duomem_jax.train.plan import Plan
@@ -55,6 +55,7 @@ class PlayedRows:
             raise ValueError("a plan of an adapter, with a teacher in the loop, is needed")
         self._plan, c = plan, plan.config.on_policy
         tokenizer = load_tokenizer(plan.folder)
+        check_ids(plan.config.base, tokenizer, plan.model.config.vocab_size)
         self._end = chat_tokens(tokenizer).end_id
         self._records = _records(c) if c.curriculum == "backward" else {}
         self._world = c.games.open_world()
