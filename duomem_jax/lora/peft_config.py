@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import read_json
-from duomem_jax.models.lora import ALL, LoraConfig
+from duomem_jax.models.lora import ALL, TARGETS, LoraConfig
 
 FILE = "adapter_config.json"
 LARGEST_RANK = 1 << 16  # beyond the width of any layer; larger ones overflow shapes
@@ -106,27 +106,21 @@ def _lora_config(path: Path, raw: dict[str, Any]) -> LoraConfig:
     rank: Any = raw.get("r")
     alpha: Any = raw.get("lora_alpha")
     rslora, dropout = raw.get("use_rslora", False), raw.get("lora_dropout", 0.0)
-    names = isinstance(targets, list) and all(isinstance(name, str) for name in targets)
+    # Modules by name, or by a path that ends in it.
+    texts = isinstance(targets, list) and all(isinstance(name, str) for name in targets)
+    names = {name.rsplit(".", 1)[-1] for name in targets} if texts else set()
     good = {
-        "r": _is_number(rank) and isinstance(rank, int) and 1 <= rank <= LARGEST_RANK,
+        "r": type(rank) is int and 1 <= rank <= LARGEST_RANK,
         "lora_alpha": _is_number(alpha),
-        "target_modules": names,
+        "target_modules": names and names <= {*TARGETS, ALL},
         "use_rslora": isinstance(rslora, bool),
-        "lora_dropout": _is_number(dropout),
+        "lora_dropout": _is_number(dropout) and 0 <= dropout < 1,
     }
     for field, fine in good.items():
         if not fine:
-            raise _refusal(path, field, raw.get(field), "export a plain LoRA adapter")
-    try:
-        return LoraConfig(
-            rank,
-            float(alpha),
-            tuple({name.rsplit(".", 1)[-1] for name in targets}),  # or whole paths of modules
-            rslora,
-            float(dropout),
-        )
-    except UserError as e:
-        raise UserError(f"{path}: {e}") from None
+            remedy = f"train a plain LoRA adapter on any of {', '.join(TARGETS)}"
+            raise _refusal(path, field, raw.get(field), remedy)
+    return LoraConfig(rank, float(alpha), tuple(names), rslora, float(dropout))
 
 
 def _is_number(x: Any) -> bool:

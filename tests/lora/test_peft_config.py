@@ -90,20 +90,14 @@ def test_an_unknown_field_is_refused_unless_it_is_empty(tmp_path, value):
         *(("target_modules", x) for x in (None, ".*q_proj", {}, [1], [["q_proj"]], 3)),
         *(("use_rslora", x) for x in (1, "false", None)),
         *(("lora_dropout", x) for x in (None, "0", float("nan"), True)),
+        *(("target_modules", x) for x in ([], ["wq"], ["q_proj", "lm_head"])),
+        *(("lora_dropout", x) for x in (1.5, 1, -0.1)),
         ("peft_type", None),
         ("use_dora", 1),
     ],
 )
 def test_values_of_the_wrong_kind_are_refused_by_name(tmp_path, field, value):
     with pytest.raises(UserError, match=rf"adapter_config\.json: field {field} = "):
-        read_adapter_config(write(tmp_path, **{field: value}))
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("target_modules", []), ("target_modules", ["wq"]), ("lora_dropout", 1.5)]
-)
-def test_values_out_of_range_are_refused(tmp_path, field, value):
-    with pytest.raises(UserError, match=r"adapter_config\.json: lora config: "):
         read_adapter_config(write(tmp_path, **{field: value}))
 
 
