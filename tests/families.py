@@ -52,13 +52,18 @@ PARAMS = [
 ]
 
 
-def make_model(name, folder, std):
-    """A torch model of a family, its weights drawn with `std`, saved in `folder`."""
+def make_model(name, folder, std, **fields):
+    """A torch model of a family, its weights drawn with `std`, saved in `folder`.
+
+    Args:
+        fields: of its config, in place of those above.
+    """
     import torch
     from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
     torch.manual_seed(0)
-    config = CONFIG_MAPPING[name.split("-")[0]](**(SHAPE | FAMILIES[name]), initializer_range=std)
+    whole = SHAPE | FAMILIES[name] | {"initializer_range": std} | fields
+    config = CONFIG_MAPPING[name.split("-")[0]](**whole)
     model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
     for parameter, p in model.named_parameters():
         if "norm" in parameter or "bias" in parameter:  # fresh, they would hide that they are lost

@@ -72,9 +72,9 @@ class ChatPolicy:
         # The game's id keeps out what was learnt from this very game.
         shown = show(self._bank, self._k, task.text, task.id)
         chat = GameChat(system=self._system, guidelines=shown.text)
-        self._talks[slot] = _Talk(chat, shown.memory_ids)
         # From the game, not the slot: what is played beside it must not change what is sampled.
         self._conversations.start(slot, derived_seed(seed, task.id))
+        self._talks[slot] = _Talk(chat, shown.memory_ids)
 
     def act(self, observations: Mapping[int, str]) -> dict[int, Move | None]:
         """Ask for the replies of all named slots at once."""

@@ -61,6 +61,7 @@ class Generator:
         eos_id: int,
         max_new: int,
         temperature: float = 0.0,
+        ends: Collection[int] = (),
         group: int = 0,
         chunk: int = 0,
     ):
@@ -75,6 +76,7 @@ class Generator:
             eos_id: the token that ends a reply.
             max_new: tokens a reply may have; a longer one is cut and closed with `eos_id`.
             temperature: 0 takes the likeliest token.
+            ends: further tokens that end a reply, which is then closed with `eos_id`.
             group: B, rows handled in one call; 0: what suits the device.
             chunk: T, tokens of a row read in one call; 0: what suits the device.
         """
@@ -89,7 +91,7 @@ class Generator:
         # With its layers apart an adapter is matrices; a stack of adapters has one axis more.
         stacked = any(leaf.ndim == 3 for leaf in jax.tree.leaves(self._weights.lora))
         self._rows = Rows.empty(model, slots, max_len, stacked=stacked)
-        self._model, self._style = model, Style(eos_id, max_new, temperature)
+        self._model, self._style = model, Style(eos_id, max_new, temperature, tuple(ends))
         self._reader = Programs(functools.partial(compile_read, model), max_len)
         self._writers: dict[int, Programs] = {}  # by the tokens of a piece
 

@@ -19,11 +19,13 @@ class Style:
         eos_id: the token that ends a reply.
         max_new: tokens a reply may have, end token included.
         temperature: of the sampling; 0 takes the likeliest token.
+        ends: further tokens that end a reply; `eos_id` is written in their place.
     """
 
     eos_id: int
     max_new: int
     temperature: float
+    ends: tuple[int, ...] = ()
 
 
 @jax.tree_util.register_dataclass
@@ -95,6 +97,9 @@ def write(
         # the limit lies.
         place_B = group.done_B + step
         token_B = _choose(head(x_BD), group.noise_B2, place_B, style.temperature)
+        # What a later turn reads behind the reply is what training saw there, whichever it was.
+        if style.ends:
+            token_B = jnp.where(jnp.isin(token_B, jnp.array(style.ends)), style.eos_id, token_B)
         # Forced at the limit: every reply ends with the same token, and none outgrows the room that
         # `Generator.fits` has promised.
         return jnp.where(place_B == style.max_new - 1, style.eos_id, token_B).astype(jnp.int32)

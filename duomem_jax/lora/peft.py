@@ -6,18 +6,23 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.base.io import atomic_dir, read_json
+from duomem_jax.lora.peft_config import FILE, read_adapter_config
 from duomem_jax.lora.tree import Adapter
-from duomem_jax.models.lora import ALL, LoraConfig
+from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.models.trees import AdapterTree
 
 # PEFT's wrapper puts `base_model.model` before the path that transformers gives a layer.
 PREFIX = "base_model.model.model.layers"
+# As wide as what we hold, or less: others lose digits or are no numbers of an adapter.
+FLOATS = (np.float64, np.float32, np.float16, ml_dtypes.bfloat16)
 PARTS = {"a": "lora_A", "b": "lora_B"}  # our names of a projection's factors, and PEFT's
+WEIGHTS = "adapter_model.safetensors"
 NOTES = "duomem.json"  # what PEFT has no field for: the base's fingerprint, the run's config
 
 
@@ -76,8 +81,8 @@ def save_adapter(
                 # PEFT stores [out, in]; safetensors wants it contiguous, and a transpose is a view.
                 tensors[projection.tensor(layer, part)] = np.ascontiguousarray(x.T)
     with atomic_dir(folder) as tmp:
-        save_file(tensors, tmp / "adapter_model.safetensors", metadata={"format": "pt"})
-        _write_json(tmp / "adapter_config.json", _peft_config(config, base_name))
+        save_file(tensors, tmp / WEIGHTS, metadata={"format": "pt"})
+        _write_json(tmp / FILE, _peft_config(config, base_name))
         _write_json(tmp / NOTES, {"base_fingerprint": base_fingerprint, **(notes or {})})
 
 
@@ -101,49 +106,6 @@ def _peft_config(config: LoraConfig, base_name: str) -> dict[str, Any]:
     }
 
 
-def read_adapter_config(folder: str | os.PathLike) -> LoraConfig:
-    """Rank, alpha and targets of a PEFT folder.
-
-    Raises:
-        UserError: not a plain LoRA adapter.
-    """
-    path = Path(folder) / "adapter_config.json"
-    raw = read_json(
-        path, missing="give the folder of a PEFT adapter", damaged="export the adapter again"
-    )
-    targets: Any = raw.get("target_modules")
-    targets = [ALL] if targets == ALL else targets
-    # Fields such as these change what an adapter computes: ignored, they would give other outputs
-    # without an error.
-    refused = {
-        "peft_type": raw.get("peft_type") != "LORA",
-        "use_dora": raw.get("use_dora", False),
-        "rank_pattern": bool(raw.get("rank_pattern")),
-        "alpha_pattern": bool(raw.get("alpha_pattern")),
-        "modules_to_save": bool(raw.get("modules_to_save")),
-        "bias": raw.get("bias", "none") != "none",
-        "target_modules": not isinstance(targets, list),
-        "r": not isinstance(raw.get("r"), int),
-        "lora_alpha": not isinstance(raw.get("lora_alpha"), int | float),
-    }
-    for field, bad in refused.items():
-        if bad:
-            raise UserError(
-                f"{path}: field {field} = {raw.get(field)!r} is not supported; "
-                "export a plain LoRA adapter"
-            )
-    try:
-        return LoraConfig(
-            raw["r"],
-            float(raw["lora_alpha"]),
-            tuple({name.rsplit(".", 1)[-1] for name in targets}),  # or whole paths of modules
-            bool(raw.get("use_rslora", False)),
-            float(raw.get("lora_dropout", 0.0)),
-        )
-    except UserError as e:
-        raise UserError(f"{path}: {e}") from None
-
-
 def load_adapter(folder: str | os.PathLike, model: Model, base_fingerprint: str) -> Adapter:
     """Read a PEFT folder for `model`.
 
@@ -160,7 +122,7 @@ def load_adapter(folder: str | os.PathLike, model: Model, base_fingerprint: str)
     """
     folder, config = Path(folder), read_adapter_config(folder)
     _check_base(folder, base_fingerprint)
-    file = folder / "adapter_model.safetensors"
+    file = folder / WEIGHTS
     tensors = _read_tensors(file)
     lora: AdapterTree = {"layers": {}}
     # The base's shapes say which tensors there must be; the file's names are not parsed.
@@ -176,10 +138,21 @@ def load_adapter(folder: str | os.PathLike, model: Model, base_fingerprint: str)
 def _read_tensors(file: Path) -> dict[str, np.ndarray]:
     from safetensors.numpy import load_file
 
+    if not file.is_file() and file.with_suffix(".bin").exists():
+        raise UserError(
+            f"{file}: no such file, only one of pickled weights; save the adapter with "
+            "safe_serialization=True"
+        )
     try:
-        return load_file(file)
+        tensors = load_file(file)
     except Exception as e:  # of several kinds, by what is wrong with the file
-        raise UserError(f"{file}: cannot be read ({e}); export the adapter again") from None
+        raise UserError(
+            f"{file}: cannot be read ({first_line(e)}); export the adapter again"
+        ) from None
+    for name, x in tensors.items():
+        if x.dtype not in FLOATS:
+            raise UserError(f"{file}: {name} holds {x.dtype}; save the adapter in float32")
+    return tensors
 
 
 def _take_layers(
@@ -189,12 +162,24 @@ def _take_layers(
     layers, *shape = projection.leaf[part].shape
     names = [projection.tensor(layer, part) for layer in range(layers)]
     found = [tensors.pop(name).T for name in names if name in tensors]
-    if len(found) != layers or {x.shape for x in found} != {tuple(shape)}:
+    if 0 < len(found) < layers:
+        raise UserError(
+            f"{file}: holds {projection.name} of {len(found)} of the base model's {layers} layers; "
+            f"if target_modules in {FILE} names single layers, which is not supported, train an "
+            "adapter on all of them, else export it again"
+        )
+    if {x.shape for x in found} != {tuple(shape)}:
         raise UserError(
             f"{file}: {names[0]} does not fit the base model; "
             "use the base the adapter was trained on"
         )
-    return np.stack(found).astype(np.float32)
+    stacked = np.stack(found).astype(np.float32)
+    if not np.isfinite(stacked).all():
+        raise UserError(
+            f"{file}: {projection.name} has entries that are infinite or not numbers; "
+            "train the adapter again"
+        )
+    return stacked
 
 
 def adapter_fingerprint(folder: str | os.PathLike) -> str:
@@ -205,9 +190,15 @@ def adapter_fingerprint(folder: str | os.PathLike) -> str:
     """
     read_adapter_config(folder)  # a clear sentence if it is none
     digest = hashlib.sha256()
-    # Not duomem.json, nor a model card: they say how it was made, not what it computes.
-    for file in sorted(Path(folder).glob("adapter_*")):
-        digest.update(file.read_bytes())
+    # The files that are read. Not duomem.json, nor a model card: they say how it was made, not what
+    # it computes.
+    for name in (FILE, WEIGHTS):
+        try:
+            digest.update(Path(folder, name).read_bytes())
+        except OSError as e:
+            raise UserError(
+                f"{folder}/{name}: cannot be read ({e.strerror}); export the adapter again"
+            ) from None
     return digest.hexdigest()
 
 

@@ -46,6 +46,15 @@ def model_path(model: str, files: Sequence[str] = FILES) -> str:
         ) from None
 
 
+def public_name(model: str) -> str:
+    """A name under which others find a model: its hub id, also where its folder was given.
+
+    A folder of one's own keeps its path, which nobody else has.
+    """
+    name = model_name(model) if Path(model).is_dir() else model
+    return name if HUB_ID.fullmatch(name) else model
+
+
 def model_name(folder: str) -> str:
     """What people call a model: the hub id of a downloaded one, else its folder's name."""
     path = Path(folder).resolve()

@@ -51,7 +51,21 @@ class Rope:
         }
         given = {ours: rope[hf] for ours, hf in names.items() if hf in rope}
         # A default rotation has no factor, even where its config names one.
-        return cls(float(rope["rope_theta"]), kind, **given if kind != "default" else {})
+        given = {"theta": rope.get("rope_theta")} | (given if kind != "default" else {})
+        for ours, value in given.items():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 < value < math.inf:
+                raise UserError(
+                    f"config.json: field {field}.{names.get(ours, 'rope_theta')} is {value!r}; a "
+                    "number above 0 is needed"
+                )
+        made = cls(**given | {"theta": float(given["theta"]), "kind": kind})
+        if made.low_freq_factor >= made.high_freq_factor:
+            raise UserError(
+                f"config.json: field {field}.low_freq_factor is {made.low_freq_factor}, not below "
+                f"high_freq_factor ({made.high_freq_factor}); correct the file"
+            )
+        return made
 
     def to_hf(self) -> dict[str, Any]:
         """What `from_hf` reads."""

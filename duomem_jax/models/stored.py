@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
+from duomem_jax.models.weight_files import AGAIN, weight_files
 
-# Tensors that some checkpoints hold beyond what we read: a tied head is stored twice.
-NOT_NEEDED = ("rotary_emb.inv_freq", "lm_head.weight")
+TABLE, HEAD = "model.embed_tokens.weight", "lm_head.weight"
+NOT_NEEDED = "rotary_emb.inv_freq"  # which old checkpoints hold: it follows from the config
+# Others, such as 8 bits, come with scales that would be lost.
+FLOATS = ("F64", "F32", "F16", "BF16")
 PIECE = 1 << 26  # bytes read from a file at a time
 
 
@@ -22,6 +25,7 @@ class Tensor(NamedTuple):
 
     file: Path
     shape: tuple[int, ...]
+    dtype: str  # as safetensors calls it, such as "BF16"
 
 
 @dataclass(frozen=True)
@@ -59,26 +63,30 @@ class StoredTensors:
         """Read the heads.
 
         Args:
-            folder: with one or more .safetensors files.
+            folder: with weights (`weight_files.weight_files`).
 
         Raises:
-            UserError: no such file, or a damaged one.
+            UserError: no such file, a damaged one, or a tensor that is found twice.
         """
         from safetensors import SafetensorError, safe_open
 
         self._folder = Path(folder)
         self.tensors: dict[str, Tensor] = {}
-        files = sorted(self._folder.glob("*.safetensors"))
-        if not files:
-            raise UserError(f"{folder}: no .safetensors file; give a folder with weights")
-        for file in files:
+        for file in weight_files(folder):
             try:
                 with safe_open(file, framework="numpy") as tensors:
                     for name in tensors.keys():  # noqa: SIM118 - not a dict
-                        shape = tuple(tensors.get_slice(name).get_shape())
-                        self.tensors[name] = Tensor(file, shape)
-            except SafetensorError as e:
-                raise UserError(f"{file}: damaged ({e}); download the model again") from None
+                        self._add(name, file, tensors.get_slice(name))
+            except (SafetensorError, OSError) as e:
+                raise UserError(f"{file}: damaged ({first_line(e)}); {AGAIN}") from None
+
+    def _add(self, name: str, file: Path, found: Any) -> None:
+        if name in self.tensors:
+            raise UserError(
+                f"{self._folder}: tensor {name} is in {self.tensors[name].file.name} and in "
+                f"{file.name}; use the files of one model"
+            )
+        self.tensors[name] = Tensor(file, tuple(found.get_shape()), found.get_dtype())
 
     def check(self, wanted: Mapping[str, tuple[int, ...]]) -> None:
         """Refuse a folder that is not the model its config describes, before anything is read.
@@ -89,22 +97,57 @@ class StoredTensors:
         Raises:
             UserError: a tensor is missing, has another shape, or no place in the model.
         """
+        if HEAD in wanted and HEAD not in self.tensors:
+            raise UserError(
+                f"{self._folder}: tensor {HEAD} is missing, and tie_word_embeddings in config.json "
+                f"is not true; {AGAIN}, or set it if the model's head is its table of embeddings"
+            )
         missing = wanted.keys() - self.tensors.keys()
         if missing:
-            raise UserError(
-                f"{self._folder}: tensor {min(missing)} is missing; download the model again"
-            )
-        for name, (file, found) in self.tensors.items():
-            if name not in wanted and not name.endswith(NOT_NEEDED):
-                raise UserError(
-                    f"{file}: tensor {name} has no place in the model that config.json "
-                    "describes; use the files of one model"
-                )
-            if name in wanted and wanted[name] != found:
+            raise UserError(f"{self._folder}: tensor {min(missing)} is missing; {AGAIN}")
+        for name, (file, found, dtype) in self.tensors.items():
+            if name not in wanted:
+                if name != HEAD and not name.endswith(NOT_NEEDED):
+                    raise UserError(
+                        f"{file}: tensor {name} has no place in the model that config.json "
+                        "describes; use the files of one model"
+                    )
+            elif wanted[name] != found:
                 raise UserError(
                     f"{file}: tensor {name} has shape {found} where config.json says "
-                    f"{wanted[name]}; download the model again"
+                    f"{wanted[name]}; {AGAIN}"
                 )
+            elif dtype not in FLOATS:
+                raise UserError(
+                    f"{file}: tensor {name} holds {dtype}; supported: {', '.join(FLOATS)}, so give "
+                    "the model as it was before it was quantised"
+                )
+        if HEAD in self.tensors and HEAD not in wanted:
+            self._check_tied()
+
+    def _check_tied(self) -> None:
+        """Refuse a head that is stored although it is tied, and is not the table of embeddings."""
+        table, head = self.tensors[TABLE], self.tensors[HEAD]
+        # Releases of transformers differ in which of the two such a model has.
+        same = table.shape == head.shape and head.dtype in FLOATS
+        if not same or not self._equal(TABLE, HEAD, table.shape):
+            raise UserError(
+                f"{head.file}: tensor {HEAD} is not {TABLE}, although tie_word_embeddings in "
+                "config.json is true; set it to false, or use the files of one model"
+            )
+
+    def _equal(self, first: str, second: str, shape: tuple[int, ...]) -> bool:
+        from safetensors import safe_open
+
+        step = max(1, PIECE // (4 * math.prod(shape[1:])))
+        files = self.tensors[first].file, self.tensors[second].file
+        for at in range(0, shape[0], step):
+            # Opened for each piece, as in `_fill`.
+            with safe_open(files[0], "numpy") as a, safe_open(files[1], "numpy") as b:
+                rows = slice(at, min(at + step, shape[0]))
+                if not np.array_equal(a.get_slice(first)[rows], b.get_slice(second)[rows]):
+                    return False
+        return True
 
     def read(self, source: Source, shape: jax.ShapeDtypeStruct) -> jax.Array:
         """A parameter of `shape`, whose sharding says where; only this host's slices are read."""
@@ -133,7 +176,7 @@ class StoredTensors:
         if transpose:
             # A view: rows of the file fill columns of the parameter without another copy.
             out, spans = out.T, spans[::-1]
-        file, (_, *width) = self.tensors[name]
+        file, (_, *width), _ = self.tensors[name]
         rows, *others = (slice(span.start, span.stop) for span in spans)
         # Four bytes an entry, as in float32, the widest that weights come in.
         step = max(1, PIECE // (4 * math.prod(width)))
@@ -143,6 +186,16 @@ class StoredTensors:
                 piece = tensors.get_slice(name)[(slice(rows.start + at, end), *others)]
                 # The assignment converts to the dtype of the parameter.
                 out[at : at + step] = piece
+
+
+def stored_dtype(folder: str | os.PathLike) -> str:
+    """The dtype, float32 or bfloat16, in which a folder's weights can be written without loss.
+
+    Raises:
+        UserError: the folder has no weights, or damaged ones.
+    """
+    found = {tensor.dtype for tensor in StoredTensors(folder).tensors.values()}
+    return "bfloat16" if found == {"BF16"} else "float32"
 
 
 def _aligned(shape: list[int], dtype: Any) -> np.ndarray:

@@ -11,7 +11,7 @@ from duomem_jax.decode.generator import Generator, rows_of_a_call
 from duomem_jax.lora.open import Opened
 from duomem_jax.records.chat import Chat
 from duomem_jax.speak.protocol import Reply, Sampling
-from duomem_jax.text.tokenizer import chat_tokens
+from duomem_jax.text.tokenizer import chat_tokens, check_ids
 
 WINDOW = 512  # chats taken from the caller at once; the cache is as long as the longest of them
 PIECE = 32  # tokens written between two looks at which replies have ended
@@ -38,6 +38,7 @@ class LocalSpeaker:
         identity: dict[str, Any],
         *,
         max_len: int,
+        ends: Sequence[int] = (),
     ):
         """Get ready; nothing is allocated yet.
 
@@ -47,8 +48,13 @@ class LocalSpeaker:
             tokenizer: its own, with a chat template.
             identity: what its answers depend on.
             max_len: tokens a conversation may have.
+            ends: tokens that end a reply beside the template's end of turn.
+
+        Raises:
+            UserError: the tokenizer has ids that the model lacks.
         """
-        self.name = name
+        check_ids(name, tokenizer, opened.model.config.vocab_size)
+        self.name, self._ends = name, ends
         self._opened, self._tokenizer, self._identity = opened, tokenizer, identity
         self._chat, self._max_len = chat_tokens(tokenizer), max_len
 
@@ -101,6 +107,7 @@ class LocalSpeaker:
             eos_id=self._chat.end_id,
             max_new=how.max_new,
             temperature=how.temperature,
+            ends=self._ends,
         )
 
 

@@ -78,6 +78,7 @@ def load_speaker(model: str, local: Local = Local()) -> Speaker:
         UserError: a folder is missing, damaged or does not fit the others.
     """
     from duomem_jax.lora.open import content_name, open_model
+    from duomem_jax.models.hf import end_tokens
     from duomem_jax.speak.local import LocalSpeaker
     from duomem_jax.text.tokenizer import load_tokenizer
 
@@ -98,17 +99,24 @@ def load_speaker(model: str, local: Local = Local()) -> Speaker:
         load_tokenizer(folder),
         _local_identity(folder, local),
         max_len=local.max_len or min(made_for, LONGEST),
+        ends=end_tokens(folder),
     )
 
 
 def _local_identity(folder: str, local: Local) -> dict[str, Any]:
     from duomem_jax.lora.peft import adapter_fingerprint
-    from duomem_jax.models.hf import fingerprint
+    from duomem_jax.models.hf import end_tokens, fingerprint
+    from duomem_jax.text.tokenizer import load_tokenizer, tokenizer_fingerprint
 
     # Contents, not paths. How the model is held counts too: dtype, quantisation and the length at
-    # which a chat no longer fits all change what it answers.
+    # which a chat no longer fits all change what it answers. So do what its chat template puts
+    # around messages and the tokens that end a reply, which are in other files than the weights.
     adapter = adapter_fingerprint(local.adapter) if local.adapter else ""
-    return {"model": fingerprint(folder)} | dataclasses.asdict(local) | {"adapter": adapter}
+    return {
+        "model": fingerprint(folder),
+        "tokenizer": tokenizer_fingerprint(load_tokenizer(folder)),
+        "ends": list(end_tokens(folder)),
+    } | (dataclasses.asdict(local) | {"adapter": adapter})
 
 
 def _refuse_local(model: str, local: Local) -> None:

@@ -1,21 +1,28 @@
 """An adapter for others to use: with a model card, alone or merged into its base."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.io import atomic_dir, atomic_write_text, read_json
+from duomem_jax.base.io import as_path, atomic_dir, atomic_write_text, read_json
 from duomem_jax.evals.games.describe import GAMES
 from duomem_jax.evals.summary import summarize
 from duomem_jax.lora.open import open_model
-from duomem_jax.lora.peft import NOTES
-from duomem_jax.models.hf import copy_tokenizer, save_pretrained
-from duomem_jax.models.locate import model_path
+from duomem_jax.lora.peft import NOTES, WEIGHTS, adapter_fingerprint
+from duomem_jax.lora.peft_config import FILE
+from duomem_jax.models.hf import copy_tokenizer, fingerprint, save_pretrained
+from duomem_jax.models.locate import model_path, public_name
+from duomem_jax.models.stored import stored_dtype
 from duomem_jax.records.results import collect_results
+from duomem_jax.records.store.spec import refuse_difference
 from duomem_jax.report.table import subjects_table
 from duomem_jax.stages.options import Folder
+
+FACTS = "exported.json"  # what a folder was made from
+AGAIN = "train again"
 
 
 def export(
@@ -24,66 +31,133 @@ def export(
     adapter: str,
     base: str = "",
     merged: bool = False,
+    dtype: Literal["", "float32", "bfloat16"] = "",
     results: str = "",
-) -> Path:
+) -> str:
     """Write an adapter with a model card, for PEFT; or merged into its base, for transformers.
 
     Args:
-        out: folder to write, replaced as a whole.
+        out: folder to write.
         adapter: folder `adapter` of a run of train.py.
-        base: the base model; empty: the one the adapter names.
-        merged: write the whole model with the adapter in its kernels, in bfloat16.
+        base: the base model, where it has another name by now; empty: the one the adapter names.
+        merged: write the whole model with the adapter in its kernels.
+        dtype: of a merged model's weights; empty: the base's own. bfloat16 rounds what the adapter
+            adds.
         results: folder of results that the card quotes, from `duomem evaluate`.
 
     Returns:
-        The folder.
+        One sentence on what was written.
 
     Raises:
-        UserError: not an adapter of ours, or not of that base.
+        UserError: not an adapter of ours, or not of that base; or the folder holds something else.
     """
-    notes = read_json(
-        Path(adapter) / NOTES,
-        missing="give the folder `adapter` of a run of train.py",
-        damaged="train again",
-    )
+    if dtype and not merged:
+        raise UserError(
+            f"dtype is {dtype}, and an adapter stays in float32; add --merged or omit it"
+        )
+    notes = _notes(Path(adapter), base)
+    # Before the name that others know it by takes the place of its own.
+    source = model_path(base or notes["base"]) if merged else ""
+    notes["base"] = public_name(base or notes["base"])
+    written = (dtype or stored_dtype(source)) if merged else ""
+    scores = _scores(Path(results)) if results else ""
+    facts = {
+        "adapter": adapter_fingerprint(adapter),
+        "base": notes["base_fingerprint"],
+        "base_name": _place(notes["base"]),
+        "merged": merged,
+        "dtype": written,
+        "results": hashlib.sha256(scores.encode()).hexdigest() if scores else "",
+    }
+    done = as_path(out) / FACTS
+    if done.exists():
+        refuse_difference(out, facts, read_json(done, missing="", damaged="delete the folder"))
+        return f"{out}: already there, reused"
     try:
         # The card first: notes of another version are refused before anything is written.
-        text = card(notes, Path(out).name, Path(adapter), merged, results)
+        text = card(notes, Path(out).name, Path(adapter), written, scores)
     except KeyError as e:
-        raise UserError(f"{Path(adapter) / NOTES}: field {e} is missing; train again") from None
+        raise UserError(f"{Path(adapter) / NOTES}: field {e} is missing; {AGAIN}") from None
+    except (AttributeError, TypeError, ValueError) as e:
+        raise UserError(
+            f"{Path(adapter) / NOTES}: a field has a wrong value ({e}); {AGAIN}"
+        ) from None
     with atomic_dir(out) as tmp:
         if merged:
-            _write_merged(model_path(base or notes["base"]), adapter, tmp)
+            _write_merged(source, adapter, tmp, written)
         else:
-            for file in Path(adapter).glob("*"):
-                # PEFT's files and our notes, by name: the folder may have been given a card or
-                # other files.
-                if file.name.startswith("adapter_") or file.name == NOTES:
-                    shutil.copyfile(file, tmp / file.name)
+            _copy_adapter(Path(adapter), tmp, notes)
         atomic_write_text(tmp / "README.md", text)
-    return Path(out)
+        atomic_write_text(tmp / FACTS, json.dumps(facts, indent=2) + "\n")
+    what = f"model with the adapter merged, in {written}," if merged else "adapter"
+    return f"{out}: {what} written"
 
 
-def _write_merged(base: str, adapter: str, folder: Path) -> None:
+def _notes(adapter: Path, base: str) -> dict[str, Any]:
+    """What a run has noted with its adapter.
+
+    Raises:
+        UserError: there are no notes, or the base is another one.
+    """
+    path = adapter / NOTES
+    notes = read_json(path, missing="give the folder `adapter` of a run of train.py", damaged=AGAIN)
+    for field in ("base", "base_fingerprint"):
+        if not isinstance(notes.get(field), str):
+            raise UserError(f"{path}: field {field!r} is missing; {AGAIN}")
+    if base and fingerprint(model_path(base)) != notes["base_fingerprint"]:
+        raise UserError(
+            f"{base}: is not the base of {adapter}, which was trained on {notes['base']}; "
+            "use that one"
+        )
+    return notes
+
+
+def _place(base: str) -> str:
+    """A base's name in which its folder is spelled in one way only."""
+    return str(Path(base).resolve()) if Path(base).is_dir() else base
+
+
+def _copy_adapter(adapter: Path, folder: Path, notes: dict[str, Any]) -> None:
+    # By name: the folder may have been given a card or other files.
+    shutil.copyfile(adapter / WEIGHTS, folder / WEIGHTS)
+    shutil.copyfile(adapter / NOTES, folder / NOTES)
+    config = read_json(adapter / FILE, missing=AGAIN, damaged=AGAIN)
+    if config.get("base_model_name_or_path") != notes["base"]:
+        # What PEFT opens the base by.
+        config["base_model_name_or_path"] = notes["base"]
+        atomic_write_text(folder / FILE, json.dumps(config, indent=2) + "\n")
+    else:
+        shutil.copyfile(adapter / FILE, folder / FILE)
+
+
+def _write_merged(base: str, adapter: str, folder: Path, dtype: str) -> None:
     # Opened and merged in float32, rounded once at the end.
     opened = open_model(base, adapter)
-    save_pretrained(folder, opened.model.config, opened.merged(), "bfloat16")
+    save_pretrained(folder, opened.model.config, opened.merged(), dtype, base)
     copy_tokenizer(base, folder)
 
 
-def card(notes: dict[str, Any], name: str, adapter: Path, merged: bool, results: str) -> str:
-    """The model card: base, data, objective, rank, metrics, command."""
+def card(notes: dict[str, Any], name: str, adapter: Path, dtype: str, scores: str) -> str:
+    """The model card: base, data, objective, rank, metrics, command.
+
+    Args:
+        notes: of the run.
+        name: of the model.
+        adapter: folder in the run's output folder.
+        dtype: of a merged model's weights; empty: it is an adapter.
+        scores: a table to quote; empty: none.
+    """
     run = notes["config"]
     lora, rule = run["lora"], run["optimizer"]
     # Which scale: alpha alone does not tell what the adapter's product is multiplied by.
     scale = "alpha / sqrt(rank)" if lora["rslora"] else "alpha / rank"
     lines = [
         f"---\nbase_model: {notes['base']}\n"
-        f"library_name: {'transformers' if merged else 'peft'}\n"
+        f"library_name: {'transformers' if dtype else 'peft'}\n"
         "tags:\n- lora\n- distillation\n- duomem\n---\n",
         f"# {name}\n",
-        f"{notes['base']} with a LoRA adapter{', merged' * merged}, distilled by `duomem_jax` from "
-        "the successful episodes of a teacher.\n",
+        f"{notes['base']} with a LoRA adapter{', merged' if dtype else ''}, distilled by "
+        "`duomem_jax` from the successful episodes of a teacher.\n",
         "| | |\n|---|---|",
         f"| base | `{notes['base']}`, SHA-256 {notes['base_fingerprint'][:16]} |",
         f"| data | {_rows(notes)} |",
@@ -93,11 +167,17 @@ def card(notes: dict[str, Any], name: str, adapter: Path, merged: bool, results:
         f"| training | {run['steps']:,} steps of {run['global_batch']} rows, {rule['name']}, "
         f"learning rate {rule['learning_rate']:g}, seed {run['seed']} |",
         f"| last training loss | {_last_loss(adapter.parent)} |",
+        f"| weights | {_weights(dtype)} |",
         f"| command | `{notes['command']}` |\n",
     ]
-    if results:
-        lines += ["## Scores\n", _scores(Path(results))]
+    if scores:
+        lines += ["## Scores\n", scores]
     return "\n".join(lines) + "\n"
+
+
+def _weights(dtype: str) -> str:
+    rounded = ", rounded once after merging in float32" if dtype == "bfloat16" else ""
+    return f"{dtype}{rounded}" if dtype else "of the adapter alone, float32"
 
 
 def _rows(notes: dict[str, Any]) -> str:
@@ -115,7 +195,8 @@ def _objective(run: dict[str, Any]) -> str:
     objective = run["objective"]
     if objective["name"] == "text":
         return "cross-entropy on the teacher's replies"
-    source = f"teacher `{run['teacher']}`" if run["teacher"] else "targets stored with the rows"
+    teacher = run["teacher"] and public_name(run["teacher"])
+    source = f"teacher `{teacher}`" if teacher else "targets stored with the rows"
     share = objective["ce_weight"]
     text = f", {share:g} of it cross-entropy" if share else ""
     return f"{objective['name']}, {source}, temperature {objective['temperature']:g}{text}"
@@ -128,8 +209,7 @@ def _scores(results: Path) -> str:
 def _last_loss(run: Path) -> str:
     try:
         # An adapter may have been moved away from its run; the card is then without it.
-        last = (run / "metrics.jsonl").read_text().splitlines()[-1]
-    except (FileNotFoundError, IndexError):
+        row = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+        return f"{row['loss']:.4f} nats a token at step {row['step']:,}"
+    except (OSError, IndexError, KeyError, TypeError, ValueError):
         return "not at hand"
-    row = json.loads(last)
-    return f"{row['loss']:.4f} nats a token at step {row['step']:,}"

@@ -7,25 +7,50 @@ Replies look the same in every turn, because a generator's cache cannot be rewri
 as the template begins a new one with thinking switched off. For Qwen3 that is an empty think
 block, which its template would drop from earlier turns once the next user message is there; every
 other text is the template's to the letter.
+
+Some templates print the day's date. Here every day is `DAY`, so that prompts depend on files alone.
 """
 
+import datetime
+import logging
 from collections.abc import Sequence
 from typing import Any
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.records import chat
 from duomem_jax.records.chat import Chat
+
+logger = logging.getLogger(__name__)
+
+DAY = datetime.datetime(2024, 7, 26)  # what Llama's templates print where there is no clock
+TURNS = 50  # of the chat that a template is tried on: as many as a game has
 
 # Words that no template holds, each different, so that `partition` finds their places.
 _USERS = ("probe zero", "probe one", "probe two")
 _REPLIES = ("probe three", "probe four")
 
+_CLOCK = "strftime_now"  # the only one that transformers gives to templates
+_DIRECTIVES = ("-d", "-m", *"aAbBcdHIjmMpSxXyY")  # of strftime; others stay as they are written
+
+
+def _on_fixed_day(template: str) -> str:
+    """The template with a macro in place of its clock, which only another template could hide."""
+    if _CLOCK not in template:
+        return template
+    filters = [f"replace('%{d}', '{DAY.strftime(f'%{d}')}')" for d in _DIRECTIVES]
+    macro = f"{{%- macro {_CLOCK}(format) -%}}{{{{ {' | '.join(['format', *filters])} }}}}"
+    return f"{macro}{{%- endmacro -%}}{template}"
+
 
 class TurnTemplate:
     """Texts of the turns of a chat under one tokenizer's template; contents are stripped.
 
+    Where a template has no system role (Gemma 2), the system message opens the first user message,
+    with a blank line behind it.
+
     Attributes:
         name: of the tokenizer, for messages.
+        opening: what the template says before a first user message and before its reply.
         reply_header: what precedes the content of every reply.
         end_id: the end-of-turn token that closes a reply.
 
@@ -35,6 +60,7 @@ class TurnTemplate:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self._template = _on_fixed_day(tokenizer.chat_template)
         self.name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
         (u0, u1, u2), (a0, a1) = _USERS, _REPLIES
         # The shortest chat with a second turn that can be compared with the first.
@@ -53,22 +79,48 @@ class TurnTemplate:
         self._in_history = earlier
         # It has what a template says of its own accord, such as Qwen2.5's default system message.
         self._starts = {"": start}
+        self.opening = start + self.reply_header
         self._end, self._to_user, self.end_id = self._split_end(between)
         self._check()
 
     def first(self, content: str, system: str = "") -> str:
         """From the start of a conversation to where its first reply's content begins."""
+        system = system.strip()
         if system not in self._starts:
-            messages = [chat.system(system.strip()), chat.user(_USERS[0])]
-            start = self._cut(self._render(messages), _USERS[:1])[0]
-            # A template may ignore the role without an error.
-            if system.strip() not in start:
-                raise UserError(
-                    f"tokenizer {self.name}: its chat template drops the system message; omit "
-                    "it or use another tokenizer"
-                )
-            self._starts[system] = start
+            self._starts[system] = self._start_with(system)
         return self._starts[system] + content.strip() + self.reply_header
+
+    def _start_with(self, system: str) -> str:
+        """What precedes the first user content where there is a system message."""
+        (u0, u1, _), (a0, _) = _USERS, _REPLIES
+        messages = [chat.system(system), chat.user(u0), chat.assistant(a0), chat.user(u1)]
+        try:
+            start = self._cut(self._render(messages[:2]), (u0,))[0]
+            whole = self._render(messages, reply_next=True)
+        except UserError as e:
+            # Templates refuse the role themselves, as Gemma 2's does.
+            return self._folded(system, str(e))
+        if start == self._starts[""]:
+            # Or they ignore it without an error.
+            return self._folded(system, "its chat template drops it")
+        if system not in start:
+            raise UserError(
+                f"tokenizer {self.name}: its chat template rewrites the system message; omit it or "
+                "use another tokenizer"
+            )
+        if whole != start + u0 + self._exchange(a0, u1) + self.reply_header:
+            # Or they move it to the last user message.
+            return self._folded(system, "its chat template moves it from turn to turn")
+        return start
+
+    def _exchange(self, reply: str, user: str) -> str:
+        """An earlier reply and the user message after it, as the template renders both."""
+        # It may drop the think block of earlier replies, which `reply_header` keeps.
+        return self._in_history + self.reply(reply) + self._to_user + user
+
+    def _folded(self, system: str, why: str) -> str:
+        logger.info("%s: the system message opens the first user message (%s)", self.name, why)
+        return f"{self._starts['']}{system}\n\n"
 
     def next(self, content: str) -> str:
         """From after the end-of-turn token to where the next reply's content begins."""
@@ -79,20 +131,20 @@ class TurnTemplate:
         return content.strip() + self._end
 
     def _render(self, messages: Chat, *, reply_next: bool = False) -> str:
-        # Templates raise it themselves, as Gemma 2's does for a system message.
-        from jinja2 import TemplateError
-
         try:
             return self._tokenizer.apply_chat_template(
                 messages,
+                chat_template=self._template,
                 tokenize=False,
                 add_generation_prompt=reply_next,
                 enable_thinking=False,  # templates that know no thinking ignore it
             )
-        except TemplateError as e:
+        # A template is a program, and fails as one: in Jinja's own errors, which it may raise
+        # itself, or in Python's.
+        except Exception as e:
             raise UserError(
-                f"tokenizer {self.name}: its chat template refuses the messages ({e}); omit the "
-                "system message or use another tokenizer"
+                f"tokenizer {self.name}: its chat template refuses the messages ({first_line(e)}); "
+                "use another tokenizer or chat template"
             ) from e
 
     def _cut(self, text: str, contents: Sequence[str]) -> list[str]:
@@ -124,13 +176,21 @@ class TurnTemplate:
                 "use a model that can answer directly"
             )
         # A colon, a line break and a number: what templates and their filters may trip over.
-        u0, a0, u1 = [f"Thought: {p},\n 7 {p}." for p in (*_USERS[:2], _REPLIES[0])]
-        probe = [chat.user(u0), chat.assistant(a0), chat.user(u1)]
-        first = self.first(u0)
-        whole = first + self.reply(a0) + self.next(u1)
-        # Of an earlier reply the template may drop the think block, which `reply_header` keeps.
-        whole = self._in_history.join(whole.split(self.reply_header, 1))
-        if (first, whole) != tuple(self._render(c, reply_next=True) for c in (probe[:1], probe)):
+        users, replies = (
+            [f"Thought: {p},\n 7 {p} {i}." for i in range(TURNS + 1)]
+            for p in (_USERS[0], _REPLIES[0])
+        )
+        messages, whole = [chat.user(users[0])], self._starts[""] + users[0]
+        self._compare(messages, whole)
+        for reply, user in zip(replies[:TURNS], users[1:], strict=True):
+            messages += [chat.assistant(reply), chat.user(user)]
+            whole += self._exchange(reply, user)
+        # Short and long: a template may count its turns, or drop the first of many.
+        self._compare(messages[:3], whole[: whole.index(users[1]) + len(users[1])])
+        self._compare(messages, whole)
+
+    def _compare(self, messages: Chat, text: str) -> None:
+        if self._render(messages, reply_next=True) != text + self.reply_header:
             raise self._not_local()
 
     def _not_local(self) -> UserError:

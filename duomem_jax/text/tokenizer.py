@@ -19,27 +19,91 @@ from duomem_jax.text.template import TurnTemplate
 
 # Texts of a game repeat; beyond this many the memory is worth more than the time.
 _MAX_CACHED = 20_000
+_PROBE = "Thought: 1 2 3"
 
 
 def load_tokenizer(folder: str | os.PathLike) -> Any:
     """Tokenizer of a Hugging Face folder or hub name.
 
     Raises:
-        UserError: it cannot be loaded or has no chat template.
+        UserError: it cannot be loaded, is only part of one, or has no chat template.
     """
     # Here, since transformers takes seconds to import.
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder))
-    except (OSError, ValueError) as e:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+    # Besides its own errors and the system's, whatever a value of the wrong kind ends in; the
+    # library that reads tokenizer.json raises `Exception` itself.
+    except Exception as e:
         raise UserError(
             f"{folder}: no tokenizer could be loaded ({first_line(e)}); give a folder "
             "with tokenizer.json and tokenizer_config.json"
         ) from e
-    if not tokenizer.chat_template:
-        raise UserError(f"{folder}: the tokenizer has no chat_template; use a chat model's")
+    _check_vocabulary(folder, tokenizer)
+    tokenizer.chat_template = _default_template(folder, tokenizer.chat_template)
     return tokenizer
+
+
+def _check_vocabulary(folder: str | os.PathLike, tokenizer: Any) -> None:
+    """Refuse what transformers makes of a folder without tokenizer.json: no text in it."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise UserError(f"{folder}: the tokenizer has no tokenizer.json; use a model that has one")
+    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
+    words = set(backend.get_vocab().values()) - special
+    if not words or not tokenizer(_PROBE, add_special_tokens=False)["input_ids"]:
+        raise UserError(
+            f"{folder}: the tokenizer knows special tokens only, as tokenizer.json is missing or "
+            "incomplete; download the model again"
+        )
+
+
+def _default_template(folder: str | os.PathLike, template: Any) -> str:
+    """The chat template that is used, of one or several."""
+    # Several have names; transformers too takes the one called so unless there are tools.
+    if isinstance(template, dict):
+        if "default" not in template:
+            raise UserError(
+                f"{folder}: the tokenizer has the chat templates {', '.join(sorted(template))} and "
+                "none called default; keep one of them as chat_template.jinja"
+            )
+        template = template["default"]
+    if not template:
+        raise UserError(
+            f"{folder}: the tokenizer has no chat_template; use a chat model's, or put one there "
+            "as chat_template.jinja"
+        )
+    if not isinstance(template, str):
+        raise UserError(
+            f"{folder}: chat_template in tokenizer_config.json is no text; download the model again"
+        )
+    return template
+
+
+def check_ids(name: str, tokenizer: Any, vocab_size: int) -> None:
+    """Refuse a tokenizer that writes ids beyond a model's vocabulary; fewer ids are fine.
+
+    Special tokens that no chat uses may lie beyond it: Gemma 3's text models have one for images.
+
+    Args:
+        name: of the model, for the message.
+        tokenizer: from `load_tokenizer`.
+        vocab_size: entries of the model's table and head.
+
+    Raises:
+        UserError: a token of text or of the chat template lies beyond.
+    """
+    vocabulary = tokenizer.get_vocab()
+    special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    unused = special - set(chat_tokens(tokenizer).framing)
+    beyond = {i: token for token, i in vocabulary.items() if i >= vocab_size and i not in unused}
+    if beyond:
+        first = min(beyond)
+        raise UserError(
+            f"{name}: the tokenizer's token {beyond[first]!r} has id {first}, and the model's "
+            f"vocabulary ends at {vocab_size - 1}; use the model's own tokenizer"
+        )
 
 
 def vocabulary_fingerprint(tokenizer: Any) -> str:
@@ -48,9 +112,16 @@ def vocabulary_fingerprint(tokenizer: Any) -> str:
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """SHA-256 of vocabulary, rules and chat template; equal fingerprints give equal ids."""
-    text = tokenizer.backend_tokenizer.to_str() + "\0" + str(tokenizer.chat_template)
-    return hashlib.sha256(text.encode()).hexdigest()
+    """SHA-256 of vocabulary, rules, chat template and opening; equal ones give equal ids.
+
+    Raises:
+        UserError: the template cannot be used turn by turn, as `TurnTemplate` says.
+    """
+    # The opening as well: a template's text does not tell which begin token it prints, nor what
+    # day it takes for today.
+    opening = chat_tokens(tokenizer).opening
+    parts = tokenizer.backend_tokenizer.to_str(), str(tokenizer.chat_template), opening
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 class _Piece(NamedTuple):
@@ -65,6 +136,7 @@ class ChatTokens:
 
     Attributes:
         end_id: the end-of-turn token that closes a reply; generation stops at it.
+        opening: what the template says before a first user message and before its reply.
 
     Raises:
         UserError: the template cannot be used turn by turn, as `TurnTemplate` says.
@@ -73,10 +145,15 @@ class ChatTokens:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._template = TurnTemplate(tokenizer)
-        self.end_id = self._template.end_id
+        self.end_id, self.opening = self._template.end_id, self._template.opening
         self._cached: dict[str, list[int]] = {}
         self._header = self._encode([self._template.reply_header])[0]
         self._check()
+
+    @property
+    def framing(self) -> list[int]:
+        """Ids that the template puts around two short messages."""
+        return self.first("a") + self.reply("a") + self.next("a")
 
     def first(self, content: str, system: str = "") -> list[int]:
         """Ids from the start of a conversation up to where its first reply begins."""

@@ -20,12 +20,13 @@ from duomem_jax.data.rows import RowFormat, stack
 from duomem_jax.decode.generator import Generator
 from duomem_jax.memory.show import show
 from duomem_jax.mesh.sharding import put_batch
+from duomem_jax.models.hf import end_tokens
 from duomem_jax.models.model import Model
 from duomem_jax.models.trees import Params
 from duomem_jax.objectives import Batch, Tokens
 from duomem_jax.records.played import read_episodes
 from duomem_jax.text.encoded import Example
-from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
+from duomem_jax.text.tokenizer import chat_tokens, check_ids, load_tokenizer
 from duomem_jax.train.config import OnPolicyConfig
 from duomem_jax.train.feed import Fed
 from duomem_jax.train.plan import Plan
@@ -54,6 +55,7 @@ class PlayedRows:
             raise ValueError("a plan of an adapter, with a teacher in the loop, is needed")
         self._plan, c = plan, plan.config.on_policy
         tokenizer = load_tokenizer(plan.folder)
+        check_ids(plan.config.base, tokenizer, plan.model.config.vocab_size)
         self._end = chat_tokens(tokenizer).end_id
         self._records = _records(c) if c.curriculum == "backward" else {}
         self._world = c.games.open_world()
@@ -63,14 +65,14 @@ class PlayedRows:
         self._bank = c.recall.open_bank()
         # Without memories the teacher reads what the student reads, and rows need no second view.
         self._form = RowFormat(c.length, c.teacher_length if self._bank else 0)
-        self._student = self._player(plan.model, frozen.base, params)
+        self._student = self._player(plan.folder, plan.model, frozen.base, params)
         guide = None
         if c.guidance:
             # The teacher takes turns only with guidance; otherwise no cache is spent on it.
-            guide = self._player(plan.teacher.model, frozen.taught_by, None)
+            guide = self._player(plan.teacher.folder, plan.teacher.model, frozen.taught_by, None)
         self._players = Players(tokenizer, self._student, guide, system)
 
-    def _player(self, model: Model, base: Params, lora: Tree | None) -> Generator:
+    def _player(self, folder: str, model: Model, base: Params, lora: Tree | None) -> Generator:
         c = self._plan.config.on_policy
         return Generator(
             model,
@@ -84,6 +86,7 @@ class PlayedRows:
             eos_id=self._end,
             max_new=c.talk.max_new,
             temperature=c.talk.temperature,
+            ends=end_tokens(folder),
         )
 
     def batch(self, step: int, params: Tree) -> Fed:

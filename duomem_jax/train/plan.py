@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.data.facts import RowFacts, ViewFacts
-from duomem_jax.lora.peft import read_adapter_config
+from duomem_jax.lora.peft_config import read_adapter_config
 from duomem_jax.mesh.sharding import make_mesh
 from duomem_jax.models.hf import fingerprint, load_config
 from duomem_jax.models.locate import model_path

@@ -17,6 +17,7 @@ from duomem_jax.mesh.hosts import gathered, is_first, meet
 from duomem_jax.mesh.sharding import model_shardings, use_mesh
 from duomem_jax.models.hf import copy_tokenizer, save_pretrained
 from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.locate import public_name
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.feed import Feed, StoredRows
 from duomem_jax.train.loop import Loop
@@ -186,11 +187,11 @@ def export(plan: Plan, state: TrainState) -> Path:
         return folder
     if plan.trained == "params":
         with atomic_dir(folder) as tmp:
-            save_pretrained(tmp, plan.model.config, params, config.dtype)
+            save_pretrained(tmp, plan.model.config, params, config.dtype, plan.folder)
             copy_tokenizer(plan.folder, tmp)
         return folder
     # `duomem export` makes its card from these notes: the folder of rows may hold others by then.
     notes = describe(plan) | {"step": step, "command": shlex.join(sys.argv)}
     base = plan.base_id
-    save_adapter(folder, params, config.lora, base, base_name=config.base, notes=notes)
+    save_adapter(folder, params, config.lora, base, base_name=public_name(config.base), notes=notes)
     return folder

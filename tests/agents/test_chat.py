@@ -1,9 +1,12 @@
+import copy
+
 import jax
 import numpy as np
 import pytest
 
 from duomem_jax.agents.chat import ChatPolicy
 from duomem_jax.agents.rollout import play_games
+from duomem_jax.base.errors import UserError
 from duomem_jax.decode.generator import Generator
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import make_embedder
@@ -130,3 +133,41 @@ def test_long_games_end_when_the_context_is_full(games, tokenizer, small):
         assert not episode.success
         assert usage.prompt_tokens + usage.new_tokens <= 256
         assert 0 < len(episode.turns) < 50
+
+
+# As Gemma 2's: the system role is refused.
+NO_SYSTEM = (
+    "{%- for m in messages %}{%- if m['role'] == 'system' %}"
+    "{{ raise_exception('System role not supported') }}{%- endif %}"
+    "{{ '<|' + m['role'] + '|>' + m['content'] + '<|end|>' }}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{ '<|assistant|>' }}{%- endif %}"
+)
+
+
+def test_a_player_without_a_system_role_reads_what_training_shows(games, tokenizer):
+    """The rules that `--player.system` tells open the first message on both sides."""
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.chat_template = NO_SYSTEM
+    generator = ScriptedGenerator(tokenizer, games)
+    policy = ChatPolicy("lm", LocalConversations(generator, tokenizer), system="Play well.")
+    played = list(play_games(Household(), games, policy, slots=2))
+    rows = {tuple(row) for row in (*generator.rows.values(), *generator.finished) if row}
+    for game in played:
+        messages = episode_messages(game.episode, system="Play well.")
+        assert tuple(chat_tokens(tokenizer).conversations([messages])[0].tokens) in rows
+        folded = episode_messages(game.episode)
+        folded[0]["content"] = f"Play well.\n\n{folded[0]['content']}"
+        assert chat_tokens(tokenizer).since(messages) == chat_tokens(tokenizer).since(folded)
+
+
+@pytest.mark.parametrize("where", ["start", "reply"])
+def test_a_refusal_is_what_the_user_sees(games, tokenizer, where):
+    """No slot that was never filled is emptied, which would hide the sentence."""
+    conversations = LocalConversations(ScriptedGenerator(tokenizer, games), tokenizer)
+
+    def refuse(*args, **kwargs):
+        raise UserError("the sentence")
+
+    setattr(conversations, where, refuse)
+    with pytest.raises(UserError, match="the sentence"):
+        list(play_games(Household(), games, ChatPolicy("lm", conversations), slots=2))

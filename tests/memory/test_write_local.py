@@ -19,6 +19,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.speak import local
 from duomem_jax.speak.open import Local
 from duomem_jax.stages.memories import maintain, memories
+from duomem_jax.text.tokenizer import load_tokenizer, tokenizer_fingerprint
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,8 @@ def test_a_model_on_this_machine_writes_a_bank(model, episodes, tmp_path):
     assert writer.pop("prompt")
     assert writer == {
         "model": fingerprint(model),
+        "tokenizer": tokenizer_fingerprint(load_tokenizer(model)),
+        "ends": [],
         "adapter": "",
         "max_len": 0,
         "dtype": "float32",

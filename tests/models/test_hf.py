@@ -75,6 +75,26 @@ def test_fingerprint_tells_weights_and_shape_apart(folder, tmp_path, params):
         ({"hidden_act": "relu"}, "hidden_act is 'relu'; supported: 'silu'"),
         ({"layer_types": ["full_attention", "chunked_attention"]}, "layer_types"),
         ({"num_hidden_layers": "two"}, "num_hidden_layers"),
+        ({"model_type": ["qwen3"]}, r"model_type is \['qwen3'\]; supported"),
+        ({"quantization_config": {"quant_method": "fp8"}}, "field quantization_config"),
+        ({"num_attention_heads": 0}, "field num_attention_heads is 0; a whole number above 0"),
+        ({"num_key_value_heads": 0}, "field num_key_value_heads is 0"),
+        ({"head_dim": -8}, "field head_dim is -8"),
+        ({"vocab_size": 0}, "field vocab_size is 0"),
+        ({"max_position_embeddings": 0}, "field max_position_embeddings is 0"),
+        ({"rms_norm_eps": -1.0}, "field rms_norm_eps is -1.0; a number above 0"),
+        ({"rms_norm_eps": float("nan")}, "field rms_norm_eps is nan"),
+        ({"tie_word_embeddings": None}, "tie_word_embeddings"),
+        ({"layer_types": ["sliding_attention"] * 2, "sliding_window": None}, "sliding_window"),
+        ({"layer_types": ["sliding_attention"] * 2, "sliding_window": 0}, "sliding_window"),
+        ({"rope_parameters": {"rope_type": "default", "rope_theta": 0}}, "rope_theta is 0"),
+        ({"rope_parameters": {"rope_type": "default", "rope_theta": "x"}}, "rope_theta"),
+        ({"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4}}, "factor"),
+        ({"rope_parameters": "default"}, "config.json: "),
+        ({"rope_parameters": []}, "config.json: "),
+        ({"layer_types": 3}, "config.json: "),
+        ({"is_causal": False}, "is_causal is False; supported"),
+        ({"hidden_act": []}, "config.json: "),
     ],
 )
 def test_load_config_refuses_unsupported_models(folder, fields, word):
@@ -101,6 +121,26 @@ def test_load_refuses_damaged_folders(folder):
         load_pretrained(folder)
     with pytest.raises(UserError, match="no such file"):
         fingerprint(folder / "none")
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", '"x"', "[" * 100_000, '{"a": ' * 3000, ""])
+def test_load_refuses_a_config_that_is_no_object(folder, text):
+    (folder / "config.json").write_text(text)
+    with pytest.raises(UserError, match=r"config\.json: (holds a JSON|not valid JSON)"):
+        load_pretrained(folder)
+
+
+def test_load_refuses_a_config_that_is_nested_too_deep_or_is_a_folder(folder):
+    deep = '"x": ' + "[" * 900 + "]" * 900
+    path = folder / "config.json"
+    path.write_text(path.read_text().replace('"model_type"', f'{deep}, "model_type"'))
+    with pytest.raises(UserError, match=r"config\.json"):
+        load_pretrained(folder)
+    path.unlink()
+    path.mkdir()
+    for read in (load_pretrained, fingerprint):
+        with pytest.raises(UserError, match=r"config\.json: cannot be read \(Is a directory\)"):
+            read(folder)
 
 
 def test_load_refuses_shapes_that_contradict_the_config(folder):

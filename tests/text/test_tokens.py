@@ -92,16 +92,6 @@ def test_model_that_always_thinks_is_refused(tokenizers):
         chat_tokens(tokenizers["thinking"])
 
 
-def test_system_message_without_a_system_role_is_refused(tokenizers, episodes):
-    with pytest.raises(UserError, match="System role not supported"):
-        encoded(tokenizers["gemma"], episode_messages(episodes[0], system="S"))
-
-
-def test_template_that_drops_the_system_message_is_refused(tokenizers, episodes):
-    with pytest.raises(UserError, match="drops the system message"):
-        encoded(tokenizers["deaf"], episode_messages(episodes[0], system="S"))
-
-
 def test_end_of_turn_inside_a_reply_is_refused(tokenizers):
     chat = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b<|im_end|>c"}]
     with pytest.raises(UserError, match="end-of-turn"):

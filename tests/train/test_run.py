@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,10 +118,17 @@ def test_training_all_parameters_opens_in_transformers(config_file, tmp_path, ba
     pytest.importorskip("torch")
     from transformers import AutoModelForCausalLM
 
-    assert run(config_file, "--trainable", "all", "--optimizer.name", "muon", "--steps", 4) == 0
+    base = tmp_path / "base"
+    shutil.copytree(base_folder, base)
+    config = json.loads((base / "config.json").read_text()) | {"eos_token_id": [3, 5]}
+    (base / "config.json").write_text(json.dumps(config))
+    args = ["--trainable", "all", "--optimizer.name", "muon", "--steps", 4]
+    assert run(config_file, "--base", base, *args) == 0
     AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "model")
     tokenizer = (tmp_path / "out" / "model" / "tokenizer.json").read_text()
     assert tokenizer == (base_folder / "tokenizer.json").read_text()
+    # What our own reader has no use for is kept for those of others.
+    assert json.loads((tmp_path / "out" / "model" / "config.json").read_text()) == config
 
 
 def test_starting_from_an_adapter(done, config_file, tmp_path):

@@ -9,7 +9,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.lora.peft import load_adapter
 from duomem_jax.models.hf import fingerprint, load_config
 from duomem_jax.models.model import Model
-from duomem_jax.text.tokenizer import load_tokenizer, tokenizer_fingerprint
+from duomem_jax.text.tokenizer import check_ids, load_tokenizer, tokenizer_fingerprint
 
 BASE, TEACHER = "base", "teacher"
 
@@ -52,13 +52,16 @@ def shared_tokenizer(subjects: Sequence[Subject]) -> Any:
     """The tokenizer of all models, since windows are made of token ids.
 
     Raises:
-        UserError: two models have different ones.
+        UserError: two models have different ones, or it has ids that one of them lacks.
     """
     first = subjects[0].model
     tokenizer = load_tokenizer(first)
     # Adapters share the base's tokenizer: only models are compared.
-    for folder in {s.model for s in subjects} - {first}:
-        if tokenizer_fingerprint(load_tokenizer(folder)) != tokenizer_fingerprint(tokenizer):
+    for folder in {s.model for s in subjects}:
+        check_ids(folder, tokenizer, load_config(folder).vocab_size)
+        if folder != first and tokenizer_fingerprint(
+            load_tokenizer(folder)
+        ) != tokenizer_fingerprint(tokenizer):
             raise UserError(
                 f"{folder}: its tokenizer or chat template is not that of {first}, and windows "
                 "are made of token ids; audit this model alone, as --student"

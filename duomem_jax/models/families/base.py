@@ -1,5 +1,6 @@
 """What a model family has to say about itself, and what most of them have in common."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -47,6 +48,33 @@ def supported(hf: HfConfig, field: str, *values: Any) -> Any:
     return hf.get(field)
 
 
+def whole(hf: HfConfig, field: str) -> int:
+    """The field's value, a whole number above 0.
+
+    Raises:
+        UserError: it is none.
+    """
+    value = hf.get(field)
+    if type(value) is not int or value < 1:
+        raise UserError(
+            f"config.json: field {field} is {value!r}; a whole number above 0 is needed"
+        )
+    return value
+
+
+def positive(hf: HfConfig, field: str) -> float:
+    """The field's value, a finite number above 0.
+
+    Raises:
+        UserError: it is none.
+    """
+    value: Any = hf.get(field)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        raise UserError(f"config.json: field {field} is {value!r}; a number above 0 is needed")
+    return value
+
+
 def common_config(hf: HfConfig, activation: str = "hidden_act") -> Arguments:
     """The arguments of `ModelConfig` that every family spells alike; `rope` is not among them.
 
@@ -54,20 +82,22 @@ def common_config(hf: HfConfig, activation: str = "hidden_act") -> Arguments:
         hf: a completed config.
         activation: how the family calls that field.
     """
-    heads = hf["num_attention_heads"]
+    supported(hf, "is_causal", None, True)  # attention that sees what comes after it
+    heads, width = whole(hf, "num_attention_heads"), whole(hf, "hidden_size")
+    # Where a config has no head_dim, the heads share the width evenly.
+    given = {**hf, "head_dim": hf.get("head_dim") or width // heads}
     return {
         "family": hf["model_type"],
-        "vocab_size": hf["vocab_size"],
-        "d_model": hf["hidden_size"],
-        "n_layers": hf["num_hidden_layers"],
+        "vocab_size": whole(hf, "vocab_size"),
+        "d_model": width,
+        "n_layers": whole(hf, "num_hidden_layers"),
         "n_heads": heads,
-        "n_kv_heads": hf["num_key_value_heads"],
-        # Where a config has no head_dim, the heads share the width evenly.
-        "head_dim": hf.get("head_dim") or hf["hidden_size"] // heads,
-        "d_ff": hf["intermediate_size"],
-        "norm_eps": hf["rms_norm_eps"],
-        "tied": hf["tie_word_embeddings"],
-        "max_len": hf["max_position_embeddings"],
+        "n_kv_heads": whole(hf, "num_key_value_heads"),
+        "head_dim": whole(given, "head_dim"),
+        "d_ff": whole(hf, "intermediate_size"),
+        "norm_eps": positive(hf, "rms_norm_eps"),
+        "tied": supported(hf, "tie_word_embeddings", True, False),
+        "max_len": whole(hf, "max_position_embeddings"),
         "activation": supported(hf, activation, *ACTIVATIONS),
     }
 
@@ -92,7 +122,7 @@ def sliding_layers(hf: HfConfig) -> Arguments:
                 "'sliding_attention'"
             )
     sliding = tuple(kind == "sliding_attention" for kind in kinds)
-    return {"sliding": sliding, "window": hf["sliding_window"]} if any(sliding) else {}
+    return {"sliding": sliding, "window": whole(hf, "sliding_window")} if any(sliding) else {}
 
 
 def common_hf(c: ModelConfig, architecture: str, activation: str = "hidden_act") -> HfConfig:

@@ -8,6 +8,7 @@ from duomem_jax.models.families.base import (
     common_config,
     common_hf,
     decoder_weights,
+    positive,
     read_rope,
     sliding_hf,
     sliding_layers,
@@ -25,12 +26,17 @@ def gemma_config(hf: HfConfig) -> Arguments:
     return {
         **common_config(hf, ACTIVATION),
         **sliding_layers(hf),
-        "query_scale": hf["query_pre_attn_scalar"] ** -0.5,
+        "query_scale": positive(hf, "query_pre_attn_scalar") ** -0.5,
         "unit_offset": True,
         "post_norms": True,
         "embed_scale": True,
-        "logit_softcap": hf["final_logit_softcapping"] or 0.0,
+        "logit_softcap": soft_cap(hf, "final_logit_softcapping"),
     }
+
+
+def soft_cap(hf: HfConfig, field: str) -> float:
+    """The field's value; 0 where there is no cap."""
+    return positive(hf, field) if hf.get(field) else 0.0
 
 
 def gemma_hf(c: ModelConfig, architecture: str) -> HfConfig:
@@ -51,7 +57,7 @@ def _from_hf(hf: HfConfig) -> ModelConfig:
         **gemma_config(hf),
         rope=read_rope(hf),
         qk_norm=False,
-        attn_softcap=hf["attn_logit_softcapping"] or 0.0,
+        attn_softcap=soft_cap(hf, "attn_logit_softcapping"),
     )
 
 
