@@ -24,7 +24,7 @@ from duomem_jax.objectives import Stored, Tokens
 from duomem_jax.objectives.candidates import with_rest
 from duomem_jax.objectives.fused import map_over_tokens
 from duomem_jax.objectives.replies import next_tokens, replies_first
-from duomem_jax.text.tokenizer import load_tokenizer, vocabulary_fingerprint
+from duomem_jax.text.tokenizer import check_ids, load_tokenizer, vocabulary_fingerprint
 
 RECALL = 0.98  # of the approximate search on TPU, which takes a hundredth of the exact one's time
 
@@ -61,6 +61,7 @@ class ModelScorer:
         """
         config = load_config(folder, dtype)
         tokenizer = load_tokenizer(folder)
+        check_ids(str(folder), tokenizer, config.vocab_size)
         # A head may be padded beyond it, and a student's less far: those are never candidates.
         vocab = min(len(tokenizer), config.vocab_size)
         if k >= vocab:

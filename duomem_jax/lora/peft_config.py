@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import read_json
-from duomem_jax.models.lora import ALL, TARGETS, LoraConfig
+from duomem_jax.models.lora import ALL, LARGEST_RANK, TARGETS, LoraConfig
 
 FILE = "adapter_config.json"
-LARGEST_RANK = 1 << 16  # beyond the width of any layer; larger ones overflow shapes
 RETRAIN = "train a plain LoRA adapter"
 
 # What `_lora_config` reads.
@@ -120,7 +119,10 @@ def _lora_config(path: Path, raw: dict[str, Any]) -> LoraConfig:
         if not fine:
             remedy = f"train a plain LoRA adapter on any of {', '.join(TARGETS)}"
             raise _refusal(path, field, raw.get(field), remedy)
-    return LoraConfig(rank, float(alpha), tuple(names), rslora, float(dropout))
+    try:
+        return LoraConfig(rank, float(alpha), tuple(names), rslora, float(dropout))
+    except UserError as e:  # a number beyond its range
+        raise UserError(f"{path}: {e}") from None
 
 
 def _is_number(x: Any) -> bool:

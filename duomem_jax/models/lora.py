@@ -9,16 +9,15 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Below1, Positive, options
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-
-
 ALL = "all-linear"  # PEFT's name for every one of them
+LARGEST_RANK = 4096  # as wide as a layer of a large model
 
 
 @options
 class LoraConfig:
     """y = x W + scale (x a) b on each target projection of each layer (arXiv 2106.09685)."""
 
-    rank: Annotated[int, Interval(ge=1, le=4096)] = 16  # R
+    rank: Annotated[int, Interval(ge=1, le=LARGEST_RANK)] = 16  # R
     alpha: Positive = 32.0
     targets: tuple[str, ...] = TARGETS  # or ("all-linear",); kept in one order
     rslora: bool = False  # scale alpha / sqrt(rank) (arXiv 2312.03732), else alpha / rank

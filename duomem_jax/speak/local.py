@@ -53,7 +53,8 @@ class LocalSpeaker:
         Raises:
             UserError: the tokenizer has ids that the model lacks.
         """
-        check_ids(name, tokenizer, opened.model.config.vocab_size)
+        framing = chat_tokens(tokenizer).framing
+        check_ids(name, tokenizer, opened.model.config.vocab_size, framing)
         self.name, self._ends = name, ends
         self._opened, self._tokenizer, self._identity = opened, tokenizer, identity
         self._chat, self._max_len = chat_tokens(tokenizer), max_len

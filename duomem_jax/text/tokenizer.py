@@ -9,7 +9,7 @@ its last reply; text that a template puts after it belongs to the next user turn
 import functools
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from duomem_jax.base.errors import UserError, first_line
@@ -81,7 +81,7 @@ def _default_template(folder: str | os.PathLike, template: Any) -> str:
     return template
 
 
-def check_ids(name: str, tokenizer: Any, vocab_size: int) -> None:
+def check_ids(name: str, tokenizer: Any, vocab_size: int, framing: Collection[int] = ()) -> None:
     """Refuse a tokenizer that writes ids beyond a model's vocabulary; fewer ids are fine.
 
     Special tokens that no chat uses may lie beyond it: Gemma 3's text models have one for images.
@@ -90,13 +90,14 @@ def check_ids(name: str, tokenizer: Any, vocab_size: int) -> None:
         name: of the model, for the message.
         tokenizer: from `load_tokenizer`.
         vocab_size: entries of the model's table and head.
+        framing: special tokens that chats hold (`ChatTokens.framing`), where there are chats.
 
     Raises:
         UserError: a token of text or of the chat template lies beyond.
     """
     vocabulary = tokenizer.get_vocab()
     special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
-    unused = special - set(chat_tokens(tokenizer).framing)
+    unused = special - {*framing}
     beyond = {i: token for token, i in vocabulary.items() if i >= vocab_size and i not in unused}
     if beyond:
         first = min(beyond)

@@ -55,7 +55,8 @@ class PlayedRows:
             raise ValueError("a plan of an adapter, with a teacher in the loop, is needed")
         self._plan, c = plan, plan.config.on_policy
         tokenizer = load_tokenizer(plan.folder)
-        check_ids(plan.config.base, tokenizer, plan.model.config.vocab_size)
+        framing = chat_tokens(tokenizer).framing
+        check_ids(plan.config.base, tokenizer, plan.model.config.vocab_size, framing)
         self._end = chat_tokens(tokenizer).end_id
         self._records = _records(c) if c.curriculum == "backward" else {}
         self._world = c.games.open_world()

@@ -26,7 +26,7 @@ from duomem_jax.objectives import (
     Targets,
     TextTargets,
 )
-from duomem_jax.text.tokenizer import load_tokenizer, vocabulary_fingerprint
+from duomem_jax.text.tokenizer import check_ids, load_tokenizer, vocabulary_fingerprint
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.state.sizes import held_bytes
 
@@ -101,8 +101,8 @@ def plan(config: TrainConfig) -> Plan:
     folder = _found("base", config.base)
     teacher = _found("teacher", config.teacher) if config.teacher else ""
     model = student_model(config, folder)
-    vocabulary = vocabulary_fingerprint(load_tokenizer(folder))
-    taught = vocabulary_fingerprint(load_tokenizer(teacher)) if teacher else ""
+    vocabulary = _vocabulary(folder, model)
+    taught = _vocabulary(teacher, Model(load_config(teacher))) if teacher else ""
     for facts in filter(None, (rows, validation)):
         _check_vocabularies(config, facts, vocabulary, taught)
         _check_targets(config, facts)
@@ -178,6 +178,13 @@ def _targets(config: TrainConfig) -> Targets:
     if objective.name in ON_CHUNKS:
         return AlignedTargets(objective)
     return LiveTargets(objective) if config.teacher else StoredTargets(objective)
+
+
+def _vocabulary(folder: str, model: Model) -> str:
+    """Fingerprint of a model's vocabulary, all of whose ids the model has."""
+    tokenizer = load_tokenizer(folder)
+    check_ids(folder, tokenizer, model.config.vocab_size)
+    return vocabulary_fingerprint(tokenizer)
 
 
 def _found(field: str, model: str) -> str:

@@ -9,7 +9,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.lora.peft import load_adapter
 from duomem_jax.models.hf import fingerprint, load_config
 from duomem_jax.models.model import Model
-from duomem_jax.text.tokenizer import check_ids, load_tokenizer, tokenizer_fingerprint
+from duomem_jax.text.tokenizer import chat_tokens, check_ids, load_tokenizer, tokenizer_fingerprint
 
 BASE, TEACHER = "base", "teacher"
 
@@ -57,8 +57,9 @@ def shared_tokenizer(subjects: Sequence[Subject]) -> Any:
     first = subjects[0].model
     tokenizer = load_tokenizer(first)
     # Adapters share the base's tokenizer: only models are compared.
+    framing = chat_tokens(tokenizer).framing
     for folder in {s.model for s in subjects}:
-        check_ids(folder, tokenizer, load_config(folder).vocab_size)
+        check_ids(folder, tokenizer, load_config(folder).vocab_size, framing)
         if folder != first and tokenizer_fingerprint(
             load_tokenizer(folder)
         ) != tokenizer_fingerprint(tokenizer):
