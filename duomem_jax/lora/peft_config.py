@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import read_json
 from duomem_jax.models.lora import ALL, LARGEST_RANK, TARGETS, LoraConfig
+from duomem_jax.records.there import instead
 
 FILE = "adapter_config.json"
 RETRAIN = "train a plain LoRA adapter"
@@ -68,7 +69,7 @@ def read_adapter_config(folder: str | os.PathLike) -> LoraConfig:
     """
     path = Path(folder) / FILE
     raw = read_json(
-        path, missing="give the folder of a PEFT adapter", damaged="export the adapter again"
+        path, missing=instead(folder, "a PEFT adapter"), damaged="export the adapter again"
     )
     raw = {"peft_type": None} | raw  # without it the file may be of another kind of adapter
     for field, value in raw.items():

@@ -18,6 +18,7 @@ from duomem_jax.models.families import FAMILIES
 from duomem_jax.models.families.base import HfConfig
 from duomem_jax.models.trees import Params
 from duomem_jax.models.weight_files import AGAIN, weight_files
+from duomem_jax.records.there import instead
 
 # What a value of the wrong kind, 0 or too many levels of nesting end in, here or in transformers.
 WRONG_VALUE = (
@@ -47,8 +48,12 @@ def load_config(folder: str | os.PathLike, dtype: str = "float32") -> ModelConfi
         UserError: no config.json, an unknown family, a missing or unsupported field.
     """
     path = Path(folder) / "config.json"
-    hf = read_json(path, missing="give the folder of a Hugging Face model", damaged=AGAIN)
+    hf = read_json(path, missing=instead(folder, "a Hugging Face model"), damaged=AGAIN)
     kind = hf.get("model_type")
+    if kind is None:
+        raise UserError(
+            f"{path}: has no field model_type; {instead(folder, 'a Hugging Face model')}"
+        )
     family = FAMILIES.get(kind) if isinstance(kind, str) else None
     if family is None:
         raise UserError(f"{path}: field model_type is {kind!r}; supported: {', '.join(FAMILIES)}")
@@ -164,7 +169,7 @@ def fingerprint(folder: str | os.PathLike) -> str:
     """
     config = Path(folder) / "config.json"
     if not config.exists():
-        raise UserError(f"{config}: no such file; give a Hugging Face folder")
+        raise UserError(f"{config}: no such file; {instead(folder, 'a Hugging Face model')}")
     digest = hashlib.sha256()
     # The weights that are read: another file beside them makes no other model.
     for file in (config, *weight_files(folder)):

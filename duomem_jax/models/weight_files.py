@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import read_json
+from duomem_jax.records.there import instead
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 AGAIN = "download the model again"
@@ -32,7 +33,8 @@ def weight_files(folder: str | os.PathLike) -> list[Path]:
     elif every:
         files = every
     else:
-        raise UserError(f"{folder}: no .safetensors file; give a folder with weights")
+        wanted = "a folder with a model's weights"
+        raise UserError(f"{folder}: no .safetensors file; {instead(folder, wanted)}")
     if ignored := sorted(set(every) - set(files)):
         logger.info("%s: %s not read, as it is no part of the model", folder, ignored[0].name)
     return files

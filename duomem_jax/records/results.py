@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from duomem_jax.base.config import differences
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.log import read_log
 from duomem_jax.base.rowlog import RowLog, read_rows
+from duomem_jax.records.there import instead
 
 PROTOCOL = "protocol"  # in the config of results: what every row of a table has in common
 
@@ -126,7 +127,7 @@ def _differing(mine: Any, theirs: Any) -> str:
     return ", ".join(name or PROTOCOL for name, _, _ in differences(mine, theirs))
 
 
-def collect_results(paths: Iterable[str | os.PathLike]) -> list[Result]:
+def collect_results(paths: Sequence[str | os.PathLike]) -> list[Result]:
     """Rows of several files or folders of `*.sqlite`, each (subject, item, seed) exactly once.
 
     Two processes that shared out the same games in different ways may both have played one. Both
@@ -161,8 +162,14 @@ def collect_results(paths: Iterable[str | os.PathLike]) -> list[Result]:
                     f" {first}; compare only one of the two files"
                 )
     if not rows:
-        raise UserError("no results found; give files or folders written by `duomem evaluate`")
+        raise UserError(_all_instead(paths))
     return rows
+
+
+def _all_instead(paths: Sequence[str | os.PathLike]) -> str:
+    wanted = "a file or folder that `duomem evaluate` wrote"
+    found = [f"{path}: no results; {instead(path, wanted)}" for path in paths]
+    return "; ".join(found) or f"no results; give {wanted}"
 
 
 def _expand(paths: Iterable[str | os.PathLike]) -> Iterator[Path]:

@@ -25,6 +25,11 @@ def there(path: str | os.PathLike) -> str:
         return f"nothing that can be read ({e.strerror})"
 
 
+def instead(path: str | os.PathLike, wanted: str) -> str:
+    """The end of a sentence: what is wanted, and what is there instead."""
+    return f"{wanted} is wanted, and there is {there(path)}"
+
+
 def _folder(path: Path) -> str:
     names = sorted(p.name for p in path.iterdir())
     for marker, words in _MARKERS.items():
@@ -73,7 +78,7 @@ _MARKERS: dict[str, Callable[[Path], str]] = {
     ".work": lambda path: "a dataset that is not complete",
     "adapter_config.json": lambda path: "a PEFT adapter",
     "config.json": _config,
-    "generated.json": lambda path: "generated games",
+    "generated.json": lambda path: "a folder of generated games",
     MARK: _mark,
     "tokenizer.json": lambda path: "a tokenizer without a model",
     "*.tw-pddl": lambda path: "a game",

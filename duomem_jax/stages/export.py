@@ -18,6 +18,7 @@ from duomem_jax.models.locate import model_path, public_name
 from duomem_jax.models.stored import stored_dtype
 from duomem_jax.records.results import collect_results
 from duomem_jax.records.store.spec import refuse_difference
+from duomem_jax.records.there import instead
 from duomem_jax.report.table import subjects_table
 from duomem_jax.stages.options import Folder
 
@@ -100,7 +101,8 @@ def _notes(adapter: Path, base: str) -> dict[str, Any]:
         UserError: there are no notes, or the base is another one.
     """
     path = adapter / NOTES
-    notes = read_json(path, missing="give the folder `adapter` of a run of train.py", damaged=AGAIN)
+    wanted = instead(adapter, "the folder `adapter` of a run of train.py")
+    notes = read_json(path, missing=wanted, damaged=AGAIN)
     for field in ("base", "base_fingerprint"):
         if not isinstance(notes.get(field), str):
             raise UserError(f"{path}: field {field!r} is missing; {AGAIN}")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.records.chat import Chat
+from duomem_jax.records.there import instead
 from duomem_jax.text.encoded import Example
 from duomem_jax.text.template import TurnTemplate
 
@@ -37,8 +38,8 @@ def load_tokenizer(folder: str | os.PathLike) -> Any:
     # library that reads tokenizer.json raises `Exception` itself.
     except Exception as e:
         raise UserError(
-            f"{folder}: no tokenizer could be loaded ({first_line(e)}); give a folder "
-            "with tokenizer.json and tokenizer_config.json"
+            f"{folder}: no tokenizer could be loaded ({first_line(e)}); "
+            + instead(folder, "a folder with tokenizer.json and tokenizer_config.json")
         ) from e
     _check_vocabulary(folder, tokenizer)
     tokenizer.chat_template = _default_template(folder, tokenizer.chat_template)

@@ -84,7 +84,7 @@ def test_a_stopped_run_goes_on_with_the_missing_games(games, tmp_path, capsys):
     path = evaluate(EXPERT, HOUSEHOLD, games, tmp_path / "whole", how)
     whole = read_results(path)
     stopped = tmp_path / "stopped" / path.name
-    claim_folder(stopped.parent, "results of games")
+    claim_folder(stopped.parent, "a set of results")
     with ResultLog(stopped, read_log(path)[0]) as log:
         log.append(*whole[:4])
     assert evaluate(EXPERT, HOUSEHOLD, games, tmp_path / "stopped", how) == stopped

@@ -64,7 +64,7 @@ def evaluate(
         "max_steps": how.max_steps,
         "world": world.config,
     }
-    claim_folder(out, "results of games")
+    claim_folder(out, "a set of results")
     # Before anything is played: one table has one row for each subject, and one set of games.
     refuse_other_protocol(out, config)
     # A whole run and shards of it are files side by side, so that either can finish the other.

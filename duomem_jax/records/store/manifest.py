@@ -11,7 +11,7 @@ from typing import Any
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_write_text
 from duomem_jax.records.store.spec import EPISODES, MEMORIES, ROWS
-from duomem_jax.records.there import there
+from duomem_jax.records.there import instead
 
 FORMAT = 1
 # Hashing this much takes about 0.1 s. Of larger splits only the sizes are compared, since every
@@ -34,7 +34,8 @@ def load_manifest(folder: Path) -> dict[str, Any] | None:
     path = folder / "manifest.json"
     try:
         manifest = json.loads(path.read_text())
-    except FileNotFoundError:
+    # The other where there is a file in the place of the folder.
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, OSError) as e:
         raise UserError(f"{path}: not readable ({e}); delete {folder} and write it again") from e
@@ -90,8 +91,8 @@ def _complete(folder: Path, name: str) -> dict[str, Any]:
                 f"{folder}: is not complete; run the stage that writes this dataset to its end"
             )
         raise UserError(
-            f"{folder}: has no manifest.json; a dataset{name and f' of {name}'} is wanted, and "
-            f"there is {there(folder)}"
+            f"{folder}: has no manifest.json; "
+            + instead(folder, f"a dataset{name and f' of {name}'}")
         )
     if name and manifest["name"] != name:
         raise UserError(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, overload
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.records.there import instead
 from duomem_jax.worlds.household.game import Game
 from duomem_jax.worlds.household.read import read_game_file, read_row
 
@@ -83,8 +84,9 @@ def load_games(
     readers = _find(path, split, limit)
     if not readers:
         raise UserError(
-            f"{path}: no game found; give a folder with {GAME_FILE} files or a .jsonl[.xz] file "
-            "(`alfworld-download` or `duomem generate` make one)"
+            f"{path}: no game found; "
+            + instead(path, f"a folder with {GAME_FILE} files or a .jsonl[.xz] file of games")
+            + " (`alfworld-download` or `duomem generate` make one)"
         )
     if on_error == "raise":
         return GameSet(readers)
