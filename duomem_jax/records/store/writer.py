@@ -196,7 +196,7 @@ class ShardWriter:
             status,
             facts["records"],
             facts["counts"],
-            f"{self.folder}: {self.spec.split} {status}, {facts['records']} records",
+            f"{self.folder}: {status}, {facts['records']} records ({self.spec.split})",
         )
 
 
