@@ -8,6 +8,11 @@ from duomem_jax.base.errors import first_line
 
 # By name: this must not import JAX, and its errors have had several names.
 _XLA_ERRORS = ("XlaRuntimeError", "JaxRuntimeError")
+# Settings for hunting defects, by what names the errors that they cause.
+_ODD_SETTINGS = {
+    "TypePromotionError": "JAX_NUMPY_DTYPE_PROMOTION",
+    "Disable jit": "JAX_DISABLE_JIT",
+}
 
 
 def explain(error: Exception) -> str | None:
@@ -44,6 +49,9 @@ def _bad_jax_setting(error: Exception) -> str | None:
             return f"JAX finds no device that it can use{said}; JAX_PLATFORMS=cpu uses the processor"
         name = asked[0]
         return f"{name} is {os.environ[name]!r}, which JAX cannot use here{said}; unset it or give cpu"
+    for sign, name in _ODD_SETTINGS.items():
+        if (sign in type(error).__name__ or sign in str(error)) and os.environ.get(name):
+            return f"{name} is {os.environ[name]!r}, which is not supported here; unset it"
     if raised_in.endswith("jax/_src/config.py"):
         for name, value in sorted(os.environ.items()):
             if name.startswith("JAX_") and name.lower() in str(error).lower():

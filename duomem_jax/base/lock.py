@@ -34,7 +34,7 @@ def lock_for_writing(path: Path) -> FileLock:
                 f"{path}: another process is writing this ({_holder(file)}); wait for it, end it, "
                 "or choose another output folder (a part of the work has its own --shard)"
             ) from None
-        file.write_text(_me())
+        file.write_bytes(os.fsencode(_me()))
     return lock
 
 
@@ -54,6 +54,6 @@ def _me() -> str:
 
 def _holder(file: Path) -> str:
     try:
-        return file.read_text(errors="replace").strip() or "it does not say who it is"
+        return file.read_text(encoding="utf-8", errors="replace").strip() or "it does not say who it is"
     except OSError:  # it has just ended
         return "it does not say who it is"

@@ -62,6 +62,11 @@ def check_key(name: str, key: str) -> None:
         )
 
 
+def proxies() -> list[str]:
+    """The variables that name a proxy."""
+    return [name for name, _ in _proxies()]
+
+
 def hidden(address: str) -> str:
     """An address without the user and the password in it."""
     return re.sub(r"^(\w+://)?.*@", r"\1***@", address)

@@ -128,7 +128,7 @@ def _scores(results: Path) -> str:
 def _last_loss(run: Path) -> str:
     try:
         # An adapter may have been moved away from its run; the card is then without it.
-        last = (run / "metrics.jsonl").read_text().splitlines()[-1]
+        last = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
     except (FileNotFoundError, IndexError):
         return "not at hand"
     row = json.loads(last)

@@ -23,7 +23,7 @@ def check_output(config: TrainConfig) -> None:
     path, mine = folder / CONFIG, json.loads(json.dumps(to_dict(config)))
     if path.exists():
         try:
-            theirs = json.loads(path.read_text())
+            theirs = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
             raise UserError(f"{path}: not valid JSON; delete {folder} or choose another") from None
         # A field that an older version did not know had what is now its default.

@@ -26,7 +26,7 @@ from tenacity import (
 )
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.network import explain_connections
+from duomem_jax.base.network import explain_connections, proxies
 from duomem_jax.speak.served.refusals import OPTIONAL, Refusal
 from duomem_jax.speak.served.server import Server
 
@@ -187,8 +187,9 @@ class Client:
                 remedy = "name a file with the certificate of whoever signed the server's"
                 raise UserError(f"{url}: {why}; {remedy} in SSL_CERT_FILE") from e
             remedy = "check the address and whether the server runs"
-            if isinstance(e, httpx.ProxyError):
-                remedy = "check the proxy that HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names"
+            # A proxy that is not there looks like a server that is not there.
+            if found := proxies():
+                remedy += f", and the proxy in {' and '.join(found)}"
             raise _AgainError(why, remedy) from e
 
     def _read(
