@@ -3,12 +3,13 @@
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
 
 from duomem_jax.base.errors import JoinError, LostHostError, StoppedError, UserError
 from duomem_jax.base.explain import explain
 from duomem_jax.base.home import ensure_home
-from duomem_jax.base.interrupts import interruptible
+from duomem_jax.base.interrupts import STOPPED, STOPPED_STATUS, interruptible
 from duomem_jax.base.terminal import lost_output, prepare_streams, say
 
 LOGGER = "duomem_jax"  # above the loggers of all modules of the package
@@ -30,8 +31,8 @@ def run_command(name: str, command: Callable[[], None]) -> int:
     quiet_libraries()
     ensure_home()
     try:
-        with interruptible(name):
-            status = _run(name, command)
+        with interruptible(name) as pressed:
+            status = _run(name, command, pressed)
     # `--help` leaves so, with text that is not written yet.
     except SystemExit:
         _tell_lost(name)
@@ -39,7 +40,7 @@ def run_command(name: str, command: Callable[[], None]) -> int:
     return status or _tell_lost(name)
 
 
-def _run(name: str, command: Callable[[], None]) -> int:
+def _run(name: str, command: Callable[[], None], pressed: threading.Event) -> int:
     try:
         command()
     except UserError as e:
@@ -50,11 +51,14 @@ def _run(name: str, command: Callable[[], None]) -> int:
     except (StoppedError, JoinError) as e:
         return _told(name, e, e.status)
     except KeyboardInterrupt:
-        return _told(name, "stopped; run the same command again to continue", 2)
+        return _told(name, STOPPED, STOPPED_STATUS)
     # A reader who has read enough, of what other libraries print.
     except BrokenPipeError:
         return 0
     except Exception as e:
+        # Compiled modules pass a Ctrl-C on as an error of their own.
+        if pressed.is_set():
+            return _told(name, STOPPED, STOPPED_STATUS)
         if (sentence := explain(e)) is None:
             raise
         return _told(name, sentence, 2)

@@ -16,7 +16,7 @@ _ODD_SETTINGS = {
 
 
 def explain(error: Exception) -> str | None:
-    """What a user can do about an error that names no remedy itself; None: it is a defect of ours."""
+    """What a user can do about an error that names no remedy; None: it is a defect of ours."""
     if is_out_of_memory(error):
         return (
             f"out of memory ({first_line(error)}); ask for less at once (fewer slots, shorter "
@@ -46,9 +46,13 @@ def _bad_jax_setting(error: Exception) -> str | None:
     if raised_in.endswith("jax/_src/xla_bridge.py"):
         asked = [n for n in ("JAX_PLATFORMS", "JAX_PLATFORM_NAME") if os.environ.get(n)]
         if not asked:
-            return f"JAX finds no device that it can use{said}; JAX_PLATFORMS=cpu uses the processor"
+            return (
+                f"JAX finds no device that it can use{said}; JAX_PLATFORMS=cpu uses the processor"
+            )
         name = asked[0]
-        return f"{name} is {os.environ[name]!r}, which JAX cannot use here{said}; unset it or give cpu"
+        return (
+            f"{name} is {os.environ[name]!r}, which JAX cannot use here{said}; unset it or give cpu"
+        )
     for sign, name in _ODD_SETTINGS.items():
         if (sign in type(error).__name__ or sign in str(error)) and os.environ.get(name):
             return f"{name} is {os.environ[name]!r}, which is not supported here; unset it"

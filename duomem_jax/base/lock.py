@@ -54,6 +54,9 @@ def _me() -> str:
 
 def _holder(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8", errors="replace").strip() or "it does not say who it is"
+        return (
+            file.read_text(encoding="utf-8", errors="replace").strip()
+            or "it does not say who it is"
+        )
     except OSError:  # it has just ended
         return "it does not say who it is"

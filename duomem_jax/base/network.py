@@ -75,12 +75,13 @@ def hidden(address: str) -> str:
 def _check_folder_of_certificates() -> None:
     # OpenSSL takes any folder, and then trusts nobody. httpx looks at it only without a file.
     folders = os.environ.get("SSL_CERT_DIR", "")
-    if folders and not os.environ.get("SSL_CERT_FILE"):
-        if not any(Path(folder).is_dir() for folder in folders.split(os.pathsep)):
-            raise UserError(
-                f"SSL_CERT_DIR is {folders!r}, which is no folder; give a folder of certificates "
-                "or unset it"
-            )
+    if not folders or os.environ.get("SSL_CERT_FILE"):
+        return
+    if not any(Path(folder).is_dir() for folder in folders.split(os.pathsep)):
+        raise UserError(
+            f"SSL_CERT_DIR is {folders!r}, which is no folder; give a folder of certificates or "
+            "unset it"
+        )
 
 
 def _fault(error: Exception) -> str:
@@ -98,7 +99,9 @@ def _fault(error: Exception) -> str:
             f"{hosts} is {os.environ[hosts]!r}, of which an entry cannot be read "
             f"({first_line(error)}); give names of hosts with commas between them"
         )
-    return f"connections cannot be made here ({first_line(error)}); check the proxy and certificates"
+    return (
+        f"connections cannot be made here ({first_line(error)}); check the proxy and certificates"
+    )
 
 
 def _said(error: OSError) -> str:

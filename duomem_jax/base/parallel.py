@@ -105,7 +105,7 @@ def _take_share(numbers: Any, workers: int, log: bool) -> None:
 
 
 def _job(function: Callable[..., Any], *job: Any) -> Any:
-    """In a worker: a job that Ctrl-C interrupts; what it raises goes to who waits for the result."""
+    """A job in a worker, which Ctrl-C interrupts; what it raises goes to who waits for it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return function(*job)

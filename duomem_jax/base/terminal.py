@@ -8,6 +8,7 @@ import errno
 import io
 import os
 import sys
+from pathlib import Path
 from typing import TextIO
 
 _lost: list[OSError] = []  # why standard output takes no more
@@ -62,7 +63,7 @@ def _plug() -> None:
     # Python leaves None there.
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _give_up(stream: TextIO, why: OSError) -> None:

@@ -26,9 +26,13 @@ log = logging.getLogger(__name__)
 TRAIN_GAMES, TEST_GAMES = 240, 60
 NEXT = """\
 What to run next, in the folder that you are in:
-  train an adapter with other values: {duomem} train --config configs/quickstart.py --data {out}/examples --output {out}/my-adapter --lora.rank 4
-  the same on real ALFWorld games (`pip install 'duomem-jax[alfworld]'` and `alfworld-download`, or set DUOMEM_REAL_GAMES to their folder): {duomem} compare configs/alfworld_tiny.py
-  how it works: docs/architecture.md
+- train an adapter with other values:
+  {duomem} train --config configs/quickstart.py --data {out}/examples \\
+      --output {out}/my-adapter --lora.rank 4
+- the same on real ALFWorld games, after `pip install 'duomem-jax[alfworld]'` and
+  `alfworld-download`, or with DUOMEM_REAL_GAMES set to their folder:
+  {duomem} compare configs/alfworld_tiny.py
+- how it works: docs/architecture.md
 """
 
 

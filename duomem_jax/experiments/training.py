@@ -72,7 +72,9 @@ def cost(folder: str | Path) -> TrainingCost:
     """What a finished run of training took, from its folder."""
     folder = Path(folder)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    rows = [json.loads(x) for x in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [
+        json.loads(x) for x in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     ends = [row["step"] for row in rows]
     # A record is of several steps, and its `loss_tokens` a mean over them.
     spans = [end - start for start, end in zip([0, *ends], ends, strict=False)]

@@ -29,7 +29,7 @@ _THINKS = re.compile(rf"\s*{_MARKS}\s*Thought{_MARKS}\s*:[*`]*")
 _ACTS = re.compile(rf"(?:^[ \t]*{_MARKS}[ \t]*)?Action{_MARKS}[ \t]*:[*`]*", re.M)
 _SEES = re.compile(rf"^[ \t]*{_MARKS}[ \t]*Observation{_MARKS}[ \t]*:", re.M)
 _FENCE = re.compile(r"\s*```\w*\s*")
-_QUOTES = ('""', "''", "“”", "‘’")
+_QUOTES = ('""', "''", "“”", "\u2018\u2019")
 
 
 class GameChat:

@@ -1,4 +1,4 @@
-"""The command that trains: `python train.py` of a checkout, `duomem train` of an installed package."""
+"""The command that trains: `python train.py`, and `duomem train` where there is no checkout."""
 
 import logging
 from collections.abc import Callable, Sequence

@@ -109,9 +109,7 @@ class TrainConfig:
             raise UserError(f"profile is {self.profile}; give its first and its last step")
 
 
-def load_config(
-    path: str, overrides: Sequence[str] = (), command: str = "train.py"
-) -> TrainConfig:
+def load_config(path: str, overrides: Sequence[str] = (), command: str = "train.py") -> TrainConfig:
     """Read an experiment file and apply command-line overrides.
 
     Args:

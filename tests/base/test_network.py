@@ -45,7 +45,7 @@ def test_what_no_connection_can_be_made_with_is_named(monkeypatch, name, value, 
 def test_a_file_of_no_certificates_is_named(monkeypatch, tmp_path):
     (tmp_path / "c.pem").write_text("none")
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "c.pem"))
-    with pytest.raises(UserError, match="SSL_CERT_FILE is .*c.pem"):
+    with pytest.raises(UserError, match=r"SSL_CERT_FILE is .*c\.pem"):
         check_connections()
 
 
@@ -67,7 +67,7 @@ def test_what_works_is_let_through(monkeypatch, name, value):
 def test_a_hub_id_has_the_same_sentence(monkeypatch):
     monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    with pytest.raises(UserError, match="ALL_PROXY is 'socks://127.0.0.1:1'"):
+    with pytest.raises(UserError, match=r"ALL_PROXY is 'socks://127\.0\.0\.1:1'"):
         model_path("somebody/some-model")
 
 

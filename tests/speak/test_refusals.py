@@ -39,7 +39,9 @@ TOO_LONG = {
     "Azure": (400, json.dumps({"error": {"innererror": {"code": "context_length_exceeded"}}})),
     "OpenAI, account": (
         429,
-        error("Request too large for m: Limit 10000, Requested 12,000.", code="rate_limit_exceeded"),
+        error(
+            "Request too large for m: Limit 10000, Requested 12,000.", code="rate_limit_exceeded"
+        ),
     ),
     "vLLM": (400, error("This model's maximum context length is 4096 tokens, not 5000.")),
     "vLLM, flat": (
@@ -52,8 +54,8 @@ TOO_LONG = {
     "vLLM, reply too long for the room": (
         400,
         error(
-            "'max_tokens' or 'max_completion_tokens' is too large: 128. This model's maximum context "
-            "length is 4096 tokens and your request has 4000 input tokens (128 > 4096 - 4000)."
+            "'max_tokens' or 'max_completion_tokens' is too large: 128. This model's maximum "
+            "context length is 4096 tokens and your request has 4000 (128 > 4096 - 4000)."
         ),
     ),
     "vLLM 0.1x": (400, error("Input length (5000) exceeds model's maximum context length (4096).")),
@@ -88,7 +90,9 @@ TOO_LONG = {
     ),
     "TensorRT-LLM, sum": (
         400,
-        error("The sum of prompt length (9), query length (0) should not exceed max_num_tokens (8)"),
+        error(
+            "The sum of prompt length (9), query length (0) should not exceed max_num_tokens (8)"
+        ),
     ),
     "Gemini": (
         400,
@@ -106,7 +110,10 @@ TOO_LONG = {
         ),
     ),
     "Anthropic": (400, error("prompt is too long: 210000 tokens > 200000 maximum")),
-    "Mistral": (400, json.dumps({"message": "Prompt contains 9 tokens, too large for model with 8"})),
+    "Mistral": (
+        400,
+        json.dumps({"message": "Prompt contains 9 tokens, too large for model with 8"}),
+    ),
     "LM Studio": (
         400,
         error("Trying to keep 9 tokens when context the overflows. It is loaded with 8."),
@@ -117,6 +124,17 @@ TOO_LONG = {
     "xAI": (400, error("This model's maximum prompt length is 131072 but it contains 537812.")),
     "Cohere": (400, json.dumps({"message": "total tokens in the prompt cannot exceed 4081"})),
     "Moonshot": (400, error("Your request exceeded model token limit: 8192")),
+    "Groq": (400, error("Please reduce the length of the messages or completion.")),
+    "Bedrock": (400, error("Input is too long for requested model.")),
+    "Anthropic, with the reply": (
+        400,
+        error("input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"),
+    ),
+    "MLC": (400, error("A prompt of 9 tokens, larger than the model input length limit 8.")),
+    "LM Studio, tokens to keep": (
+        400,
+        error("The number of tokens to keep is greater than the context length (9 > 8)."),
+    ),
     "LiteLLM": (400, error("no", type="ContextWindowExceededError")),
     "a proxy": (413, "<html>Request Entity Too Large</html>"),
 }
@@ -224,7 +242,9 @@ def test_a_parameter_that_is_not_taken_is_asked_for_otherwise(
 
 def test_all_of_them_at_once(server, client):
     """As OpenAI's reasoning models: one refusal after another."""
-    server.faults = [status(*NOT_TAKEN[n][1:]) for n in ("in words alone", "OpenAI, temperature", "Groq")]
+    server.faults = [
+        status(*NOT_TAKEN[n][1:]) for n in ("in words alone", "OpenAI, temperature", "Groq")
+    ]
     post(client, BODY | {"seed": 1})
     last = server.requests[-1][2]
     assert last["max_completion_tokens"] == 128

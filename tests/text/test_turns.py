@@ -13,11 +13,26 @@ INVENTED = (
 WRITTEN = {
     "two lines": ("Thought: a\nAction: go to desk 1", ("a", "go to desk 1")),
     "invented observation": (INVENTED, ("a", "go to desk 1")),
-    "invented, in bold": (INVENTED.replace("Observation:", "**Observation:**"), ("a", "go to desk 1")),
-    "observation first": ("Observation: I see.\n" + INVENTED, ("Observation: I see.\nThought: a", "go to desk 1")),
-    "observation inside a thought": ("Thought: My last Observation: no pen.\nAction: look", ("My last Observation: no pen.", "look")),
-    "two actions, nothing invented": ("Thought: a\nAction: look\nThought: b\nAction: go", ("a\nAction: look\nThought: b", "go")),
-    "the word in a thought": ("Thought: I should not write Action: twice\nAction: look", ("I should not write Action: twice", "look")),
+    "invented, in bold": (
+        INVENTED.replace("Observation:", "**Observation:**"),
+        ("a", "go to desk 1"),
+    ),
+    "observation first": (
+        "Observation: I see.\n" + INVENTED,
+        ("Observation: I see.\nThought: a", "go to desk 1"),
+    ),
+    "observation inside a thought": (
+        "Thought: My last Observation: no pen.\nAction: look",
+        ("My last Observation: no pen.", "look"),
+    ),
+    "two actions, nothing invented": (
+        "Thought: a\nAction: look\nThought: b\nAction: go",
+        ("a\nAction: look\nThought: b", "go"),
+    ),
+    "the word in a thought": (
+        "Thought: I should not write Action: twice\nAction: look",
+        ("I should not write Action: twice", "look"),
+    ),
     "bold": ("**Thought:** a\n**Action:** go to desk 1", ("a", "go to desk 1")),
     "bold, colon outside": ("**Thought**: a\n\n**Action**: go to desk 1", ("a", "go to desk 1")),
     "bold as a whole": ("**Action: go to desk 1**", ("", "go to desk 1")),
@@ -57,7 +72,9 @@ def plain_rule(text, cut):
     return thought, lines[0].strip() if whole else ""
 
 
-PIECES = st.sampled_from(["Thought:", "Action:", " ", "\n", "go to desk 1", "I see.", "put it", ","])
+PIECES = st.sampled_from(
+    ["Thought:", "Action:", " ", "\n", "go to desk 1", "I see.", "put it", ","]
+)
 
 
 @given(st.lists(PIECES, max_size=12).map("".join), st.booleans())
@@ -65,7 +82,9 @@ def test_plain_replies_are_read_as_ever(text, cut):
     assert parse_action(text, cut=cut) == plain_rule(text, cut)
 
 
-LINE = st.text(st.characters(codec="ascii", categories=["L", "N"], include_characters=" "), max_size=20)
+LINE = st.text(
+    st.characters(codec="ascii", categories=["L", "N"], include_characters=" "), max_size=20
+)
 
 
 @given(LINE, LINE)

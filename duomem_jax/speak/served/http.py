@@ -158,7 +158,7 @@ class Client:
             self._take_note(name, str(body.get("model")))
 
     def _adapted(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The request in the words of this server; `body` itself is what an answer is kept under."""
+        """The request in this server's words; an answer is kept under `body` as it is."""
         skipped = self._not_taken
         renamed = {OPTIONAL[name] if name in skipped else name: v for name, v in body.items()}
         return {name: value for name, value in renamed.items() if name is not None}

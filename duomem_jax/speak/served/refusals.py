@@ -1,4 +1,4 @@
-"""What a server's refusal means: too long a request, a parameter it does not take, or anything else.
+"""What a refusal means: too long a request, a parameter the server does not take, or a mistake.
 
 There is no standard for either. OpenAI's form of an error has fields for it (`code`, `type`,
 `param`), which are read first; most servers only write a sentence, each its own. Sentences must say
@@ -19,6 +19,7 @@ _TOO_LONG_CODES = frozenset(
     {
         "context_length_exceeded",  # OpenAI, Azure, Groq
         "context_window_exceeded",
+        "string_above_max_length",
         "exceed_context_size_error",  # llama.cpp
         "model_max_prompt_tokens_exceeded",
         "tokens_limit_reached",  # GitHub Models
@@ -31,20 +32,23 @@ _TOO_LONG_CODES = frozenset(
 # TensorRT-LLM, LMDeploy, Gemini, Anthropic, Mistral, Cohere, Bedrock, Moonshot, DashScope, Zhipu.
 _TOO_LONG = re.compile(
     r"""
-    \b(context_length_exceeded|exceed_context_size_error)\b
+    \b(context_length_exceeded|exceed_context_size_error|string_above_max_length)\b
+  | reduce\ the\ length\ of\ (the|your)\ (messages|prompt|input)
   | maximum\ (context|model|prompt|sequence|input)\ length\ (is|of)\ [\d,]+
-  | \b(longer|larger|greater|more)\ than\ the\ (model'?s\ )?(maximum\ )?
+  | \b(longer|larger|greater|more)\ than\ the\ (model('?s)?\ )?(maximum\ )?
     (model|context|prompt|input|sequence)\ (length|size|window)
   | exceed(s|ed|ing)?\ (the\ )?(model'?s\ |its\ |our\ )?(maximum\ |max\ |available\ |allowed\ )*
     (context|prompt|input|sequence|model)[\ _](length|size|window|token\ limit|limit|len)
-  | context\ (window|length|size|limit)\ (of\ [\d,]+\ )?(is\ |was\ |has\ been\ )?(exceed|too\ small|overflow)
+  | context\ (window|length|size|limit)\ (is\ |was\ |has\ been\ )?(exceed|too\ small|overflow)
   | (context\ overflows|context\ the\ overflows|not\ enough\ context)
   | loaded\ with\ context\ length\ of\ only
   | \bexceeds?\ (the\ )?(maximum|max)\ (allowed\ length|number\ of\ tokens|length|input)
-  | `?inputs`?\ (tokens\ \+\ `?max_new_tokens`?\ must\ be\ <=|must\ have\ less\ than\ [\d,]+\ tokens)
+  | `?inputs`?\ tokens\ \+\ `?max_new_tokens`?\ must\ be\ <=
+  | `?inputs`?\ must\ have\ less\ than\ [\d,]+\ tokens
   | max_tokens\ \(-\d+\)\ should\ be\ greater
   | sum\ of\ prompt\ length\ .*\ should\ not\ exceed
-  | \b(exceed\w*|larger\ than|over)\ (the\ )?(session_len|max_seq_len|max_input_len|max_model_len|max_num_tokens|n_ctx)
+  | (\b(exceed\w*|larger\ than|over)|>)\ (the\ )?
+    (session_len|max_(seq|input|model)_len|max_num_tokens|n_ctx)
   | input\ token\ count\ .*(exceeds|only\ supports)
   | \b(prompt|input|request|conversation)\ (is|was)\ too\ (long|large)\b
   | too\ large\ for\ model\ with
@@ -99,7 +103,9 @@ class Refusal:
         codes = {e[n].lower() for e in errors for n in names if isinstance(e.get(n), str)}
         parameters = [p for e in errors if (p := _parameter(e))]
         # Only what it says itself: some also send back what they were asked, with the whole prompt.
-        said = " ".join(m for e in errors for n in ("message", "msg") if isinstance(m := e.get(n), str))
+        said = " ".join(
+            m for e in errors for n in ("message", "msg") if isinstance(m := e.get(n), str)
+        )
         return cls(status, said or text, frozenset(codes), parameters[0] if parameters else "")
 
     def is_too_long(self, asked: Mapping[str, Any]) -> bool:

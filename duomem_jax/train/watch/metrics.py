@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 from tqdm import tqdm
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Mark:
-    """Where the stopwatch stood right after a step was dispatched, and before the next batch was made.
+    """Where the stopwatch stood right after the dispatch of a step, before the next batch was made.
 
     Metrics are read later, when time of the next step has passed, too: a window that ended there
     would hold time of another step than its own, and the last one of a run hardly any.
@@ -33,7 +34,7 @@ class Mark:
     step: float | None
 
     @classmethod
-    def of(cls, watch: Stopwatch, loss: jax.Array) -> "Mark":
+    def of(cls, watch: Stopwatch, loss: Any) -> "Mark":
         """Take the time after a dispatch that is to give `loss`."""
         now = watch.seconds()
         # Some devices, such as CPUs, have computed a step when its dispatch returns.

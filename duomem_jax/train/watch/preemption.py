@@ -1,4 +1,4 @@
-"""Who is told to end saves first: a machine that is taken away (SIGTERM), a closed terminal, Ctrl-C."""
+"""Who is told to end saves first: by SIGTERM (a machine is taken away), SIGHUP or Ctrl-C."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ def notice() -> Iterator[Callable[[int], bool]]:
     if threading.current_thread() is not threading.main_thread():
         yield lambda step: False
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    before = {int(number): signal.getsignal(number) for number in SIGNALS}
 
     # The handler only takes note: it may run in the middle of anything, a save for example.
     def take_note(number: int, frame: FrameType | None) -> None:
@@ -45,7 +45,7 @@ def notice() -> Iterator[Callable[[int], bool]]:
                     os.write(2, _STOPPING.encode())
 
     # What is ignored stays so: `nohup` ignores SIGHUP, `&` in a script SIGINT.
-    ours = [number for number in SIGNALS if before[number] != signal.SIG_IGN]
+    ours = [number for number, handler in before.items() if handler != signal.SIG_IGN]
     for number in ours:
         signal.signal(number, take_note)
     try:
