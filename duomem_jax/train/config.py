@@ -184,6 +184,9 @@ def _complaint(config: TrainConfig, option: list[str]) -> str:
     hint = at.hint
     shown = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
     given = value if equals else " ".join(option[1:])
+    if hint is bool:
+        *above, last = name.lstrip("-").split(".")
+        shown = f"it alone, or --{'.'.join([*above, f'no-{last}'])} for no"
     return f"command line: field {name} cannot be {given!r}; give {shown}"
 
 
