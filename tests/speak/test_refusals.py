@@ -141,10 +141,11 @@ TOO_LONG = {
 
 
 @pytest.mark.parametrize("said", TOO_LONG.values(), ids=TOO_LONG)
-def test_too_long_in_the_words_of_each_server(server, client, said):
+@pytest.mark.parametrize("model", [BODY["model"], "m", "model"])
+def test_too_long_in_the_words_of_each_server(server, client, said, model):
     server.faults = [status(*said)]
     with pytest.raises(TooLongError):
-        post(client)
+        post(client, BODY | {"model": model})
     assert len(server.requests) == 1
 
 

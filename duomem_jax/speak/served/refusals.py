@@ -116,8 +116,7 @@ class Refusal:
         """
         if self.codes & _TOO_LONG_CODES:
             return True
-        # A name such as `long-context_length` is quoted in errors about the name.
-        said = self.message.replace(str(asked.get("model") or "\0"), "")
+        said = self.message
         wanted = asked.get("max_tokens")
         if found := _ROOM.search(said):
             # What is left of the context for the reply, unless it is what we asked for.
