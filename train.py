@@ -2,50 +2,39 @@
 
 python train.py --config configs/<name>.py [--field value ...]
 
-Parsed here; `duomem_jax.train.run` does the rest: plan -> weights -> state -> loop -> export. Run
-the same command again after a crash: it continues from the last checkpoint and ends with the same
-result bit for bit. Where a run has several hosts, each runs the same command
-(`duomem_jax.mesh.hosts`).
+The command is `duomem_jax.train.command`, and `duomem train` the same without a checkout;
+`duomem_jax.train.run` does the work: plan -> weights -> state -> loop -> export. Run the same
+command again after a crash: it continues from the last checkpoint and ends with the same result bit
+for bit. Where a run has several hosts, each runs the same command (`duomem_jax.mesh.hosts`).
 """
 
-import logging
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 
-from duomem_jax.base.commandline import LOGGER, run_command
-from duomem_jax.base.errors import UserError
-from duomem_jax.mesh.compile_cache import keep_compiled
-from duomem_jax.mesh.hosts import joined
-from duomem_jax.train.config import TrainConfig, load_config
-from duomem_jax.train.run import run
-
-log = logging.getLogger(f"{LOGGER}.command")
+from duomem_jax.base.commandline import run_command
 
 
-def parse(argv: list[str]) -> TrainConfig:
-    """Split off `--config FILE`; everything else overrides its fields."""
-    if len(argv) < 2 or argv[0] != "--config":
-        raise UserError("usage: train.py --config configs/<name>.py [--field value ...]")
-    return load_config(argv[1], argv[2:])
+def main(argv: list[str]) -> int:
+    """Command line of a run on this host alone; its exit status, as `run_command` explains it."""
+
+    def command() -> None:
+        from duomem_jax.train.command import train
+
+        train(argv, "train.py", nullcontext)
+
+    return run_command("train.py", command)
 
 
-def main(argv: list[str], hosts: Callable[[], AbstractContextManager] = nullcontext) -> int:
-    """Command line; its exit status, as `duomem_jax.base.commandline.run_command` explains it.
+def _process() -> None:
+    """What a process does that is one of the run's hosts."""
+    # Imported here: it takes seconds, in which Ctrl-C is to end as it does later.
+    from duomem_jax.mesh.compile_cache import keep_compiled
+    from duomem_jax.mesh.hosts import joined
+    from duomem_jax.train.command import train
 
-    Args:
-        argv: arguments.
-        hosts: joins those of the run; a notebook or a test is alone.
-    """
-
-    def train() -> None:
-        config = parse(argv)
-        with hosts():
-            log.info(run(config))  # the first host's alone
-
-    return run_command("train.py", train)
+    keep_compiled()
+    train(sys.argv[1:], "train.py", joined)
 
 
 if __name__ == "__main__":
-    keep_compiled()
-    sys.exit(main(sys.argv[1:], joined))
+    sys.exit(run_command("train.py", _process))

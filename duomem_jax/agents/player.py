@@ -11,6 +11,7 @@ import tyro
 from duomem_jax.agents.chat import ChatPolicy
 from duomem_jax.agents.play import Recall, Talk
 from duomem_jax.agents.policy import EachAlone, Policy
+from duomem_jax.base.io import readable
 from duomem_jax.base.prompts import PLAY, system_text
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.spec import MEMORIES
@@ -31,6 +32,10 @@ class Player:
     recall: Annotated[Recall, tyro.conf.arg(name="")] = Recall()
     talk: Annotated[Talk, tyro.conf.arg(name="")] = Talk()
     local: Annotated[Local, tyro.conf.arg(name="")] = Local()
+
+    def __post_init__(self) -> None:
+        # It goes into reports and pictures.
+        object.__setattr__(self, "name", readable(self.name))
 
     def system_message(self, world: World) -> str:
         """Content of the system message.

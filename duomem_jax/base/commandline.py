@@ -3,9 +3,14 @@
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
 
 from duomem_jax.base.errors import JoinError, LostHostError, StoppedError, UserError
+from duomem_jax.base.explain import explain
+from duomem_jax.base.home import ensure_home
+from duomem_jax.base.interrupts import STOPPED, STOPPED_STATUS, interruptible
+from duomem_jax.base.terminal import lost_output, prepare_streams, say
 
 LOGGER = "duomem_jax"  # above the loggers of all modules of the package
 
@@ -18,10 +23,24 @@ def run_command(name: str, command: Callable[[], None]) -> int:
 
     Args:
         name: in front of the sentence.
-        command: does the work and prints the result.
+        command: does the work and prints the result. What it imports is best imported in it: an
+            import takes seconds, in which Ctrl-C ends as it does later.
     """
+    prepare_streams()
     show_log()
     quiet_libraries()
+    ensure_home()
+    try:
+        with interruptible(name) as pressed:
+            status = _run(name, command, pressed)
+    # `--help` leaves so, with text that is not written yet.
+    except SystemExit:
+        _tell_lost(name)
+        raise
+    return status or _tell_lost(name)
+
+
+def _run(name: str, command: Callable[[], None], pressed: threading.Event) -> int:
     try:
         command()
     except UserError as e:
@@ -32,18 +51,34 @@ def run_command(name: str, command: Callable[[], None]) -> int:
     except (StoppedError, JoinError) as e:
         return _told(name, e, e.status)
     except KeyboardInterrupt:
-        return _told(name, "stopped; run the same command again to continue", 2)
+        return _told(name, STOPPED, STOPPED_STATUS)
+    # A reader who has read enough, of what other libraries print.
+    except BrokenPipeError:
+        return 0
+    except Exception as e:
+        # Compiled modules pass a Ctrl-C on as an error of their own.
+        if pressed.is_set():
+            return _told(name, STOPPED, STOPPED_STATUS)
+        if (sentence := explain(e)) is None:
+            raise
+        return _told(name, sentence, 2)
+    return 0
+
+
+def _tell_lost(name: str) -> int:
+    if why := lost_output():
+        return _told(name, f"standard output cannot be written ({why}); the work itself is done", 2)
     return 0
 
 
 def _told(name: str, message: object, status: int) -> int:
-    print(f"{name}: {message}", file=sys.stderr)
+    say(f"{name}: {message}", sys.stderr)
     return status
 
 
 def _leave_at_once(status: int) -> None:
     """End the process without what runs at its end: JAX would wait for the host that is lost."""
-    sys.stdout.flush()
+    lost_output()
     sys.stderr.flush()
     os._exit(status)
 
@@ -67,7 +102,7 @@ class _Lines(logging.Handler):
     """Lines on standard output, looked up again for each one: tests and notebooks replace it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(record.getMessage(), flush=True)
+        say(record.getMessage())
 
 
 def quiet_libraries() -> None:

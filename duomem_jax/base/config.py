@@ -5,12 +5,15 @@ import importlib.util
 from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.fields import check_fields
 
 T = TypeVar("T")
+# The functions of configs, and whose they are.
+COMMANDS = {"get_config": "train.py", "get_experiment": "`duomem compare`"}
 
 
 def to_dict(config: Any) -> dict[str, Any]:
@@ -47,6 +50,19 @@ class _NoBytecode(SourceFileLoader):
         """Where the loader would write it."""
 
 
+def _refuse_others(module: ModuleType, function: str) -> None:
+    """Refuse a config of another command."""
+    if hasattr(module, function):
+        return
+    for other, command in COMMANDS.items():
+        if hasattr(module, other):
+            raise UserError(
+                f"this is a config for {command}, as it has {other}(); give one for "
+                f"{COMMANDS[function]}"
+            )
+    raise UserError(f"has no {function}(), so it is no config for {COMMANDS[function]}")
+
+
 def from_file(path: Path, function: str, kind: type[T]) -> T:
     """Call `function()` of a Python file in configs/ and check what it returns.
 
@@ -58,14 +74,17 @@ def from_file(path: Path, function: str, kind: type[T]) -> T:
     spec = importlib.util.spec_from_file_location(path.stem, path, loader=loader)
     if spec is None or not path.is_file():
         raise UserError(f"{path}: no such config; give a file like configs/<name>.py")
+    if path.suffix != ".py":
+        raise UserError(f"{path}: no Python file; give a config such as configs/<name>.py")
     module = importlib.util.module_from_spec(spec)
     try:
         # Not through `import`: a config may lie in any folder, and two of them may have one name.
         loader.exec_module(module)
+        _refuse_others(module, function)
         config = getattr(module, function)()
     except UserError as e:
         raise UserError(f"{path}: {e}") from None
-    except Exception as e:  # the file is the user's code: it may do anything wrong
+    except (Exception, SystemExit) as e:  # the user's code: it may do anything wrong
         raise UserError(f"{path}: {type(e).__name__}: {e}; correct the file") from None
     if not isinstance(config, kind):
         given = type(config).__name__

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.explain import is_out_of_memory
 
 _ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 # TensorStore, gRPC, ArrayRecord and SQLite wrap the number away; their texts keep one of these.
@@ -39,6 +40,9 @@ def explain_full_disk(path: str | os.PathLike) -> Iterator[None]:
 
 
 def _is_full_disk(error: BaseException | None) -> bool:
+    # Of memory XLA says the same.
+    if error is not None and is_out_of_memory(error):
+        return False
     if getattr(error, "errno", None) in _ERRNOS:
         return True
     return any(sign in repr(error) for sign in _SIGNS)

@@ -124,8 +124,21 @@ def _temporary_sibling(path: Path) -> Path:
 
 
 def atomic_write_text(path: str | os.PathLike, text: str) -> None:
-    """UTF-8 form of `atomic_write_bytes`."""
-    atomic_write_bytes(path, text.encode())
+    """UTF-8 form of `atomic_write_bytes`, of `readable` text."""
+    atomic_write_bytes(path, readable(text).encode())
+
+
+def readable(text: str) -> str:
+    """Text that a file can hold, without halves of characters.
+
+    Python has them in names of other letters than those of the system, one for each byte; where the
+    bytes are UTF-8 they become letters again.
+    """
+    try:
+        data = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:  # halves of other origin
+        data = text.encode(errors="replace")
+    return data.decode(errors="replace")
 
 
 @contextlib.contextmanager
@@ -195,7 +208,7 @@ def read_json(path: Path, *, missing: str, damaged: str) -> dict[str, Any]:
         UserError: no such file, or it holds no JSON object.
     """
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {missing}") from None
     except OSError as e:

@@ -39,7 +39,7 @@ def lock_for_writing(path: Path) -> FileLock:
             ) from None
         # It is told for others only: a full disk is met, and explained, by what is written next.
         with contextlib.suppress(OSError):
-            file.write_text(_me())
+            file.write_bytes(os.fsencode(_me()))
     return lock
 
 
@@ -59,6 +59,9 @@ def _me() -> str:
 
 def _holder(file: Path) -> str:
     try:
-        return file.read_text(errors="replace").strip() or "it does not say who it is"
+        return (
+            file.read_text(encoding="utf-8", errors="replace").strip()
+            or "it does not say who it is"
+        )
     except OSError:  # it has just ended
         return "it does not say who it is"

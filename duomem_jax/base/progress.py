@@ -4,6 +4,8 @@ import sys
 import time
 from typing import Any, TextIO
 
+from duomem_jax.base.terminal import say
+
 EVERY = 30.0  # seconds between lines where there is no terminal
 
 
@@ -68,12 +70,14 @@ class Progress:
 
     def _print(self) -> None:
         self._last = now = time.monotonic()
-        rate = self._done / max(now - self._start, 1e-9)
-        left = (self.total - self._done) / rate
+        passed = now - self._start
         well = f" {self._won} {self._good}," if self._good else ""
-        print(
-            f"{self._label}: {self._done}/{self.total} {self._unit}s,{well} "
-            f"{60 * rate:.1f} {self._unit}s/min, {left:.0f} s left",
-            file=self._stream,
-            flush=True,
-        )
+        done = f"{self._label}: {self._done}/{self.total} {self._unit}s,{well}"
+        # Of an instant a rate says nothing.
+        rate = f"{60 * self._done / passed:.1f} {self._unit}s/min" if passed >= 1 else ""
+        if self._done < self.total and rate:
+            left = (self.total - self._done) * passed / self._done
+            text = f"{done} {rate}, {left:.0f} s left"
+        else:
+            text = f"{done} {passed:.1f} s" + (f", {rate}" if rate else "")
+        say(text, self._stream)

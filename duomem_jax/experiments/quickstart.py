@@ -1,6 +1,10 @@
 """DuoMem in miniature: one command from generated games to the paper's table."""
 
 import logging
+import os
+import shlex
+import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -22,10 +26,14 @@ log = logging.getLogger(__name__)
 
 TRAIN_GAMES, TEST_GAMES = 240, 60
 NEXT = """\
-What to run next:
-  the same on real ALFWorld games:   duomem compare configs/alfworld_tiny.py
-  train an adapter with other values: python train.py --config configs/quickstart.py --lora.rank 4
-  how it works:                       docs/architecture.md
+What to run next, in the folder that you are in:
+- train an adapter with other values:
+  {duomem} train --config configs/quickstart.py --data {out}/examples \\
+      --output {out}/my-adapter --lora.rank 4
+- the same on real ALFWorld games, after `pip install 'duomem-jax[alfworld]'` and
+  `alfworld-download`, or with DUOMEM_REAL_GAMES set to their folder:
+  {duomem} compare configs/alfworld_tiny.py
+- how it works: docs/architecture.md
 """
 
 
@@ -85,7 +93,22 @@ def quickstart(out: Folder = "runs/quickstart", /) -> str:
     log.info(generate(f"{out}/games-test", count=TEST_GAMES, seed=2))
     report = run_experiment(quickstart_experiment(out))
     passed = time.monotonic() - start
+    text = report.read_text(encoding="utf-8")
     return (
-        f"{report.read_text()}\nPicture: {report.with_name('success.png')}\n"
-        f"All of it took {passed:.0f} s.\n\n{NEXT}"
+        f"{text}\nPicture: {report.with_name('success.png')}\n"
+        f"All of it took {passed:.0f} s.\n\n{next_steps(out)}"
     )
+
+
+def next_steps(out: str) -> str:
+    """Commands to go on with, as they can be entered here."""
+    beside = Path(sys.executable).with_name("duomem")
+    found = shutil.which("duomem")
+    # `make quickstart` leaves an environment that nobody has activated.
+    if found and Path(found) == beside:
+        program = "duomem"
+    elif beside.exists():
+        program = shlex.quote(os.path.relpath(beside))
+    else:
+        program = f"{shlex.quote(sys.executable)} -m duomem_jax"
+    return NEXT.format(duomem=program, out=shlex.quote(out))

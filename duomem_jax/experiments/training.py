@@ -71,8 +71,10 @@ def train_adapter(config: TrainConfig) -> str:
 def cost(folder: str | Path) -> TrainingCost:
     """What a finished run of training took, from its folder."""
     folder = Path(folder)
-    config = json.loads((folder / "config.json").read_text())
-    rows = [json.loads(x) for x in (folder / "metrics.jsonl").read_text().splitlines()]
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    rows = [
+        json.loads(x) for x in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     ends = [row["step"] for row in rows]
     # A record is of several steps, and its `loss_tokens` a mean over them.
     spans = [end - start for start, end in zip([0, *ends], ends, strict=False)]
@@ -98,7 +100,7 @@ def fidelity(student: str, teacher: str, probe: str, adapter: str) -> Fidelity:
     # Beside the adapter's folder, which holds only what is shipped.
     kept = Path(adapter).parent / "fidelity.json" if adapter else None
     if kept is not None and kept.exists():
-        return Fidelity(**json.loads(kept.read_text()))
+        return Fidelity(**json.loads(kept.read_text(encoding="utf-8")))
     found = measure_fidelity(student, teacher, probe, adapter=adapter)
     if kept is not None:
         atomic_write_text(kept, json.dumps(dataclasses.asdict(found), indent=1) + "\n")

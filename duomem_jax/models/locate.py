@@ -32,17 +32,38 @@ def model_path(model: str, files: Sequence[str] = FILES) -> str:
             f"{model}: no such folder; give a Hugging Face folder, a hub id such as "
             f"Qwen/Qwen3-4B, or one of {', '.join(NAMES)}"
         )
+    return _downloaded(model, files)
+
+
+def _downloaded(model: str, files: Sequence[str]) -> str:
     import httpx
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, get_token, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    from duomem_jax.base.network import check_connections, check_key
+
+    if not constants.HF_HUB_OFFLINE:
+        check_connections()
+        check_key("HF_TOKEN", get_token() or "")
     try:
         return snapshot_download(model, allow_patterns=list(files))
     # The hub's client lets errors of the network through as they are, from httpx.
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, httpx.HTTPError) as e:
+    except (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        httpx.HTTPError,
+        httpx.InvalidURL,
+    ) as e:
         raise UserError(
             f"{model}: no such folder, and the Hugging Face hub does not give it "
             f"({first_line(e)}); check the name, the network, and `hf auth login` for gated models"
+        ) from None
+    except OSError as e:
+        where = e.filename or constants.HF_HUB_CACHE
+        raise UserError(
+            f"{where}: the hub's cache cannot be used ({first_line(e)}); name a folder with space "
+            "for it in HF_HOME"
         ) from None
 
 

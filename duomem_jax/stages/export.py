@@ -211,7 +211,7 @@ def _scores(results: Path) -> str:
 def _last_loss(run: Path) -> str:
     try:
         # An adapter may have been moved away from its run; the card is then without it.
-        row = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+        row = json.loads((run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
         return f"{row['loss']:.4f} nats a token at step {row['step']:,}"
     except (OSError, IndexError, KeyError, TypeError, ValueError):
         return "not at hand"

@@ -8,8 +8,8 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from duomem_jax.base.shard import Shard
 
-Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")]
-Config = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
+Folder = Annotated[str, tyro.conf.Positional, tyro.conf.arg(name="folder", metavar="FOLDER")]
+Config = Annotated[str, tyro.conf.Positional, tyro.conf.arg(name="config", metavar="CONFIG")]
 # One word, such as 0/4: tyro would make two flags of the record's fields.
 Part = Annotated[
     Shard,

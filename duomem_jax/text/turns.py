@@ -4,6 +4,7 @@ This is the one place that decides how a game reads. Training, play, rollouts an
 render with it, so that a model plays exactly the conversations it was trained on.
 """
 
+import re
 from collections.abc import Iterable
 
 from duomem_jax.records import chat
@@ -22,6 +23,13 @@ __all__ = [
 _ACTION = "Action:"
 _THOUGHT = "Thought:"
 _OBSERVATION = "Observation: "
+# The same as chat models write them: with Markdown around, and at times a space.
+_MARKS = r"[*_`#]*"
+_THINKS = re.compile(rf"\s*{_MARKS}\s*Thought{_MARKS}\s*:[*`]*")
+_ACTS = re.compile(rf"(?:^[ \t]*{_MARKS}[ \t]*)?Action{_MARKS}[ \t]*:[*`]*", re.M)
+_SEES = re.compile(rf"^[ \t]*{_MARKS}[ \t]*Observation{_MARKS}[ \t]*:", re.M)
+_FENCE = re.compile(r"\s*```\w*\s*")
+_QUOTES = ('""', "''", "“”", "\u2018\u2019")
 
 
 class GameChat:
@@ -85,17 +93,32 @@ def reply(thought: str, action: str) -> str:
 def parse_action(text: str, *, cut: bool = False) -> tuple[str, str]:
     """(thought, action) of a reply; the action is the first line after the last "Action:".
 
-    A reply without one has the action "", which the environment answers with nothing happening.
+    What stands from an "Observation:" on has no say: the model made it up, and what follows answers
+    what never happened. Markdown around the words and around the command is dropped, and so is a
+    pair of quotes around it. A reply without an action has the action "", which the environment
+    answers with nothing happening.
 
     Args:
         text: the reply.
         cut: it was stopped by the limit on tokens; an action that it ends in has no say then,
             since "go to cabinet 1" may have been on its way to cabinet 12.
     """
-    before, found, after = text.rpartition(_ACTION)
-    thought, action = (before, after) if found else (text, "")
-    thought = thought.strip().removeprefix(_THOUGHT).strip()
-    lines = action.strip().splitlines()
+    first = _ACTS.search(text)
+    if first and (made_up := _SEES.search(text, first.end())):
+        # An action before it is whole, wherever the reply ended.
+        text, cut = text[: made_up.start()], False
+    *_, last = [None, *_ACTS.finditer(text)]
+    thought, action = (text[: last.start()], text[last.end() :]) if last else (text, "")
+    if thinks := _THINKS.match(thought):
+        thought = thought[thinks.end() :]
+    lines = [line for line in action.strip().splitlines() if not _FENCE.fullmatch(line)]
     if not lines or (cut and len(lines) == 1):
-        return thought, ""
-    return thought, lines[0].strip()
+        return thought.strip(), ""
+    return thought.strip(), _bare(lines[0])
+
+
+def _bare(command: str) -> str:
+    """A command without Markdown and quotes around it."""
+    command = command.strip().strip("*`").strip()
+    paired = any(len(command) > 1 and command[0] + command[-1] == pair for pair in _QUOTES)
+    return command[1:-1].strip() if paired else command

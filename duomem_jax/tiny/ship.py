@@ -32,8 +32,10 @@ ABOUT = {
 def card(name: str, run: Path, results: Path | None) -> str:
     """Model card: how it was made, on what data, what it scores."""
     # From the run's own files, so that the card says what was done and not what is configured now.
-    config = json.loads((run / "config.json").read_text())
-    data = json.loads((Path(config["data"]) / "manifest.json").read_text())["splits"]["train"]
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    data = json.loads((Path(config["data"]) / "manifest.json").read_text(encoding="utf-8"))[
+        "splits"
+    ]["train"]
     shape, params = load_pretrained(str(run / "model"))
     rule = config["optimizer"]
     rows = config["steps"] * config["global_batch"]

@@ -119,18 +119,34 @@ class TrainConfig:
             raise UserError(f"profile is {self.profile}; give its first and its last step")
 
 
-def load_config(path: str, overrides: Sequence[str] = ()) -> TrainConfig:
+def load_config(path: str, overrides: Sequence[str] = (), command: str = "train.py") -> TrainConfig:
     """Read an experiment file and apply command-line overrides.
+
+    Args:
+        path: of the file.
+        overrides: of its fields, such as `--lora.rank 8`.
+        command: whose overrides they are, for `--help`.
 
     Raises:
         UserError: no such file, no `get_config`, an unknown field or a wrong type.
+        SystemExit: after `--help`.
     """
-    return _override(from_file(Path(path), "get_config", TrainConfig), overrides)
+    config = from_file(Path(path), "get_config", TrainConfig)
+    return _override(config, overrides, f"{command} --config {path}")
 
 
-def _override(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
+def print_fields(command: str) -> None:
+    """Print the help of a command that was given no config: every field, and its usual value.
+
+    Raises:
+        SystemExit: always.
+    """
+    _override(TrainConfig("", "", ""), ["--help"], f"{command} --config FILE")
+
+
+def _override(config: TrainConfig, args: Sequence[str], prog: str) -> TrainConfig:
     try:
-        return _parse(config, args)
+        return _parse(config, args, prog)
     except SystemExit as e:
         # tyro ends the process itself; code 0 is --help, which has printed its text.
         if not e.code:
@@ -138,22 +154,19 @@ def _override(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
     # The parser says only that something is wrong; one option alone says which.
     for option in _options(args):
         try:
-            _parse(config, option)
+            _parse(config, option, prog)
         except SystemExit:
             raise UserError(_complaint(config, option)) from None
     raise UserError(f"command line: cannot read {' '.join(args)!r}; see --help")
 
 
-def _parse(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
+def _parse(config: TrainConfig, args: Sequence[str], prog: str) -> TrainConfig:
     # tyro prints a box of its own on a mistake; ours is one sentence. Only --help is let through.
     wanted_help = any(a in ("-h", "--help") for a in args)
     sink = contextlib.nullcontext() if wanted_help else contextlib.redirect_stderr(io.StringIO())
     with sink:
         return tyro.cli(
-            tyro.conf.AvoidSubcommands[TrainConfig],
-            default=config,
-            args=list(args),
-            prog="train.py --config FILE",
+            tyro.conf.AvoidSubcommands[TrainConfig], default=config, args=list(args), prog=prog
         )
 
 
@@ -181,6 +194,9 @@ def _complaint(config: TrainConfig, option: list[str]) -> str:
     hint = at.hint
     shown = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
     given = value if equals else " ".join(option[1:])
+    if hint is bool:
+        *above, last = name.lstrip("-").split(".")
+        shown = f"it alone, or --{'.'.join([*above, f'no-{last}'])} for no"
     return f"command line: field {name} cannot be {given!r}; give {shown}"
 
 

@@ -21,7 +21,7 @@ from duomem_jax.train.state.state import TrainState, Tree
 from duomem_jax.train.state.step import Frozen
 from duomem_jax.train.validation import Validation
 from duomem_jax.train.watch.goodput import Stopwatch
-from duomem_jax.train.watch.metrics import MetricsLog
+from duomem_jax.train.watch.metrics import Mark, MetricsLog
 from duomem_jax.train.watch.preemption import notice
 from duomem_jax.train.watch.profiler import Profiler
 from duomem_jax.train.watch.writers import open_writers
@@ -39,11 +39,13 @@ class Update:
         step: its number, from 1.
         state: after it; the state before is gone (its buffers were donated).
         metrics: (sum, weight) pairs; reading one waits for the device.
+        mark: the time when it was dispatched.
     """
 
     step: int
     state: TrainState
     metrics: dict[str, tuple[Any, Any]]
+    mark: Mark
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,8 @@ class Loop:
             # is done.
             with watch.during("compile" if step == start + 1 else "step"), profiler.step(step):
                 state, metrics = self.step(state, self.frozen, fed.batch)
-            update = Update(step, state, metrics | fed.metrics)
+            mark = Mark.of(watch, metrics["loss"][0])
+            update = Update(step, state, metrics | fed.metrics, mark)
             # Not after the last step: with played rows it would play games that nobody learns from.
             if step < steps:
                 fed = self._fetch(step, state)
@@ -146,7 +149,7 @@ class Loop:
             # Metrics are the same on all devices, so all hosts stop at the same step.
             if not math.isfinite(metrics[name][0]):
                 raise self._diverged(update.step, f"{name} is {metrics[name][0]}")
-        log.add(update.step, metrics)
+        log.add(update.step, metrics, update.mark)
 
     def _checkpoint(self, update: Update, log: MetricsLog) -> None:
         """Record the step first: a run that resumes from a checkpoint has the records up to it."""

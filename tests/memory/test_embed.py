@@ -125,8 +125,22 @@ def test_endpoint_is_asked_again_after_overload(server):
 
 def test_text_that_is_too_long_is_a_sentence(server):
     server.faults = [status(400, "maximum context length is 8192 tokens")]
-    with pytest.raises(UserError, match=r"openai:tiny: one of these texts is too long.*'abc'"):
+    with pytest.raises(UserError, match=r"openai:tiny: a text is too long.*context.*'abc'"):
         OpenAIEmbedder("tiny").embed(["abc"])
+
+
+def test_a_batch_that_is_too_large_is_sent_in_parts(server):
+    texts = ["a", "b" * 90, "c", "d", "e"]
+    whole = OpenAIEmbedder("tiny").embed(texts)
+    server.faults = [status(413, "batch size 5 > maximum allowed batch size 2")]
+    np.testing.assert_array_equal(OpenAIEmbedder("tiny").embed(texts), whole)
+    assert [len(r[2]["input"]) for r in server.requests] == [5, 5, 2, 3]
+
+
+def test_only_the_text_at_fault_is_named(server):
+    server.faults = [status(413, "too large"), None, status(413), None, status(413, "512 tokens")]
+    with pytest.raises(UserError, match=r"512 tokens\), 'dd'"):
+        OpenAIEmbedder("tiny").embed(["a", "b", "c", "dd"])
 
 
 @pytest.mark.parametrize(

@@ -184,3 +184,62 @@ def test_a_damaged_record_is_named(open_model, tmp_path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(UserError, match=r"served\.answers: damaged.*delete it"):
         open_model()
+
+
+def test_a_caller_who_leaves_early_may_ask_again(server, open_model):
+    with open_model(concurrency=2) as model:
+        answers = model.ask(map(question, WORDS))
+        assert next(answers).text == "heard: word 0"
+        answers.close()
+        sent = len(server.requests)
+        assert sent < len(WORDS)
+        assert heard(model, WORDS) == [f"heard: {w}" for w in WORDS]
+    # What was on its way when the caller left was kept.
+    assert len(server.requests) == len(server.answered) == len(WORDS)
+
+
+def test_a_caller_who_leaves_takes_nothing_from_another(server, open_model):
+    with open_model(concurrency=1) as model:
+        one, other = (model.ask(map(question, WORDS[:8])) for _ in range(2))
+        # Both wait for the same requests.
+        assert [next(one).text, next(other).text] == ["heard: word 0"] * 2
+        one.close()
+        assert [reply.text for reply in other] == [f"heard: {w}" for w in WORDS[1:8]]
+    assert len(server.answered) == 8
+
+
+def test_who_leaves_during_a_pause_does_not_wait_for_it(server, open_model):
+    server.faults = [None, status(503, Retry_After="60")]
+    start = time.monotonic()
+    with open_model(concurrency=1) as model:
+        answers = model.ask(map(question, WORDS))
+        next(answers)
+        while len(server.requests) < 2:
+            time.sleep(0.01)
+        answers.close()
+        assert heard(model, WORDS[:3]) == [f"heard: {w}" for w in WORDS[:3]]
+    assert time.monotonic() - start < 10
+
+
+def test_another_name_of_a_parameter_is_the_same_question(server, open_model):
+    """A run that was killed pays nothing twice, whichever name its answers were asked with."""
+    with open_model(concurrency=1) as model:
+        heard(model, WORDS[:2])
+
+    refusal = '{"error": {"code": "unsupported_parameter", "param": "max_tokens"}}'
+    server.faults = [status(400, refusal)]
+    with open_model(concurrency=1) as model:
+        assert heard(model, WORDS[:4]) == [f"heard: {w}" for w in WORDS[:4]]
+    asked = [set(r[2]) & {"max_tokens", "max_completion_tokens"} for r in server.requests]
+    assert asked == [{"max_tokens"}] * 3 + [{"max_completion_tokens"}] * 2
+    with open_model(concurrency=1) as model:
+        heard(model, WORDS[:4])
+    assert len(server.answered) == 4
+
+
+def test_it_is_said_once_what_the_server_calls_too_long(server, open_model, caplog):
+    caplog.set_level("INFO", logger="duomem_jax")
+    server.faults = [status(400, "prompt is too long: 9 tokens > 8")] * 3
+    with open_model() as model:
+        assert list(model.ask(map(question, WORDS[:3]))) == [None] * 3
+    assert caplog.text.count("9 tokens > 8") == 1

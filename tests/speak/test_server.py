@@ -17,10 +17,42 @@ def test_the_address_is_given_or_from_the_environment(monkeypatch):
     assert Server("https://here/v1").address == "https://here/v1"
 
 
-@pytest.mark.parametrize("url", ["there:8000", "ftp://there", "http://", "http://me:pw@there/v1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "there:8000",
+        "ftp://there",
+        "http://",
+        "http://me:pw@there/v1",
+        "http://there:99999/v1",
+        "http://there:port/v1",
+        "http://[::1/v1",
+        "http://xn--/v1",
+    ],
+)
 def test_other_addresses_are_refused(url):
     with pytest.raises(UserError, match=r"server address .*give one such as"):
         _ = Server(url).address
+
+
+def test_a_password_in_the_address_is_not_shown():
+    with pytest.raises(UserError, match=r"'http://\*\*\*@there/v1'.*goes into OPENAI_API_KEY") as e:
+        _ = Server("http://me:s3cr3t/@@there/v1").address
+    assert "s3cr3t" not in str(e.value)
+
+
+@pytest.mark.parametrize("end", ["chat/completions", "embeddings/", "completions"])
+def test_the_address_of_one_thing_to_ask_is_refused(end):
+    with pytest.raises(UserError, match=f"stands before /{end.rstrip('/')}"):
+        _ = Server(f"http://there/v1/{end}").address
+
+
+@pytest.mark.parametrize("key", ["“sk-x”", "sk-é", "sk-x\nsk-y", "sk x", "\ufeffsk-x", "sk-x\x7f"])
+def test_a_key_that_no_header_holds_is_refused_and_not_shown(monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(UserError, match="OPENAI_API_KEY holds a space") as e:
+        Server("http://here/v1").key()
+    assert "sk" not in str(e.value)
 
 
 def test_only_openai_itself_needs_a_key(monkeypatch):

@@ -41,22 +41,26 @@ class OpenAIEmbedder:
             UserError: the server refuses, stays unreachable or answers something else.
         """
         batches = [texts[i : i + BATCH] for i in range(0, len(texts), BATCH)]
-        rows = [self._rows(batch) for batch in batches]
+        rows = [r for batch in batches for r in self._rows(batch)]
         # Checked across batches: within one, `_vectors` refuses rows of different lengths.
         if len({r.shape[1] for r in rows}) > 1:
             raise UserError(f"embedder={self.name}: vectors of different lengths came back")
         return unit_rows(np.concatenate(rows)) if rows else np.zeros((0, 0), np.float32)
 
-    def _rows(self, texts: list[str]) -> np.ndarray:
+    def _rows(self, texts: list[str]) -> list[np.ndarray]:
         body = {"model": self._model, "input": texts, "encoding_format": "float"}
         try:
             # Read inside the request, so that an answer of another form is asked for again.
-            return self._client.post("embeddings", body, lambda a: _vectors(a, len(texts))).value
-        except TooLongError:
-            raise UserError(
-                f"embedder={self.name}: one of these texts is too long for the model, first "
-                f"{texts[0][:60]!r}; use another embedder"
-            ) from None
+            return [self._client.post("embeddings", body, lambda a: _vectors(a, len(texts))).value]
+        except TooLongError as e:
+            if len(texts) == 1:
+                raise UserError(
+                    f"embedder={self.name}: a text is too long for the model ({e}), "
+                    f"{texts[0][:60]!r}; use another embedder"
+                ) from None
+        # Perhaps it is only that there are too many at once: servers have limits for that, too.
+        half = len(texts) // 2
+        return self._rows(texts[:half]) + self._rows(texts[half:])
 
 
 def _vectors(body: Any, n: int) -> np.ndarray:

@@ -40,12 +40,20 @@ def read_reply(body: Any) -> Reply:
         content, reason = choice["message"].get("content"), choice.get("finish_reason")
     except (KeyError, IndexError, TypeError, AttributeError):
         raise MalformedError(f"no choices[0].message in {str(body)[:200]!r}") from None
+    if isinstance(content, list):
+        content = _joined(content)
     if not (content is None or isinstance(content, str)):
         raise MalformedError(f"content is of type {type(content).__name__}, not text")
     # JSON can hold halves of characters, which no file and no next request can.
     text = (content or "").encode(errors="replace").decode()
     prompt, new = token_counts(body)
     return Reply(_without_reasoning(text), reason == "length", prompt or 0, new or 0)
+
+
+def _joined(parts: list[Any]) -> str:
+    """Content in parts, of which those that are not text (reasoning, say) are left out."""
+    texts = [part.get("text") if isinstance(part, dict) else None for part in parts]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def _without_reasoning(text: str) -> str:

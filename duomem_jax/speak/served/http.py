@@ -3,11 +3,12 @@
 Overload, a server's own failures, silence, broken connections and answers that are cut off or
 not of the expected form are asked again, after a pause that doubles each time (with jitter, so
 that many requests do not come back together) or that the server names in `Retry-After`. What
-will not change by asking again is a sentence at once.
+will not change by asking again is a sentence at once. A parameter that the server does not take is
+called by its other name from then on, or left out.
 """
 
+import logging
 import random
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -25,18 +26,17 @@ from tenacity import (
 )
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.network import explain_connections, proxies
+from duomem_jax.speak.served.refusals import OPTIONAL, Refusal
 from duomem_jax.speak.served.server import Server
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Sleep = Callable[[int | float], None]
 
 LONGEST_PAUSE = 600.0  # seconds; who asks for more is better asked another day
 _BACKOFF = wait_exponential_jitter(initial=1, max=60, jitter=1)
 _RETRIED = frozenset({408, 409, 425, 429})  # and 5xx
-# What OpenAI, vLLM, SGLang, llama.cpp and TensorRT-LLM say of a prompt that does not fit.
-_TOO_LONG = re.compile(
-    r"context[ _](length|size|window|limit)|maximum (model|prompt) length|prompt is too long", re.I
-)
 
 
 class MalformedError(ValueError):
@@ -44,7 +44,7 @@ class MalformedError(ValueError):
 
 
 class TooLongError(Exception):
-    """The server says that the request does not fit into its context."""
+    """The server says that the request does not fit into its context; the message is its own."""
 
 
 class NotSentError(Exception):
@@ -79,22 +79,28 @@ class Client:
 
     Args:
         sleep: how pauses are made; by default they end early when the client is stopped.
+
+    Raises:
+        UserError: a bad address or key, or a proxy or certificates that cannot be used.
     """
 
     def __init__(self, server: Server, *, sleep: Sleep | None = None):
         self._server, self._stopped = server, threading.Event()
+        self._not_taken: frozenset[str] = frozenset()  # of the `OPTIONAL` parameters
+        self._lock = threading.Lock()
         self._sleep = sleep or self._wait
         self._pace = _Pace(server.per_minute, self._sleep)
         self._key = server.key()
         # httpx applies the timeout to each wait for bytes, not to the whole answer, and by default
         # keeps only 20 connections alive.
-        self._http = httpx.Client(
-            timeout=server.timeout,
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            limits=httpx.Limits(
-                max_connections=server.concurrency, max_keepalive_connections=server.concurrency
-            ),
-        )
+        with explain_connections():
+            self._http = httpx.Client(
+                timeout=server.timeout,
+                headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+                limits=httpx.Limits(
+                    max_connections=server.concurrency, max_keepalive_connections=server.concurrency
+                ),
+            )
 
     def _wait(self, seconds: float) -> None:
         self._stopped.wait(seconds)
@@ -131,40 +137,82 @@ class Client:
         """Send nothing more; requests under way get their answer."""
         self._stopped.set()
 
+    def resume(self) -> None:
+        """Send again after a `stop`."""
+        self._stopped.clear()
+
     def close(self) -> None:
         """Close all connections."""
         self._http.close()
 
     def _once(self, url: str, body: dict[str, Any], read: Callable[[Any], T]) -> tuple[T, Any]:
+        while True:
+            sent = self._adapted(body)
+            reply = self._send(url, sent)
+            if reply.is_success:
+                return self._read(reply, body, read)
+            refusal = Refusal.of(reply.status_code, reply.text)
+            if not (name := refusal.not_taken(sent)):
+                raise self._refused(url, body, reply, refusal)
+            # Each time round there is one parameter less, so this ends.
+            self._take_note(name, str(body.get("model")))
+
+    def _adapted(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The request in this server's words; an answer is kept under `body` as it is."""
+        skipped = self._not_taken
+        renamed = {OPTIONAL[name] if name in skipped else name: v for name, v in body.items()}
+        return {name: value for name, value in renamed.items() if name is not None}
+
+    def _take_note(self, name: str, model: str) -> None:
+        with self._lock:
+            # Many requests under way are refused for the same reason.
+            if name in self._not_taken:
+                return
+            self._not_taken |= {name}
+        other = OPTIONAL[name]
+        done = f"asking with {other}" if other else f"asking without {name}, by its own default"
+        logger.info("%s does not take %s: %s", model, name, done)
+
+    def _send(self, url: str, body: dict[str, Any]) -> httpx.Response:
         self._pace.wait()
         # After the wait for its turn, which a stop ends early.
         if self._stopped.is_set():
             raise NotSentError
         try:
-            reply = self._http.post(url, json=body)
+            return self._http.post(url, json=body)
         # All that ends without an answer: timeouts, refused connections, answers that break off.
         except httpx.RequestError as e:
             why = f"no answer ({type(e).__name__}: {e})"
-            raise _AgainError(why, "check the address and whether the server runs") from e
-        if not reply.is_success:
-            raise self._refusal(url, body, reply)
+            if "CERTIFICATE_VERIFY_FAILED" in str(e):
+                remedy = "name a file with the certificate of whoever signed the server's"
+                raise UserError(f"{url}: {why}; {remedy} in SSL_CERT_FILE") from e
+            remedy = "check the address and whether the server runs"
+            # A proxy that is not there looks like a server that is not there.
+            if found := proxies():
+                remedy += f", and the proxy in {' and '.join(found)}"
+            raise _AgainError(why, remedy) from e
+
+    def _read(
+        self, reply: httpx.Response, body: dict[str, Any], read: Callable[[Any], T]
+    ) -> tuple[T, Any]:
         try:
             answer = reply.json()
             return read(answer), answer
         # MalformedError and JSON's own error are ValueErrors; JSON nested too deep is the other.
         except (ValueError, RecursionError) as e:
+            # Some servers send their refusals as if all were well.
+            refusal = Refusal.of(reply.status_code, reply.text)
+            if refusal.is_too_long(body):
+                raise TooLongError(refusal.message) from e
             remedy = "check that the address is an OpenAI-compatible server"
             raise _AgainError(f"malformed answer ({e})", remedy) from e
 
-    def _refusal(self, url: str, body: dict[str, Any], reply: httpx.Response) -> Exception:
-        said = " ".join(reply.text.split())[:300]
-        # Some servers quote the key that they refuse.
-        if self._key:
-            said = said.replace(self._key, "***")
-        why, status = f"status {reply.status_code} ({said!r})", reply.status_code
-        # There is no common status for this: servers differ, and only the text tells.
-        if status in (400, 413, 422) and _TOO_LONG.search(reply.text):
-            return TooLongError()
+    def _refused(
+        self, url: str, body: dict[str, Any], reply: httpx.Response, refusal: Refusal
+    ) -> Exception:
+        if refusal.is_too_long(body):
+            return TooLongError(self._shown(refusal.message))
+        why, status = f"status {reply.status_code} ({self._shown(reply.text)!r})", reply.status_code
         if status in _RETRIED or status >= 500:
             pause = _retry_after(reply.headers.get("retry-after", ""))
             # Beyond the limit it falls through: a command that sleeps for hours looks hung.
@@ -175,6 +223,12 @@ class Client:
         return UserError(
             f"{url}: {why}; check the address, the key and the model {body.get('model')!r}"
         )
+
+    def _shown(self, text: str) -> str:
+        """The beginning of what a server says, in one line."""
+        said = " ".join(text.split())[:300]
+        # Some servers quote the key that they refuse.
+        return said.replace(self._key, "***") if self._key else said
 
 
 def _pause(state: RetryCallState) -> float:

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -73,6 +73,7 @@ class ServedModel:
         self._pool = ThreadPoolExecutor(server.concurrency, thread_name_prefix="served")
         self._pending: dict[str, Future] = {}
         self._failure: Exception | None = None
+        self._said_too_long = False
         self._lock = threading.Lock()
 
     def __enter__(self) -> "ServedModel":
@@ -92,31 +93,37 @@ class ServedModel:
         """What each request's answer says, in their order; None: too long for the server.
 
         Requests are taken as answers are. After the first that fails for good nothing more is
-        sent; answers still under way are stored before it is raised.
+        sent; answers still under way are stored before it is raised. A caller who leaves early
+        waits for those under way, too, and may ask again.
 
         Raises:
             UserError: the server refuses one, or does not answer it.
         """
-        waiting: deque[Future] = deque()
+        waiting: deque[tuple[Request[T], Future]] = deque()
         try:
             for request in requests:
                 # Only so many ahead: a caller's requests may come from more than memory holds.
-                waiting.append(self._begin(request))
+                waiting.append((request, self._begin(request)))
                 if len(waiting) == AHEAD * self._server.concurrency:
-                    yield self._result(waiting.popleft())
+                    yield self._result(*waiting.popleft())
             while waiting:
-                value = self._result(waiting.popleft())
+                value = self._result(*waiting.popleft())
                 if not waiting:
                     self.ledger.save()  # before the caller can call its work finished
                 yield value
         finally:
             if waiting:
-                # Left early, by an error or by the caller. Those on their way are waited for: they
-                # are paid for, and their answers are stored.
-                self._client.stop()
-                for future in waiting:
-                    future.cancel()
-                wait(waiting)
+                self._leave([future for _, future in waiting])
+
+    def _leave(self, futures: list[Future]) -> None:
+        """Send none of these that has not been; those under way are paid for and are stored."""
+        self._client.stop()
+        for future in futures:
+            future.cancel()
+        wait(futures)
+        # A failure is for good, the end of a caller's interest is not.
+        if self._failure is None:
+            self._client.resume()
 
     def _begin(self, request: Request[T]) -> "Future[T | None]":
         key = request.key
@@ -139,7 +146,8 @@ class ServedModel:
             self.ledger.keep(key, answer.body, answer.attempts)
             return answer.value
         # Nothing is stored of it: another run asks again, perhaps a server with a longer context.
-        except TooLongError:
+        except TooLongError as e:
+            self._say_too_long(e)
             return None
         except Exception as e:
             with self._lock:
@@ -149,14 +157,23 @@ class ServedModel:
             self._client.stop()
             raise
 
-    def _result(self, future: "Future[T | None]") -> T | None:
+    def _say_too_long(self, why: TooLongError) -> None:
+        # Once: it is how long games end. But who gave a limit by mistake loses all of them.
+        with self._lock:
+            said, self._said_too_long = self._said_too_long, True
+        if not said:
+            logger.info("%s: a request is too long for the server, which says: %s", self.name, why)
+
+    def _result(self, request: Request[T], future: "Future[T | None]") -> T | None:
         try:
             return future.result()
-        except NotSentError:
+        except (NotSentError, CancelledError):
             # Answers are taken in order, so a request that was never sent may be met before the one
             # that failed; the failure is raised in its place.
-            assert self._failure is not None
-            raise self._failure from None
+            if self._failure is not None:
+                raise self._failure from None
+            # Another caller who asked the same has left: for this one it is asked again.
+            return self._result(request, self._begin(request))
 
     def _read_stored(self, request: Request[T], body: Any) -> T:
         try:

@@ -4,13 +4,16 @@ import os
 import re
 from typing import Annotated
 
+import httpx
 from annotated_types import Interval
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.network import check_key, hidden
 from duomem_jax.base.ranges import Amount, Limit, Positive, options
 
 PREFIX = "openai:"
 OPENAI = "https://api.openai.com/v1"
+_ENDPOINT = re.compile(r"/(chat/completions|completions|embeddings|responses)$")
 
 
 @options
@@ -34,10 +37,16 @@ class Server:
         """
         url = (self.url or os.environ.get("OPENAI_BASE_URL") or OPENAI).rstrip("/")
         # No user:password@: the address is written into bills and messages.
-        if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#]*)?", url):
+        if not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s?#]*)?", url) or not _is_readable(url):
+            said = "; the key alone goes into OPENAI_API_KEY" if "@" in url else ""
             raise UserError(
-                f"server address {url!r}: give one such as http://localhost:8000/v1, in server.url "
-                "or OPENAI_BASE_URL"
+                f"server address {hidden(url)!r}: give one such as http://localhost:8000/v1, in "
+                f"server.url or OPENAI_BASE_URL{said}"
+            )
+        if found := _ENDPOINT.search(url):
+            raise UserError(
+                f"server address {url!r}: give what stands before {found[0]}, in server.url or "
+                "OPENAI_BASE_URL"
             )
         return url
 
@@ -45,7 +54,7 @@ class Server:
         """The key; "" for a server that needs none.
 
         Raises:
-            UserError: there is none and the server is OpenAI's own.
+            UserError: no header can hold it, or there is none and the server is OpenAI's own.
         """
         # No field of its own, so that no config, log or `repr` of the options ever holds it.
         key = os.environ.get("OPENAI_API_KEY", "").strip()
@@ -54,7 +63,17 @@ class Server:
                 "OPENAI_API_KEY is not set; set it, or set OPENAI_BASE_URL to a server that needs "
                 "no key"
             )
+        check_key("OPENAI_API_KEY", key)
         return key
+
+
+def _is_readable(url: str) -> bool:
+    """Whether httpx makes sense of an address: of its port and of the letters of its host."""
+    try:
+        parsed = httpx.URL(url)
+        return bool(parsed.host) and (parsed.port or 80) < 2**16
+    except (ValueError, httpx.InvalidURL):
+        return False
 
 
 def served_name(model: str) -> str:

@@ -40,7 +40,7 @@ class JsonLines:
         self._path, self._text, self._sent = path, "", time.monotonic()
         if path.exists():
             # A line without its end is one that a kill cut off.
-            whole = path.read_text().splitlines(keepends=True)
+            whole = path.read_text(encoding="utf-8").splitlines(keepends=True)
             lines = [x for x in whole if x.endswith("\n") and json.loads(x)["step"] <= start]
             self._text = "".join(lines)
             atomic_write_text(path, self._text)
@@ -50,7 +50,7 @@ class JsonLines:
         line = json.dumps({"step": step} | record) + "\n"
         if not is_remote(self._path):
             # Closed again after each line, so that a kill loses none.
-            with explain_full_disk(self._path), open(self._path, "a") as f:
+            with explain_full_disk(self._path), open(self._path, "a", encoding="utf-8") as f:
                 f.write(line)
             return
         self._text += line

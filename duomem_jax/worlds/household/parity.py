@@ -148,7 +148,7 @@ def rules_in(folder: Path) -> tuple[str, str] | None:
     files = (folder / "alfred.domain.pddl", folder / "alfred.grammar.twl2")
     if not all(file.exists() for file in files):
         return None
-    return files[0].read_text(), files[1].read_text()
+    return files[0].read_text(encoding="utf-8"), files[1].read_text()
 
 
 def pick(data: Path, splits: Sequence[str], count: int, seed: int) -> list[Game]:

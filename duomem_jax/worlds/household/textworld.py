@@ -94,4 +94,6 @@ def game_json(game: Game, rules: tuple[str, str]) -> str:
 def shipped_rules() -> tuple[str, str]:
     """PDDL domain and text grammar in alfworld's wheel."""
     folder = resources.files("alfworld") / "data"
-    return (folder / "alfred.pddl").read_text(), (folder / "alfred.twl2").read_text()
+    return (folder / "alfred.pddl").read_text(encoding="utf-8"), (
+        folder / "alfred.twl2"
+    ).read_text()

@@ -26,7 +26,7 @@ class LocationPrior:
     @classmethod
     def default(cls) -> "LocationPrior":
         """The table that ships with the package, counted on ALFWorld's training games."""
-        text = resources.files(__package__).joinpath("prior.json").read_text()
+        text = resources.files(__package__).joinpath("prior.json").read_text(encoding="utf-8")
         return cls(json.loads(text))
 
     @classmethod

@@ -43,8 +43,8 @@ def write_games(folder: str | Path, games: Iterable[Game]) -> int:
 def rules() -> tuple[str, str]:
     """PDDL domain and text grammar that generated games are written with."""
     folder = resources.files(__package__)
-    grammar = (folder / "rules.twl2").read_text().replace("COMMAND LIST", HELP)
-    return (folder / "rules.pddl").read_text(), grammar
+    grammar = (folder / "rules.twl2").read_text(encoding="utf-8").replace("COMMAND LIST", HELP)
+    return (folder / "rules.pddl").read_text(encoding="utf-8"), grammar
 
 
 def _trajectory(game: Game) -> str:

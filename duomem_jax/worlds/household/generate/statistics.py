@@ -27,7 +27,7 @@ ROOMS = ("kitchen", "living_room", "bedroom", "bathroom")  # scenes 1-30, 2xx, 3
 @functools.cache
 def shipped() -> dict[str, Any]:
     """The statistics that come with the package."""
-    return json.loads(FILE.read_text())
+    return json.loads(FILE.read_text(encoding="utf-8"))
 
 
 class GameId(NamedTuple):
