@@ -6,6 +6,7 @@ from pathlib import Path
 
 from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.models.shipped import NAMES, model_folder
+from duomem_jax.records.there import instead
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 FILES = ("*.json", "*.safetensors", "*.jinja", "*.txt")  # nothing that could be executed
@@ -27,6 +28,8 @@ def model_path(model: str, files: Sequence[str] = FILES) -> str:
     # Before the hub: `owner/name` may be a folder too, and needs no network then.
     if Path(model).is_dir():
         return model
+    if Path(model).exists():
+        raise UserError(f"{model}: no model; {instead(model, 'a Hugging Face folder')}")
     if not HUB_ID.fullmatch(model):
         raise UserError(
             f"{model}: no such folder; give a Hugging Face folder, a hub id such as "

@@ -161,10 +161,8 @@ class MetricsLog:
         # Without checkpoints and compilation, which fall into some windows and not into others.
         running = spent["step"] + spent["data"]
         compiled, self._compiled = self._compiled, dict.fromkeys(self._compiled, 0.0)
-        if not compiled["tokens"]:
-            pass
-        elif step == self._start + 1:  # there is no other step: all of its time, then
-            running += spent["compile"]
+        if compiled["tokens"] and step == self._start + 1:
+            running += spent["compile"]  # there is no other step: all of its time, then
         else:
             tokens -= compiled["tokens"]
             flops -= compiled["flops"]
