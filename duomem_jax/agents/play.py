@@ -5,8 +5,10 @@ import dataclasses
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
+from duomem_jax.speak.protocol import SLOTS
 
-# What every published number of ours was measured with; training and play must agree on them.
+# What every published number of ours was measured with; training and play must agree on them. An
+# adapter remembers other ones that it was trained with (`agents.manner`).
 SHOWN = 2  # memories shown before a game
 MAX_NEW = 64  # tokens a reply may have: a thought and a command
 
@@ -15,9 +17,16 @@ MAX_NEW = 64  # tokens a reply may have: a thought and a command
 class Talk:
     """What a model is told at first, and how it replies."""
 
-    system: str = ""  # system message, or @FILE of it; empty: none, for openai:NAME @play
-    max_new: int = MAX_NEW  # tokens a reply may have
+    # System message, or @FILE of it (@/dev/null for none). Empty: as the model was trained; @play
+    # where it was not trained to play.
+    system: str = ""
+    max_new: int | None = None  # tokens a reply may have; None: as it was trained, else 64
     temperature: float = 0.0  # 0: the likeliest token
+
+    @property
+    def reply_tokens(self) -> int:
+        """Tokens a reply may have, where no model has others to remember."""
+        return MAX_NEW if self.max_new is None else self.max_new
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +34,13 @@ class Recall:
     """Which memories are shown before a game."""
 
     memory: str = ""  # folder of a memory bank; empty: none are
-    k: int = SHOWN  # how many
+    k: int | None = None  # how many; None: as the model was trained, else 2
     embedder: str = DEFAULT_EMBEDDER  # must be the one the bank was embedded with
+
+    @property
+    def shown(self) -> int:
+        """How many memories, where no model has another number to remember."""
+        return SHOWN if self.k is None else self.k
 
     def open_bank(self) -> MemoryBank | None:
         """The bank, None where nothing is shown.
@@ -41,11 +55,17 @@ class Recall:
 class Play:
     """How games are played."""
 
-    slots: int = 32  # at once
+    slots: int | None = None  # at once; None: 32, or fewer where memory is short
     max_steps: int = 50  # commands after which a game is lost
     seed: int = 0  # of the player's choices
 
+    @property
+    def at_once(self) -> int:
+        """How many games, where memory is no matter."""
+        return self.slots or SLOTS
+
     def __post_init__(self) -> None:
         for name in ("slots", "max_steps"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; give a whole number above 0")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} is {value}; give a whole number above 0")

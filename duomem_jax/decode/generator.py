@@ -86,9 +86,7 @@ class Generator:
         )
         rows, tokens = _call_size()
         self._group, self._chunk = min(group or rows, slots), chunk or tokens
-        self._rows = Rows.empty(
-            model, slots, max_len, together=self._group, weights=self._weights
-        )
+        self._rows = Rows.empty(model, slots, max_len, together=self._group, weights=self._weights)
         self._model, self._style = model, Style(eos_id, max_new, temperature)
         # Argument 1 is `Held`: it may be larger than all the rest, and must not be there twice.
         self._reader = Programs(Recipe(read, (model,), donated=(1,)))
@@ -97,8 +95,8 @@ class Generator:
     @property
     def compile_seconds(self) -> float:
         """Spent so far on tracing and compiling."""
-        parts = self._reader, *self._writers.values(), self._rows.pages
-        return sum(part.seconds for part in parts)
+        programs = self._reader, *self._writers.values()
+        return sum(p.seconds for p in programs) + self._rows.pages.seconds
 
     def reset(self, slot: int, seed: int = 0, adapter: int = 0) -> None:
         """Empty a row for a new conversation.

@@ -190,7 +190,7 @@ def _places(
     place = next(iter(places), None)
     if isinstance(place, jax.sharding.NamedSharding):
         whole = jax.sharding.NamedSharding(place.mesh, jax.sharding.PartitionSpec())
-        return pages_sharding(model.config, place.mesh), whole
+        return pages_sharding(model.config, place), whole
     return place, place
 
 

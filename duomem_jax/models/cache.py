@@ -78,7 +78,9 @@ class LayerPages:
 
     def grown(self, count: int) -> "LayerPages":
         """The pages, and empty ones behind them, `count` in all."""
-        return jax.tree.map(lambda x: jnp.pad(x, [(0, count - len(x)), (0, 0), (0, 0), (0, 0)]), self)
+        return jax.tree.map(
+            lambda x: jnp.pad(x, [(0, count - len(x)), (0, 0), (0, 0), (0, 0)]), self
+        )
 
     def gather(self, pages_Bn: jax.Array) -> LayerCache:
         """The named pages of each row, one behind the other; one out of range gives the last."""
@@ -117,14 +119,14 @@ def token_bytes(config: ModelConfig) -> int:
     return entries * DTYPES[config.dtype].dtype.itemsize
 
 
-def pages_sharding(config: ModelConfig, mesh: Mesh) -> NamedSharding:
-    """Where pages lie beside weights on `mesh`: key heads like query heads, by the current rules.
+def pages_sharding(config: ModelConfig, beside: NamedSharding) -> NamedSharding:
+    """Where pages lie on the mesh of weights: key heads like query heads, by the current rules.
 
     Rows of any device may need any page, so pages are not shared out to the devices.
     """
     if jax.sharding.get_abstract_mesh().empty or config.n_kv_heads % parts("heads"):
-        return NamedSharding(mesh, PartitionSpec())
-    return NamedSharding(mesh, PartitionSpec(None, *mesh_axes("heads")))
+        return NamedSharding(beside.mesh, PartitionSpec())
+    return NamedSharding(beside.mesh, PartitionSpec(None, *mesh_axes("heads")))
 
 
 @jax.tree_util.register_dataclass

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.models.locate import model_path
@@ -13,7 +13,8 @@ from duomem_jax.models.quantize import Quantize
 from duomem_jax.speak.protocol import Speaker
 from duomem_jax.speak.served.server import PREFIX, Server, served_name
 
-LONGEST = 8192  # tokens of a conversation unless asked for more: all caches are held at once
+if TYPE_CHECKING:
+    from duomem_jax.speak.room import Room
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Local:
     """How a model that runs here is held; a served one has no use for any of this."""
 
     adapter: str = ""  # PEFT folder
-    max_len: int = 0  # tokens a conversation may have; 0: what the model can, at most 8,192
+    max_len: int = 0  # tokens a conversation may have; 0: what the model and memory can, <= 8,192
     dtype: Literal["float32", "bfloat16"] = "float32"
     quantize: Quantize = ""  # the model's kernels
 
@@ -82,23 +83,26 @@ def load_speaker(model: str, local: Local = Local()) -> Speaker:
     from duomem_jax.text.tokenizer import load_tokenizer
 
     folder = model_path(model)
+    # Before anything large is read: what has no room is refused at once.
+    room = _room(folder, local)
     opened = open_model(
         folder, local.adapter, dtype=local.dtype, quantize=local.quantize, decoding=True
     )
-    # Less may be asked for, never more than the positions that the model was made for.
-    made_for = opened.model.config.max_len
-    if local.max_len > made_for:
-        raise UserError(
-            f"{model}: max_len {local.max_len} is more than the {made_for} tokens that it was made "
-            "for; lower it"
-        )
     return LocalSpeaker(
         content_name(folder, local.adapter),
         opened,
         load_tokenizer(folder),
         _local_identity(folder, local),
-        max_len=local.max_len or min(made_for, LONGEST),
+        room,
     )
+
+
+def _room(folder: str, local: Local) -> "Room":
+    """What a model that is not loaded yet will have room for."""
+    from duomem_jax.models.hf import load_config
+    from duomem_jax.speak.room import Room
+
+    return Room.beside(folder, load_config(folder, local.dtype), local.quantize, local.max_len)
 
 
 def _local_identity(folder: str, local: Local) -> dict[str, Any]:
@@ -108,7 +112,10 @@ def _local_identity(folder: str, local: Local) -> dict[str, Any]:
     # Contents, not paths. How the model is held counts too: dtype, quantisation and the length at
     # which a chat no longer fits all change what it answers.
     adapter = adapter_fingerprint(local.adapter) if local.adapter else ""
-    return {"model": fingerprint(folder)} | dataclasses.asdict(local) | {"adapter": adapter}
+    own = {"model": fingerprint(folder)} | dataclasses.asdict(local) | {"adapter": adapter}
+    # A length that memory has shortened makes another player of the model.
+    room = _room(folder, local)
+    return own | ({"max_len": room.max_len} if room.short else {})
 
 
 def _refuse_local(model: str, local: Local) -> None:

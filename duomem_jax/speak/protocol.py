@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from duomem_jax.base.errors import UserError
 from duomem_jax.records.chat import Chat
 
+SLOTS = 32  # chats at once, unless other ones are asked for
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -52,6 +54,11 @@ class Reply:
 
 class Conversations(Protocol):
     """Many chats that go on turn by turn, each in a numbered slot."""
+
+    @property
+    def slots(self) -> int:
+        """How many at once."""
+        ...
 
     @property
     def setup_seconds(self) -> float:
@@ -105,6 +112,14 @@ class Speaker(Protocol):
         """
         ...
 
-    def conversations(self, slots: int, how: Sampling) -> Conversations:
-        """Chats that go on, at most `slots` at once; each gets its seed when it starts."""
+    def conversations(self, slots: int | None, how: Sampling) -> Conversations:
+        """Chats that go on, at most `slots` at once; each gets its seed when it starts.
+
+        Args:
+            slots: None: `SLOTS`, or fewer where memory is short.
+            how: how replies are drawn.
+
+        Raises:
+            UserError: there is no memory for so many.
+        """
         ...

@@ -54,6 +54,8 @@ def export(
     with atomic_dir(out) as tmp:
         if merged:
             _write_merged(model_path(base or notes["base"]), adapter, tmp)
+            # In place of the base's, which may have been copied: how the model is to be played.
+            atomic_write_text(tmp / NOTES, json.dumps(notes, indent=2) + "\n")
         else:
             for file in Path(adapter).glob("*"):
                 # PEFT's files and our notes, by name: the folder may have been given a card or
