@@ -31,8 +31,9 @@ def test_with_enough_memory_all_is_as_usual(free, caplog):
     assert (room.max_len, room.short, room.slots()) == (8192, False, 32)
     # 8 rows of pages of 128 tokens for 256 of them; 32 rows and the 8 of a call at most.
     start, most = 16 * 128 * TOKEN, 40 * 8192 * TOKEN
-    assert f"the cache starts at {start / MIB:,.0f} MiB and may grow to {most / MIB:,.0f} MiB of" in (
-        caplog.text
+    assert (
+        f"the cache starts at {start / MIB:,.0f} MiB and may grow to {most / MIB:,.0f} MiB of"
+        in (caplog.text)
     )
 
 
