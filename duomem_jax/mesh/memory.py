@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 
+SHARE = 0.8  # of the free memory that weights and caches may take; the rest is for temporaries
 CGROUPS = Path("/sys/fs/cgroup")
 MEMINFO = Path("/proc/meminfo")
 OWN_CGROUPS = Path("/proc/self/cgroup")
@@ -22,6 +23,12 @@ def free_memory() -> int | None:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
     # An accelerator that keeps no statistics has its own memory, and the machine's says nothing.
     return free_on_machine() if device.platform == "cpu" else None
+
+
+def usable_memory() -> int | None:
+    """The part of it that weights and caches may take."""
+    free = free_memory()
+    return None if free is None else int(SHARE * free)
 
 
 def free_on_machine() -> int | None:

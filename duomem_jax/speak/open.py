@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from duomem_jax.base.errors import UserError
 from duomem_jax.models.locate import model_path
 from duomem_jax.models.quantize import Quantize
-from duomem_jax.speak.protocol import Speaker
+from duomem_jax.speak.protocol import LONGEST, Speaker
 from duomem_jax.speak.served.server import PREFIX, Server, served_name
 
 if TYPE_CHECKING:
@@ -114,8 +115,33 @@ def _local_identity(folder: str, local: Local) -> dict[str, Any]:
     adapter = adapter_fingerprint(local.adapter) if local.adapter else ""
     own = {"model": fingerprint(folder)} | dataclasses.asdict(local) | {"adapter": adapter}
     # A length that memory has shortened makes another player of the model.
+    if local.max_len or _has_plenty(folder):
+        return own
     room = _room(folder, local)
     return own | ({"max_len": room.max_len} if room.short else {})
+
+
+def _has_plenty(folder: str) -> bool:
+    """Whether there is memory for a model and its longest conversation, by a cheap upper bound.
+
+    The exact bytes need the shapes of the weights: seconds, which a run that is complete already
+    should not take.
+    """
+    from duomem_jax.mesh.memory import usable_memory
+
+    config, may_use = Path(folder) / "config.json", usable_memory()
+    stored = sum(file.stat().st_size for file in Path(folder).glob("*.safetensors"))
+    try:
+        hf = json.loads(config.read_text())
+        heads = hf["num_attention_heads"] * (hf.get("head_dim") or 0)
+        width, layers = max(hf["hidden_size"], heads), hf["num_hidden_layers"]
+        # As many key heads as query heads, in float32; and the copy that a call works on.
+        cache = 2 * LONGEST * layers * 2 * width * 4
+    # Of another kind: refused where it is read for good.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    # Weights are stored in 8 bits at least, and held in 32 at most.
+    return may_use is None or 4 * stored + cache <= may_use
 
 
 def _refuse_local(model: str, local: Local) -> None:

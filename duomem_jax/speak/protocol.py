@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from duomem_jax.base.errors import UserError
 from duomem_jax.records.chat import Chat
 
+LONGEST = 8192  # tokens of a conversation here, unless other ones are asked for
 SLOTS = 32  # chats at once, unless other ones are asked for
 
 

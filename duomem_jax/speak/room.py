@@ -9,17 +9,15 @@ import jax.numpy as jnp
 from duomem_jax.base.errors import UserError
 from duomem_jax.decode.generator import rows_of_a_call
 from duomem_jax.decode.pages import PAGE, first_pages
-from duomem_jax.mesh.memory import free_memory
+from duomem_jax.mesh.memory import usable_memory
 from duomem_jax.models.cache import token_bytes
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
 from duomem_jax.models.platform import platform
 from duomem_jax.models.shapes import tree_bytes, weight_shapes
-from duomem_jax.speak.protocol import SLOTS
+from duomem_jax.speak.protocol import LONGEST, SLOTS
 
-SHARE = 0.8  # of the free memory that weights and caches may take; the rest is for temporaries
-LONGEST = 8192  # tokens of a conversation unless other ones are asked for
-SHORTEST = 1024  # and the fewest, where there is no room for those
+SHORTEST = 1024  # tokens of a conversation at least, where there is no room for `LONGEST`
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +61,10 @@ class Room:
                 "made for; lower it"
             )
         usual = min(config.max_len, LONGEST)
-        free = free_memory()
-        if free is None:
+        may_use = usable_memory()
+        if may_use is None:
             return cls(model, config, max_len or usual)
-        weights, may_use = _weight_bytes(config, quantize), int(SHARE * free)
+        weights = _weight_bytes(config, quantize)
         least = cls(model, config, min(max_len or SHORTEST, usual))
         if weights + least.most(1) > may_use:
             raise UserError(

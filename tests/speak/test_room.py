@@ -3,6 +3,7 @@
 import pytest
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.mesh import memory
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.speak import room as rooms
 from duomem_jax.speak.open import Local, load_speaker, speaker_identity
@@ -20,7 +21,7 @@ def free(monkeypatch):
     """Sets the free memory, in MiB, and the rows of a call."""
     monkeypatch.setattr(rooms, "rows_of_a_call", lambda: 8)
     return lambda mib: monkeypatch.setattr(
-        rooms, "free_memory", lambda: None if mib is None else mib * MIB
+        memory, "free_memory", lambda: None if mib is None else mib * MIB
     )
 
 
@@ -89,6 +90,11 @@ def test_a_length_that_memory_shortens_is_another_player(free):
     speaker = load_speaker("tiny-student")
     assert speaker.identity() == usual | {"max_len": 1024}
     assert speaker.conversations(None, Sampling(8)).slots == 1
+
+
+def test_the_identity_of_a_model_with_plenty_of_memory_asks_for_no_shapes(monkeypatch):
+    monkeypatch.setattr(Room, "beside", None)
+    assert speaker_identity("tiny-student")["max_len"] == 0
 
 
 def test_what_the_user_wants_is_kept(free):
