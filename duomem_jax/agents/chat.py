@@ -63,6 +63,11 @@ class ChatPolicy:
         self._talks: dict[int, _Talk] = {}
 
     @property
+    def slots(self) -> int:
+        """How many games at once."""
+        return self._conversations.slots
+
+    @property
     def setup_seconds(self) -> float:
         """Seconds spent on compiling."""
         return self._conversations.setup_seconds

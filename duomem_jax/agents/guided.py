@@ -168,6 +168,11 @@ class GuidedPolicy:
         self._seats: dict[int, _Seat] = {}
 
     @property
+    def slots(self) -> int:
+        """How many games at once."""
+        return self._players.student.slots
+
+    @property
     def setup_seconds(self) -> float:
         """Seconds spent on compiling."""
         return sum(speaker.compile_seconds for speaker in self._speakers.values())

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 import tyro
 
 from duomem_jax.agents.chat import ChatPolicy
+from duomem_jax.agents.manner import Manner, manner
 from duomem_jax.agents.play import Recall, Talk
 from duomem_jax.agents.policy import EachAlone, Policy
 from duomem_jax.base.io import readable
-from duomem_jax.base.prompts import PLAY, system_text
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.spec import MEMORIES
 from duomem_jax.speak.open import Local, open_speaker, speaker_identity
-from duomem_jax.speak.protocol import Sampling
-from duomem_jax.speak.served.server import Server, served_name
+from duomem_jax.speak.protocol import SLOTS, Sampling
+from duomem_jax.speak.served.server import Server
 from duomem_jax.worlds.base import World
 
 
@@ -37,30 +37,30 @@ class Player:
         # It goes into reports and pictures.
         object.__setattr__(self, "name", readable(self.name))
 
-    def system_message(self, world: World) -> str:
-        """Content of the system message.
-
-        Args:
-            world: whose prompt `@play` stands for.
+    def manner(self, world: World) -> Manner:
+        """What it is told and shown.
 
         Raises:
-            UserError: no such file.
+            UserError: no such model or prompt.
         """
-        # A served model was not trained on these games, so it is told the rules.
-        told = PLAY if served_name(self.model) else ""
-        return system_text(self.talk.system or told, world.prompt)
+        return manner(self.model, self.local.adapter, self.talk, self.recall, world)
 
 
 @contextlib.contextmanager
 def open_policy(
-    player: Player, world: World, *, slots: int, server: Server = Server(), record: Path
+    player: Player,
+    world: World,
+    *,
+    slots: int | None = None,
+    server: Server = Server(),
+    record: Path,
 ) -> Iterator[Policy]:
     """Everything a player needs, for as long as it plays.
 
     Args:
         player: who plays.
         world: what is played, which may have a rule-based player of that name.
-        slots: games played at once.
+        slots: games played at once; None: the usual number, fewer where memory is short.
         server: where and how hard a served model is asked.
         record: where its answers and their cost are kept, see `speak.served.model.ServedModel`.
 
@@ -71,16 +71,18 @@ def open_policy(
     # A world's own player comes before a folder of the same name, and asks for no model at all. It
     # draws nothing, so neither task nor seed reaches it.
     if make_player := world.players.get(player.model):
-        yield EachAlone(player.model, lambda task, seed: make_player())
+        yield EachAlone(player.model, lambda task, seed: make_player(), slots or SLOTS)
         return
-    sampling = Sampling(player.talk.max_new, player.talk.temperature)
+    how = player.manner(world)
+    how.tell(player.name)
+    sampling = Sampling(how.max_new, player.talk.temperature)
     with open_speaker(player.model, player.local, server=server, record=record) as speaker:
         yield ChatPolicy(
             speaker.name,
             speaker.conversations(slots, sampling),
-            system=player.system_message(world),
+            system=how.system,
             bank=player.recall.open_bank(),
-            k=player.recall.k,
+            k=how.k,
         )
 
 
@@ -95,12 +97,13 @@ def identity(player: Player, world: World) -> dict[str, Any]:
         return {"name": player.name, "model": player.model}
     # Contents in place of paths: a bank or a prompt that was changed where it lies is another
     # player, and one that was moved is the same. A server's address is no part of it.
-    talk = dataclasses.asdict(player.talk)
+    how = player.manner(world)
+    talk = dataclasses.asdict(player.talk) | {"system": how.system, "max_new": how.max_new}
     recalled: dict[str, Any] = {"memory": ""}
     # How many memories are shown, and who embedded them, is nothing to a player without any.
     if player.recall.memory:
         recalled = dataclasses.asdict(player.recall)
-        recalled["memory"] = content_hash(player.recall.memory, MEMORIES)
-    talk["system"] = player.system_message(world)
+        content = content_hash(player.recall.memory, MEMORIES)
+        recalled |= {"memory": content, "k": how.k}
     speaker = speaker_identity(player.model, player.local)
     return {"name": player.name} | recalled | talk | speaker

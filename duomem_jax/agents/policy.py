@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from duomem_jax.speak.protocol import SLOTS
 from duomem_jax.worlds.base import Move, RulePlayer, Task
 
 
@@ -32,6 +33,11 @@ class Policy(Protocol):
     name: str
 
     @property
+    def slots(self) -> int:
+        """How many games at once."""
+        ...
+
+    @property
     def setup_seconds(self) -> float:
         """One-off work so far (compiling), which no game is charged for."""
         ...
@@ -57,9 +63,11 @@ class EachAlone:
 
     setup_seconds = 0.0  # nothing to compile
 
-    def __init__(self, name: str, make_player: Callable[[Task, int], RulePlayer]):
-        """Play under `name` with `make_player(task, seed)` in each slot."""
-        self.name = name
+    def __init__(
+        self, name: str, make_player: Callable[[Task, int], RulePlayer], slots: int = SLOTS
+    ):
+        """Play under `name` with `make_player(task, seed)` in each of `slots`."""
+        self.name, self.slots = name, slots
         self._make_player = make_player
         self._players: dict[int, RulePlayer] = {}
 

@@ -9,6 +9,7 @@ from string import Template
 from duomem_jax.base.errors import UserError
 
 PLAY = "@play"  # as a system message: the one that the world tells a model how to play with
+NO_SYSTEM = "@/dev/null"  # and for none at all
 
 
 @dataclass(frozen=True)
@@ -69,5 +70,8 @@ def system_text(system: str, play: str) -> str:
     """
     if system == PLAY:
         return play
+    # By its name, as not every system has such a file.
+    if system == NO_SYSTEM:
+        return ""
     # Only a file is a template, in which $$ is a dollar; text from the command line stays as it is.
     return load_prompt(system[1:]).fill() if system.startswith("@") else system

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import inspect
 import math
+import types
 import typing
 from collections.abc import Callable, Hashable, Iterator
 from typing import Annotated, Any, ParamSpec, TypeVar, dataclass_transform
@@ -83,6 +84,11 @@ def interval(hint: Any) -> Interval | None:
 
 
 def _check(name: str, value: Any, hint: Any) -> None:
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        # `Count | None`: a number, or as something else decides.
+        for part in typing.get_args(hint):
+            _check(name, value, part)
+        return
     if typing.get_origin(hint) is tuple:
         # A tuple of any length: `tuple[Seed, ...]`.
         for item in value:

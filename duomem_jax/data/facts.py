@@ -5,9 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from duomem_jax.base.errors import UserError
 from duomem_jax.records.store.manifest import content_hash, split_facts
+from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.records.store.spec import ROWS, SPLIT
+
+LOOKED_AT = 512  # rows that tell how long replies are
 
 
 @dataclass(frozen=True)
@@ -17,10 +22,14 @@ class ViewFacts:
     Attributes:
         length: T, tokens a row.
         vocabulary: fingerprint of the tokenizer's vocabulary; equal ones give equal ids.
+        system: content of the system message.
+        shown: memories before an episode; None: there were none.
     """
 
     length: int
     vocabulary: str
+    system: str = ""
+    shown: int | None = None
 
 
 @dataclass(frozen=True)
@@ -90,9 +99,23 @@ def _view(folder: str | os.PathLike, config: dict[str, Any]) -> ViewFacts:
     try:
         # A missing vocabulary is refused rather than assumed: rows of another tokenizer train
         # without an error wherever their ids happen to fit.
-        return ViewFacts(config["length"], config["vocabulary"])
+        shown = (config.get("guidelines") or {}).get("k")
+        return ViewFacts(config["length"], config["vocabulary"], config.get("system", ""), shown)
     except KeyError as e:
         raise UserError(
             f"{folder}: manifest.json does not say {e} of its rows; write them again with "
             "`duomem examples`"
         ) from None
+
+
+def longest_reply(folder: str | os.PathLike) -> int:
+    """Tokens of the longest reply, end of turn included, among some rows of a folder."""
+    rows = read_dataset(folder, SPLIT)
+    longest = 0
+    # From all over the folder, in which episodes of a kind are neighbours.
+    for i in range(0, len(rows), max(1, len(rows) // LOOKED_AT)):
+        mask_T = rows[i]["loss_mask"] > 0
+        # What is between two tokens that nobody replied with.
+        others = np.flatnonzero(~np.pad(mask_T, 1))
+        longest = max(longest, int(np.diff(others).max()) - 1)
+    return longest

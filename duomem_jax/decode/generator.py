@@ -1,4 +1,4 @@
-"""Many conversations at once, each kept in its own row of one key/value cache.
+"""Many conversations at once, each kept in a row of its own, whose cache grows with it.
 
 A turn reads the new tokens of every row, then writes a reply in every row. Rows are handled in
 groups of a fixed size, so few shapes are compiled:
@@ -9,16 +9,16 @@ groups of a fixed size, so few shapes are compiled:
   when the group's last reply ends.
 """
 
-import functools
 from collections.abc import Collection, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from duomem_jax.decode.programs import Programs, compile_read, compile_write
+from duomem_jax.decode.programs import WRITE_ON_CPU, Programs, Recipe, on_cpu
+from duomem_jax.decode.read import read
 from duomem_jax.decode.rows import Rows, Weights
-from duomem_jax.decode.write import Style
+from duomem_jax.decode.write import Style, write
 from duomem_jax.models.model import Model
 from duomem_jax.models.platform import platform
 from duomem_jax.models.trees import AdapterTree, Params, for_decoding
@@ -65,7 +65,7 @@ class Generator:
         group: int = 0,
         chunk: int = 0,
     ):
-        """Set up an empty cache.
+        """Set up rows without a conversation, and a cache that has room for little more.
 
         Args:
             model: the decoder.
@@ -88,17 +88,17 @@ class Generator:
         )
         rows, tokens = _call_size()
         self._group, self._chunk = min(group or rows, slots), chunk or tokens
-        # With its layers apart an adapter is matrices; a stack of adapters has one axis more.
-        stacked = any(leaf.ndim == 3 for leaf in jax.tree.leaves(self._weights.lora))
-        self._rows = Rows.empty(model, slots, max_len, stacked=stacked)
+        self._rows = Rows.empty(model, slots, max_len, together=self._group, weights=self._weights)
         self._model, self._style = model, Style(eos_id, max_new, temperature, tuple(ends))
-        self._reader = Programs(functools.partial(compile_read, model), max_len)
+        # Argument 1 is `Held`: it may be larger than all the rest, and must not be there twice.
+        self._reader = Programs(Recipe(read, (model,), donated=(1,)))
         self._writers: dict[int, Programs] = {}  # by the tokens of a piece
 
     @property
     def compile_seconds(self) -> float:
         """Spent so far on tracing and compiling."""
-        return sum(part.seconds for part in (self._reader, *self._writers.values()))
+        programs = self._reader, *self._writers.values()
+        return sum(p.seconds for p in programs) + self._rows.pages.seconds
 
     def reset(self, slot: int, seed: int = 0, adapter: int = 0) -> None:
         """Empty a row for a new conversation.
@@ -157,12 +157,15 @@ class Generator:
         while rest:
             slots = sorted(rest, key=urgency, reverse=True)[: self._group]
             # With the lengths before this chunk, which is where its tokens go.
-            group = rows.group(slots, self._group)
+            group, before = rows.group(slots, self._group), rows.length[slots]
             tokens_BT, n_new_B = self._next_chunk(rest, slots)
             rows.length[slots] += n_new_B[: len(slots)]
-            args = self._weights, rows.held, group, tokens_BT, n_new_B
-            # The old `held` was donated to the call and is gone: what comes back takes its place.
-            rows.held = self._reader(int(rows.length[slots].max()), *args)
+            for slot in slots:
+                rows.pages.reserve(slot, int(rows.length[slot]))
+            keys = rows.pages.keys(int(rows.length[slots].max()))
+            held = rows.take(slots, self._group, keys)
+            held = self._reader(keys, self._weights, held, group, tokens_BT, n_new_B)
+            rows.put(slots, before, self._chunk, held)
         for slot in slot_tokens:
             rows.begin_reply(slot)
 
@@ -205,9 +208,14 @@ class Generator:
         groups = [by_length[i : i + self._group] for i in range(0, len(slots), self._group)]
         for group in groups:
             # Room for the whole piece: the host does not see the rows grow meanwhile.
-            longest = int(rows.length[group].max()) + piece
-            args = self._weights, rows.held, rows.group(group, self._group)
-            rows.held, tokens_BT = self._writer(piece)(longest, *args)
+            for slot in group:
+                left = self.max_new - int(rows.done[slot])
+                rows.pages.reserve(slot, int(rows.length[slot]) + min(piece, left))
+            keys = rows.pages.keys(int(rows.length[group].max()) + piece)
+            held = rows.take(group, self._group, keys)
+            args = self._weights, held, rows.group(group, self._group)
+            held, tokens_BT = self._writer(piece)(keys, *args)
+            rows.put(group, rows.length[group], piece, held)
             written.append(tokens_BT)  # read below, when all groups are under way
         replies = {}
         for group, tokens_BT in zip(groups, written, strict=True):
@@ -218,8 +226,9 @@ class Generator:
 
     def _writer(self, piece: int) -> Programs:
         if piece not in self._writers:
-            build = functools.partial(compile_write, self._model, self._style, piece)
-            self._writers[piece] = Programs(build, self.max_len)
+            fixed = self._model, self._style, piece
+            recipe = Recipe(write, fixed, donated=(1,), options=on_cpu(WRITE_ON_CPU))
+            self._writers[piece] = Programs(recipe)
         return self._writers[piece]
 
     def _take(self, slot: int, tokens: list[int]) -> list[int]:

@@ -9,7 +9,6 @@ from duomem_jax.models.model import Model
 
 def read(
     model: Model,
-    keys: int,
     weights: Weights,
     held: Held,
     group: Group,
@@ -20,17 +19,16 @@ def read(
 
     Args:
         model: the decoder.
-        keys: tokens of the cache to look at, at least those of the longest row after this.
         weights: of the model and its adapter.
-        held: of all rows; donated.
+        held: of the rows, with room for the tokens of each; donated.
         group: the rows.
         tokens_BT: int32, right padded.
         n_new_B: int32, tokens of each row that count.
 
     Returns:
-        All rows, these with the tokens.
+        What is held, with the tokens.
     """
-    part, _ = group.gather(held, keys)
+    part, _ = group.gather(held)
     base, lora = weights
     x_BTD, part = model.extend(base, part, tokens_BT, n_new_B, lora, group.adapter_B)
     # An idle place has no new token: -1 picks padding, which `scatter` drops.

@@ -1,7 +1,7 @@
 """The conversations that a generator holds, and the few of them that one call works on.
 
-Keys, values and last hidden states stay on the device and are handed from call to call. Everything
-else about a row is kept on the host: which rows come next, and how many keys a call must look at,
+Keys, values and last hidden states stay on the device. Everything else about a row is kept on the
+host: which rows come next, and how many keys a call must look at,
 is decided there, without waiting for the device. A row is taken back to an earlier token by
 lowering its length.
 """
@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from duomem_jax.models.cache import KVCache, LayerCache
+from duomem_jax.decode.pages import Pages
+from duomem_jax.models.cache import KVCache, LayerCache, pages_sharding
 from duomem_jax.models.config import DTYPES
 from duomem_jax.models.model import Model
 from duomem_jax.models.trees import AdapterTree, Params
@@ -32,11 +33,11 @@ class Weights(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Held:
-    """What lies on the device of all rows; each call is given it for good and returns it.
+    """What one call works on; it is given for good and returned.
 
     Attributes:
-        layers: keys and values.
-        x: [rows, D], the last hidden state of each row, which its next token is chosen from.
+        layers: keys and values of the B rows of the call.
+        x: [rows, D], the last hidden state of every row, which its next token is chosen from.
     """
 
     layers: tuple[LayerCache, ...]
@@ -62,17 +63,14 @@ class Group:
     noise_B2: Entries
     adapter_B: Entries | None
 
-    def gather(self, held: Held, keys: int) -> tuple[KVCache, jax.Array]:
-        """(the first `keys` tokens of these rows, their x_BD); idle places have some row's."""
-        # "clip" gives an idle place the last row's values: harmless, as `scatter` drops the place.
-        layers = tuple(layer.rows(self.rows_B, keys) for layer in held.layers)
-        return KVCache(layers, self.length_B), held.x.at[self.rows_B].get(mode="clip")
+    def gather(self, held: Held) -> tuple[KVCache, jax.Array]:
+        """(the cache of these rows, their x_BD); idle places have some row's."""
+        # "clip" gives an idle place the last row's x: harmless, as `scatter` drops the place.
+        return KVCache(held.layers, self.length_B), held.x.at[self.rows_B].get(mode="clip")
 
     def scatter(self, held: Held, part: KVCache, x_BD: jax.Array) -> Held:
-        """All rows, with these back where `gather` took them from; idle places are dropped."""
-        both = zip(held.layers, part.layers, strict=True)
-        layers = tuple(layer.put_rows(self.rows_B, new) for layer, new in both)
-        return Held(layers, held.x.at[self.rows_B].set(x_BD, mode="drop"))
+        """What `gather` was given, with these rows changed; idle places are dropped."""
+        return Held(part.layers, held.x.at[self.rows_B].set(x_BD, mode="drop"))
 
     def active(self, held: Held) -> jax.Array:
         """Whether a place has a row (bool [B]), and is not idle."""
@@ -84,7 +82,8 @@ class Rows:
     """All rows of a generator.
 
     Attributes:
-        held: their part on the device.
+        pages: their keys and values.
+        x: [rows, D], the last hidden state of each.
         length: int32 [rows], tokens each row holds.
         done: int32 [rows], tokens that its reply has so far.
         open: bool [rows], whether the last reply's end token is yet to be read.
@@ -92,7 +91,8 @@ class Rows:
         adapter: int32 [rows], which adapter of a stack each uses; None where there is no stack.
     """
 
-    held: Held
+    pages: Pages
+    x: jax.Array
     length: np.ndarray
     done: np.ndarray
     open: np.ndarray
@@ -100,20 +100,26 @@ class Rows:
     adapter: np.ndarray | None
 
     @classmethod
-    def empty(cls, model: Model, count: int, max_len: int, *, stacked: bool) -> "Rows":
+    def empty(
+        cls, model: Model, count: int, max_len: int, *, together: int, weights: Weights
+    ) -> "Rows":
         """Rows without a conversation.
 
         Args:
             model: the decoder.
             count: how many.
             max_len: tokens a conversation may have.
-            stacked: whether each row uses one adapter of a stack.
+            together: how many are in one call.
+            weights: which rows lie beside; their adapter may be a stack, of which each row uses
+                one.
         """
-        config = model.config
+        config, (cache_place, x_place) = model.config, _places(model, weights)
         x = jnp.zeros((count, config.d_model), DTYPES[config.dtype])
+        # With its layers apart an adapter is matrices; a stack of adapters has one axis more.
+        stacked = any(leaf.ndim == 3 for leaf in jax.tree.leaves(weights.lora))
         return cls(
-            # The lengths are left out: they are the host's, in `length` below.
-            Held(model.init_cache(count, max_len).layers, x),
+            Pages(model, count, max_len, together=together, place=cache_place),
+            x if x_place is None else jax.device_put(x, x_place),
             np.zeros(count, np.int32),
             np.zeros(count, np.int32),
             np.zeros(count, bool),
@@ -123,12 +129,28 @@ class Rows:
 
     def reset(self, row: int, seed: int, adapter: int) -> None:
         """Empty a row; what its keys and values were is never seen again."""
-        # Nothing is cleared on the device: attention looks no further than a row's length.
+        self.pages.release(row)
         self.length[row] = 0
         self.open[row] = False
         self.noise[row] = seed, 0
         if self.adapter is not None:
             self.adapter[row] = adapter
+
+    def take(self, rows: Sequence[int], places: int, keys: int) -> Held:
+        """The first `keys` tokens of some rows, for a call of so many places."""
+        return Held(self.pages.gather(rows, places, keys), self.x)
+
+    def put(self, rows: Sequence[int], length: np.ndarray, tokens: int, held: Held) -> None:
+        """Keep what a call returned.
+
+        Args:
+            rows: that it worked on.
+            length: int32 [rows], tokens each had held.
+            tokens: that it may have added to each.
+            held: all of it.
+        """
+        self.x = held.x
+        self.pages.put(rows, length, tokens, held.layers)
 
     def group(self, rows: Sequence[int], size: int) -> Group:
         """Some rows, filled up to `size` with idle places."""
@@ -155,6 +177,21 @@ class Rows:
             self.open[row] = True
             # The next turn draws anew, also where it reads the same words.
             self.noise[row, 1] += 1
+
+
+def _places(
+    model: Model, weights: Weights
+) -> tuple[jax.sharding.Sharding | None, jax.sharding.Sharding | None]:
+    """Where pages and hidden states lie beside the weights; None where those lie nowhere for good.
+
+    A committed array among others that are not would be another program, compiled again.
+    """
+    places = {x.sharding for x in jax.tree.leaves(weights.base) if x.committed}
+    place = next(iter(places), None)
+    if isinstance(place, jax.sharding.NamedSharding):
+        whole = jax.sharding.NamedSharding(place.mesh, jax.sharding.PartitionSpec())
+        return pages_sharding(model.config, place), whole
+    return place, place
 
 
 def _padded(values: np.ndarray, size: int, fill: int = 0) -> np.ndarray:

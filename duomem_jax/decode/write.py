@@ -66,7 +66,6 @@ def write(
     model: Model,
     style: Style,
     piece: int,
-    keys: int,
     weights: Weights,
     held: Held,
     group: Group,
@@ -80,13 +79,12 @@ def write(
         model: the decoder.
         style: how replies are written.
         piece: T, at most `style.max_new`.
-        keys: tokens of the cache to look at, at least the longest row's and `piece` more.
         weights: of the model and its adapter.
-        held: of all rows; donated.
+        held: of the rows, with room for `piece` tokens more in each; donated.
         group: the rows.
 
     Returns:
-        All rows, and tokens_BT, filled up with `style.eos_id`.
+        What is held, and tokens_BT, filled up with `style.eos_id`.
     """
     base, lora = weights
     head = model.head(base)
@@ -120,7 +118,7 @@ def write(
         return state.active_B.any() & (state.step < piece)
 
     # The first token comes from the hidden state that the last read, or piece, left behind.
-    cache, x_BD = group.gather(held, keys)
+    cache, x_BD = group.gather(held)
     first, none_BT = jnp.int32(0), jnp.full((len(x_BD), piece), style.eos_id, jnp.int32)
     token_B = choose(first, x_BD)
     # Idle places begin as ended; otherwise the loop would wait for their nonsense to end.

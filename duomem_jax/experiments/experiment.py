@@ -7,6 +7,7 @@ from duomem_jax.agents.play import MAX_NEW, Play, Recall, Talk
 from duomem_jax.agents.player import Player
 from duomem_jax.base.config import from_file
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.prompts import NO_SYSTEM
 from duomem_jax.base.ranges import Few, Length, Seed, Temperature, options
 from duomem_jax.experiments.recipe import Recipe
 from duomem_jax.speak.open import Local
@@ -55,7 +56,8 @@ class Experiment:
             # given.
             model=self.teacher if name == TEACHER else self.student,
             recall=self.recall(memory),
-            talk=Talk(self.examples.system, self.max_new, self.temperature),
+            # As the adapters of the experiment are trained, the student without one included.
+            talk=Talk(self.examples.system or NO_SYSTEM, self.max_new, self.temperature),
             local=Local(adapter=adapter),
         )
 

@@ -3,6 +3,9 @@
 Keys lie as [B,K,H,S] and values as [B,K,S,H], each as the product that reads it wants it, so that
 a step transposes nothing. Slot s of a row holds the token at position s. What lies at or beyond a
 row's length is left over and never seen: to take tokens back, lower the length.
+
+Between calls many rows lie in pages of few tokens each, so that a row has room for what it holds
+and not for what it may hold one day.
 """
 
 import dataclasses
@@ -53,20 +56,77 @@ class LayerCache:
         """v_BKSH as attention multiplies them."""
         return self.v_BKSH
 
-    def rows(self, rows_B: jax.Array, keys: int) -> "LayerCache":
-        """The first `keys` slots of some rows; a row out of range gives the nearest one's."""
-        return LayerCache(
-            self.k_BKHS.at[rows_B, :, :, :keys].get(mode="clip"),
-            self.v_BKSH.at[rows_B, :, :keys].get(mode="clip"),
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class LayerPages:
+    """Keys and values of one layer in n pages of J tokens, which rows take as they grow.
+
+    Attributes:
+        k_nKHJ: keys, rotated.
+        v_nKJH: values.
+    """
+
+    k_nKHJ: jax.Array
+    v_nKJH: jax.Array
+
+    @classmethod
+    def empty(cls, config: ModelConfig, pages: int, tokens: int) -> "LayerPages":
+        """So many pages of `tokens` zeros each, in the dtype of the activations."""
+        K, H, dtype = config.n_kv_heads, config.head_dim, DTYPES[config.dtype]
+        return cls(jnp.zeros((pages, K, H, tokens), dtype), jnp.zeros((pages, K, tokens, H), dtype))
+
+    def grown(self, count: int) -> "LayerPages":
+        """The pages, and empty ones behind them, `count` in all."""
+        return jax.tree.map(
+            lambda x: jnp.pad(x, [(0, count - len(x)), (0, 0), (0, 0), (0, 0)]), self
         )
 
-    def put_rows(self, rows_B: jax.Array, part: "LayerCache") -> "LayerCache":
-        """The cache with `part`, as from `rows`, back in its rows; one out of range is dropped."""
-        keys = part.k_BKHS.shape[3]
+    def gather(self, pages_Bn: jax.Array) -> LayerCache:
+        """The named pages of each row, one behind the other; one out of range gives the last."""
+        B, (_, K, H, _) = len(pages_Bn), self.k_nKHJ.shape
+        k_BnKHJ = self.k_nKHJ.at[pages_Bn].get(mode="clip")
+        v_BnKJH = self.v_nKJH.at[pages_Bn].get(mode="clip")
         return LayerCache(
-            self.k_BKHS.at[rows_B, :, :, :keys].set(part.k_BKHS, mode="drop"),
-            self.v_BKSH.at[rows_B, :, :keys].set(part.v_BKSH, mode="drop"),
+            jnp.moveaxis(k_BnKHJ, 1, 3).reshape(B, K, H, -1),
+            jnp.moveaxis(v_BnKJH, 1, 2).reshape(B, K, -1, H),
         )
+
+    def put(self, pages_Bn: jax.Array, first_B: jax.Array, part: LayerCache) -> "LayerPages":
+        """The pages with some of `part`, as from `gather`, back in them.
+
+        Args:
+            pages_Bn: where to put n pages of each row; one out of range is dropped.
+            first_B: which page of its row the first of them is.
+            part: keys and values of the rows.
+        """
+        B, K, H, _ = part.k_BKHS.shape
+        J = self.k_nKHJ.shape[3]
+        rows_B1 = jnp.arange(B)[:, None]
+        at_Bn = first_B[:, None] + jnp.arange(pages_Bn.shape[1])
+        # Split into all pages first: whole ones are then copied as blocks, not token by token.
+        k_BnKHJ = part.k_BKHS.reshape(B, K, H, -1, J).at[rows_B1, :, :, at_Bn].get(mode="clip")
+        v_BnKJH = part.v_BKSH.reshape(B, K, -1, J, H).at[rows_B1, :, at_Bn].get(mode="clip")
+        return LayerPages(
+            self.k_nKHJ.at[pages_Bn].set(k_BnKHJ, mode="drop"),
+            self.v_nKJH.at[pages_Bn].set(v_BnKJH, mode="drop"),
+        )
+
+
+def token_bytes(config: ModelConfig) -> int:
+    """Bytes of the keys and values of one token, over all layers."""
+    entries = 2 * config.n_layers * config.n_kv_heads * config.head_dim
+    return entries * DTYPES[config.dtype].dtype.itemsize
+
+
+def pages_sharding(config: ModelConfig, beside: NamedSharding) -> NamedSharding:
+    """Where pages lie on the mesh of weights: key heads like query heads, by the current rules.
+
+    Rows of any device may need any page, so pages are not shared out to the devices.
+    """
+    if jax.sharding.get_abstract_mesh().empty or config.n_kv_heads % parts("heads"):
+        return NamedSharding(beside.mesh, PartitionSpec())
+    return NamedSharding(beside.mesh, PartitionSpec(None, *mesh_axes("heads")))
 
 
 @jax.tree_util.register_dataclass

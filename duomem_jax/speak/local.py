@@ -10,12 +10,12 @@ from duomem_jax.base.sample import derived_seed
 from duomem_jax.decode.generator import Generator, rows_of_a_call
 from duomem_jax.lora.open import Opened
 from duomem_jax.records.chat import Chat
-from duomem_jax.speak.protocol import Reply, Sampling
+from duomem_jax.speak.protocol import SLOTS, Reply, Sampling
+from duomem_jax.speak.room import Room
 from duomem_jax.text.tokenizer import chat_tokens, check_ids
 
-WINDOW = 512  # chats taken from the caller at once; the cache is as long as the longest of them
+WINDOW = 512  # chats taken from the caller at once
 PIECE = 32  # tokens written between two looks at which replies have ended
-SHORTEST = 256  # tokens of a cache; longer ones double, so that few lengths are compiled
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ class LocalSpeaker:
         opened: Opened,
         tokenizer: Any,
         identity: dict[str, Any],
-        *,
-        max_len: int,
+        room: Room,
         ends: Sequence[int] = (),
     ):
         """Get ready; nothing is allocated yet.
@@ -47,7 +46,7 @@ class LocalSpeaker:
             opened: its weights, opened with `decoding`.
             tokenizer: its own, with a chat template.
             identity: what its answers depend on.
-            max_len: tokens a conversation may have.
+            room: what there is memory for.
             ends: tokens that end a reply beside the template's end of turn.
 
         Raises:
@@ -56,29 +55,27 @@ class LocalSpeaker:
         framing = chat_tokens(tokenizer).framing
         check_ids(name, tokenizer, opened.model.config.vocab_size, framing)
         self.name, self._ends = name, ends
+        self._room, self._max_len = room, room.max_len
         self._opened, self._tokenizer, self._identity = opened, tokenizer, identity
-        self._chat, self._max_len = chat_tokens(tokenizer), max_len
+        self._chat = chat_tokens(tokenizer)
 
     def identity(self) -> dict[str, Any]:
         """Contents of the model's files and how they are held."""
         return self._identity
 
-    def conversations(self, slots: int, how: Sampling) -> "LocalConversations":
+    def conversations(self, slots: int | None, how: Sampling) -> "LocalConversations":
         """Chats in the rows of one cache, none of whose tokens is read twice."""
-        return LocalConversations(self._generator(slots, self._max_len, how), self._tokenizer)
+        return LocalConversations(self._generator(how, asked=slots), self._tokenizer)
 
     def reply(self, chats: Iterable[Chat], how: Sampling) -> Iterator[Reply | None]:
         """One reply to each chat, in order; a row whose reply has ended takes the next chat."""
         waiting, generator = iter(chats), None
-        # A window's lengths are known before its cache is made, and the caller's chats are still
-        # taken a few at a time.
         while window := list(itertools.islice(waiting, WINDOW)):
             fitting = self._fitting(window, how)
-            needed = max((len(q.ids) for q in fitting), default=0) + how.max_new
-            # A longer cache serves shorter chats too, so it is only ever replaced by a longer one.
-            if fitting and (generator is None or generator.max_len < needed):
-                slots = min(len(fitting), rows_of_a_call())
-                generator = self._generator(slots, _cache_length(needed, self._max_len), how)
+            if fitting and generator is None:
+                # By the window, not by its chats that fit: more of the next one may. Only the last
+                # window is short, and where it is the first, no other follows.
+                generator = self._generator(how, usual=min(len(window), rows_of_a_call()))
             fits = {question.number for question in fitting}
             replies = _in_rows(generator, fitting, self._tokenizer) if generator else iter(())
             found: dict[int, Reply] = {}
@@ -98,13 +95,13 @@ class LocalSpeaker:
         ]
         return [q for q in questions if len(q.ids) + how.max_new <= self._max_len]
 
-    def _generator(self, slots: int, max_len: int, how: Sampling) -> Generator:
+    def _generator(self, how: Sampling, asked: int | None = None, usual: int = SLOTS) -> Generator:
         return Generator(
             self._opened.model,
             self._opened.base,
             self._opened.lora,
-            slots=slots,
-            max_len=max_len,
+            slots=self._room.slots(asked, usual),
+            max_len=self._max_len,
             eos_id=self._chat.end_id,
             max_new=how.max_new,
             temperature=how.temperature,
@@ -126,6 +123,11 @@ class LocalConversations:
         self._chat = chat_tokens(tokenizer)
         self._held: dict[int, int] = {}  # messages that a row holds
         self._tokens: dict[int, int] = {}  # and what they come to
+
+    @property
+    def slots(self) -> int:
+        """Rows of the generator."""
+        return self._generator.slots
 
     @property
     def setup_seconds(self) -> float:
@@ -198,8 +200,3 @@ def _in_rows(
                 reply = written.pop(slot)
                 prompt = len(question.ids)
                 yield question.number, read_reply(tokenizer, reply, prompt, generator.max_new)
-
-
-def _cache_length(needed: int, longest: int) -> int:
-    """Room for `needed` tokens, at most `longest`; a power of two, as the calls look at it."""
-    return min(max(SHORTEST, 1 << (needed - 1).bit_length()), longest)

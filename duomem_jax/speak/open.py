@@ -2,18 +2,20 @@
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Limit, options
 from duomem_jax.models.locate import model_path
 from duomem_jax.models.quantize import Quantize
-from duomem_jax.speak.protocol import Speaker
+from duomem_jax.speak.protocol import LONGEST, Speaker
 from duomem_jax.speak.served.server import PREFIX, Server, served_name
 
-LONGEST = 8192  # tokens of a conversation unless asked for more: all caches are held at once
+if TYPE_CHECKING:
+    from duomem_jax.speak.room import Room
 
 
 @options
@@ -21,7 +23,7 @@ class Local:
     """How a model that runs here is held; a served one has no use for any of this."""
 
     adapter: str = ""  # PEFT folder
-    max_len: Limit = 0  # tokens a conversation may have; 0: what the model can, at most 8,192
+    max_len: Limit = 0  # tokens a conversation may have; 0: what model and memory can, <= 8,192
     dtype: Literal["float32", "bfloat16"] = "float32"
     quantize: Quantize = ""  # the model's kernels
 
@@ -83,24 +85,27 @@ def load_speaker(model: str, local: Local = Local()) -> Speaker:
     from duomem_jax.text.tokenizer import load_tokenizer
 
     folder = model_path(model)
+    # Before anything large is read: what has no room is refused at once.
+    room = _room(folder, local)
     opened = open_model(
         folder, local.adapter, dtype=local.dtype, quantize=local.quantize, decoding=True
     )
-    # Less may be asked for, never more than the positions that the model was made for.
-    made_for = opened.model.config.max_len
-    if local.max_len > made_for:
-        raise UserError(
-            f"{model}: max_len {local.max_len} is more than the {made_for} tokens that it was made "
-            "for; lower it"
-        )
     return LocalSpeaker(
         content_name(folder, local.adapter),
         opened,
         load_tokenizer(folder),
         _local_identity(folder, local),
-        max_len=local.max_len or min(made_for, LONGEST),
+        room,
         ends=end_tokens(folder),
     )
+
+
+def _room(folder: str, local: Local) -> "Room":
+    """What a model that is not loaded yet will have room for."""
+    from duomem_jax.models.hf import load_config
+    from duomem_jax.speak.room import Room
+
+    return Room.beside(folder, load_config(folder, local.dtype), local.quantize, local.max_len)
 
 
 def _local_identity(folder: str, local: Local) -> dict[str, Any]:
@@ -112,11 +117,39 @@ def _local_identity(folder: str, local: Local) -> dict[str, Any]:
     # which a chat no longer fits all change what it answers. So do what its chat template puts
     # around messages and the tokens that end a reply, which are in other files than the weights.
     adapter = adapter_fingerprint(local.adapter) if local.adapter else ""
-    return {
+    own = {
         "model": fingerprint(folder),
         "tokenizer": tokenizer_fingerprint(load_tokenizer(folder)),
         "ends": list(end_tokens(folder)),
     } | (dataclasses.asdict(local) | {"adapter": adapter})
+    # A length that memory has shortened makes another player of the model.
+    if local.max_len or _has_plenty(folder):
+        return own
+    room = _room(folder, local)
+    return own | ({"max_len": room.max_len} if room.short else {})
+
+
+def _has_plenty(folder: str) -> bool:
+    """Whether there is memory for a model and its longest conversation, by a cheap upper bound.
+
+    The exact bytes need the shapes of the weights: seconds, which a run that is complete already
+    should not take.
+    """
+    from duomem_jax.mesh.memory import usable_memory
+
+    config, may_use = Path(folder) / "config.json", usable_memory()
+    stored = sum(file.stat().st_size for file in Path(folder).glob("*.safetensors"))
+    try:
+        hf = json.loads(config.read_text(encoding="utf-8"))
+        heads = hf["num_attention_heads"] * (hf.get("head_dim") or 0)
+        width, layers = max(hf["hidden_size"], heads), hf["num_hidden_layers"]
+        # As many key heads as query heads, in float32; and the copy that a call works on.
+        cache = 2 * LONGEST * layers * 2 * width * 4
+    # Of another kind: refused where it is read for good.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    # Weights are stored in 8 bits at least, and held in 32 at most.
+    return may_use is None or 4 * stored + cache <= may_use
 
 
 def _refuse_local(model: str, local: Local) -> None:

@@ -11,6 +11,9 @@ from typing import Any, Protocol
 from duomem_jax.base.ranges import Length, Seed, Temperature, options
 from duomem_jax.records.chat import Chat
 
+LONGEST = 8192  # tokens of a conversation here, unless other ones are asked for
+SLOTS = 32  # chats at once, unless other ones are asked for
+
 
 @options
 class Sampling:
@@ -40,6 +43,11 @@ class Reply:
 
 class Conversations(Protocol):
     """Many chats that go on turn by turn, each in a numbered slot."""
+
+    @property
+    def slots(self) -> int:
+        """How many at once."""
+        ...
 
     @property
     def setup_seconds(self) -> float:
@@ -93,6 +101,14 @@ class Speaker(Protocol):
         """
         ...
 
-    def conversations(self, slots: int, how: Sampling) -> Conversations:
-        """Chats that go on, at most `slots` at once; each gets its seed when it starts."""
+    def conversations(self, slots: int | None, how: Sampling) -> Conversations:
+        """Chats that go on, at most `slots` at once; each gets its seed when it starts.
+
+        Args:
+            slots: None: `SLOTS`, or fewer where memory is short.
+            how: how replies are drawn.
+
+        Raises:
+            UserError: there is no memory for so many.
+        """
         ...

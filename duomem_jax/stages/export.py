@@ -86,6 +86,8 @@ def export(
     with atomic_dir(out) as tmp:
         if merged:
             _write_merged(source, adapter, tmp, written)
+            # In place of the base's, which may have been copied: how the model is to be played.
+            atomic_write_text(tmp / NOTES, json.dumps(notes, indent=2) + "\n")
         else:
             _copy_adapter(Path(adapter), tmp, notes)
         atomic_write_text(tmp / "README.md", text)

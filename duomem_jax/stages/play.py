@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from duomem_jax.agents.play import Play
 from duomem_jax.agents.player import Player, identity, open_policy
 from duomem_jax.agents.rollout import play_games
+from duomem_jax.agents.silence import Silence
 from duomem_jax.base.progress import Progress
 from duomem_jax.base.shard import WHOLE
 from duomem_jax.records.episodes import Episode
@@ -43,17 +44,19 @@ def play(
     wanted = [(game_id, how.seed) for game_id in chosen]
 
     def run(missing: list[Wanted]) -> Iterator[Episode]:
-        record = served_record(out, shard)
+        record, silence = served_record(out, shard), Silence(player.name)
         with (
             open_policy(player, world, slots=how.slots, server=server, record=record) as policy,
             Progress(len(missing), f"{player.name} plays") as progress,
         ):
             tasks = (chosen[game_id] for game_id, _ in missing)
             for played in play_games(
-                world, tasks, policy, slots=how.slots, max_steps=how.max_steps, seed=how.seed
+                world, tasks, policy, slots=policy.slots, max_steps=how.max_steps, seed=how.seed
             ):
                 progress.add(played.episode.success)
+                silence.add(played.episode)
                 yield played.episode
+        silence.tell()
 
     report = write_episodes(
         out,

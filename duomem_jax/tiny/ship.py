@@ -6,6 +6,7 @@ from pathlib import Path
 from duomem_jax.base.io import atomic_dir, atomic_write_text
 from duomem_jax.evals.games.describe import GAMES
 from duomem_jax.evals.summary import summarize
+from duomem_jax.lora.peft import NOTES
 from duomem_jax.lora.tree import count
 from duomem_jax.models.hf import copy_tokenizer, save_pretrained
 from duomem_jax.models.load import load_pretrained
@@ -82,5 +83,6 @@ def ship(name: str, run: Path, results: Path | None) -> Path:
         # Half the bytes in the package.
         save_pretrained(str(tmp), config, params, "bfloat16")
         copy_tokenizer(str(trained), tmp)
+        (tmp / NOTES).unlink(missing_ok=True)  # paths of the machine it was trained on
         atomic_write_text(tmp / "README.md", text)
     return target

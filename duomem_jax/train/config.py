@@ -16,7 +16,7 @@ from typing import Annotated, Literal, NamedTuple
 import tyro
 from annotated_types import Interval
 
-from duomem_jax.agents.play import Play, Recall, Talk
+from duomem_jax.agents.play import MAX_NEW, SHOWN, Play, Recall, Talk
 from duomem_jax.base.config import from_file
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import (
@@ -59,9 +59,9 @@ class OnPolicyConfig:
     # What is played; without a path the rows of `data` are read.
     games: Games = Games("")
     play: Annotated[Play, tyro.conf.arg(name="")] = Play(slots=16)  # `slots` games a step
-    talk: Annotated[Talk, tyro.conf.arg(name="")] = Talk(temperature=1.0)
+    talk: Annotated[Talk, tyro.conf.arg(name="")] = Talk(max_new=MAX_NEW, temperature=1.0)
     # What the teacher sees and the student does not (OPCD).
-    recall: Annotated[Recall, tyro.conf.arg(name="")] = Recall()
+    recall: Annotated[Recall, tyro.conf.arg(name="")] = Recall(k=SHOWN)
     length: Length = 1024  # tokens a row
     # TCOD, arXiv 2604.24005: the student plays the first turns of a game, or the last ones after
     # those of a won game are replayed; one turn more every `growth` steps.

@@ -79,13 +79,13 @@ class PlayedRows:
             model,
             base,
             lora,
-            slots=c.play.slots,
+            slots=c.play.at_once,
             # A generator begins a turn only with room for the longest reply. With `max_new` on top
             # conversations can fill a row to its end; a last reply that does not fit is cut when
             # packed.
-            max_len=min(model.config.max_len, c.length + c.talk.max_new),
+            max_len=min(model.config.max_len, c.length + c.talk.reply_tokens),
             eos_id=self._end,
-            max_new=c.talk.max_new,
+            max_new=c.talk.reply_tokens,
             temperature=c.talk.temperature,
             ends=end_tokens(folder),
         )
@@ -101,7 +101,7 @@ class PlayedRows:
     def rows(self, step: int, params: Tree) -> tuple[Batch, dict[str, tuple[float, float]]]:
         """(numpy rows, metrics) of the step after `step` others."""
         config, c = self._plan.config, self._plan.config.on_policy
-        games = draw(self._games, c.play.slots, config.seed, step)
+        games = draw(self._games, c.play.at_once, config.seed, step)
         # Both curricula count turns that are spoken: forward from the start of a game, backward
         # after its replayed part.
         depth = 1 + step // c.growth if c.curriculum else c.play.max_steps
@@ -117,7 +117,7 @@ class PlayedRows:
             self._world,
             games,
             Guidance(guidance(c.guidance, step / config.steps), depth, records),
-            slots=c.play.slots,
+            slots=c.play.at_once,
             max_steps=c.play.max_steps,
             # Steps in the low 20 bits, seeds above them: no step of one seed plays like one of
             # another.
@@ -142,7 +142,7 @@ class PlayedRows:
         read, episode = rollout.transcript, rollout.episode
         teacher = None
         if self._bank is not None:
-            k = self._plan.config.on_policy.recall.k
+            k = self._plan.config.on_policy.recall.shown
             shown = show(self._bank, k, episode.task, episode.game_id)
             teacher = _example(read.with_guidelines(shown.text, self._players.tokenizer))
         return Conversation(_example(read), teacher)

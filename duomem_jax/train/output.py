@@ -1,11 +1,15 @@
 """The output folder of a run: claimed by one config, filled with what it made."""
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from duomem_jax.agents.manner import FIELD as PLAY
+from duomem_jax.agents.manner import Trained
+from duomem_jax.agents.play import MAX_NEW
 from duomem_jax.base.config import differences, to_dict
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import (
@@ -16,6 +20,8 @@ from duomem_jax.base.io import (
     read_json,
 )
 from duomem_jax.base.lock import LOCK, lock_for_writing, unlock
+from duomem_jax.base.prompts import system_text
+from duomem_jax.data.facts import longest_reply
 from duomem_jax.mesh.hosts import is_first
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.inputs import inputs, without_names
@@ -23,6 +29,7 @@ from duomem_jax.train.plan import Plan
 
 CONFIG = "config.json"
 MADE_FROM = "made_from"  # in that file: what lay in the folders that the config names
+STEP = 32  # tokens, of the length of replies
 # May differ on a restart: they change how a run goes, not what it makes.
 FREE = ("output", "mesh", "checkpoint_every", "log_every", "writers", "profile")
 
@@ -133,4 +140,19 @@ def describe(plan: Plan) -> dict[str, Any]:
         examples = rows.counts.get("examples", 0)
         # The content hash, as a folder's name does not say what was in it.
         facts["rows"] = {"folder": rows.folder, "content": rows.content, "examples": examples}
+    facts[PLAY] = dataclasses.asdict(_trained(plan))
     return _plain(facts)
+
+
+def _trained(plan: Plan) -> Trained:
+    """How what is trained will have to be spoken to when it plays."""
+    if plan.rows is None:
+        c = plan.config.on_policy
+        system = system_text(c.talk.system, c.games.open_world().prompt)
+        # The student of such a run sees no memories: these are for its teacher.
+        return Trained(system, None, c.talk.reply_tokens)
+    student = plan.rows.student
+    # The last place of a reply is for its end. Beyond the usual length in steps, so that a few
+    # rows more or less make no other player.
+    needed = (longest_reply(plan.rows.folder) // STEP + 1) * STEP
+    return Trained(student.system, student.shown, max(MAX_NEW, needed))

@@ -1,6 +1,7 @@
 """One training run: plan, weights, state, loop, result."""
 
 import contextlib
+import json
 import logging
 import shlex
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import jax
 
 from duomem_jax.base.io import as_path, atomic_dir
-from duomem_jax.lora.peft import load_adapter, save_adapter
+from duomem_jax.lora.peft import NOTES, load_adapter, save_adapter
 from duomem_jax.lora.tree import count
 from duomem_jax.mesh.hosts import gathered, is_first, meet
 from duomem_jax.mesh.sharding import model_shardings, use_mesh
@@ -185,13 +186,15 @@ def export(plan: Plan, state: TrainState) -> Path:
     # Weights are there last: a finished run that is started again leaves its result as it is.
     if not is_first() or any(folder.glob("*.safetensors")):
         return folder
+    # `duomem export` makes its card from these notes: the folder of rows may hold others by then.
+    notes = describe(plan) | {"step": step, "command": shlex.join(sys.argv)}
     if plan.trained == "params":
         with atomic_dir(folder) as tmp:
             save_pretrained(tmp, plan.model.config, params, config.dtype, plan.folder)
             copy_tokenizer(plan.folder, tmp)
+            # After the tokenizer, beside which the base's own notes may have been.
+            (tmp / NOTES).write_text(json.dumps(notes, indent=2) + "\n")
         return folder
-    # `duomem export` makes its card from these notes: the folder of rows may hold others by then.
-    notes = describe(plan) | {"step": step, "command": shlex.join(sys.argv)}
     base = plan.base_id
     save_adapter(folder, params, config.lora, base, base_name=public_name(config.base), notes=notes)
     return folder

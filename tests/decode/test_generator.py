@@ -7,6 +7,7 @@ import pytest
 
 from duomem_jax.decode import programs
 from duomem_jax.decode.generator import Generator
+from duomem_jax.decode.pages import MIN_KEYS, PAGE
 from duomem_jax.lora.tree import Adapter, stack
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.lora import LoraConfig
@@ -225,15 +226,15 @@ def test_programs_are_compiled_for_few_numbers_of_keys(model, weights):
     for turn, slot in itertools.product(range(10), range(3)):
         generator.extend({slot: [5 + turn] * (1 + 10 * slot)})
     for part in (generator._reader, generator._writers[MAX_NEW]):
-        assert set(part.by_keys) == {programs.MIN_KEYS, MAX_LEN}
+        assert set(part.by_size) == {MIN_KEYS, 4 * PAGE}
     assert generator.compile_seconds > 0
 
 
 def test_generators_of_equal_shapes_share_what_is_compiled(model, weights):
     replies = []
     for _ in range(2):
-        before = programs._compile.cache_info()
+        before = programs.compiled.cache_info()
         replies.append(Generator(model, weights[0], **SIZES).extend({3: [5, 9, 4]}))
-        after = programs._compile.cache_info()
-    assert (after.hits - before.hits, after.misses) == (2, before.misses)
+        after = programs.compiled.cache_info()
+    assert (after.hits - before.hits, after.misses) == (4, before.misses)
     assert replies[0] == replies[1]

@@ -7,7 +7,7 @@ import pytest
 
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.mesh.sharding import make_mesh, use_mesh
-from duomem_jax.models.cache import KVCache
+from duomem_jax.models.cache import KVCache, LayerPages
 from duomem_jax.models.config import ModelConfig
 
 CONFIG = ModelConfig("qwen3", 61, 32, 2, 4, 2, 8, 48)
@@ -36,16 +36,37 @@ def test_append_writes_slots_and_drops_those_beyond_the_end():
     assert_holds(layer, k_BSKH, v_BSKH)
 
 
-def test_put_rows_puts_back_what_rows_took_and_drops_rows_out_of_range():
+def test_pages_give_back_what_was_put_and_drop_pages_out_of_range():
+    """Against numpy: rows of S tokens in pages of J, some of them put back elsewhere."""
+    J, count = S // 2, 7
     layer, k_BSKH, v_BSKH = filled()
-    which = jnp.array([2, 0, B])
-    part = layer.rows(which, 4)
-    np.testing.assert_array_equal(part.keys()[:2].transpose(0, 3, 1, 2), k_BSKH[[2, 0], :4])
-    part = jax.tree.map(lambda x: 2 * x, part)
-    layer = layer.put_rows(which, part)
-    k_BSKH[[2, 0], :4] *= 2
-    v_BSKH[[2, 0], :4] *= 2
-    assert_holds(layer, k_BSKH, v_BSKH)
+    pages = LayerPages.empty(CONFIG, count, J)
+    table_Bn = np.array([[4, 0], [6, count], [1, 3]])  # row 1 has one page
+    pages = pages.put(table_Bn, np.zeros(B, np.int32), layer)
+    found = pages.gather(table_Bn)
+    for row, tokens in ((0, S), (1, J), (2, S)):
+        np.testing.assert_array_equal(
+            found.keys()[row, :, :, :tokens].T, k_BSKH[row, :tokens].transpose(0, 2, 1)
+        )
+        np.testing.assert_array_equal(
+            found.values()[row, :, :tokens], v_BSKH[row, :tokens].transpose(1, 0, 2)
+        )
+    for untouched in (2, 5):
+        assert not pages.k_nKHJ[untouched].any()
+        assert not pages.v_nKJH[untouched].any()
+    # The second page of row 0 alone, and nothing of the others.
+    changed = pages.put(
+        np.array([[0], [count], [count]]),
+        np.array([1, 0, 0]),
+        jax.tree.map(lambda x: 2 * x, layer),
+    )
+    expected = np.asarray(pages.v_nKJH).copy()
+    expected[0] *= 2
+    np.testing.assert_array_equal(changed.v_nKJH, expected)
+    grown = changed.grown(count + 3)
+    np.testing.assert_array_equal(grown.v_nKJH[:count], expected)
+    assert grown.k_nKHJ.shape[0] == count + 3
+    assert not grown.k_nKHJ[count:].any()
 
 
 @pytest.mark.parametrize(("tensor", "keys"), [(2, (4, 1, H, S)), (4, (4, K, H, S))])

@@ -11,6 +11,7 @@ from duomem_jax.records import chat
 from duomem_jax.speak import local
 from duomem_jax.speak.local import LocalSpeaker
 from duomem_jax.speak.protocol import Sampling
+from duomem_jax.speak.room import Room
 from duomem_jax.text.tokenizer import chat_tokens
 
 MAX_LEN = 400
@@ -30,7 +31,8 @@ def opened(tokenizers):
 
 @pytest.fixture
 def speaker(opened, tokenizers):
-    return LocalSpeaker("random", opened, tokenizers["chatml"], {"model": "x"}, max_len=MAX_LEN)
+    room = Room("random", opened.model.config, MAX_LEN)
+    return LocalSpeaker("random", opened, tokenizers["chatml"], {"model": "x"}, room)
 
 
 @pytest.fixture(scope="module")
@@ -87,15 +89,18 @@ def test_a_row_whose_reply_ended_takes_the_next_chat(speaker, chats, monkeypatch
     assert rounds.count(1) <= max(pieces)  # at the very end alone
 
 
-def test_the_cache_is_as_long_as_the_chats_need(speaker, chats, monkeypatch):
-    lengths = []
-    make = speaker._generator
+def test_a_window_of_chats_that_are_too_long_does_not_slow_the_next(speaker, chats, monkeypatch):
+    """One generator serves all windows: its rows are those of a call, however few chats fit."""
+    monkeypatch.setattr(local, "WINDOW", 4)
+    made = []
+    make = local.Generator
     monkeypatch.setattr(
-        speaker, "_generator", lambda slots, n, how: lengths.append(n) or make(slots, n, how)
+        local, "Generator", lambda *a, **kw: made.append(kw["slots"]) or make(*a, **kw)
     )
-    list(speaker.reply(chats[:3], Sampling(20)))
-    list(speaker.reply([[chat.user("room " * 250)]], Sampling(20)))
-    assert lengths == [256, MAX_LEN]
+    too_long = [[chat.user("room " * MAX_LEN)]] * 3
+    replies = list(speaker.reply([*too_long, *chats[:3]], Sampling(20, 1.0)))
+    assert made == [4]
+    assert replies[3:] == list(speaker.reply(chats[:3], Sampling(20, 1.0)))
 
 
 def test_chats_are_taken_a_window_at_a_time(speaker, chats, monkeypatch):

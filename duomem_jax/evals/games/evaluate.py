@@ -8,6 +8,7 @@ from duomem_jax.agents.play import Play
 from duomem_jax.agents.player import Player, identity, open_policy
 from duomem_jax.agents.policy import Policy
 from duomem_jax.agents.rollout import Played, play_games
+from duomem_jax.agents.silence import Silence
 from duomem_jax.base.folder import claim_folder
 from duomem_jax.base.io import slug
 from duomem_jax.base.progress import Progress
@@ -102,6 +103,7 @@ def score(
         log: where results go.
         how: slots, step limit and seed.
     """
+    silence = Silence(subject)
     with Progress(len(tasks), f"{subject}, seed {how.seed}") as progress:
 
         def waiting() -> Iterator[Task]:
@@ -112,10 +114,12 @@ def score(
                     yield task
 
         for played in play_games(
-            world, waiting(), policy, slots=how.slots, max_steps=how.max_steps, seed=how.seed
+            world, waiting(), policy, slots=policy.slots, max_steps=how.max_steps, seed=how.seed
         ):
+            silence.add(played.episode)
             log.append(game_result(subject, played))
             progress.add(played.episode.success)
+    silence.tell()
 
 
 def game_result(subject: str, played: Played) -> Result:

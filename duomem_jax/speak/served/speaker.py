@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from duomem_jax.records.chat import Chat
-from duomem_jax.speak.protocol import Reply, Sampling
+from duomem_jax.speak.protocol import SLOTS, Reply, Sampling
 from duomem_jax.speak.served.chat import chat_request
 from duomem_jax.speak.served.model import ServedModel
 from duomem_jax.speak.served.server import PREFIX
@@ -26,9 +26,9 @@ class ServedSpeaker:
         """One reply to each chat, in order, several asked for at once; each is paid once."""
         return self._model.ask(chat_request(self.name, chat, how) for chat in chats)
 
-    def conversations(self, slots: int, how: Sampling) -> "ServedConversations":
+    def conversations(self, slots: int | None, how: Sampling) -> "ServedConversations":
         """Chats of which each request holds the whole; as many as are wanted."""
-        return ServedConversations(self._model, how)
+        return ServedConversations(self._model, how, slots or SLOTS)
 
 
 class ServedConversations:
@@ -40,9 +40,9 @@ class ServedConversations:
 
     setup_seconds = 0.0  # nothing to compile
 
-    def __init__(self, model: ServedModel, how: Sampling):
+    def __init__(self, model: ServedModel, how: Sampling, slots: int):
         """Begin without chats; `how` holds for all of them but for its seed."""
-        self._model, self._how = model, how
+        self._model, self._how, self.slots = model, how, slots
         self._sampling: dict[int, Sampling] = {}
 
     def start(self, slot: int, seed: int) -> None:
