@@ -7,9 +7,9 @@ import typing
 
 import pytest
 
+from duomem_jax import cli
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import interval
-from duomem_jax.cli import COMMANDS
 from duomem_jax.experiments.experiment import Experiment
 from duomem_jax.train.config import TrainConfig
 
@@ -34,7 +34,7 @@ def numbers(owner, seen):
 
 def all_numbers():
     seen = set()
-    owners = [*COMMANDS.values(), TrainConfig, Experiment]
+    owners = [*cli.commands().values(), TrainConfig, Experiment]
     found = [number for owner in owners for number in numbers(owner, seen)]
     # A share of a stage is one word, checked by its own parser; a class variable is no option.
     return [n for n in found if n[0].__name__ not in ("Shard",)]

@@ -110,7 +110,7 @@ def _view(folder: str | os.PathLike, config: dict[str, Any]) -> ViewFacts:
 
 def longest_reply(folder: str | os.PathLike) -> int:
     """Tokens of the longest reply, end of turn included, among some rows of a folder."""
-    rows = read_dataset(folder, SPLIT)
+    rows = read_dataset(folder, SPLIT, ROWS)
     longest = 0
     # From all over the folder, in which episodes of a kind are neighbours.
     for i in range(0, len(rows), max(1, len(rows) // LOOKED_AT)):

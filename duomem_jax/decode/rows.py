@@ -1,9 +1,8 @@
 """The conversations that a generator holds, and the few of them that one call works on.
 
 Keys, values and last hidden states stay on the device. Everything else about a row is kept on the
-host: which rows come next, and how many keys a call must look at,
-is decided there, without waiting for the device. A row is taken back to an earlier token by
-lowering its length.
+host: which rows come next, and how many keys a call must look at, is decided there, without waiting
+for the device. A row is taken back to an earlier token by lowering its length.
 """
 
 from collections.abc import Sequence

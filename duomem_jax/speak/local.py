@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.base.sample import derived_seed
 from duomem_jax.decode.generator import Generator, rows_of_a_call
 from duomem_jax.lora.open import Opened
@@ -96,6 +97,12 @@ class LocalSpeaker:
         return [q for q in questions if len(q.ids) + how.max_new <= self._max_len]
 
     def _generator(self, how: Sampling, asked: int | None = None, usual: int = SLOTS) -> Generator:
+        # Otherwise every chat would be too long, and every game lost, without a word.
+        if how.max_new >= self._max_len:
+            raise UserError(
+                f"{self.name}: a reply of {how.max_new:,} tokens leaves no room in a conversation "
+                f"of {self._max_len:,}; lower max_new or raise max_len"
+            )
         return Generator(
             self._opened.model,
             self._opened.base,

@@ -147,7 +147,7 @@ def test_a_merged_model_keeps_what_loaders_read(done, base_folder, tmp_path):
     copied |= {"tokenizer_config.json", "additional_chat_templates/tools.jinja"}
     for name in copied:
         assert (whole / name).read_bytes() == (base / name).read_bytes()
-    own = {"config.json", "model.safetensors", "README.md", "exported.json"}
+    own = {"config.json", "model.safetensors", "README.md", "exported.json", "duomem.json"}
     files = {str(f.relative_to(whole)) for f in whole.rglob("*") if f.is_file()}
     assert files == copied | own
 

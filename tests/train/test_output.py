@@ -83,12 +83,13 @@ def test_adapters_and_models_are_played_as_they_were_trained(told, tmp_path, tra
     assert Trained.read(str(folder)) == Trained("Win the game.", 1, 64)
     whole = folder
     if trainable == "lora":
-        whole = stages.export(str(tmp_path / "merged"), str(folder), merged=True)
+        whole = tmp_path / "merged"
+        stages.export(str(whole), str(folder), merged=True)
     how = Player("p", str(whole)).manner(Household())
     assert (how.system, how.k, how.max_new) == ("Win the game.", 1, 64)
 
 
 def test_masks_at_the_ends_of_a_row_count(monkeypatch):
     rows = [{"loss_mask": np.array(mask)} for mask in ([1, 1, 1, 0, 1], [0, 1, 1, 1, 1], [0] * 5)]
-    monkeypatch.setattr("duomem_jax.data.facts.read_dataset", lambda folder, split: rows)
+    monkeypatch.setattr("duomem_jax.data.facts.read_dataset", lambda *_: rows)
     assert longest_reply("x") == 4
