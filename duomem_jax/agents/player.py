@@ -12,6 +12,7 @@ from duomem_jax.agents.chat import ChatPolicy
 from duomem_jax.agents.manner import Manner, manner
 from duomem_jax.agents.play import Recall, Talk
 from duomem_jax.agents.policy import EachAlone, Policy
+from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import readable
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.spec import MEMORIES
@@ -71,6 +72,7 @@ def open_policy(
     # A world's own player comes before a folder of the same name, and asks for no model at all. It
     # draws nothing, so neither task nor seed reaches it.
     if make_player := world.players.get(player.model):
+        _refuse_options(player)
         yield EachAlone(player.model, lambda task, seed: make_player(), slots or SLOTS)
         return
     how = player.manner(world)
@@ -94,6 +96,7 @@ def identity(player: Player, world: World) -> dict[str, Any]:
     """
     # Memories, prompts and sampling are nothing to a rule-based player.
     if player.model in world.players:
+        _refuse_options(player)
         return {"name": player.name, "model": player.model}
     # Contents in place of paths: a bank or a prompt that was changed where it lies is another
     # player, and one that was moved is the same. A server's address is no part of it.
@@ -107,3 +110,14 @@ def identity(player: Player, world: World) -> dict[str, Any]:
         recalled |= {"memory": content, "k": how.k}
     speaker = speaker_identity(player.model, player.local)
     return {"name": player.name} | recalled | talk | speaker
+
+
+def _refuse_options(player: Player) -> None:
+    """Raise UserError where a rule-based player is given what only a model has use for."""
+    for record in (player.recall, player.talk, player.local):
+        for field in dataclasses.fields(record):
+            if getattr(record, field.name) != field.default:
+                raise UserError(
+                    f"{player.model}: {field.name} is for models, and this one plays by rules; "
+                    "omit it"
+                )

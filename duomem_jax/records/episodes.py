@@ -1,5 +1,6 @@
 """Played games: what an agent saw, thought and did."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -118,6 +119,8 @@ class EpisodeReader(Sequence):
     """
 
     def __init__(self, records: Sequence[dict[str, Any]], where: object = "episodes") -> None:
+        if isinstance(records, str | os.PathLike):
+            raise TypeError(f"{records}: give the records, or call `read_episodes` with a folder")
         # The first is enough: all records of a dataset have one layout.
         if len(records) and (missing := sorted(EPISODE_LAYOUT.keys() - records[0].keys())):
             raise UserError(

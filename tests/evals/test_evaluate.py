@@ -171,6 +171,8 @@ def test_identity_follows_content_not_paths(folders, tmp_path):
         ({"local": Local(adapter="nowhere")}, "adapter_config.json"),
         ({"recall": Recall("nowhere")}, "nowhere"),
         ({"model": "nowhere"}, "nowhere"),
+        ({"model": "expert", "local": Local(adapter="a")}, "adapter is for models"),
+        ({"model": "expert", "talk": Talk(temperature=1.0)}, "temperature is for models"),
     ],
 )
 def test_bad_players_are_refused_with_a_sentence(folders, games, tmp_path, change, message):

@@ -38,3 +38,8 @@ def test_episodes_of_an_older_version_are_refused(tmp_path):
 
 def test_a_reader_of_no_files_is_empty():
     assert list(EpisodeReader([])) == []
+
+
+def test_a_folder_in_the_place_of_records_is_a_mistake_at_once(tmp_path):
+    with pytest.raises(TypeError, match="call `read_episodes` with a folder"):
+        EpisodeReader(tmp_path)
