@@ -1,10 +1,9 @@
 """A LoRA adapter for a small real student, SmolLM2-135M-Instruct, on one accelerator.
 
-    duomem examples runs/smollm2/examples --episodes runs/smollm2/episodes \\
-        --tokenizer HuggingFaceTB/SmolLM2-135M-Instruct --how.system @play --how.length 2048
-    python train.py --config configs/smollm2_135m.py
+python train.py --config configs/smollm2_135m.py
 
-Plain AdamW at 1e-3: the quick start's Muon at 1e-2 is for a model of one million parameters. On a
+The rows are those of `duomem examples` with the student's own tokenizer, --how.system @play and
+--how.length 2048 (docs/students.md). Plain AdamW at 1e-3: the quick start's Muon at 1e-2 is for a model of one million parameters. On a
 processor give `--global_batch 2` and fewer steps. For a larger student lower
 `--optimizer.learning-rate`, to 2e-4 at four billion parameters (configs/qwen3_4b.py).
 """

@@ -7,6 +7,7 @@ replaced with `--field value`, nested ones with dots (`--lora.rank 32`).
 import contextlib
 import dataclasses
 import io
+import types
 import typing
 from collections.abc import Sequence
 from dataclasses import field
@@ -26,7 +27,6 @@ from duomem_jax.base.ranges import (
     Few,
     Length,
     Limit,
-    Positive,
     Seed,
     Share,
     options,
@@ -49,7 +49,7 @@ class OptimizerConfig:
     warmup_steps: Limit = 0
     weight_decay: Amount = 0.0  # on matrices only
     b2: Below1 = 0.99  # Adam's second-moment decay
-    clip: Positive = 1.0  # largest global norm of the gradient
+    clip: Annotated[float, Interval(gt=0, le=10**12)] = 1.0  # largest global norm of the gradient
 
 
 @options
@@ -191,13 +191,23 @@ def _complaint(config: TrainConfig, option: list[str]) -> str:
             known = ", ".join(options) if options else "none"
             return f"command line: no field {name}; choose from {known}"
         at = options[part]
-    hint = at.hint
-    shown = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+    shown = " or ".join(map(_shown, typing.get_args(at.hint) if _is_union(at.hint) else [at.hint]))
     given = value if equals else " ".join(option[1:])
     if hint is bool:
         *above, last = name.lstrip("-").split(".")
         shown = f"it alone, or --{'.'.join([*above, f'no-{last}'])} for no"
     return f"command line: field {name} cannot be {given!r}; give {shown}"
+
+
+def _is_union(hint: object) -> bool:
+    return isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+
+
+def _shown(hint: object) -> str:
+    """A type as a user reads it."""
+    if hint is types.NoneType:
+        return "None"
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
 
 
 class _Field(NamedTuple):

@@ -139,8 +139,14 @@ def test_starting_from_an_adapter(done, config_file, tmp_path):
 
 def test_a_trace_of_chosen_steps(config_file, tmp_path):
     assert run(config_file, "--steps", 6, "--profile", 2, 3) == 0
-    (trace,) = (tmp_path / "out" / "profile").rglob("*.xplane.pb")
+    out = tmp_path / "out"
+    (trace,) = (out / "profile").rglob("*.xplane.pb")
     assert b"train" in trace.read_bytes()
+    # As after a kill before the first checkpoint: these steps are done again, the trace is kept.
+    shutil.rmtree(out / "checkpoints")
+    shutil.rmtree(out / "adapter")
+    assert run(config_file, "--steps", 6, "--profile", 2, 3) == 0
+    assert [*(out / "profile").rglob("*.xplane.pb")] == [trace]
 
 
 def test_compiled_programs_are_kept_where_the_user_keeps_such_things(tmp_path, monkeypatch):

@@ -14,8 +14,12 @@ class Profiler:
     """Records updates `first` to `last` in a folder; none where `steps` is empty."""
 
     def __init__(self, folder: Path, steps: tuple[int, ...]):
-        """Wait for the first of them; `steps` is (first, last)."""
-        self._folder, self._range = folder, range(steps[0], steps[1] + 1) if steps else range(0)
+        """Wait for the first of them; `steps` is (first, last).
+
+        A folder that is there has the trace of an earlier start, which is kept.
+        """
+        wanted = steps and not folder.exists()
+        self._folder, self._range = folder, range(steps[0], steps[1] + 1) if wanted else range(0)
         self._trace = contextlib.ExitStack()
         self._running = False
 
