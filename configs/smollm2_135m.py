@@ -3,7 +3,9 @@
 python train.py --config configs/smollm2_135m.py
 
 The rows are those of `duomem examples` with the student's own tokenizer, --how.system @play and
---how.length 2048 (docs/students.md). Plain AdamW at 1e-3: the quick start's Muon at 1e-2 is for a model of one million parameters. On a
+--how.length 2048 (docs/students.md).
+
+Plain AdamW at 1e-3: the quick start's Muon at 1e-2 is for a model of one million parameters. On a
 processor give `--global_batch 2` and fewer steps. For a larger student lower
 `--optimizer.learning-rate`, to 2e-4 at four billion parameters (configs/qwen3_4b.py).
 """

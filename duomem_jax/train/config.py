@@ -193,7 +193,7 @@ def _complaint(config: TrainConfig, option: list[str]) -> str:
         at = options[part]
     shown = " or ".join(map(_shown, typing.get_args(at.hint) if _is_union(at.hint) else [at.hint]))
     given = value if equals else " ".join(option[1:])
-    if hint is bool:
+    if at.hint is bool:
         *above, last = name.lstrip("-").split(".")
         shown = f"it alone, or --{'.'.join([*above, f'no-{last}'])} for no"
     return f"command line: field {name} cannot be {given!r}; give {shown}"
