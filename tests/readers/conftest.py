@@ -1,0 +1,26 @@
+"""Good folders for the tests of readers."""
+
+from good import (  # noqa: F401 - fixtures
+    answers,
+    compressed_games,
+    config_folder,
+    episodes_folder,
+    generated,
+    half_written,
+    made,
+    marked,
+    memories_folder,
+    model_base,
+    one_game,
+    other_shard,
+    packed_games,
+    paid,
+    paired_folder,
+    plain_games,
+    prompt,
+    results_folder,
+    rows_folder,
+    run_folder,
+    sharded_model,
+    tokenizer_folder,
+)

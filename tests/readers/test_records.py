@@ -1,0 +1,178 @@
+"""What stages leave for each other, damaged: games, datasets, logs, marks, answers of servers."""
+
+import json
+from dataclasses import astuple
+
+import pytest
+from good import QUESTION, RESULTS_CONFIG, write_half
+from reading import SECONDS, SLOW_SECONDS, Reader, check_for
+
+from duomem_jax import stages
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.folder import claim_folder
+from duomem_jax.base.prompts import load_prompt
+from duomem_jax.data.facts import RowFacts
+from duomem_jax.data.loader import batches
+from duomem_jax.memory.bank import MemoryBank
+from duomem_jax.memory.embed.hashing import HashingEmbedder
+from duomem_jax.memory.embed.openai import _vectors
+from duomem_jax.records.played import read_episodes
+from duomem_jax.records.results import ResultLog, collect_results
+from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.speak.served.chat import read_reply
+from duomem_jax.speak.served.http import MalformedError
+from duomem_jax.speak.served.ledger import Ledger
+from duomem_jax.speak.served.scores import read_scores
+from duomem_jax.speak.served.server import Server
+from duomem_jax.worlds.games import Games
+
+LOCKS = ("*.lock", "*/.lock")
+
+
+def play(folder):
+    """Every game there, and what its first two commands lead to."""
+    games = Games(str(folder))
+    world, found = games.open_world(), []
+    for game in games.load():
+        env = world.open(game)
+        said = [env.reset()]
+        said += [str(env.step(command)) for command in (*game.walkthrough[:1], "look")]
+        found.append((game.id, game.text, game.kind, said))
+    return found
+
+
+def episodes(folder):
+    return [astuple(episode) for episode in read_episodes(folder)]
+
+
+def memories(folder):
+    bank = MemoryBank.load(folder, HashingEmbedder())
+    found = bank.retrieve("put a clean mug in the desk", 3)
+    return [astuple(memory) for memory in (*found, *bank.memories)]
+
+
+def rows(folder):
+    facts = RowFacts.read(folder)
+    read = batches(folder, global_batch=2, seed=0)
+    try:
+        first = [next(read), next(read)]
+    finally:
+        read.close()
+    import jax
+
+    leaves = [x.tobytes() for batch in first for x in jax.tree.leaves(batch)]
+    return facts.rows, facts.student, facts.teacher, facts.counts, leaves
+
+
+def results(folder):
+    return sorted(map(repr, collect_results([folder])))
+
+
+def result_log(folder):
+    with ResultLog(folder / "r.sqlite", RESULTS_CONFIG) as log:
+        return sorted(map(repr, log.rows))
+
+
+def resumed(folder):
+    report = write_half(folder, ["a", "b", "c"], finish=True)
+    return report.status, list(map(repr, read_dataset(folder, "train")))
+
+
+def second_shard(folder):
+    from good import half_spec
+
+    from duomem_jax.base.shard import Shard
+    from duomem_jax.records.store.write import ShardWriter
+
+    with ShardWriter(folder, half_spec(), Shard(0, 2)) as writer:
+        writer.add("a", [{"name": "a", "n": 1}], {"units": 1})
+        report = writer.finish()
+    return report.status, list(map(repr, read_dataset(folder, "train")))
+
+
+def ledger(folder):
+    paid = Ledger(folder / "served", "m", Server())
+    try:
+        return paid.find("key"), paid.bill
+    finally:
+        paid.close()
+
+
+def answer(name, read):
+    def take_apart(folder):
+        try:
+            return repr(read(json.loads((folder / name).read_text())))
+        # As the client of the server does, which asks again then.
+        except (ValueError, RecursionError, OSError) as e:
+            if isinstance(e, MalformedError | json.JSONDecodeError | UnicodeDecodeError | OSError):
+                raise UserError("malformed answer") from None
+            raise
+
+    return take_apart
+
+
+def regenerate(folder):
+    return stages.generate(str(folder), 2, 5).replace(str(folder), "")
+
+
+GAME, SQLITE = "**/game.tw-pddl", "binary"
+READERS = [
+    Reader("games: game.tw-pddl", "one_game", GAME, "json", play),
+    Reader("games: traj_data.json", "one_game", "**/traj_data.json", "json", play),
+    Reader("games: jsonl", "plain_games", "train.jsonl", "json lines", play),
+    Reader("games: jsonl.xz", "compressed_games", "train.jsonl.xz", "binary", play, sealed=True),
+    *(
+        Reader(f"{folder}: {name}", f"{folder}_folder", file, kind, read, sealed=sealed)
+        for folder, read in (("episodes", episodes), ("memories", memories), ("rows", rows))
+        for name, file, kind, sealed in (
+            ("manifest", "manifest.json", "json", False),
+            ("features", "features.json", "json", False),
+            ("dataset_info", "dataset_info.json", "json", True),
+            ("shard", "*.array_record-00000*", "binary", True),
+        )
+    ),
+    Reader("rows of two views: manifest", "paired_folder", "manifest.json", "json", rows),
+    Reader("memories: matrix", "memories_folder", "embeddings.npy", "binary", memories, sealed=True),
+    Reader("memories: facts", "memories_folder", "embeddings.json", "json", memories, sealed=True),
+    Reader("results", "results_folder", "r.sqlite", SQLITE, results, sealed=True),
+    Reader("results, written on", "results_folder", "r.sqlite", SQLITE, result_log, leaves=("*",)),
+    Reader("half a dataset: log", "half_written", ".work/*.sqlite", SQLITE, resumed, leaves=("*",)),
+    Reader(
+        "half a dataset: identity", "half_written", ".work/*.json", "json", resumed, leaves=("*",)
+    ),
+    Reader(
+        "other shard: facts", "other_shard", ".work/*-00001*.json", "json", second_shard,
+        leaves=("*",),
+    ),
+    Reader("paid answers", "paid", "served.answers", SQLITE, ledger, leaves=("*",)),
+    Reader("mark", "marked", ".duomem.json", "json", lambda f: claim_folder(f, "an audit").name),
+    Reader("generated games: facts", "generated", "generated.json", "json", regenerate),
+    Reader(
+        "prompt", "prompt", "mine.md", "text",
+        lambda f: load_prompt(str(f / "mine.md"), ("episode",)).fill(episode="e"),
+    ),
+    Reader("answer: chat", "answers", "chat.json", "json", answer("chat.json", read_reply)),
+    Reader(
+        "answer: scores", "answers", "scores.json", "json",
+        answer("scores.json", lambda body: read_scores(body, QUESTION["prompt"], 2)),
+    ),
+    Reader(
+        "answer: vectors", "answers", "vectors.json", "json",
+        answer("vectors.json", lambda body: _vectors(body, 2)),
+    ),
+]  # fmt: skip
+named = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+
+
+@named
+def test_damaged_input_is_one_sentence(reader, request):
+    check_for(reader, request.getfixturevalue(reader.valid), SECONDS / 60, 0)
+
+
+@pytest.mark.slow
+@named
+def test_damaged_input_is_one_sentence_for_long(reader, request):
+    import random
+
+    valid = request.getfixturevalue(reader.valid)
+    check_for(reader, valid, SLOW_SECONDS / 60, random.randrange(2**40))
