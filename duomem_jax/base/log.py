@@ -242,7 +242,7 @@ def _config(database: sqlite3.Connection, path: Path) -> dict[str, Any]:
     row = database.execute("SELECT facts FROM config").fetchone()
     try:
         return json.loads(row[0]) if row else {}
-    except (ValueError, TypeError) as e:
+    except (ValueError, TypeError, RecursionError) as e:
         raise damaged(path, e) from e
 
 

@@ -93,7 +93,7 @@ def _parse(records: Iterable[bytes], path: Path, kind: type[Row]) -> list[Row]:
             row = kind(**json.loads(record))
             # A dataclass takes any value, so rows of another version might pass unnoticed.
             check_fields(row)
-        except (ValueError, TypeError) as e:
+        except (ValueError, TypeError, RecursionError) as e:
             raise UserError(
                 f"{path}: row {number} is not a {kind.__name__.lower()} ({e}); another version "
                 "wrote it, so choose another output folder"

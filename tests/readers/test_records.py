@@ -101,12 +101,13 @@ def ledger(folder):
 def answer(name, read):
     def take_apart(folder):
         try:
-            return repr(read(json.loads((folder / name).read_text())))
-        # As the client of the server does, which asks again then.
-        except (ValueError, RecursionError, OSError) as e:
-            if isinstance(e, MalformedError | json.JSONDecodeError | UnicodeDecodeError | OSError):
-                raise UserError("malformed answer") from None
-            raise
+            body = json.loads((folder / name).read_text())
+        except (ValueError, RecursionError, OSError):
+            raise UserError("no JSON, which the client asks for again") from None
+        try:
+            return repr(read(body))
+        except MalformedError as e:
+            raise UserError(f"malformed, so asked again: {e}") from None
 
     return take_apart
 
@@ -125,8 +126,8 @@ READERS = [
         Reader(f"{folder}: {name}", f"{folder}_folder", file, kind, read, sealed=sealed)
         for folder, read in (("episodes", episodes), ("memories", memories), ("rows", rows))
         for name, file, kind, sealed in (
-            ("manifest", "manifest.json", "json", False),
-            ("features", "features.json", "json", False),
+            ("manifest", "manifest.json", "json", folder != "rows"),
+            ("features", "features.json", "json", True),
             ("dataset_info", "dataset_info.json", "json", True),
             ("shard", "*.array_record-00000*", "binary", True),
         )
@@ -145,7 +146,11 @@ READERS = [
         leaves=("*",),
     ),
     Reader("paid answers", "paid", "served.answers", SQLITE, ledger, leaves=("*",)),
-    Reader("mark", "marked", ".duomem.json", "json", lambda f: claim_folder(f, "an audit").name),
+    Reader(
+        "mark", "marked", ".duomem.json", "json",
+        lambda folder: claim_folder(folder, "an audit").name,
+        leaves=(".duomem.json",),  # where there is none, the empty folder is taken
+    ),
     Reader("generated games: facts", "generated", "generated.json", "json", regenerate),
     Reader(
         "prompt", "prompt", "mine.md", "text",
@@ -166,7 +171,7 @@ named = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.nam
 
 @named
 def test_damaged_input_is_one_sentence(reader, request):
-    check_for(reader, request.getfixturevalue(reader.valid), SECONDS / 60, 0)
+    check_for(reader, request.getfixturevalue(reader.valid), SECONDS, 0)
 
 
 @pytest.mark.slow
@@ -175,4 +180,4 @@ def test_damaged_input_is_one_sentence_for_long(reader, request):
     import random
 
     valid = request.getfixturevalue(reader.valid)
-    check_for(reader, valid, SLOW_SECONDS / 60, random.randrange(2**40))
+    check_for(reader, valid, SLOW_SECONDS, random.randrange(2**40))

@@ -68,7 +68,8 @@ def _bytes(path: Path) -> bytes:
 def _json(raw: bytes, source: str) -> dict[str, Any]:
     try:
         data = json.loads(raw)
-    except ValueError as e:
+    # Nested too deep is the other.
+    except (ValueError, RecursionError) as e:
         raise UserError(f"{source}: not complete JSON ({e}); {_AGAIN}") from e
     if not isinstance(data, dict):
         raise UserError(f"{source}: not a JSON object; {_AGAIN}")
