@@ -9,6 +9,7 @@ from good import (  # noqa: F401 - fixtures
     half_written,
     made,
     marked,
+    measured,
     memories_folder,
     model_base,
     one_game,

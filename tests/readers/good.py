@@ -264,3 +264,17 @@ def tokenizer_folder(made):
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     (folder / "chat_template.jinja").write_text(template)
     return folder
+
+
+@pytest.fixture(scope="session")
+def measured(made):
+    """A run whose distance to its teacher was measured."""
+    from dataclasses import asdict
+
+    from duomem_jax.evals.fidelity import Fidelity
+
+    folder = made / "measured"
+    (folder / "adapter").mkdir(parents=True)
+    facts = asdict(Fidelity(10, 0.5, 0.25, 1.5, 0.75, 0.125))
+    (folder / "fidelity.json").write_text(json.dumps(facts))
+    return folder

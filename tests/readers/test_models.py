@@ -1,0 +1,141 @@
+"""Models, adapters, tokenizers, runs of training and configs, damaged."""
+
+import dataclasses
+import hashlib
+import random
+
+import jax
+import numpy as np
+import optax
+import pytest
+from reading import SECONDS, SLOW_SECONDS, Reader, check_for
+from tiny_run import TINY
+
+from duomem_jax import stages
+from duomem_jax.base.config import from_file
+from duomem_jax.experiments.training import cost, fidelity
+from duomem_jax.lora.open import content_name
+from duomem_jax.lora.peft import load_adapter
+from duomem_jax.models.hf import end_tokens, fingerprint, load_config
+from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.model import Model
+from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer, tokenizer_fingerprint
+from duomem_jax.train.config import TrainConfig
+from duomem_jax.train.output import check_output
+from duomem_jax.train.state.checkpoint import Checkpoints
+from duomem_jax.train.state.state import new_state
+from duomem_jax.train.watch.writers import JsonLines
+
+
+def leaves(tree):
+    return [np.asarray(x).tobytes() for x in jax.tree.leaves(tree)]
+
+
+def model(folder):
+    """Config, end tokens and weights."""
+    config, params = load_pretrained(folder)
+    fingerprint(folder)
+    return config, leaves(params), end_tokens(folder)
+
+
+def config_alone(folder):
+    return load_config(folder), end_tokens(folder)
+
+
+def tokenizer(folder):
+    loaded = load_tokenizer(folder)
+    tokens = chat_tokens(loaded)
+    tokenizer_fingerprint(loaded)
+    chat = [
+        {"role": "system", "content": "Play."},
+        {"role": "user", "content": "You see a mug 1."},
+        {"role": "assistant", "content": "Action: take mug 1"},
+    ]
+    return tokens.conversations([chat]), tokens.end_id, tokens.opening
+
+
+def adapter(folder):
+    """Factors, as a model that plays has them, and its name."""
+    content_name(str(folder / "base"), str(folder / "adapter"))
+    found = load_adapter(folder / "adapter", Model(TINY), fingerprint(folder / "base"))
+    return leaves(found.lora), found.config
+
+
+def exported(folder):
+    """What an export writes, but for the path."""
+    out = folder.parent / "exported"
+    stages.export(str(out), str(folder / "adapter"), str(folder / "base"))
+    names = ("adapter_model.safetensors", "README.md")
+    return [(out / name).read_text(errors="replace").replace(str(folder), "") for name in names]
+
+
+def exported_again(folder):
+    return stages.export(str(folder), "adapter-of-run").replace(str(folder), "")
+
+
+def run_config(folder):
+    return from_file(folder / "config.py", "get_config", TrainConfig)
+
+
+def output_checked(folder):
+    check_output(dataclasses.replace(run_config(folder), output=str(folder)))
+
+
+def run_cost(folder):
+    return cost(folder)
+
+
+def continued_metrics(folder):
+    path = folder / "metrics.jsonl"
+    JsonLines(path, 10)
+    return path.read_text()
+
+
+def kept_fidelity(folder):
+    return fidelity("no student", "no teacher", "no rows", str(folder / "adapter"))
+
+
+READERS = [
+    Reader("model: config", "model_base", "config.json", "json", config_alone),
+    Reader("model: config and weights", "model_base", "config.json", "json", model),
+    Reader("model: weights", "model_base", "model.safetensors", "binary", model),
+    Reader("model: end tokens", "model_base", "generation_config.json", "json", config_alone),
+    Reader("model: index", "sharded_model", "model.safetensors.index.json", "json", model),
+    Reader("model: shard", "sharded_model", "model-00001-*.safetensors", "binary", model),
+    Reader("tokenizer: rules", "tokenizer_folder", "tokenizer.json", "json", tokenizer),
+    Reader("tokenizer: config", "tokenizer_folder", "tokenizer_config.json", "json", tokenizer),
+    Reader("tokenizer: template", "tokenizer_folder", "chat_template.jinja", "text", tokenizer),
+    *(
+        Reader(f"{what}: {file}", "run_folder", f"adapter/{file}", kind, read)
+        for what, read in (("adapter", adapter), ("export", exported))
+        for file, kind in (
+            ("adapter_config.json", "json"),
+            ("adapter_model.safetensors", "binary"),
+            ("duomem.json", "json"),
+        )
+    ),
+    Reader("run: config", "run_folder", "config.json", "json", output_checked),
+    Reader("run: metrics", "run_folder", "metrics.jsonl", "json lines", run_cost),
+    Reader("run: config, for its cost", "run_folder", "config.json", "json", run_cost),
+    Reader(
+        "run: metrics, continued", "run_folder", "metrics.jsonl", "json lines", continued_metrics,
+        leaves=("metrics.jsonl",),
+    ),
+    Reader("run: fidelity", "measured", "fidelity.json", "json", kept_fidelity),
+    Reader("config in Python", "config_folder", "tiny.py", "text", lambda f: from_file(
+        f / "tiny.py", "get_config", TrainConfig
+    )),
+]  # fmt: skip
+named = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+
+
+@named
+def test_damaged_input_is_one_sentence(reader, request):
+    check_for(reader, request.getfixturevalue(reader.valid), SECONDS, 0)
+
+
+@pytest.mark.slow
+@named
+def test_damaged_input_is_one_sentence_for_long(reader, request):
+    valid = request.getfixturevalue(reader.valid)
+    check_for(reader, valid, SLOW_SECONDS, random.randrange(2**40))
