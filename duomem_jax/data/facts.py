@@ -95,9 +95,7 @@ class RowFacts:
 
 
 def _damaged(folder: str | os.PathLike, what: str) -> UserError:
-    return UserError(
-        f"{folder}: manifest.json {what}; write the rows again with `duomem examples`"
-    )
+    return UserError(f"{folder}: manifest.json {what}; write the rows again with `duomem examples`")
 
 
 def _view(config: dict[str, Any]) -> ViewFacts:

@@ -47,6 +47,8 @@ class Damage:
 _WRITTEN = {
     '"<deep>"': "[" * 100_000 + "]" * 100_000,
     '"<deep object>"': '{"a":' * 3000 + "1" + "}" * 3000,
+    '"<nested>"': "[" * 300 + "]" * 300,
+    '"<nested object>"': '{"a":' * 90 + "1" + "}" * 90,
     '"<long number>"': "9" * 5000,
     '"<beyond floats>"': "1e999",
 }
@@ -54,7 +56,9 @@ VALUES = st.one_of(
     st.sampled_from([None, True, False, [], {}, [None], {"a": None}, [[[]]]]),
     st.sampled_from([0, 1, -1, 2, 255, 2**31, 2**32, 2**63, 2**64, -(2**63), 10**400]),
     st.sampled_from([0.5, -0.0, 1e-320, 1e308, float("nan"), float("inf"), float("-inf")]),
-    st.sampled_from(["", "0", "x", "é\n", "\0", "\ud800", "x" * 5000, "/", "..", "../x", "{{", "%"]),
+    st.sampled_from(
+        ["", "0", "x", "é\n", "\0", "\ud800", "x" * 5000, "/", "..", "../x", "{{", "%"]
+    ),
     st.sampled_from([json.loads(words) for words in _WRITTEN]),
     st.text(max_size=5),
     st.integers(),

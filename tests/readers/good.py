@@ -86,9 +86,7 @@ def results_folder(made):
     with ResultLog(folder / "r.sqlite", RESULTS_CONFIG) as log:
         for i in range(5):
             scores = {"success": float(i % 2), "score": float(i % 2), "steps": 3.0}
-            log.append(
-                Result("s", f"g{i}", f"g{i}", "put", 0, scores, Usage(10, 5, 0.5), "won")
-            )
+            log.append(Result("s", f"g{i}", f"g{i}", "put", 0, scores, Usage(10, 5, 0.5), "won"))
     return folder
 
 

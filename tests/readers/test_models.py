@@ -1,12 +1,10 @@
 """Models, adapters, tokenizers, runs of training and configs, damaged."""
 
 import dataclasses
-import hashlib
 import random
 
 import jax
 import numpy as np
-import optax
 import pytest
 from reading import SECONDS, SLOW_SECONDS, Reader, check_for
 from tiny_run import TINY
@@ -22,8 +20,6 @@ from duomem_jax.models.model import Model
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer, tokenizer_fingerprint
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.output import check_output
-from duomem_jax.train.state.checkpoint import Checkpoints
-from duomem_jax.train.state.state import new_state
 from duomem_jax.train.watch.writers import JsonLines
 
 
@@ -58,7 +54,7 @@ def adapter(folder):
     """Factors, as a model that plays has them, and its name."""
     content_name(str(folder / "base"), str(folder / "adapter"))
     found = load_adapter(folder / "adapter", Model(TINY), fingerprint(folder / "base"))
-    return leaves(found.lora), found.config
+    return leaves(found.tree), found.config
 
 
 def exported(folder):
@@ -88,7 +84,7 @@ def run_cost(folder):
 def continued_metrics(folder):
     path = folder / "metrics.jsonl"
     JsonLines(path, 10)
-    return path.read_text()
+    return path.read_text() if path.exists() else ""
 
 
 def kept_fidelity(folder):
