@@ -2,9 +2,11 @@
 
 from good import (  # noqa: F401 - fixtures
     answers,
+    checkpoints,
     compressed_games,
     config_folder,
     episodes_folder,
+    exported_folder,
     generated,
     half_written,
     made,
@@ -18,10 +20,12 @@ from good import (  # noqa: F401 - fixtures
     paid,
     paired_folder,
     plain_games,
+    problem_folder,
     prompt,
     results_folder,
     rows_folder,
     run_folder,
     sharded_model,
+    shipped_tokenizer,
     tokenizer_folder,
 )

@@ -162,8 +162,13 @@ def _reordered(value: Any, draw: Any) -> Any:
 def _document(draw: Any, document: Any) -> tuple[str, str, bool]:
     """JSON of a document with one fault, or in other words: (how, text, harmless)."""
     path = draw(_path(document))
+    found = document
+    for key in path:
+        found = found[key]
     kinds = ["reordered", "spaced", "another", "wrong value", "wrong value", "wrong value"]
-    kinds += ["lost", "unknown", "duplicated", "damaged text"] if path else []
+    kinds += ["lost", "unknown", "duplicated"] if path else []
+    # Long text often has a language of its own.
+    kinds += ["damaged text"] * (8 if len(found) > 50 else 1) if isinstance(found, str) else []
     kind, where = draw(st.sampled_from(kinds)), ".".join(map(str, path))
     if kind == "reordered":
         return kind, json.dumps(_reordered(document, draw)), True
@@ -193,10 +198,7 @@ def _document(draw: Any, document: Any) -> tuple[str, str, bool]:
         twice = json.dumps(document)
         name = json.dumps(str(path[0]))
         return f"{path[0]} twice", f"{{{name}: {_write(value)}, {twice[1:]}", False
-    found = document
-    for key in path:
-        found = found[key]
-    if not isinstance(found, str):
+    if kind != "damaged text":
         return "unchanged", json.dumps(document), True
     broken = draw(text(found.encode(errors="replace")))
     words = broken.content.decode(errors="replace")

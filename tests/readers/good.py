@@ -24,6 +24,18 @@ def one_game(played, made):
 
 
 @pytest.fixture(scope="session")
+def problem_folder(one_game, made):
+    """The PDDL problem of a game as a file of its own, and the rest of the game beside it."""
+    (file,) = one_game.rglob("game.tw-pddl")
+    game, folder = json.loads(file.read_text()), made / "problem"
+    folder.mkdir()
+    (folder / "problem.pddl").write_text(game.pop("pddl_problem"))
+    (folder / "game.json").write_text(json.dumps(game | {"id": str(file.parent.name)}))
+    shutil.copy(file.with_name("traj_data.json"), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def packed_games(played, made):
     """Two games as JSON Lines, packed and not, in a folder each."""
     from duomem_jax.worlds.household.load import load_games
@@ -262,6 +274,57 @@ def tokenizer_folder(made):
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     (folder / "chat_template.jinja").write_text(template)
     return folder
+
+
+@pytest.fixture(scope="session")
+def exported_folder(run_folder, made):
+    """A run and an export of its adapter."""
+    from duomem_jax import stages
+
+    folder = made / "with_export"
+    shutil.copytree(run_folder, folder)
+    stages.export(str(folder / "exported"), str(folder / "adapter"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shipped_tokenizer(made):
+    """The shipped tokenizer as it is: its chat template is in its config."""
+    from duomem_jax.models.shipped import model_folder
+
+    folder = made / "shipped"
+    ignored = shutil.ignore_patterns("*.safetensors", "*.md", "config.json")
+    shutil.copytree(model_folder("tiny-student"), folder, ignore=ignored)
+    return folder
+
+
+def small_state(step):
+    import jax
+    import numpy as np
+    import optax
+
+    from duomem_jax.train.state.state import new_state
+
+    rng = np.random.default_rng(step)
+    state = new_state(optax.adamw(1e-3), {"a": rng.normal(size=(8, 8)).astype(np.float32)})
+    state = jax.tree.map(jax.numpy.asarray, state)
+    return type(state)(**(vars(state) | {"step": jax.numpy.int32(step)}))
+
+
+def open_checkpoints(folder):
+    from duomem_jax.train.state.checkpoint import Checkpoints
+
+    return Checkpoints(folder, "lora", 5, {"base": "b", "base_fingerprint": "f"})
+
+
+@pytest.fixture(scope="session")
+def checkpoints(made):
+    """Two checkpoints of a small state."""
+    saver = open_checkpoints(made / "checkpoints")
+    for step in (5, 10):
+        saver.save(step, small_state(step), loss=1.0 / step)
+    saver.close()
+    return made / "checkpoints"
 
 
 @pytest.fixture(scope="session")

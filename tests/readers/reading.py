@@ -125,9 +125,10 @@ def _unchanged(reader: Reader, before: dict[str, bytes], after: dict[str, bytes]
 
 def check_for(reader: Reader, valid: Path, seconds: float, first_seed: int) -> int:
     """`check` on as many damages as there is time for; how many."""
-    end, count, failed = time.monotonic() + seconds, 0, False
     (file,) = valid.glob(reader.file)
     right = read_copy(reader, valid)
+    # Only now: whatever is first read has to be imported and compiled.
+    end, count, failed = time.monotonic() + seconds, 0, False
 
     @settings(
         max_examples=_EXAMPLES,

@@ -6,6 +6,7 @@ import random
 import jax
 import numpy as np
 import pytest
+from good import open_checkpoints, small_state
 from reading import SECONDS, SLOW_SECONDS, Reader, check_for
 from tiny_run import TINY
 
@@ -66,7 +67,19 @@ def exported(folder):
 
 
 def exported_again(folder):
-    return stages.export(str(folder), "adapter-of-run").replace(str(folder), "")
+    return stages.export(str(folder / "exported"), str(folder / "adapter")).replace(str(folder), "")
+
+
+def restored(folder):
+    """The state of the last checkpoint that can be read, which must be as it was saved."""
+    saver, like = open_checkpoints(folder), small_state(0)
+    try:
+        saver.best()
+        state = saver.restore(like, jax.tree.map(lambda x: x.sharding, like))
+    finally:
+        saver.close()
+    assert state is None or leaves(state) == leaves(small_state(int(state.step)))
+    return None
 
 
 def run_config(folder):
@@ -100,6 +113,8 @@ READERS = [
     Reader("model: shard", "sharded_model", "model-00001-*.safetensors", "binary", model),
     Reader("tokenizer: rules", "tokenizer_folder", "tokenizer.json", "json", tokenizer),
     Reader("tokenizer: config", "tokenizer_folder", "tokenizer_config.json", "json", tokenizer),
+    Reader("tokenizer: all in its config", "shipped_tokenizer", "tokenizer_config.json", "json",
+           tokenizer),
     Reader("tokenizer: template", "tokenizer_folder", "chat_template.jinja", "text", tokenizer),
     *(
         Reader(f"{what}: {file}", "run_folder", f"adapter/{file}", kind, read)
@@ -108,6 +123,16 @@ READERS = [
             ("adapter_config.json", "json"),
             ("adapter_model.safetensors", "binary"),
             ("duomem.json", "json"),
+        )
+    ),
+    Reader("export: facts", "exported_folder", "exported/exported.json", "json", exported_again),
+    *(
+        Reader(f"checkpoint: {file}", "checkpoints", file, kind, restored, leaves=("*",))
+        for file, kind in (
+            ("10/_CHECKPOINT_METADATA", "json"),
+            ("10/state/_METADATA", "json"),
+            ("10/state/d/*", "binary"),
+            ("10/state/manifest.ocdbt", "binary"),
         )
     ),
     Reader("run: config", "run_folder", "config.json", "json", output_checked),

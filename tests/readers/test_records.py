@@ -1,7 +1,10 @@
 """What stages leave for each other, damaged: games, datasets, logs, marks, answers of servers."""
 
 import json
+import shutil
+import tempfile
 from dataclasses import astuple
+from pathlib import Path
 
 import pytest
 from good import QUESTION, RESULTS_CONFIG, write_half
@@ -39,6 +42,26 @@ def play(folder):
         said += [str(env.step(command)) for command in (*game.walkthrough[:1], "look")]
         found.append((game.id, game.text, game.kind, said))
     return found
+
+
+def play_problem(engine):
+    def play(folder):
+        try:
+            problem = (folder / "problem.pddl").read_text()
+        except (OSError, ValueError):
+            raise UserError("no text, which a game's JSON cannot hold") from None
+        game = json.loads((folder / "game.json").read_text()) | {"pddl_problem": problem}
+        with tempfile.TemporaryDirectory() as root:
+            place = Path(root, "look_at_obj_in_light-x", "trial")
+            place.mkdir(parents=True)
+            shutil.copy(folder / "traj_data.json", place)
+            (place / "game.tw-pddl").write_text(json.dumps(game))
+            games = Games(root, engine=engine)
+            (task,), world = games.load(), games.open_world()
+            env = world.open(task)
+            return [env.reset(), env.step("look"), env.step("go to bed 1")]
+
+    return play
 
 
 def episodes(folder):
@@ -119,6 +142,7 @@ def regenerate(folder):
 GAME, SQLITE = "**/game.tw-pddl", "binary"
 READERS = [
     Reader("games: game.tw-pddl", "one_game", GAME, "json", play),
+    Reader("games: PDDL", "problem_folder", "problem.pddl", "text", play_problem("fast")),
     Reader("games: traj_data.json", "one_game", "**/traj_data.json", "json", play),
     Reader("games: jsonl", "plain_games", "train.jsonl", "json lines", play),
     Reader("games: jsonl.xz", "compressed_games", "train.jsonl.xz", "binary", play, sealed=True),
