@@ -231,6 +231,13 @@ def json_lines(draw: Any, content: bytes) -> Damage:
     return Damage(f"line {at}: {how}", made.encode(errors="surrogatepass"), harmless)
 
 
+def with_value(content: bytes, path: str, value: Any) -> Damage:
+    """A JSON file, or the first line of JSON Lines, with another value at a dotted path."""
+    first, *rest = content.decode().split("\n") if b"\n{" in content else [content.decode()]
+    made = _change(json.loads(first), tuple(path.split(".")), lambda i, k: i.__setitem__(k, value))
+    return Damage(f"{path} is {value!r:.50}", "\n".join([_write(made), *rest]).encode())
+
+
 KINDS = {"json": json_file, "json lines": json_lines, "text": text, "binary": binary}
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from damage import Damage, damages
+from damage import Damage, Place, damages, with_value
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from duomem_jax.base.errors import UserError
@@ -24,6 +24,10 @@ _EXAMPLES = 25  # between two looks at the clock
 _HANGS = 60  # seconds after which a reader is taken to hang
 _MOST_WARNINGS = 20
 _LONGEST = 2000  # letters of a sentence that a person is to read
+
+
+# A file's content, what is in its place, or (path, value) of its JSON.
+Found = bytes | Place | tuple[str, Any]
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,13 @@ def check(reader: Reader, valid: Path, right: Any, damage: Damage) -> None:
         _unchanged(reader, before, files(bad))
         if damage.harmless or reader.sealed:
             assert found == right
+
+
+def check_found(reader: Reader, valid: Path, found: Found) -> None:
+    """`check` on a damage that was met once."""
+    (file,) = valid.glob(reader.file)
+    damage = Damage("found", found) if isinstance(found, bytes | Place) else None
+    check(reader, valid, None, damage or with_value(file.read_bytes(), *found))
 
 
 def _unchanged(reader: Reader, before: dict[str, bytes], after: dict[str, bytes]) -> None:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from good import open_checkpoints, small_state
-from reading import SECONDS, SLOW_SECONDS, Reader, check_for
+from reading import SECONDS, SLOW_SECONDS, Reader, check_for, check_found
 from tiny_run import TINY
 
 from duomem_jax import stages
@@ -148,6 +148,31 @@ READERS = [
     )),
 ]  # fmt: skip
 named = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+
+
+# What ended in a traceback, or in a wrong result, before these readers were tried.
+FOUND = [
+    ("tokenizer: config", ("model_max_length", "x")),
+    ("export: duomem.json", ("command", "\ud800")),
+    ("run: config, for its cost", b""),
+    ("run: config, for its cost", ("steps", "20")),
+    ("run: metrics", b"\x9e\n"),
+    ("run: metrics", b""),
+    ("run: metrics", ("step", 30)),
+    ("run: metrics", ("loss_tokens", "<beyond floats>")),
+    ("run: metrics, continued", b"\x9e\n"),
+    ("run: metrics, continued", b"[]\n"),
+    ("run: fidelity", b""),
+    ("run: fidelity", ("tokens", None)),
+    ("checkpoint: 10/_CHECKPOINT_METADATA", ("metrics", 1)),
+    ("checkpoint: 10/_CHECKPOINT_METADATA", ("metrics", {"loss": "x"})),
+]
+
+
+@pytest.mark.parametrize(("name", "found"), FOUND)
+def test_found_before(name, found, request):
+    (reader,) = (reader for reader in READERS if reader.name == name)
+    check_found(reader, request.getfixturevalue(reader.valid), found)
 
 
 @named

@@ -1,14 +1,17 @@
 """What stages leave for each other, damaged: games, datasets, logs, marks, answers of servers."""
 
 import json
+import random
 import shutil
 import tempfile
 from dataclasses import astuple
 from pathlib import Path
 
+import jax
 import pytest
+from damage import Place
 from good import QUESTION, RESULTS_CONFIG, write_half
-from reading import SECONDS, SLOW_SECONDS, Reader, check_for
+from reading import SECONDS, SLOW_SECONDS, Reader, check_for, check_found
 
 from duomem_jax import stages
 from duomem_jax.base.errors import UserError
@@ -81,8 +84,6 @@ def rows(folder):
         first = [next(read), next(read)]
     finally:
         read.close()
-    import jax
-
     leaves = [x.tobytes() for batch in first for x in jax.tree.leaves(batch)]
     return facts.rows, facts.student, facts.teacher, facts.counts, leaves
 
@@ -157,7 +158,9 @@ READERS = [
         )
     ),
     Reader("rows of two views: manifest", "paired_folder", "manifest.json", "json", rows),
-    Reader("memories: matrix", "memories_folder", "embeddings.npy", "binary", memories, sealed=True),
+    Reader(
+        "memories: matrix", "memories_folder", "embeddings.npy", "binary", memories, sealed=True
+    ),
     Reader("memories: facts", "memories_folder", "embeddings.json", "json", memories, sealed=True),
     Reader("results", "results_folder", "r.sqlite", SQLITE, results, sealed=True),
     Reader("results, written on", "results_folder", "r.sqlite", SQLITE, result_log, leaves=("*",)),
@@ -193,15 +196,59 @@ READERS = [
 named = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 
 
+# What ended in a traceback, or in a wrong result, before these readers were tried.
+FOUND = [
+    ("games: game.tw-pddl", Place.FOLDER),
+    ("games: game.tw-pddl", ("pddl_problem", "<deep>")),
+    ("games: jsonl", ("task", "a mug \ud800")),
+    ("episodes: manifest", ("content_hash", "<deep>")),
+    ("episodes: manifest", ("splits.train", None)),
+    ("episodes: manifest", ("splits.train.shards", [{"file": "../x"}])),
+    ("episodes: features", ("pythonClassName", 1)),
+    ("episodes: features", ("featuresDict.features.kind", {})),
+    ("memories: manifest", ("splits.train", 1)),
+    ("memories: facts", Place.FOLDER),
+    ("memories: facts", ("sha256", "<deep>")),
+    ("rows: manifest", ("splits.train.config.length", "256")),
+    ("rows: manifest", ("splits.train.counts", {"examples": None})),
+    ("half a dataset: identity", b""),
+    ("half a dataset: identity", b"[]"),
+    ("other shard: facts", b"{"),
+    ("other shard: facts", ("counts", 1)),
+    ("other shard: facts", Place.FOLDER),
+]
+
+
+@pytest.mark.parametrize(("name", "found"), FOUND)
+def test_found_before(name, found, request):
+    (reader,) = (reader for reader in READERS if reader.name == name)
+    check_found(reader, request.getfixturevalue(reader.valid), found)
+
+
+@pytest.mark.parametrize("opening", ["(and ", "(not ", "(exists (?o - object) "])
+def test_a_goal_that_is_too_deep(opening, problem_folder, tmp_path):
+    shutil.copytree(problem_folder, tmp_path / "game")
+    file = tmp_path / "game/problem.pddl"
+    start, _, _ = file.read_text().partition("(:goal")
+    goal = opening * 3000 + "(opened x)" + ")" * 3000
+    file.write_text(f"{start}(:goal {goal})\n)\n")
+    with pytest.raises(UserError, match="goal is nested too deep"):
+        play_problem("fast")(tmp_path / "game")
+
+
 @named
 def test_damaged_input_is_one_sentence(reader, request):
     check_for(reader, request.getfixturevalue(reader.valid), SECONDS, 0)
 
 
-@pytest.mark.slow
-@named
-def test_damaged_input_is_one_sentence_for_long(reader, request):
-    import random
+# It takes half a second a game.
+TEXTWORLD = Reader(
+    "games: PDDL, textworld", "problem_folder", "problem.pddl", "text", play_problem("textworld")
+)
 
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", [*READERS, TEXTWORLD], ids=lambda reader: reader.name)
+def test_damaged_input_is_one_sentence_for_long(reader, request):
     valid = request.getfixturevalue(reader.valid)
     check_for(reader, valid, SLOW_SECONDS, random.randrange(2**40))

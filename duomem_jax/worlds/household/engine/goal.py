@@ -30,7 +30,12 @@ def compile_goal(problem: Problem, fluents: Fluents, source: str) -> Test:
     Raises:
         UserError: a malformed condition, or a variable that nothing binds.
     """
-    return _Compiler(problem, fluents, source).build(problem.goal, {})
+    try:
+        return _Compiler(problem, fluents, source).build(problem.goal, {})
+    except RecursionError:
+        raise UserError(
+            f"{source}: the goal is nested too deep; correct the pddl_problem"
+        ) from None
 
 
 class _Compiler:
