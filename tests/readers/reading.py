@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from duomem_jax.base.errors import UserError
 
-SECONDS = 1.0  # for each reader: a minute in all
-SLOW_SECONDS = 10.0
+SECONDS = 0.9  # for each of some sixty readers: a minute in all
+SLOW_SECONDS = 9.0  # ten minutes in all
 _EXAMPLES = 25  # between two looks at the clock
 _HANGS = 60  # seconds after which a reader is taken to hang
 _MOST_WARNINGS = 20

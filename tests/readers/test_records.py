@@ -225,14 +225,15 @@ def test_found_before(name, found, request):
     check_found(reader, request.getfixturevalue(reader.valid), found)
 
 
+@pytest.mark.parametrize("depth", [110, 300, 3000])
 @pytest.mark.parametrize("opening", ["(and ", "(not ", "(exists (?o - object) "])
-def test_a_goal_that_is_too_deep(opening, problem_folder, tmp_path):
+def test_a_goal_that_is_too_deep(opening, depth, problem_folder, tmp_path):
     shutil.copytree(problem_folder, tmp_path / "game")
     file = tmp_path / "game/problem.pddl"
     start, _, _ = file.read_text().partition("(:goal")
-    goal = opening * 3000 + "(opened x)" + ")" * 3000
+    goal = opening * depth + "(opened x)" + ")" * depth
     file.write_text(f"{start}(:goal {goal})\n)\n")
-    with pytest.raises(UserError, match="goal is nested too deep"):
+    with pytest.raises(UserError, match="goal that is nested too deep"):
         play_problem("fast")(tmp_path / "game")
 
 

@@ -30,12 +30,7 @@ def compile_goal(problem: Problem, fluents: Fluents, source: str) -> Test:
     Raises:
         UserError: a malformed condition, or a variable that nothing binds.
     """
-    try:
-        return _Compiler(problem, fluents, source).build(problem.goal, {})
-    except RecursionError:
-        raise UserError(
-            f"{source}: the goal is nested too deep; correct the pddl_problem"
-        ) from None
+    return _Compiler(problem, fluents, source).build(problem.goal, {})
 
 
 class _Compiler:
