@@ -10,7 +10,7 @@ from typing import Any
 from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.mesh.chips import CHIPS, Chip
 
-SHAPE = re.compile(r"(\d+)(x\d+)+")
+SHAPE = re.compile("[0-9]{1,4}(x[0-9]{1,4})+")  # the chips along each axis
 KNOWN = {chip.name: chip for chip in CHIPS.values()}
 
 
@@ -63,7 +63,7 @@ def parse_topology(text: str, slices: int = 1) -> Topology:
 
 def _square(chips: str) -> tuple[int, ...]:
     """The squarest grid of as many chips as the text says; () unless that is a power of two."""
-    n = int(chips) if chips.isdecimal() else 0
+    n = int(chips) if re.fullmatch("[0-9]{1,6}", chips) else 0
     if n < 1 or n & (n - 1):
         return ()
     # v5e and v6e slices are as square as a power of two allows: 2x4, 4x4, 4x8, ...

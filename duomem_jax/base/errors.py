@@ -1,11 +1,21 @@
 """The exceptions a user is meant to read."""
 
+LONGEST = 1000  # letters of a sentence that is read
+
 
 class UserError(Exception):
     """A mistake the user can fix: one sentence naming the file, the field and the remedy.
 
-    Commands print it without a traceback and exit with status 2.
+    Commands print it without a traceback and exit with status 2. What it quotes, such as a value or
+    what a library says, may have any length and several lines: the sentence has one, and an end.
     """
+
+    def __str__(self) -> str:
+        sentence = " ".join(line.strip() for line in super().__str__().splitlines())
+        if len(sentence) <= LONGEST:
+            return sentence
+        # The file comes first and the remedy last.
+        return f"{sentence[: LONGEST // 2]} [...] {sentence[-LONGEST // 2 :]}"
 
 
 class StoppedError(Exception):

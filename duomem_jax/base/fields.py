@@ -19,6 +19,18 @@ def check_fields(record: Any) -> None:
     _check(record, "")
 
 
+def check_value(value: Any, hint: Any) -> None:
+    """Compare a value, such as what JSON gave, with a type, such as a `TypedDict`.
+
+    Raises:
+        TypeError: says what in it does not fit.
+    """
+    try:
+        check_type(value, hint, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
+    except TypeCheckError as e:
+        raise TypeError(str(e)) from None
+
+
 def _check(record: Any, prefix: str) -> None:
     kind: type = type(record)
     for name, hint in _hints(kind).items():

@@ -7,7 +7,6 @@ import contextlib
 import errno
 import hashlib
 import importlib.util
-import json
 import os
 import re
 import secrets
@@ -21,6 +20,7 @@ from etils import epath
 
 from duomem_jax.base.disk import explain_full_disk
 from duomem_jax.base.errors import UserError, first_line
+from duomem_jax.base.parse import parse_json
 
 REMOTE = "gs://"
 _LONGEST_SLUG = 80  # letters; with what follows, a name stays below the 255 of file systems
@@ -208,13 +208,12 @@ def read_json(path: Path, *, missing: str, damaged: str) -> dict[str, Any]:
         UserError: no such file, or it holds no JSON object.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {missing}") from None
     except OSError as e:
         raise UserError(f"{path}: cannot be read ({e.strerror}); {missing}") from None
-    # Nested too deep is the other.
-    except (ValueError, RecursionError) as e:
+    except ValueError as e:
         raise UserError(f"{path}: not valid JSON ({first_line(e)}); {damaged}") from None
     if not isinstance(found, dict):
         kind = type(found).__name__

@@ -32,6 +32,7 @@ from duomem_jax.base.database import (
 )
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.lock import lock_for_writing, unlock
+from duomem_jax.base.parse import parse_json
 
 _APPLICATION = 0x64756F6D  # "duom", which marks the file as one of ours
 _SCHEMA = (
@@ -241,7 +242,7 @@ def _has_tables(database: sqlite3.Connection) -> bool:
 def _config(database: sqlite3.Connection, path: Path) -> dict[str, Any]:
     row = database.execute("SELECT facts FROM config").fetchone()
     try:
-        return json.loads(row[0]) if row else {}
+        return parse_json(row[0]) if row else {}
     except (ValueError, TypeError) as e:
         raise damaged(path, e) from e
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.fields import check_fields
 from duomem_jax.base.log import Log, read_log, refuse_other_config
+from duomem_jax.base.parse import parse_json
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -90,7 +91,7 @@ def _parse(records: Iterable[bytes], path: Path, kind: type[Row]) -> list[Row]:
     rows = []
     for number, record in enumerate(records, 1):
         try:
-            row = kind(**json.loads(record))
+            row = kind(**parse_json(record))
             # A dataclass takes any value, so rows of another version might pass unnoticed.
             check_fields(row)
         except (ValueError, TypeError) as e:

@@ -1,5 +1,6 @@
 """Work that several processes share out."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -7,6 +8,7 @@ from typing import TypeVar
 from duomem_jax.base.errors import UserError
 
 T = TypeVar("T")
+_SHARD = re.compile("([0-9]{1,5})/([0-9]{1,5})")  # as many digits as its files' names have
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,14 @@ class Shard:
         Raises:
             UserError: not of that form, or no such part.
         """
-        index, _, count = text.partition("/")
         # `int` alone would also take signs, spaces and underscores.
-        if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
-            raise UserError(f"shard {text!r}: give i/n with i from 0 to n - 1, such as 0/4")
-        return cls(int(index), int(count))
+        found = _SHARD.fullmatch(text)
+        index, count = map(int, found.groups()) if found else (0, 0)
+        if not index < count:
+            raise UserError(
+                f"shard {text!r}: give i/n with i from 0 to n - 1, such as 0/4, and n below 100,000"
+            )
+        return cls(index, count)
 
     @property
     def is_whole(self) -> bool:

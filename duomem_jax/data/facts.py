@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.fields import check_fields
 from duomem_jax.records.store.manifest import content_hash, split_facts
 from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.records.store.spec import ROWS, SPLIT
@@ -73,15 +74,22 @@ class RowFacts:
         split = split_facts(Path(folder), SPLIT, ROWS)
         config = split["config"]
         teacher, targets = config.get("teacher"), config.get("targets")
-        return cls(
-            folder=str(folder),
-            rows=split["records"],
-            counts=split["counts"],
-            content=content_hash(folder),
-            student=_view(folder, config),
-            teacher=_view(folder, teacher) if teacher else None,
-            targets=TargetFacts(targets["kind"], targets["temperature"]) if targets else None,
-        )
+        try:
+            facts = cls(
+                folder=str(folder),
+                rows=split["records"],
+                counts=split["counts"],
+                content=content_hash(folder),
+                student=_view(config),
+                teacher=_view(teacher) if teacher else None,
+                targets=TargetFacts(targets["kind"], targets["temperature"]) if targets else None,
+            )
+            check_fields(facts)
+        except KeyError as e:
+            raise _damaged(folder, f"does not say {e} of its rows") from None
+        except (AttributeError, TypeError) as e:
+            raise _damaged(folder, f"has a wrong value ({e})") from None
+        return facts
 
     @property
     def taught(self) -> ViewFacts:
@@ -95,17 +103,15 @@ class RowFacts:
         return self.taught.vocabulary != self.student.vocabulary
 
 
-def _view(folder: str | os.PathLike, config: dict[str, Any]) -> ViewFacts:
-    try:
-        # A missing vocabulary is refused rather than assumed: rows of another tokenizer train
-        # without an error wherever their ids happen to fit.
-        shown = (config.get("guidelines") or {}).get("k")
-        return ViewFacts(config["length"], config["vocabulary"], config.get("system", ""), shown)
-    except KeyError as e:
-        raise UserError(
-            f"{folder}: manifest.json does not say {e} of its rows; write them again with "
-            "`duomem examples`"
-        ) from None
+def _damaged(folder: str | os.PathLike, what: str) -> UserError:
+    return UserError(f"{folder}: manifest.json {what}; write the rows again with `duomem examples`")
+
+
+def _view(config: dict[str, Any]) -> ViewFacts:
+    # A missing vocabulary is refused rather than assumed: rows of another tokenizer train without
+    # an error wherever their ids happen to fit.
+    shown = (config.get("guidelines") or {}).get("k")
+    return ViewFacts(config["length"], config["vocabulary"], config.get("system", ""), shown)
 
 
 def longest_reply(folder: str | os.PathLike) -> int:

@@ -6,7 +6,9 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from duomem_jax.base.io import atomic_write_text
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.fields import check_fields
+from duomem_jax.base.io import atomic_write_text, read_json
 from duomem_jax.data.facts import RowFacts
 from duomem_jax.evals.cost import TrainingCost
 from duomem_jax.evals.fidelity import Fidelity, measure_fidelity
@@ -17,8 +19,10 @@ from duomem_jax.stages.label import label
 from duomem_jax.train.config import OnPolicyConfig, TrainConfig
 from duomem_jax.train.output import check_output
 from duomem_jax.train.run import run
+from duomem_jax.train.watch.writers import read_metrics
 
 log = logging.getLogger(__name__)
+AGAIN = "train it again into another folder"
 # Rows by what the teacher sees before an episode; see `Recipe.memories`.
 _ROWS = {
     "as student": "examples",
@@ -69,23 +73,33 @@ def train_adapter(config: TrainConfig) -> str:
 
 
 def cost(folder: str | Path) -> TrainingCost:
-    """What a finished run of training took, from its folder."""
-    folder = Path(folder)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    rows = [
-        json.loads(x) for x in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    ]
-    ends = [row["step"] for row in rows]
+    """What a finished run of training took, from its folder.
+
+    Raises:
+        UserError: a file of the run is missing, damaged or cut short.
+    """
+    path, metrics = Path(folder, "config.json"), Path(folder, "metrics.jsonl")
+    config = read_json(path, missing=AGAIN, damaged=AGAIN)
+    steps, data = config.get("steps"), config.get("data")
+    if type(steps) is not int or not isinstance(data, str):
+        raise UserError(f"{path}: field steps or data is missing or has a wrong value; {AGAIN}")
+    rows = read_metrics(metrics)
+    ends = [int(row["step"]) for row in rows]
+    if ends[-1:] != [steps]:
+        raise UserError(f"{metrics}: ends at step {[0, *ends][-1]} of {steps}; {AGAIN}")
     # A record is of several steps, and its `loss_tokens` a mean over them.
     spans = [end - start for start, end in zip([0, *ends], ends, strict=False)]
-    data = config["data"]  # none where the student played its rows
+    # No data where the student played its rows.
     counts = RowFacts.read(data).counts if data else {}
-    return TrainingCost(
-        steps=config["steps"],
-        tokens=sum(n * row["loss_tokens"] for n, row in zip(spans, rows, strict=True)),
-        seconds=sum(row["seconds"] for row in rows),
-        target_bytes=counts.get("target_bytes", 0),
-    )
+    try:
+        return TrainingCost(
+            steps=steps,
+            tokens=sum(n * row["loss_tokens"] for n, row in zip(spans, rows, strict=True)),
+            seconds=sum(row["seconds"] for row in rows),
+            target_bytes=counts.get("target_bytes", 0),
+        )
+    except KeyError as e:
+        raise UserError(f"{metrics}: a line has no field {e}; {AGAIN}") from None
 
 
 def fidelity(student: str, teacher: str, probe: str, adapter: str) -> Fidelity:
@@ -96,14 +110,28 @@ def fidelity(student: str, teacher: str, probe: str, adapter: str) -> Fidelity:
         teacher: Hugging Face folder.
         probe: packed rows that no adapter was trained on.
         adapter: its folder; empty: the student as it is, measured again each time.
+
+    Raises:
+        UserError: a folder, or what was kept, is missing or damaged.
     """
     # Beside the adapter's folder, which holds only what is shipped.
     kept = Path(adapter).parent / "fidelity.json" if adapter else None
     if kept is not None and kept.exists():
-        return Fidelity(**json.loads(kept.read_text(encoding="utf-8")))
+        return _kept_fidelity(kept)
     found = measure_fidelity(student, teacher, probe, adapter=adapter)
     if kept is not None:
         atomic_write_text(kept, json.dumps(dataclasses.asdict(found), indent=1) + "\n")
+    return found
+
+
+def _kept_fidelity(path: Path) -> Fidelity:
+    remedy = "delete it, and it is measured again"
+    facts = read_json(path, missing=remedy, damaged=remedy)
+    try:
+        found = Fidelity(**facts)
+        check_fields(found)
+    except TypeError as e:
+        raise UserError(f"{path}: damaged ({e}); {remedy}") from None
     return found
 
 

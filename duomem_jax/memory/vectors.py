@@ -5,17 +5,26 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TypedDict
 
 import numpy as np
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.io import atomic_write_bytes, atomic_write_text
+from duomem_jax.base.fields import check_value
+from duomem_jax.base.io import atomic_write_bytes, atomic_write_text, read_json
 from duomem_jax.base.log import Log
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.records.store.manifest import content_hash
 
 # Texts embedded between two saves: a killed run pays for at most these again.
 BLOCK = 1024
+
+
+class _Facts(TypedDict):
+    embedder: str
+    bank: str
+    rows: int
+    sha256: str
 
 
 def distinct_keys(keys: Sequence[str]) -> list[str]:
@@ -97,16 +106,17 @@ def read_vectors(folder: Path, embedder: Embedder) -> np.ndarray:
         raise UserError(f"{path}: not readable ({e}); {again}") from e
 
 
-def _facts(folder: Path) -> dict | None:
+def _facts(folder: Path) -> dict[str, Any] | None:
     path = folder / "embeddings.json"
-    try:
-        facts = json.loads(path.read_text())
-        # Picked by name, so that a fact that is missing counts as damage here.
-        return {name: facts[name] for name in ("embedder", "bank", "rows", "sha256")}
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (ValueError, KeyError, TypeError) as e:
-        raise UserError(f"{path}: damaged; delete it and run `duomem memories` again") from e
+    remedy = "delete it and run `duomem memories` again"
+    facts = read_json(path, missing=remedy, damaged=remedy)
+    try:
+        check_value(facts, _Facts)
+    except TypeError as e:
+        raise UserError(f"{path}: damaged ({e}); {remedy}") from None
+    return facts
 
 
 def _refuse_other(folder: Path, facts: dict, embedder: Embedder) -> None:

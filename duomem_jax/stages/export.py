@@ -21,6 +21,7 @@ from duomem_jax.records.store.spec import refuse_difference
 from duomem_jax.records.there import instead
 from duomem_jax.report.table import subjects_table
 from duomem_jax.stages.options import Folder
+from duomem_jax.train.watch.writers import read_metrics
 
 FACTS = "exported.json"  # what a folder was made from
 AGAIN = "train again"
@@ -213,7 +214,7 @@ def _scores(results: Path) -> str:
 def _last_loss(run: Path) -> str:
     try:
         # An adapter may have been moved away from its run; the card is then without it.
-        row = json.loads((run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
+        row = read_metrics(run / "metrics.jsonl")[-1]
         return f"{row['loss']:.4f} nats a token at step {row['step']:,}"
-    except (OSError, IndexError, KeyError, TypeError, ValueError):
+    except (UserError, LookupError):
         return "not at hand"

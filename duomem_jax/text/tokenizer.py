@@ -34,6 +34,9 @@ def load_tokenizer(folder: str | os.PathLike) -> Any:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False)
+        _check_vocabulary(folder, tokenizer)
+    except UserError:
+        raise
     # Besides its own errors and the system's, whatever a value of the wrong kind ends in; the
     # library that reads tokenizer.json raises `Exception` itself.
     except Exception as e:
@@ -41,7 +44,6 @@ def load_tokenizer(folder: str | os.PathLike) -> Any:
             f"{folder}: no tokenizer could be loaded ({first_line(e)}); "
             + instead(folder, "a folder with tokenizer.json and tokenizer_config.json")
         ) from e
-    _check_vocabulary(folder, tokenizer)
     tokenizer.chat_template = _default_template(folder, tokenizer.chat_template)
     return tokenizer
 

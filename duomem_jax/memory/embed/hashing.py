@@ -18,6 +18,7 @@ from duomem_jax.memory.embed import unit_rows
 _STOP = frozenset(re.findall(r"\w+", "a an the some it them to in on of and or with is are your"))
 _NUMBERS = frozenset({"two", "three", "four", "both", "twice"})
 _WEIGHTS = {"word": 1.0, "number": 2.0, "pair": 0.5, "letters": 0.3}
+_LARGEST = 2**16  # dimensions; each text takes four bytes of one
 
 
 class HashingEmbedder:
@@ -32,10 +33,10 @@ class HashingEmbedder:
             self._size = int(size)
         except ValueError:
             self._size = 0
-        if self._size < 1:
+        if not 1 <= self._size <= _LARGEST:
             raise UserError(
                 f"embedder=hashing:{size}: the part after the colon is the number of "
-                "dimensions; omit it or give a whole number"
+                f"dimensions; omit it or give a whole number of at most {_LARGEST:,}"
             )
         # Banks are refused by this name: whoever changes features or weights raises the version.
         self.name = f"hashing-v1:{self._size}"

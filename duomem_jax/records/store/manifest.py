@@ -3,13 +3,15 @@
 import hashlib
 import json
 import os
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.io import atomic_write_text
+from duomem_jax.base.fields import check_value
+from duomem_jax.base.io import atomic_write_text, read_json
 from duomem_jax.records.store.spec import EPISODES, MEMORIES, ROWS
 from duomem_jax.records.there import instead
 
@@ -22,7 +24,48 @@ _MADE_BY = {
     MEMORIES: "`duomem memories`",
     ROWS: "`duomem examples` or `duomem label`",
 }
+_SHARD_FILE = re.compile(r"[\w.-]+\.array_record-\d{5,}-of-\d{5,}")
 _PACKAGES = ("duomem-jax", "array-record", "tensorflow-datasets", "numpy")
+
+
+class ShardFacts(TypedDict):
+    """What the manifest says of a shard's file."""
+
+    file: str
+    records: int
+    bytes: int
+    sha256: str
+
+
+class FinishedShard(ShardFacts):
+    """The same while the split is not complete."""
+
+    counts: dict[str, int]
+
+
+class SplitFacts(TypedDict):
+    """What it says of a split: its identity, and what is there.
+
+    Attributes:
+        features: SHA-256 of `features.json`, which folders of older versions do not have.
+    """
+
+    source: dict[str, Any]
+    config: dict[str, Any]
+    seed: int
+    records: int
+    counts: dict[str, int]
+    shards: list[ShardFacts]
+    features: NotRequired[str]
+    notes: NotRequired[dict[str, Any]]
+
+
+class _Manifest(TypedDict):
+    format: int
+    name: str
+    content_hash: str
+    versions: dict[str, str]
+    splits: dict[str, SplitFacts]
 
 
 def load_manifest(folder: Path) -> dict[str, Any] | None:
@@ -32,15 +75,22 @@ def load_manifest(folder: Path) -> dict[str, Any] | None:
         UserError: the file is damaged or of an unknown format.
     """
     path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text())
-    # The other where there is a file in the place of the folder.
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return None
-    except (ValueError, OSError) as e:
-        raise UserError(f"{path}: not readable ({e}); delete {folder} and write it again") from e
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+    remedy = f"delete {folder} and write it again"
+    manifest = read_json(path, missing=remedy, damaged=remedy)
+    if manifest.get("format") != FORMAT:
         raise UserError(f"{path}: not a dataset manifest of format {FORMAT}; write it again")
+    try:
+        check_value(manifest, _Manifest)
+    except TypeError as e:
+        raise UserError(f"{path}: damaged ({e}); {remedy}") from None
+    for shard in (s for facts in manifest["splits"].values() for s in facts["shards"]):
+        # Nothing outside of the folder is read, whatever its files say.
+        if not _SHARD_FILE.fullmatch(shard["file"]):
+            raise UserError(f"{path}: field file is {shard['file']!r}, no shard's name; {remedy}")
+    if manifest["content_hash"] != _content_hash(manifest["splits"]):
+        raise UserError(f"{path}: field content_hash is not that of its shards; {remedy}")
     return manifest
 
 
@@ -102,7 +152,7 @@ def _complete(folder: Path, name: str) -> dict[str, Any]:
     return manifest
 
 
-def split_facts(folder: Path, split: str, name: str = "") -> dict[str, Any]:
+def split_facts(folder: Path, split: str, name: str = "") -> SplitFacts:
     """Manifest entry of one split: source, config, seed, records, counts, shards.
 
     Args:
@@ -135,25 +185,27 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
-def check_files(folder: Path, shards: list[dict]) -> None:
-    """Compare shard files with the manifest: sizes always, SHA-256 up to `SMALL_BYTES` in all.
-
-    Args:
-        folder: of the dataset.
-        shards: `{"file", "records", "bytes", "sha256"}` of each shard.
+def check_files(folder: Path, facts: SplitFacts) -> None:
+    """Compare a split's files with the manifest: sizes always, SHA-256 up to `SMALL_BYTES` in all.
 
     Raises:
         UserError: a file is missing, cut short or changed.
     """
+    shards, features = facts["shards"], folder / "features.json"
+    again = f"copy it again from its source, or delete {folder} and run its stage again"
+    try:
+        if facts.get("features", "") not in ("", file_sha256(features)):
+            raise UserError(f"{features}: differs from the hash in manifest.json; {again}")
+    except OSError as e:
+        raise UserError(f"{features}: cannot be read ({e.strerror}); {again}") from None
     small = sum(s["bytes"] for s in shards) <= SMALL_BYTES
     for shard in shards:
         path = folder / shard["file"]
-        remedy = f"copy it again from its source, or delete {folder} and run its stage again"
-        if not path.exists():
-            raise UserError(f"{path}: missing although manifest.json names it; {remedy}")
+        if not path.is_file():
+            raise UserError(f"{path}: missing although manifest.json names it; {again}")
         size = path.stat().st_size
         # The size first: it is free, and tells a copy that broke off.
         if size != shard["bytes"]:
-            raise UserError(f"{path}: {size} bytes where {shard['bytes']} were written; {remedy}")
+            raise UserError(f"{path}: {size} bytes where {shard['bytes']} were written; {again}")
         if small and file_sha256(path) != shard["sha256"]:
-            raise UserError(f"{path}: content differs from the hash in manifest.json; {remedy}")
+            raise UserError(f"{path}: content differs from the hash in manifest.json; {again}")

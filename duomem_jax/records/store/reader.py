@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.records.store.features import decoder
-from duomem_jax.records.store.manifest import check_files, split_facts
+from duomem_jax.records.store.manifest import SplitFacts, check_files, split_facts
 
 
 class RecordReader(Sequence):
     """Records of one split as dictionaries: str, int, lists and numpy arrays."""
 
-    def __init__(self, folder: Path, split: str, facts: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, split: str, facts: SplitFacts) -> None:
         import grain
         from tensorflow_datasets import features as f
 
@@ -25,8 +25,9 @@ class RecordReader(Sequence):
             # folder, so that a dataset is read as it was written.
             self._bytes = grain.sources.ArrayRecordDataSource(paths)
             self._decode = decoder(f.FeaturesDict.from_config(str(folder)))
-        except (RuntimeError, ValueError, OSError) as e:
-            raise self._damaged(e) from e
+        # Whatever TFDS and protobuf meet in a features.json of any content.
+        except Exception as e:
+            raise self._damaged(first_line(e)) from e
         # Of large splits only the file sizes were compared.
         if len(self._bytes) != facts["records"]:
             raise self._damaged(f"{len(self._bytes)} records, not {facts['records']}")
@@ -67,5 +68,5 @@ def read_dataset(folder: str | os.PathLike, split: str, name: str = "") -> Recor
     """
     folder = Path(folder)
     facts = split_facts(folder, split, name)
-    check_files(folder, facts["shards"])
+    check_files(folder, facts)
     return RecordReader(folder, split, facts)

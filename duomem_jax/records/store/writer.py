@@ -12,17 +12,24 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
 from duomem_jax.base.disk import explain_full_disk
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.io import atomic_write_text, clear_os_errors
+from duomem_jax.base.fields import check_value
+from duomem_jax.base.io import atomic_write_text, clear_os_errors, read_json
 from duomem_jax.base.lock import LOCK
 from duomem_jax.base.log import Log
 from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.records.store.features import serializer, to_tfds
-from duomem_jax.records.store.manifest import file_sha256, load_manifest, save_manifest
+from duomem_jax.records.store.manifest import (
+    FinishedShard,
+    file_sha256,
+    load_manifest,
+    save_manifest,
+)
 from duomem_jax.records.store.spec import DatasetSpec, WriteReport, refuse_difference
 
 
@@ -91,7 +98,7 @@ class ShardWriter:
             if not missing:
                 self._complete()
                 return self._complete_report("written")
-            facts = json.loads(self._facts_path(self.shard).read_text())
+            facts = self._read_facts(self.shard)
         others = ", ".join(map(str, missing))
         return WriteReport(
             "waiting",
@@ -103,6 +110,16 @@ class ShardWriter:
 
     def _facts_path(self, shard: Shard) -> Path:
         return self._work / f"{self.spec.split}-{shard.label}.json"
+
+    def _read_facts(self, shard: Shard) -> dict[str, Any]:
+        path = self._facts_path(shard)
+        remedy = "delete it and write that shard again"
+        facts = read_json(path, missing=remedy, damaged=remedy)
+        try:
+            check_value(facts, FinishedShard)
+        except TypeError as e:
+            raise UserError(f"{path}: damaged ({e}); {remedy}") from None
+        return facts
 
     @contextlib.contextmanager
     def _folder_lock(self) -> Iterator[None]:
@@ -131,7 +148,8 @@ class ShardWriter:
         # Until it is complete: shards of another count would cover other units.
         mine |= {"shards": self.shard.count}
         if begun.exists():
-            refuse_difference(where, mine, json.loads(begun.read_text()))
+            remedy = f"delete {self._work} and run the stage again"
+            refuse_difference(where, mine, read_json(begun, missing=remedy, damaged=remedy))
         # A folder that has a manifest or `.work` is ours, and may take another split.
         elif manifest is None and not self._work.exists() and _has_files(self.folder):
             raise UserError(f"{self.folder}: holds other files; choose an empty output folder")
@@ -159,7 +177,7 @@ class ShardWriter:
         """Gather the shards' facts into the manifest, then drop the logs."""
         manifest = load_manifest(self.folder)
         splits = manifest["splits"] if manifest else {}
-        facts = [json.loads(self._facts_path(s).read_text()) for s in self.shard.siblings()]
+        facts = [self._read_facts(s) for s in self.shard.siblings()]
         counts: dict[str, int] = {}
         for f in facts:
             for key, n in f.pop("counts").items():
@@ -168,8 +186,8 @@ class ShardWriter:
         del mine["name"]
         total = sum(f["records"] for f in facts)
         mine |= {"notes": self.spec.notes} if self.spec.notes else {}
+        mine |= {"features": self._save_features(known=manifest is not None)}
         splits[self.spec.split] = mine | {"records": total, "counts": counts, "shards": facts}
-        self._save_features(known=manifest is not None)
         # Before the logs go: after a kill between the two the dataset is whole.
         save_manifest(self.folder, self.spec.name, splits)
         # A hyphen follows in a shard's files, a dot in the identity; other splits are spared.
@@ -178,17 +196,19 @@ class ShardWriter:
         if not any(self._work.iterdir()):
             self._work.rmdir()
 
-    def _save_features(self, *, known: bool) -> None:
+    def _save_features(self, *, known: bool) -> str:
+        """Write the fields that TFDS reads; the SHA-256 of their file."""
         # TFDS can only write its description to a folder; the text is compared before it is kept.
         with tempfile.TemporaryDirectory() as tmp:
             to_tfds(self.spec.layout).save_config(tmp)
             text = (Path(tmp) / "features.json").read_text()
         path = self.folder / "features.json"
-        if known and path.read_text() != text:
+        if known and (not path.is_file() or path.read_bytes() != text.encode()):
             raise UserError(
                 f"{path}: other splits of this dataset have other fields; choose another folder"
             )
         atomic_write_text(path, text)
+        return file_sha256(path)
 
     def _complete_report(self, status: str) -> WriteReport:
         manifest = load_manifest(self.folder)

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ class Checkpoints:
             name: what the trained tree is called in the checkpoint: "lora" or "params".
             every: a checkpoint is due after each this many steps.
             metadata: written with each checkpoint; `base_fingerprint` is checked on restore.
+
+        Raises:
+            UserError: Orbax cannot read what a checkpoint says of itself.
         """
         training = ocp.training
         keep = training.preservation_policies
@@ -45,7 +49,7 @@ class Checkpoints:
         )
         self._folder = epath.Path(folder if is_remote(folder) else folder.absolute())
         self._name, self._every, self._metadata = name, every, metadata
-        with explain_full_disk(folder):
+        with explain_full_disk(folder), self._name_damaged():
             self._checkpointer = training.Checkpointer(
                 self._folder,
                 # The loop decides when (`due`, or a signal): Orbax is to refuse no step that it is
@@ -55,6 +59,24 @@ class Checkpoints:
                 cleanup_tmp_directories=True,  # what a killed run left half-written
             )
         self._pending: Any = None
+
+    @contextlib.contextmanager
+    def _name_damaged(self) -> Iterator[None]:
+        """Orbax reads the metadata of all checkpoints, and does not say whose it could not."""
+        try:
+            yield
+        except Exception as e:
+            steps = [p for p in self._folder.iterdir() if p.name.isdigit()]
+            for step in sorted(steps, key=lambda p: int(p.name)):
+                with _alone():
+                    try:
+                        ocp.checkpointables_metadata(step)
+                    except Exception:
+                        raise UserError(
+                            f"{step}: the metadata is damaged ({first_line(e)}); delete this "
+                            "checkpoint to go on from the one before"
+                        ) from None
+            raise
 
     def due(self, step: int) -> bool:
         """Whether it is time for a checkpoint after `step` updates."""
@@ -131,9 +153,10 @@ class Checkpoints:
 
     def best(self) -> int | None:
         """The checkpoint whose loss on held-out rows is least, None where there are no losses."""
-        losses = [(c.metrics["loss"], c.step) for c in self._checkpointer.checkpoints if c.metrics]
+        found = self._checkpointer.checkpoints
+        losses = [((c.metrics or {}).get("loss"), c.step) for c in found]
         # Runs stop at a loss that is NaN; a folder of an older version may still hold one.
-        losses = [(loss, step) for loss, step in losses if math.isfinite(loss)]
+        losses = [(x, step) for x, step in losses if isinstance(x, float) and math.isfinite(x)]
         return min(losses)[1] if losses else None
 
     def load(self, step: int, like: TrainState, shardings: TrainState) -> TrainState:

@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from duomem_jax.base.disk import explain_full_disk
-from duomem_jax.base.errors import UserError
+from duomem_jax.base.errors import UserError, first_line
+from duomem_jax.base.fields import check_value
 from duomem_jax.base.io import atomic_write_text, is_remote
+from duomem_jax.base.parse import parse_json
 
 Record = dict[str, float]
 PAUSE = 10.0  # seconds between two versions of an object
@@ -39,10 +42,8 @@ class JsonLines:
         """Continue a file; what a killed run wrote of updates after `start` is dropped."""
         self._path, self._text, self._sent = path, "", time.monotonic()
         if path.exists():
-            # A line without its end is one that a kill cut off.
-            whole = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            lines = [x for x in whole if x.endswith("\n") and json.loads(x)["step"] <= start]
-            self._text = "".join(lines)
+            kept = [line for line, record in _records(path) if record["step"] <= start]
+            self._text = "".join(kept)
             atomic_write_text(path, self._text)
 
     def write(self, step: int, record: Record) -> None:
@@ -66,6 +67,41 @@ class JsonLines:
     def close(self) -> None:
         """Send the rest; the file is not held open."""
         self.flush()
+
+
+def read_metrics(path: Path) -> list[Record]:
+    """The records of a `metrics.jsonl`.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    return [record for _, record in _records(path)]
+
+
+def _records(path: Path) -> Iterator[tuple[str, Record]]:
+    """Each line with its record; a line without its end is one that a kill cut off."""
+    remedy = "restore the file, or train again into another folder"
+    try:
+        *lines, _ = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as e:
+        raise UserError(f"{path}: cannot be read ({first_line(e)}); {remedy}") from None
+    last = 0
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = parse_json(line)
+            check_value(record, dict[str, float])
+            # Records add up only in their order.
+            if not last < record["step"] < math.inf:
+                raise ValueError(f"step {record['step']} follows step {last}")
+            last, values = record["step"], {name: float(x) for name, x in record.items()}
+        except (ValueError, TypeError, KeyError, OverflowError) as e:
+            why = f"{type(e).__name__}: {first_line(e)}"
+            raise UserError(
+                f"{path}: line {number} is no record of metrics ({why}); {remedy}"
+            ) from None
+        yield f"{line}\n", values | {"step": last}
 
 
 class TensorBoard:

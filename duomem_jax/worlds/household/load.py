@@ -167,11 +167,14 @@ def _tree(root: Path, base: Path, limit: int | None) -> list[Reader]:
 
 def _solvable(file: Path) -> bool:
     """Whether the mark near the end of the file does not say otherwise."""
-    with file.open("rb") as f:
-        size = f.seek(0, 2)
-        # The mark follows the long domain, grammar and problem: the end of the file is enough.
-        f.seek(max(0, size - 8192))
-        return b'"solvable": false' not in f.read()
+    try:
+        with file.open("rb") as f:
+            size = f.seek(0, 2)
+            # The mark follows the long domain, grammar and problem: the end of the file is enough.
+            f.seek(max(0, size - 8192))
+            return b'"solvable": false' not in f.read()
+    except OSError:
+        return True  # why it cannot be read, its reader says
 
 
 def _file_reader(file: Path, base: Path) -> Reader:

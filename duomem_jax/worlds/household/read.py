@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.parse import parse_json
 from duomem_jax.worlds.household.game import TASK_TYPES, Game, task_type_of
 
 _TASK = re.compile(r'"Your task is to: ((?:[^"\\]|\\.)*)"')
@@ -67,7 +68,7 @@ def _bytes(path: Path) -> bytes:
 
 def _json(raw: bytes, source: str) -> dict[str, Any]:
     try:
-        data = json.loads(raw)
+        data = parse_json(raw)
     except ValueError as e:
         raise UserError(f"{source}: not complete JSON ({e}); {_AGAIN}") from e
     if not isinstance(data, dict):

@@ -32,6 +32,8 @@ ARITY = {
     ),
 }
 
+DEEPEST = 100  # levels of a goal; ALFWorld's have about 10
+
 _COMMENT = re.compile(r";[^\n]*")
 _FACT = re.compile(r"\(([^()]*)\)")
 _TOKEN = re.compile(r"[()]|[^\s()]+")
@@ -129,6 +131,10 @@ def _goal(text: str, source: str) -> Expression:
     for token in _TOKEN.findall(text.replace("?", " ?")):
         if token == "(":
             stack.append([])
+            if len(stack) > DEEPEST:
+                raise UserError(
+                    f"{source}: pddl_problem has a goal that is nested too deep; correct it"
+                )
         elif token != ")":
             stack[-1].append(token)
         # The bracket that closes `(define` has no partner in this text.
