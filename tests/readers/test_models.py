@@ -21,7 +21,7 @@ from duomem_jax.models.model import Model
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer, tokenizer_fingerprint
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.output import check_output
-from duomem_jax.train.watch.writers import JsonLines
+from duomem_jax.train.watch.writers import JsonLines, read_metrics
 
 
 def leaves(tree):
@@ -97,7 +97,7 @@ def run_cost(folder):
 def continued_metrics(folder):
     path = folder / "metrics.jsonl"
     JsonLines(path, 10)
-    return path.read_text() if path.exists() else ""
+    return read_metrics(path) if path.exists() else []
 
 
 def kept_fidelity(folder):

@@ -175,7 +175,7 @@ READERS = [
     Reader("paid answers", "paid", "served.answers", SQLITE, ledger, leaves=("*",)),
     Reader(
         "mark", "marked", ".duomem.json", "json",
-        lambda folder: claim_folder(folder, "an audit").name,
+        lambda folder: claim_folder(folder, "an audit").is_dir(),
         leaves=(".duomem.json",),  # where there is none, the empty folder is taken
     ),
     Reader("generated games: facts", "generated", "generated.json", "json", regenerate),
