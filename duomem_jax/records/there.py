@@ -1,5 +1,6 @@
 """What lies at a path, in words, for the message that something else is wanted."""
 
+import fnmatch
 import json
 import os
 from collections.abc import Callable
@@ -33,8 +34,7 @@ def instead(path: str | os.PathLike, wanted: str) -> str:
 def _folder(path: Path) -> str:
     names = sorted(p.name for p in path.iterdir())
     for marker, words in _MARKERS.items():
-        # A marker may name files by what they end in.
-        found = [name for name in names if name == marker or name.endswith(marker.lstrip("*"))]
+        found = fnmatch.filter(names, marker)
         if found and (said := words(path / found[0])):
             return said
     visible = [name for name in names if not name.startswith(".")]
