@@ -20,6 +20,7 @@ from etils import epath
 
 from duomem_jax.base.disk import explain_full_disk
 from duomem_jax.base.errors import UserError, first_line
+from duomem_jax.base.fields import check_value
 from duomem_jax.base.parse import parse_json
 
 REMOTE = "gs://"
@@ -201,11 +202,19 @@ def _upload(local: Path, remote: Path) -> None:
         (remote / file).write_bytes((local / file).read_bytes())
 
 
-def read_json(path: Path, *, missing: str, damaged: str) -> dict[str, Any]:
-    """The JSON object in a file; the arguments are the remedies.
+def read_json(
+    path: Path, *, missing: str, damaged: str, form: Any = dict[str, Any]
+) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Args:
+        path: the file.
+        missing: the remedy where it is not there.
+        damaged: the remedy where it holds something else.
+        form: what the object looks like, such as a `TypedDict`.
 
     Raises:
-        UserError: no such file, or it holds no JSON object.
+        UserError: no such file, or it holds no JSON object of this form.
     """
     try:
         found = parse_json(path.read_bytes())
@@ -218,6 +227,10 @@ def read_json(path: Path, *, missing: str, damaged: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         kind = type(found).__name__
         raise UserError(f"{path}: holds a JSON {kind}, not an object with fields; {damaged}")
+    try:
+        check_value(found, form)
+    except TypeError as e:
+        raise UserError(f"{path}: damaged ({e}); {damaged}") from None
     return found
 
 

@@ -10,7 +10,6 @@ from typing import Any, TypedDict
 import numpy as np
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.fields import check_value
 from duomem_jax.base.io import atomic_write_bytes, atomic_write_text, read_json
 from duomem_jax.base.log import Log
 from duomem_jax.memory.embed import Embedder
@@ -111,12 +110,7 @@ def _facts(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     remedy = "delete it and run `duomem memories` again"
-    facts = read_json(path, missing=remedy, damaged=remedy)
-    try:
-        check_value(facts, _Facts)
-    except TypeError as e:
-        raise UserError(f"{path}: damaged ({e}); {remedy}") from None
-    return facts
+    return read_json(path, missing=remedy, damaged=remedy, form=_Facts)
 
 
 def _refuse_other(folder: Path, facts: dict, embedder: Embedder) -> None:

@@ -18,7 +18,6 @@ from filelock import FileLock
 
 from duomem_jax.base.disk import explain_full_disk
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.fields import check_value
 from duomem_jax.base.io import atomic_write_text, clear_os_errors, read_json
 from duomem_jax.base.lock import LOCK
 from duomem_jax.base.log import Log
@@ -114,12 +113,7 @@ class ShardWriter:
     def _read_facts(self, shard: Shard) -> dict[str, Any]:
         path = self._facts_path(shard)
         remedy = "delete it and write that shard again"
-        facts = read_json(path, missing=remedy, damaged=remedy)
-        try:
-            check_value(facts, FinishedShard)
-        except TypeError as e:
-            raise UserError(f"{path}: damaged ({e}); {remedy}") from None
-        return facts
+        return read_json(path, missing=remedy, damaged=remedy, form=FinishedShard)
 
     @contextlib.contextmanager
     def _folder_lock(self) -> Iterator[None]:
