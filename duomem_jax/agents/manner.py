@@ -10,7 +10,7 @@ from pathlib import Path
 
 from duomem_jax.agents.play import Recall, Talk
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.fields import check_fields
+from duomem_jax.base.fields import record_of
 from duomem_jax.base.io import read_json
 from duomem_jax.base.prompts import system_text
 from duomem_jax.lora.peft import NOTES
@@ -46,11 +46,9 @@ class Trained:
         # Notes from before this was kept: trained, with what is usual.
         found = read_json(path, missing=remedy, damaged=remedy).get(FIELD, {})
         try:
-            trained = cls(**found)
-            check_fields(trained)
+            return record_of(cls, found)
         except TypeError as e:
             raise UserError(f"{path}: field {FIELD}: {e}; {remedy}") from None
-        return trained
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 import dataclasses
 import functools
+import types
 import typing
-from typing import Any
+from typing import Any, TypeVar
 
 from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
+
+R = TypeVar("R")
 
 
 def check_fields(record: Any) -> None:
@@ -17,6 +20,23 @@ def check_fields(record: Any) -> None:
         TypeError: names the first field that does not fit (`lora.rank`), its value and its type.
     """
     _check(record, "")
+
+
+def record_of(kind: type[R], facts: Any) -> R:
+    """A dataclass of what JSON gave, whose fields have the types that it declares.
+
+    Raises:
+        TypeError: other fields, a value of another type, or no mapping at all.
+    """
+    record = kind(**facts)
+    check_fields(record)
+    return record
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """The parts of a union such as `int | None`, or the type alone."""
+    is_union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    return typing.get_args(hint) if is_union else (hint,)
 
 
 def check_value(value: Any, hint: Any) -> None:

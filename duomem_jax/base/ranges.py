@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import inspect
 import math
-import types
 import typing
 from collections.abc import Callable, Hashable, Iterator
 from typing import Annotated, Any, ParamSpec, TypeVar, dataclass_transform
@@ -17,6 +16,7 @@ from typing import Annotated, Any, ParamSpec, TypeVar, dataclass_transform
 from annotated_types import Interval
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.fields import alternatives
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -84,9 +84,9 @@ def interval(hint: Any) -> Interval | None:
 
 
 def _check(name: str, value: Any, hint: Any) -> None:
-    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+    if len(parts := alternatives(hint)) > 1:
         # `Count | None`: a number, or as something else decides.
-        for part in typing.get_args(hint):
+        for part in parts:
             _check(name, value, part)
         return
     if typing.get_origin(hint) is tuple:

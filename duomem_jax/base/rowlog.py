@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.fields import check_fields
+from duomem_jax.base.fields import record_of
 from duomem_jax.base.log import Log, read_log, refuse_other_config
 from duomem_jax.base.parse import parse_json
 
@@ -87,17 +87,25 @@ def read_rows(
     return _parse(records, path, kind)
 
 
+def read_with_config(path: str | os.PathLike, kind: type[Row]) -> tuple[dict[str, Any], list[Row]]:
+    """(what made them, rows) of one file at one moment.
+
+    Raises:
+        UserError: the file is missing or damaged, or a row is not of this kind.
+    """
+    config, records = read_log(Path(path))
+    return config, _parse(records, Path(path), kind)
+
+
 def _parse(records: Iterable[bytes], path: Path, kind: type[Row]) -> list[Row]:
     rows = []
     for number, record in enumerate(records, 1):
         try:
-            row = kind(**parse_json(record))
             # A dataclass takes any value, so rows of another version might pass unnoticed.
-            check_fields(row)
+            rows.append(record_of(kind, parse_json(record)))
         except (ValueError, TypeError) as e:
             raise UserError(
                 f"{path}: row {number} is not a {kind.__name__.lower()} ({e}); another version "
                 "wrote it, so choose another output folder"
             ) from e
-        rows.append(row)
     return rows

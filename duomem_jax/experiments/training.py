@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.fields import check_fields
+from duomem_jax.base.fields import record_of
 from duomem_jax.base.io import atomic_write_text, read_json
 from duomem_jax.data.facts import RowFacts
 from duomem_jax.evals.cost import TrainingCost
@@ -128,11 +128,9 @@ def _kept_fidelity(path: Path) -> Fidelity:
     remedy = "delete it, and it is measured again"
     facts = read_json(path, missing=remedy, damaged=remedy)
     try:
-        found = Fidelity(**facts)
-        check_fields(found)
+        return record_of(Fidelity, facts)
     except TypeError as e:
         raise UserError(f"{path}: damaged ({e}); {remedy}") from None
-    return found
 
 
 def _rows(e: Experiment, recipe: Recipe, memory: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from duomem_jax.base.config import differences
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.log import read_log
-from duomem_jax.base.rowlog import RowLog, read_rows
+from duomem_jax.base.rowlog import RowLog, read_rows, read_with_config
 from duomem_jax.records.there import instead
 
 PROTOCOL = "protocol"  # in the config of results: what every row of a table has in common
@@ -97,9 +97,13 @@ def read_results(path: str | os.PathLike, config: dict[str, Any] | None = None) 
         UserError: the file is missing or damaged, a row is not a result, or the rows were made by
             another configuration.
     """
+    _check_there(path)
+    return read_rows(path, Result, config)
+
+
+def _check_there(path: str | os.PathLike) -> None:
     if not Path(path).is_file():
         raise UserError(f"{path}: no such results file; run `duomem evaluate` first")
-    return read_rows(path, Result, config)
 
 
 def refuse_other_protocol(folder: str | os.PathLike, config: dict[str, Any]) -> None:
@@ -141,8 +145,8 @@ def collect_results(paths: Sequence[str | os.PathLike]) -> list[Result]:
     protocol: tuple[Path, Any] | None = None
     rows = []
     for path in _expand(paths):
-        found = read_results(path)
-        config = read_log(path)[0]
+        _check_there(path)
+        config, found = read_with_config(path, Result)
         if not found:
             continue
         other, facts = protocol = protocol or (path, config.get(PROTOCOL))

@@ -1,13 +1,13 @@
 """What lies at a path, in words, for the message that something else is wanted."""
 
 import fnmatch
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from duomem_jax.base.folder import MARK
+from duomem_jax.base.parse import parse_json
 
 _MOST_NAMES = 4  # of a folder that nothing is known about
 
@@ -46,8 +46,8 @@ def _folder(path: Path) -> str:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
+        found = parse_json(path.read_bytes())
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 

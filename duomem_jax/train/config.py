@@ -20,6 +20,7 @@ from annotated_types import Interval
 from duomem_jax.agents.play import MAX_NEW, SHOWN, Play, Recall, Talk
 from duomem_jax.base.config import from_file
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.fields import alternatives
 from duomem_jax.base.ranges import (
     Amount,
     Below1,
@@ -191,16 +192,12 @@ def _complaint(config: TrainConfig, option: list[str]) -> str:
             known = ", ".join(options) if options else "none"
             return f"command line: no field {name}; choose from {known}"
         at = options[part]
-    shown = " or ".join(map(_shown, typing.get_args(at.hint) if _is_union(at.hint) else [at.hint]))
+    shown = " or ".join(map(_shown, alternatives(at.hint)))
     given = value if equals else " ".join(option[1:])
     if at.hint is bool:
         *above, last = name.lstrip("-").split(".")
         shown = f"it alone, or --{'.'.join([*above, f'no-{last}'])} for no"
     return f"command line: field {name} cannot be {given!r}; give {shown}"
-
-
-def _is_union(hint: object) -> bool:
-    return isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
 
 
 def _shown(hint: object) -> str:

@@ -13,8 +13,19 @@ from duomem_jax.records.store.spec import EPISODES, MEMORIES
 from duomem_jax.train.config import OnPolicyConfig, TrainConfig
 from duomem_jax.worlds.games import identity_of
 
-# Fields that name something which `inputs` looks into.
-_NAMES = ("base", "teacher", "data", "validation", "adapter")
+
+def _model(name: str) -> str:
+    return fingerprint(model_path(name))
+
+
+# Fields that name something which `inputs` looks into, and how.
+_CONTENTS: dict[str, Callable[[str], str]] = {
+    "base": _model,
+    "teacher": _model,
+    "data": content_hash,
+    "validation": content_hash,
+    "adapter": adapter_fingerprint,
+}
 _PLAYED = {
     "games": ("path", "split", "limit"),
     "talk": ("system",),
@@ -28,20 +39,9 @@ def inputs(config: TrainConfig) -> dict[str, Any]:
     Raises:
         UserError: something is missing or damaged.
     """
-    look: dict[str, Callable[[str], str]] = {
-        "base": _model,
-        "teacher": _model,
-        "data": content_hash,
-        "validation": content_hash,
-        "adapter": adapter_fingerprint,
-    }
-    named = {name: getattr(config, name) for name in _NAMES}
-    found = {name: look[name](named[name]) for name in _NAMES if named[name]}
+    named = {name: getattr(config, name) for name in _CONTENTS}
+    found = {name: _CONTENTS[name](place) for name, place in named.items() if place}
     return found | (_played_inputs(config.on_policy) if config.on_policy.active else {})
-
-
-def _model(name: str) -> str:
-    return fingerprint(model_path(name))
 
 
 def _played_inputs(c: OnPolicyConfig) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _played_inputs(c: OnPolicyConfig) -> dict[str, Any]:
 
 def without_names(config: TrainConfig) -> dict[str, Any]:
     """The config as JSON-able values, without the names of what `inputs` looks into."""
-    kept = {name: value for name, value in to_dict(config).items() if name not in _NAMES}
+    kept = {name: value for name, value in to_dict(config).items() if name not in _CONTENTS}
     played = kept["on_policy"] = kept["on_policy"] | {"episodes": ""}
     for record, names in _PLAYED.items():
         played[record] = {n: x for n, x in played[record].items() if n not in names}
