@@ -10,6 +10,7 @@ from duomem_jax.records.store.features import Layout
 
 # What each kind of dataset is called.
 EPISODES, MEMORIES, ROWS = "episodes", "memories", "examples"
+DIALOGUES, DEMONSTRATIONS = "dialogues", "demonstrations"
 SPLIT = "train"  # the split that every stage writes: which games it is about, their folder says
 
 

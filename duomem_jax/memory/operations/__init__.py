@@ -1,0 +1,1 @@
+"""What is done to memories: typed operations, and the models that propose them."""

@@ -1,0 +1,51 @@
+"""What a teacher showed: a chat whose replies are to be learnt."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from duomem_jax.records.chat import Chat
+from duomem_jax.records.store.features import Layout
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """One chat, as an expert is to answer it.
+
+    Attributes:
+        id: unique in its dataset.
+        operation: what is shown, such as "extract".
+        group: what it was made from, such as a dialogue; held out together.
+        messages: an optional system message, then user and assistant by turns.
+    """
+
+    id: str
+    operation: str
+    group: str
+    messages: Chat
+
+
+DEMONSTRATION_LAYOUT: Layout = {
+    "id": "text",
+    "operation": "text",
+    "group": "text",
+    "messages": [{"role": "text", "content": "text"}],
+}
+
+
+def demonstration_to_record(demonstration: Demonstration) -> dict[str, Any]:
+    """Stored form."""
+    return {
+        "id": demonstration.id,
+        "operation": demonstration.operation,
+        "group": demonstration.group,
+        "messages": [dict(message) for message in demonstration.messages],
+    }
+
+
+def demonstration_from_record(record: dict[str, Any]) -> Demonstration:
+    """Inverse of `demonstration_to_record`; takes the stored form (a list per field) too."""
+    messages = record["messages"]
+    if isinstance(messages, dict):
+        pairs = zip(messages["role"], messages["content"], strict=True)
+        messages = [{"role": role, "content": content} for role, content in pairs]
+    return Demonstration(record["id"], record["operation"], record["group"], messages)
