@@ -86,8 +86,8 @@ def played(tmp_path_factory) -> Path:
     stages.play(won, Games(str(root / "games")), Player("expert", "expert"), Play(slots=4))
     stages.memories(memories, won)
     how, student = Examples(length=256, teacher_length=384), str(model_folder("tiny-student"))
-    stages.examples(str(root / "rows"), won, student, how=how)
-    stages.examples(str(root / "paired"), won, student, how=how, teacher_memory=memories)
+    stages.examples(str(root / "rows"), student, won, how=how)
+    stages.examples(str(root / "paired"), student, won, how=how, teacher_memory=memories)
     return root
 
 

@@ -1,4 +1,4 @@
-"""The stage from episodes to packed training rows."""
+"""The stage from episodes or demonstrations to packed training rows."""
 
 import collections
 import os
@@ -10,10 +10,10 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.data.pack import Conversation, pack_examples
 from duomem_jax.data.rows import Record, RowFormat
+from duomem_jax.data.sources import Source
+from duomem_jax.records.chat import Chat
 from duomem_jax.records.episodes import Episode
-from duomem_jax.records.played import read_episodes
-from duomem_jax.records.store.manifest import content_hash
-from duomem_jax.records.store.spec import EPISODES, ROWS
+from duomem_jax.records.store.spec import ROWS
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.text.alignment import Aligner
 from duomem_jax.text.encoded import Example
@@ -22,9 +22,8 @@ from duomem_jax.text.tokenizer import (
     tokenizer_fingerprint,
     vocabulary_fingerprint,
 )
-from duomem_jax.text.turns import episode_messages
 
-# Episodes tokenised and packed together. A killed writer repeats at most this many (seconds);
+# Conversations tokenised and packed together. A killed writer repeats at most this many (seconds);
 # smaller blocks would leave more rows half empty.
 BLOCK = 1024
 
@@ -42,7 +41,7 @@ class Guidelines(Protocol):
 
 @dataclass(frozen=True)
 class View:
-    """How one model reads the episodes."""
+    """How one model reads what is packed."""
 
     tokenizer: Any  # from `load_tokenizer`
     length: int  # tokens a row
@@ -62,31 +61,27 @@ class View:
             "guidelines": self.guidelines.config if self.guidelines else None,
         }
 
-    def read(self, episodes: list[Episode]) -> list[Example]:
-        """The episodes as its model reads them."""
-        texts = self.guidelines(episodes) if self.guidelines else [""] * len(episodes)
-        chats = [
-            episode_messages(e, system=self.system, guidelines=g)
-            for e, g in zip(episodes, texts, strict=True)
-        ]
+    def read(self, chats: list[Chat]) -> list[Example]:
+        """Chats as its model reads them."""
         return chat_tokens(self.tokenizer).conversations(chats)
 
 
 def build_examples(
-    episodes_folder: str | os.PathLike,
+    source: Source,
     out: str | os.PathLike,
     student: View,
     teacher: View | None = None,
     *,
     shard: Shard = WHOLE,
 ) -> WriteReport:
-    """Tokenise, mask and pack the successful episodes of a folder into rows of fixed length.
+    """Tokenise, mask and pack what is to be learnt into rows of fixed length.
 
-    The loss covers thoughts, actions and the end of turn, nothing that the student only reads.
-    Resumes where it stopped; finished, it does nothing. Longer episodes are cut after their
-    last whole turn that fits and counted.
+    The loss covers replies and their end of turn, nothing that the student only reads. Resumes
+    where it stopped; finished, it does nothing. Longer conversations are cut after their last
+    whole turn that fits and counted.
 
     Args:
+        source: won episodes or demonstrations.
         student: how the student reads them.
         teacher: how the teacher does, where it is shown more than the student; its distributions
             over the same replies are then what the student learns (context distillation). With
@@ -96,7 +91,6 @@ def build_examples(
     Raises:
         UserError: bad input, or an output folder of another config.
     """
-    episodes = read_episodes(episodes_folder)
     config = student.config() | ({"teacher": teacher.config()} if teacher else {})
     aligner = None
     # With one vocabulary the reply ids are the same on both sides, whatever the prompts are, and
@@ -107,31 +101,30 @@ def build_examples(
     spec = DatasetSpec(
         name=ROWS,
         layout=form.layout(),
-        # By content, not by path: a copied folder continues, changed episodes are refused.
-        source={"episodes": content_hash(episodes_folder, EPISODES)},
+        source=source.identity,
         config=config,
     )
-    # The blocks depend on the episodes alone, never on `shard`: any number of processes writes the
+    # The blocks depend on the source alone, never on `shard`: any number of processes writes the
     # same rows.
-    blocks = -(-len(episodes) // BLOCK)
+    blocks = -(-len(source) // BLOCK)
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[Record], dict[str, int]]]:
         for key in keys:
             # Strided, since episodes lie in the order of their kinds and a mixture packs better.
-            block = episodes[int(key) :: blocks]
-            won = [e for e in block if e.success and e.turns]
-            conversations = _read(won, student, teacher)
-            counts = {"episodes": len(block), "failed": len(block) - len(won)}
+            block = source.block(int(key), blocks)
+            learnt = [item for item in block if source.learnt(item)]
+            conversations = _read(source, learnt, student, teacher)
+            counts = {source.unit: len(block), "failed": len(block) - len(learnt)}
             if aligner:
                 conversations, omitted = _align(aligner, conversations)
                 # Counted in the manifest: a reply without chunks has no aligned loss, and nothing
                 # else would show it.
                 counts["replies_left_out"] = omitted
             else:
-                for episode, conversation in zip(won, conversations, strict=True):
+                for item, conversation in zip(learnt, conversations, strict=True):
                     # The loss pairs reply tokens by their order alone (`objectives.replies`), so a
                     # difference would go unnoticed and compare unrelated tokens.
-                    _check_replies(episode, conversation)
+                    _check_replies(source.name(item), conversation)
             packed = pack_examples(conversations, form)
             counts["beyond_model"] = sum(
                 0 < student.made_for < min(len(c.student.tokens), form.length)
@@ -142,15 +135,15 @@ def build_examples(
 
     # Padded keys: `write_dataset` sorts them as text.
     report = write_dataset(out, [f"{b:08d}" for b in range(blocks)], make, spec, shard)
-    return _told(report, out, form)
+    return _told(report, source.unit, out, form)
 
 
-def _told(report: WriteReport, out: str | os.PathLike, form: RowFormat) -> WriteReport:
-    """Say what became of the episodes, and refuse to end without a row."""
+def _told(report: WriteReport, unit: str, out: str | os.PathLike, form: RowFormat) -> WriteReport:
+    """Say what became of the conversations, and refuse to end without a row."""
     # A shard without a block has counted nothing.
     c = collections.Counter(report.counts)
     details = [
-        f"{c['examples']:,} of {c['episodes']:,} episodes",
+        f"{c['examples']:,} of {c[unit]:,} {unit}",
         f"{c['cut_to_fit']:,} cut to fit" if c["cut_to_fit"] else "",
         f"{c['dropped_too_long']:,} too long" if c["dropped_too_long"] else "",
         f"{c['failed']:,} not won" if c["failed"] else "",
@@ -159,7 +152,8 @@ def _told(report: WriteReport, out: str | os.PathLike, form: RowFormat) -> Write
     ]
     if report.status != "waiting" and not report.records:
         told = ", ".join(filter(None, details))
-        remedy = "play with a better player" if not c["dropped_too_long"] else "give longer rows"
+        lost = not c["dropped_too_long"]
+        remedy = "play with a better player" if lost else "give longer rows"
         raise UserError(
             f"{out}: no row of {form.length} tokens could be written ({told}); {remedy}, into "
             "another folder"
@@ -167,12 +161,15 @@ def _told(report: WriteReport, out: str | os.PathLike, form: RowFormat) -> Write
     return report.with_details(*details)
 
 
-def _read(episodes: list[Episode], student: View, teacher: View | None) -> list[Conversation]:
-    """Each episode as both models read it."""
-    mine = student.read(episodes)
+def _read(
+    source: Source, items: list[Any], student: View, teacher: View | None
+) -> list[Conversation]:
+    """Each item as both models read it."""
+    mine = student.read(source.chats(items, student))
     if teacher is None:
         return [Conversation(example) for example in mine]
-    return [Conversation(*both) for both in zip(mine, teacher.read(episodes), strict=True)]
+    theirs = teacher.read(source.chats(items, teacher))
+    return [Conversation(*both) for both in zip(mine, theirs, strict=True)]
 
 
 def _align(aligner: Aligner, conversations: list[Conversation]) -> tuple[list[Conversation], int]:
@@ -188,13 +185,13 @@ def _align(aligner: Aligner, conversations: list[Conversation]) -> tuple[list[Co
     return aligned, omitted
 
 
-def _check_replies(episode: Episode, conversation: Conversation) -> None:
+def _check_replies(name: str, conversation: Conversation) -> None:
     """Raise UserError where the views do not spell the replies with the same ids."""
     first, *others = (
         [t for t, m in zip(e.tokens, e.loss_mask, strict=True) if m] for e in conversation.views
     )
     if any(other != first for other in others):
         raise UserError(
-            f"episode {episode.game_id}: teacher and student spell its replies with different "
+            f"{name}: teacher and student spell its replies with different "
             "tokens although they have one vocabulary; give both the same chat template"
         )

@@ -181,7 +181,7 @@ def _probe(e: Experiment) -> str:
     """Rows of the teacher's play on the test games, which no adapter was trained on."""
     episodes, probe = (str(Path(e.output) / name) for name in ("probe-episodes", "probe"))
     log.info(play(episodes, e.test_games, e.player(TEACHER), e.play))
-    log.info(examples(probe, episodes, e.student, how=e.examples))
+    log.info(examples(probe, e.student, episodes, how=e.examples))
     return probe
 
 

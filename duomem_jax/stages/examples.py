@@ -1,4 +1,4 @@
-"""Episodes to packed rows."""
+"""Episodes or demonstrations to packed rows."""
 
 from duomem_jax.agents.play import SHOWN, Shown
 from duomem_jax.base.errors import UserError
@@ -6,6 +6,7 @@ from duomem_jax.base.prompts import system_text
 from duomem_jax.base.ranges import Length, Seed, Share, options
 from duomem_jax.base.shard import WHOLE
 from duomem_jax.data.examples import View, build_examples
+from duomem_jax.data.sources import Demonstrations, Episodes
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.memory.show import RetrievedGuidelines
@@ -33,20 +34,22 @@ class Examples:
 def examples(
     out: Folder,
     /,
-    episodes: str,
     tokenizer: str,
+    episodes: str = "",
+    demonstrations: str = "",
     memory: str = "",
     teacher: str = "",
     teacher_memory: str = "",
     how: Examples = Examples(),
     shard: Part = WHOLE,
 ) -> WriteReport:
-    """Tokenise, mask and pack won episodes for `train.py`.
+    """Tokenise, mask and pack won episodes, or demonstrations, for `train.py`.
 
     Args:
         out: folder to write.
-        episodes: folder of episodes, from `duomem play`.
         tokenizer: of the student: folder, hub id or shipped model.
+        episodes: folder of episodes, from `duomem play`.
+        demonstrations: folder of demonstrations, from `duomem demonstrations`, in place of them.
         memory: bank whose memories some episodes show; empty: none do.
         teacher: model with another tokenizer, whose tokens rows hold beside the student's, aligned
             by bytes; empty: it has the student's tokenizer.
@@ -61,8 +64,11 @@ def examples(
     folder = model_path(tokenizer)
     loaded = load_tokenizer(folder)
     made_for = _context_of(folder)
+    if bool(episodes) == bool(demonstrations):
+        raise UserError("give either episodes or demonstrations")
+    source = Episodes(episodes) if episodes else Demonstrations(demonstrations)
     # The episodes say which world they are from, and so what `@play` stands for.
-    system = system_text(how.system, world_of(episodes).prompt)
+    system = system_text(how.system, world_of(episodes).prompt if episodes else "")
     student = View(loaded, how.length, system, _guidelines(memory, how, how.memory_share), made_for)
     taught = None
     # Naming the student itself as teacher is of use: the teacher's view then has no memories, even
@@ -71,7 +77,7 @@ def examples(
         own = load_tokenizer(model_path(teacher)) if teacher else loaded
         # A share of 1: a teacher that knows more is to know it in every episode.
         taught = View(own, how.teacher_length, system, _guidelines(teacher_memory, how, 1.0))
-    return build_examples(episodes, out, student, taught, shard=shard)
+    return build_examples(source, out, student, taught, shard=shard)
 
 
 def _context_of(folder: str) -> int:

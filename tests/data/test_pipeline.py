@@ -7,6 +7,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import Shard
 from duomem_jax.data.examples import View, build_examples
 from duomem_jax.data.loader import batches
+from duomem_jax.data.sources import Episodes
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
@@ -48,7 +49,7 @@ def test_episodes_come_back(folders, episodes):
 
 def test_rows_hold_the_winning_conversations(folders, episodes):
     tokenizer = load_tokenizer(folders / "tokenizer")
-    stage = folders / "episodes", folders / "examples", View(tokenizer, LENGTH)
+    stage = Episodes(folders / "episodes"), folders / "examples", View(tokenizer, LENGTH)
     report = build_examples(*stage)
     expected = {}
     for e in episodes:
@@ -73,7 +74,7 @@ def test_rows_hold_the_winning_conversations(folders, episodes):
 def test_batches_have_their_types_and_positions(folders):
     out = folders / "examples-loader"
     view = View(load_tokenizer(folders / "tokenizer"), LENGTH)
-    build_examples(folders / "episodes", out, view)
+    build_examples(Episodes(folders / "episodes"), out, view)
     it = batches(out, global_batch=4, seed=1)
     batch = next(it)
     it.close()
@@ -96,7 +97,7 @@ def test_examples_are_made_with_memories_of_other_games(folders, episodes, tmp_p
     bank = tmp_path / "bank"
     build_memories(folders / "episodes", bank, embedder, writer=RuleWriter("test", write))
     bank = MemoryBank.load(bank, embedder)
-    stage = folders / "episodes", tmp_path / "examples"
+    stage = Episodes(folders / "episodes"), tmp_path / "examples"
     tokenizer = load_tokenizer(folders / "tokenizer")
     guidelines = RetrievedGuidelines(bank, k=1, share=1.0, seed=0)
     report = build_examples(*stage, View(tokenizer, 1024, guidelines=guidelines))
@@ -127,7 +128,7 @@ def test_a_teacher_may_be_shown_more_than_the_student(folders, episodes, tmp_pat
     tokenizer = load_tokenizer(folders / "tokenizer")
     guidelines = RetrievedGuidelines(bank, k=1, share=1.0, seed=0)
     teacher = View(tokenizer, 1024, guidelines=guidelines)
-    build_examples(folders / "episodes", tmp_path / "out", View(tokenizer, 512), teacher)
+    build_examples(Episodes(folders / "episodes"), tmp_path / "out", View(tokenizer, 512), teacher)
     for row in read_dataset(tmp_path / "out", "train"):
         said = row["tokens"][row["loss_mask"] > 0]
         np.testing.assert_array_equal(said, row["teacher_tokens"][row["teacher_loss_mask"] > 0])
@@ -144,7 +145,7 @@ def test_a_teacher_may_have_another_tokenizer(folders, episodes, tmp_path):
     tokenizer = load_tokenizer(folders / "tokenizer")
     other = load_tokenizer(model_folder("tiny-student"))
     student, teacher = View(tokenizer, 512), View(other, 512)
-    report = build_examples(folders / "episodes", tmp_path / "out", student, teacher)
+    report = build_examples(Episodes(folders / "episodes"), tmp_path / "out", student, teacher)
     assert report.counts["replies_left_out"] == 0
     spell, teach = Speller(tokenizer), Speller(other)
     rows = list(read_dataset(tmp_path / "out", "train"))
@@ -168,7 +169,7 @@ def test_what_became_of_the_episodes_is_said(folders, episodes, tmp_path):
     tokenizer = load_tokenizer(folders / "tokenizer")
     won = sum(e.success for e in episodes)
     report = build_examples(
-        folders / "episodes", tmp_path / "rows", View(tokenizer, 160, made_for=40)
+        Episodes(folders / "episodes"), tmp_path / "rows", View(tokenizer, 160, made_for=40)
     )
     c = report.counts
     assert 0 < c["cut_to_fit"] < won
@@ -184,10 +185,10 @@ def test_what_became_of_the_episodes_is_said(folders, episodes, tmp_path):
 
 def test_an_empty_result_is_refused_and_a_shard_may_be_empty(folders, episodes, tmp_path):
     tokenizer = load_tokenizer(folders / "tokenizer")
-    tiny = folders / "episodes", tmp_path / "tiny", View(tokenizer, 8)
+    tiny = Episodes(folders / "episodes"), tmp_path / "tiny", View(tokenizer, 8)
     for _ in range(2):  # also where the folder is complete by now
         with pytest.raises(UserError, match=r"no row of 8 tokens.* too long.*give longer rows"):
             build_examples(*tiny)
-    shared = folders / "episodes", tmp_path / "shared", View(tokenizer, LENGTH)
+    shared = Episodes(folders / "episodes"), tmp_path / "shared", View(tokenizer, LENGTH)
     assert build_examples(*shared, shard=Shard(1, 2)).status == "waiting"  # it has no block
     assert build_examples(*shared, shard=Shard(0, 2)).status == "written"

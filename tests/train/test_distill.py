@@ -185,7 +185,7 @@ def aligned(played, other_teacher, tmp_path_factory):
     """Rows that hold the other teacher's tokens beside the student's."""
     out = str(tmp_path_factory.mktemp("aligned") / "rows")
     how = Examples(length=256, teacher_length=1024)
-    stages.examples(out, str(played / "episodes"), STUDENT, how=how, teacher=other_teacher)
+    stages.examples(out, STUDENT, str(played / "episodes"), how=how, teacher=other_teacher)
     return out
 
 

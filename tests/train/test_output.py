@@ -36,7 +36,7 @@ def told(played, tmp_path_factory):
     out = tmp_path_factory.mktemp("told") / "rows"
     how = Examples(length=512, system="Win the game.", k=1, memory_share=0.5)
     episodes, memories = str(played / "episodes"), str(played / "memories")
-    stages.examples(str(out), episodes, STUDENT, memory=memories, how=how)
+    stages.examples(str(out), STUDENT, episodes, memory=memories, how=how)
     return out
 
 

@@ -111,7 +111,11 @@ def test_a_student_learns_from_it_and_is_scored_by_it(games, root, capsys):
     examples = str(root / "examples")
     how = Examples(length=160, memory_share=1.0)
     report = stages.examples(
-        examples, str(root / "episodes"), "tiny-student", str(root / "memories"), how=how
+        examples,
+        "tiny-student",
+        str(root / "episodes"),
+        memory=str(root / "memories"),
+        how=how,
     )
     assert report.counts["examples"] == 4
     adapter = train(

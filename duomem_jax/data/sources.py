@@ -1,0 +1,128 @@
+"""What rows are made from: won episodes, or a teacher's demonstrations."""
+
+import os
+from typing import TYPE_CHECKING, Any, Protocol
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.records.chat import Chat
+from duomem_jax.records.demonstrations import Demonstration, demonstration_from_record
+from duomem_jax.records.episodes import Episode
+from duomem_jax.records.played import read_episodes
+from duomem_jax.records.store.manifest import content_hash
+from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.store.spec import DEMONSTRATIONS, EPISODES, SPLIT
+from duomem_jax.text.turns import episode_messages
+
+if TYPE_CHECKING:
+    from duomem_jax.data.examples import View
+
+
+class Source(Protocol):
+    """Items that each become one conversation.
+
+    Attributes:
+        identity: what they are, by content; part of the dataset's identity.
+        unit: what one of them is, in the plural.
+    """
+
+    identity: dict[str, str]
+    unit: str
+
+    def __len__(self) -> int: ...
+
+    def block(self, first: int, step: int) -> list[Any]:
+        """Item `first` and each further one `step` after it, those that are not learnt included."""
+        ...
+
+    def learnt(self, item: Any) -> bool:
+        """Whether its replies are to be learnt."""
+        ...
+
+    def chats(self, items: list[Any], view: "View") -> list[Chat]:
+        """The items as a model reads them."""
+        ...
+
+    def name(self, item: Any) -> str:
+        """The item in a message."""
+        ...
+
+
+class Episodes:
+    """Played games, of which those that were won are learnt; a `Source`."""
+
+    unit = "episodes"
+
+    def __init__(self, folder: str | os.PathLike):
+        """Open a folder of episodes.
+
+        Raises:
+            UserError: missing, damaged or something else.
+        """
+        self._episodes = read_episodes(folder)
+        # By content, not by path: a copied folder continues, changed episodes are refused.
+        self.identity = {EPISODES: content_hash(folder, EPISODES)}
+
+    def __len__(self) -> int:
+        return len(self._episodes)
+
+    def block(self, first: int, step: int) -> list[Episode]:
+        """Some episodes."""
+        return self._episodes[first::step]
+
+    def learnt(self, item: Episode) -> bool:
+        """Whether it was won, and by moves."""
+        return item.success and bool(item.turns)
+
+    def chats(self, items: list[Episode], view: "View") -> list[Chat]:
+        """The games as chats, with what the view shows before them."""
+        texts = view.guidelines(items) if view.guidelines else [""] * len(items)
+        return [
+            episode_messages(episode, system=view.system, guidelines=text)
+            for episode, text in zip(items, texts, strict=True)
+        ]
+
+    def name(self, item: Episode) -> str:
+        """Its game."""
+        return f"episode {item.game_id}"
+
+
+class Demonstrations:
+    """Chats that a teacher answered, all of which are learnt; a `Source`."""
+
+    unit = "demonstrations"
+
+    def __init__(self, folder: str | os.PathLike):
+        """Open a folder of demonstrations.
+
+        Raises:
+            UserError: missing, damaged or something else.
+        """
+        self._records = read_dataset(folder, SPLIT, DEMONSTRATIONS)
+        self.identity = {DEMONSTRATIONS: content_hash(folder, DEMONSTRATIONS)}
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def block(self, first: int, step: int) -> list[Demonstration]:
+        """Some demonstrations."""
+        return [demonstration_from_record(record) for record in self._records[first::step]]
+
+    def learnt(self, item: Demonstration) -> bool:
+        """Always: a teacher shows nothing else."""
+        return True
+
+    def chats(self, items: list[Demonstration], view: "View") -> list[Chat]:
+        """The chats as they were shown.
+
+        Raises:
+            UserError: the view would add to them.
+        """
+        if view.system or view.guidelines:
+            raise UserError(
+                "demonstrations hold all that their model is told; omit how.system and the memories"
+            )
+        return [item.messages for item in items]
+
+    def name(self, item: Demonstration) -> str:
+        """Its id."""
+        return f"demonstration {item.id}"
