@@ -1,0 +1,1 @@
+"""Conversations of two people over many sessions, and questions about them."""
