@@ -95,6 +95,8 @@ class TrainConfig:
     data: str  # folder of packed examples; empty where the student plays (on_policy.games.path)
     output: str  # checkpoints, metrics and the exported result
     validation: str = ""  # held-out rows; the checkpoint with their least loss is exported
+    # Checkpoints in a row without a smaller loss on those rows, after which training ends; 0: none.
+    patience: Limit = 0
     trainable: Literal["lora", "all"] = "lora"
     adapter: str = ""  # PEFT folder to start from; empty: a fresh adapter
     lora: LoraConfig = field(default_factory=LoraConfig)
@@ -115,6 +117,8 @@ class TrainConfig:
     profile: tuple[Count, ...] = ()  # first and last step to trace, into the output's `profile`
 
     def __post_init__(self) -> None:
+        if self.patience and not self.validation:
+            raise UserError(f"patience is {self.patience}; give validation rows, or omit it")
         # A tuple of any length, as () means off; that it is a pair is checked here.
         if self.profile and (len(self.profile) != 2 or self.profile[0] > self.profile[1]):
             raise UserError(f"profile is {self.profile}; give its first and its last step")

@@ -1,6 +1,7 @@
 """The loop of a run: a batch ahead, metrics a step behind, checkpoints, the end when told."""
 
 import contextlib
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from duomem_jax.train.watch.metrics import Mark, MetricsLog
 from duomem_jax.train.watch.preemption import notice
 from duomem_jax.train.watch.profiler import Profiler
 from duomem_jax.train.watch.writers import open_writers
+
+logger = logging.getLogger(__name__)  # `log` is that of the metrics
 
 
 class DivergedError(UserError):
@@ -78,6 +81,9 @@ class Loop:
             DivergedError: the loss is not a number; the last checkpoint is from before.
         """
         start = int(state.step)
+        # Also a run that had ended early and is started again.
+        if self._exhausted(start):
+            return state
         output = as_path(self.config.output)
         # A folder for each host: they trace their own devices and would overwrite each other.
         host = output / "profile" / f"host-{jax.process_index()}"
@@ -102,6 +108,8 @@ class Loop:
                     raise StoppedError(
                         f"told to end; saved at step {update.step}, run it again to go on"
                     )
+                if self._exhausted(update.step):
+                    break
             with self.watch.during("checkpoint"):
                 self.saver.wait()
         return state
@@ -132,6 +140,19 @@ class Loop:
     def _fetch(self, done: int, state: TrainState) -> Fed:
         with self.watch.during("data"):
             return self.feed.batch(done, state.params)
+
+    def _exhausted(self, step: int) -> bool:
+        """Whether the loss on validation rows has not become smaller for too long."""
+        config = self.config
+        if not config.patience or not self.saver.due(step) or not step:
+            return False
+        self.saver.wait()  # the loss of this step counts
+        best = self.saver.best()
+        if best is None or step - best < config.patience * config.checkpoint_every:
+            return False
+        where = config.validation
+        logger.info(f"step {step}: no smaller loss on {where} since step {best}, so it ends")
+        return True
 
     def _due(self, step: int) -> bool:
         # The last step always is, so that no metrics are left unread when the loop ends.

@@ -52,3 +52,24 @@ def test_the_best_checkpoint_is_exported_and_a_second_run_agrees(
     _, without = done  # the same run, of which the last step is exported
     last = load_file(without / "adapter" / "adapter_model.safetensors")
     assert any((kept[name] != last[name]).any() for name in kept)
+
+
+def test_training_ends_early_where_nothing_becomes_better_and_stays_ended(
+    config_file, other_rows, tmp_path
+):
+    """The loss on rows that count downwards only grows."""
+    out = tmp_path / "out"
+    often = ["--validation", other_rows, "--checkpoint-every", 1, "--patience", 2]
+    often += ["--output", out]
+    run(config_file, *often)
+    losses = {r["step"]: r["validation_loss"] for r in records(out)}
+    best = min(losses, key=losses.__getitem__)
+    assert max(losses) == best + 2 < STEPS
+    before = (out / "metrics.jsonl").read_bytes()
+    run(config_file, *often)
+    assert (out / "metrics.jsonl").read_bytes() == before
+
+
+def test_patience_without_validation_rows_is_refused(config_file, capsys):
+    assert train.main(["--config", str(config_file), "--patience", "2"]) == 2
+    assert "give validation rows" in capsys.readouterr().err
