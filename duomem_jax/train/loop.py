@@ -109,6 +109,7 @@ class Loop:
                         f"told to end; saved at step {update.step}, run it again to go on"
                     )
                 if self._exhausted(update.step):
+                    log.end(update.step)
                     break
             with self.watch.during("checkpoint"):
                 self.saver.wait()

@@ -101,6 +101,11 @@ class MetricsLog:
         if self._writers and (step % self._every == 0 or step == self._steps):
             self._report(step, self._until(mark))
 
+    def end(self, step: int) -> None:
+        """Report what is left of a run that ends before its last step, after `step`."""
+        if self._writers and self._sums:
+            self._report(step, self._until(None))
+
     def _until(self, mark: Mark | None) -> dict[str, float]:
         """Seconds so far by kind, up to the end of a step."""
         now = self._watch.seconds()
