@@ -134,9 +134,7 @@ class Rows:
             np.zeros(count, np.int32) if stacked else None,
         )
 
-    def reset(
-        self, row: int, seed: int, adapter: int, *, limit: int, temperature: float
-    ) -> None:
+    def reset(self, row: int, seed: int, adapter: int, *, limit: int, temperature: float) -> None:
         """Empty a row; what its keys and values were is never seen again."""
         self.pages.release(row)
         self.length[row] = 0
