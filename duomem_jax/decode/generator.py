@@ -6,18 +6,21 @@ groups of a fixed size, so few shapes are compiled:
 * reading goes in chunks, longest rest first: a few long prompts fill up with the short
   observations of other rows instead of making every row pay for their length;
 * writing goes by length, so short conversations do not pay for the keys of long ones, and stops
-  when the group's last reply ends.
+  when the group's last reply ends. Constrained replies have groups of their own.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from duomem_jax.decode.advance import advance
+from duomem_jax.decode.constrained import ConstrainedReply, Lengths, Step, write_constrained
+from duomem_jax.decode.grammar import Constraint
 from duomem_jax.decode.programs import WRITE_ON_CPU, Programs, Recipe, on_cpu
 from duomem_jax.decode.read import read
-from duomem_jax.decode.rows import Rows, Weights
+from duomem_jax.decode.rows import Held, Rows, Weights
 from duomem_jax.decode.write import Style, write
 from duomem_jax.models.model import Model
 from duomem_jax.models.platform import platform
@@ -46,7 +49,7 @@ class Generator:
     Attributes:
         slots: conversations held at once.
         max_len: tokens a conversation may have.
-        max_new: tokens a reply may have, end token included.
+        max_new: tokens a reply may have unless its row says otherwise, end token included.
         eos_id: the token that ends a reply.
     """
 
@@ -74,8 +77,9 @@ class Generator:
             slots: conversations held at once.
             max_len: tokens a conversation may have.
             eos_id: the token that ends a reply.
-            max_new: tokens a reply may have; a longer one is cut and closed with `eos_id`.
-            temperature: 0 takes the likeliest token.
+            max_new: tokens a reply may have unless its row says otherwise; a longer one is cut and
+                closed with `eos_id`.
+            temperature: the same of its sampling; 0 takes the likeliest token.
             ends: further tokens that end a reply, which is then closed with `eos_id`.
             group: B, rows handled in one call; 0: what suits the device.
             chunk: T, tokens of a row read in one call; 0: what suits the device.
@@ -89,26 +93,57 @@ class Generator:
         rows, tokens = _call_size()
         self._group, self._chunk = min(group or rows, slots), chunk or tokens
         self._rows = Rows.empty(model, slots, max_len, together=self._group, weights=self._weights)
-        self._model, self._style = model, Style(eos_id, max_new, temperature, tuple(ends))
+        self._rows.limit[:], self._rows.temperature[:] = max_new, temperature
+        self._model, self._temperature, self._ends = model, temperature, tuple(ends)
+        self._constrained: dict[int, ConstrainedReply] = {}
         # Argument 1 is `Held`: it may be larger than all the rest, and must not be there twice.
         self._reader = Programs(Recipe(read, (model,), donated=(1,)))
-        self._writers: dict[int, Programs] = {}  # by the tokens of a piece
+        # By the tokens of a piece and the temperature; steps of constrained replies by the latter.
+        self._writers: dict[tuple[int, float], Programs] = {}
+        self._steppers: dict[tuple[float, tuple[tuple[str, str], ...]], Programs] = {}
 
     @property
     def compile_seconds(self) -> float:
         """Spent so far on tracing and compiling."""
-        programs = self._reader, *self._writers.values()
+        programs = self._reader, *self._writers.values(), *self._steppers.values()
         return sum(p.seconds for p in programs) + self._rows.pages.seconds
 
-    def reset(self, slot: int, seed: int = 0, adapter: int = 0) -> None:
+    def reset(
+        self,
+        slot: int,
+        seed: int = 0,
+        adapter: int = 0,
+        *,
+        max_new: int = 0,
+        temperature: float | None = None,
+    ) -> None:
         """Empty a row for a new conversation.
 
         Args:
             slot: the row.
             seed: decides what it samples.
             adapter: which one of a stack it uses.
+            max_new: tokens a reply may have; 0: the generator's.
+            temperature: of its sampling; None: the generator's.
         """
-        self._rows.reset(slot, seed, adapter)
+        self._constrained.pop(slot, None)
+        self._rows.reset(
+            slot,
+            seed,
+            adapter,
+            limit=max_new or self.max_new,
+            temperature=self._temperature if temperature is None else temperature,
+        )
+
+    def constrain(self, slot: int, constraint: Constraint) -> None:
+        """Limit the next reply of a row, whose turn has been read, to a grammar."""
+        ends = frozenset({self.eos_id, *self._ends})
+        limit = int(self._rows.limit[slot])
+        self._constrained[slot] = ConstrainedReply(constraint, limit, ends)
+
+    def complete(self, slot: int) -> bool:
+        """Whether a row's constrained reply, which has ended, satisfies its grammar."""
+        return self._constrained[slot].complete
 
     def use(self, lora: AdapterTree) -> None:
         """Go on with another adapter of the same shape; rows must be reset before they are used."""
@@ -119,7 +154,7 @@ class Generator:
         """Whether a row has room for `n_new` more tokens and the longest reply."""
         # An open row has one token more to read than its turn: the end of its last reply.
         held = int(self._rows.length[slot]) + int(self._rows.open[slot])
-        return held + n_new + self.max_new <= self.max_len
+        return held + n_new + int(self._rows.limit[slot]) <= self.max_len
 
     def extend(self, slot_tokens: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
         """Read new tokens in the named rows, then write one reply in each.
@@ -168,6 +203,7 @@ class Generator:
             rows.put(slots, before, self._chunk, held)
         for slot in slot_tokens:
             rows.begin_reply(slot)
+            self._constrained.pop(slot, None)
 
     def _unread(self, slot: int, tokens: Sequence[int]) -> list[int]:
         """`tokens`, behind the end of the row's last reply where that is not in the cache yet."""
@@ -201,35 +237,89 @@ class Generator:
         Returns:
             What each row wrote now; a reply has ended when its last token is `eos_id`.
         """
-        piece = min(piece or self.max_new, self.max_new)
-        rows, written = self._rows, []
-        # A group looks at as many keys as its longest row needs.
-        by_length = sorted(slots, key=lambda slot: rows.length[slot])
-        groups = [by_length[i : i + self._group] for i in range(0, len(slots), self._group)]
-        for group in groups:
-            # Room for the whole piece: the host does not see the rows grow meanwhile.
-            for slot in group:
-                left = self.max_new - int(rows.done[slot])
-                rows.pages.reserve(slot, int(rows.length[slot]) + min(piece, left))
-            keys = rows.pages.keys(int(rows.length[group].max()) + piece)
-            held = rows.take(group, self._group, keys)
+        rows = self._rows
+        piece = piece or (int(rows.limit[[*slots]].max()) if slots else 0)
+        written: list[tuple[list[int], jax.Array]] = []
+        replies: dict[int, list[int]] = {}
+        for group in self._groups([s for s in slots if s not in self._constrained]):
+            keys, held = self._make_room(group, piece)
             args = self._weights, held, rows.group(group, self._group)
-            held, tokens_BT = self._writer(piece)(keys, *args)
+            held, tokens_BT = self._writer(piece, group)(keys, *args)
             rows.put(group, rows.length[group], piece, held)
-            written.append(tokens_BT)  # read below, when all groups are under way
-        replies = {}
-        for group, tokens_BT in zip(groups, written, strict=True):
+            written.append((group, tokens_BT))  # read below, when all groups are under way
+        for group in self._groups([s for s in slots if s in self._constrained]):
+            replies |= self._write_constrained(group, piece)
+        for group, tokens_BT in written:
             # Idle places are at the end, beyond the group's rows.
             for slot, tokens in zip(group, np.asarray(tokens_BT).tolist(), strict=False):
                 replies[slot] = self._take(slot, tokens)
         return {slot: replies[slot] for slot in slots}
 
-    def _writer(self, piece: int) -> Programs:
-        if piece not in self._writers:
-            fixed = self._model, self._style, piece
+    def _groups(self, slots: Collection[int]) -> Iterator[list[int]]:
+        """Rows that are written together: of one temperature, and of about one length."""
+        rows = self._rows
+        for temperature in sorted({float(rows.temperature[slot]) for slot in slots}):
+            alike = [slot for slot in slots if rows.temperature[slot] == temperature]
+            # A group looks at as many keys as its longest row needs.
+            by_length = sorted(alike, key=lambda slot: rows.length[slot])
+            for i in range(0, len(by_length), self._group):
+                yield by_length[i : i + self._group]
+
+    def _make_room(self, group: Sequence[int], piece: int) -> tuple[int, Held]:
+        """(keys, what is held) for a call that adds up to `piece` tokens to each row."""
+        rows = self._rows
+        # Room for the whole piece: the host does not see the rows grow meanwhile.
+        for slot in group:
+            left = int(rows.limit[slot] - rows.done[slot])
+            rows.pages.reserve(slot, int(rows.length[slot]) + min(piece, left))
+        keys = rows.pages.keys(int(rows.length[group].max()) + piece)
+        return keys, rows.take(group, self._group, keys)
+
+    def _write_constrained(self, group: Sequence[int], piece: int) -> dict[int, list[int]]:
+        rows = self._rows
+        keys, held = self._make_room(group, piece)
+        temperature = float(rows.temperature[group[0]])
+
+        def step(longest: int) -> Step:
+            programs = self._stepper(temperature, longest)
+            return lambda held, *args: programs((keys, longest), self._weights, held, *args)
+
+        replies = {place: self._constrained[slot] for place, slot in enumerate(group)}
+        held, written = write_constrained(
+            replies,
+            held,
+            rows.group(group, self._group),
+            piece,
+            vocabulary=self._model.config.vocab_size,
+            lengths=Lengths.of(self._group),
+            steps=step,
+        )
+        rows.put(group, rows.length[group], piece, held)
+        found = {}
+        for place, slot in enumerate(group):
+            tokens, reply = written[place], replies[place]
+            ended = reply.ended and not reply.waiting
+            found[slot] = [*tokens, self.eos_id] if ended else tokens
+            rows.wrote(slot, found[slot], ended=ended)
+        return found
+
+    def _writer(self, piece: int, group: Sequence[int]) -> Programs:
+        temperature = float(self._rows.temperature[group[0]])
+        if (piece, temperature) not in self._writers:
+            fixed = self._model, Style(self.eos_id, temperature, self._ends), piece
             recipe = Recipe(write, fixed, donated=(1,), options=on_cpu(WRITE_ON_CPU))
-            self._writers[piece] = Programs(recipe)
-        return self._writers[piece]
+            self._writers[piece, temperature] = Programs(recipe)
+        return self._writers[piece, temperature]
+
+    def _stepper(self, temperature: float, longest: int) -> Programs:
+        """The step of constrained replies that reads so many tokens of a row."""
+        # Several tokens are read as a prompt's chunk is, one is written as any other.
+        options = on_cpu(WRITE_ON_CPU) if longest == 1 else ()
+        if (temperature, options) not in self._steppers:
+            fixed = self._model, Style(self.eos_id, temperature, self._ends)
+            recipe = Recipe(advance, fixed, donated=(1,), options=options)
+            self._steppers[temperature, options] = Programs(recipe)
+        return self._steppers[temperature, options]
 
     def _take(self, slot: int, tokens: list[int]) -> list[int]:
         """What a row wrote, up to its end token."""

@@ -52,6 +52,7 @@ class Group:
         rows_B: int32, which rows; in an idle place their number, which is beyond all of them.
         length_B: int32, tokens each row holds.
         done_B: int32, tokens that its reply has so far.
+        limit_B: int32, tokens that its reply may have, end token included.
         noise_B2: uint32, seed and turn of each row: what its sampling depends on.
         adapter_B: int32, which adapter of a stack each row uses; None where there is no stack.
     """
@@ -59,6 +60,7 @@ class Group:
     rows_B: Entries
     length_B: Entries
     done_B: Entries
+    limit_B: Entries
     noise_B2: Entries
     adapter_B: Entries | None
 
@@ -85,6 +87,8 @@ class Rows:
         x: [rows, D], the last hidden state of each.
         length: int32 [rows], tokens each row holds.
         done: int32 [rows], tokens that its reply has so far.
+        limit: int32 [rows], tokens that its reply may have, end token included.
+        temperature: float64 [rows], of its sampling; 0 takes the likeliest token.
         open: bool [rows], whether the last reply's end token is yet to be read.
         noise: uint32 [rows, 2], seed and turn of each row.
         adapter: int32 [rows], which adapter of a stack each uses; None where there is no stack.
@@ -94,6 +98,8 @@ class Rows:
     x: jax.Array
     length: np.ndarray
     done: np.ndarray
+    limit: np.ndarray
+    temperature: np.ndarray
     open: np.ndarray
     noise: np.ndarray
     adapter: np.ndarray | None
@@ -121,17 +127,20 @@ class Rows:
             x if x_place is None else jax.device_put(x, x_place),
             np.zeros(count, np.int32),
             np.zeros(count, np.int32),
+            np.zeros(count, np.int32),
+            np.zeros(count),
             np.zeros(count, bool),
             np.zeros((count, 2), np.uint32),
             np.zeros(count, np.int32) if stacked else None,
         )
 
-    def reset(self, row: int, seed: int, adapter: int) -> None:
+    def reset(self, row: int, seed: int, adapter: int, *, limit: int, temperature: float) -> None:
         """Empty a row; what its keys and values were is never seen again."""
         self.pages.release(row)
         self.length[row] = 0
         self.open[row] = False
         self.noise[row] = seed, 0
+        self.limit[row], self.temperature[row] = limit, temperature
         if self.adapter is not None:
             self.adapter[row] = adapter
 
@@ -158,6 +167,7 @@ class Rows:
             _padded(np.array(rows, np.int32), size, fill=len(self.length)),
             _padded(self.length[rows], size),
             _padded(self.done[rows], size),
+            _padded(self.limit[rows], size),
             _padded(self.noise[rows], size),
             None if self.adapter is None else _padded(self.adapter[rows], size),
         )

@@ -17,13 +17,11 @@ class Style:
 
     Attributes:
         eos_id: the token that ends a reply.
-        max_new: tokens a reply may have, end token included.
         temperature: of the sampling; 0 takes the likeliest token.
         ends: further tokens that end a reply; `eos_id` is written in their place.
     """
 
     eos_id: int
-    max_new: int
     temperature: float
     ends: tuple[int, ...] = ()
 
@@ -78,7 +76,7 @@ def write(
     Args:
         model: the decoder.
         style: how replies are written.
-        piece: T, at most `style.max_new`.
+        piece: T.
         weights: of the model and its adapter.
         held: of the rows, with room for `piece` tokens more in each; donated.
         group: the rows.
@@ -94,13 +92,13 @@ def write(
         # Counted from the start of the reply, so that pieces neither change what is drawn nor where
         # the limit lies.
         place_B = group.done_B + step
-        token_B = _choose(head(x_BD), group.noise_B2, place_B, style.temperature)
+        token_B = choose_token(head(x_BD), group.noise_B2, place_B, style.temperature)
         # What a later turn reads behind the reply is what training saw there, whichever it was.
         if style.ends:
             token_B = jnp.where(jnp.isin(token_B, jnp.array(style.ends)), style.eos_id, token_B)
         # Forced at the limit: every reply ends with the same token, and none outgrows the room that
         # `Generator.fits` has promised.
-        return jnp.where(place_B == style.max_new - 1, style.eos_id, token_B).astype(jnp.int32)
+        return jnp.where(place_B == group.limit_B - 1, style.eos_id, token_B).astype(jnp.int32)
 
     def next_token(state: ReplyState) -> ReplyState:
         # Read the token chosen last, then choose the next one. A row that has ended reads nothing,
@@ -128,7 +126,7 @@ def write(
     return group.scatter(held, state.cache, state.x_BD), state.tokens_BT
 
 
-def _choose(
+def choose_token(
     logits_BV: jax.Array, noise_B2: jax.Array, place_B: jax.Array, temperature: float
 ) -> jax.Array:
     """The likeliest token of each row, or one drawn at a temperature above 0."""

@@ -1,17 +1,20 @@
 """A model that runs here and answers chats."""
 
+import contextlib
+import functools
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.sample import derived_seed
 from duomem_jax.decode.generator import Generator, rows_of_a_call
+from duomem_jax.decode.grammar import Constraint, Grammars
 from duomem_jax.lora.open import Opened
 from duomem_jax.records.chat import Chat
-from duomem_jax.speak.protocol import SLOTS, Reply, Sampling
+from duomem_jax.speak.protocol import SLOTS, Reply, Request, Sampling
 from duomem_jax.speak.room import Room
 from duomem_jax.text.tokenizer import chat_tokens, check_ids
 
@@ -21,11 +24,21 @@ PIECE = 32  # tokens written between two looks at which replies have ended
 
 @dataclass(frozen=True)
 class _Question:
-    """A chat that waits for its reply."""
+    """A chat that waits for its reply.
 
-    number: int  # in its window
+    Attributes:
+        number: in its window.
+        ids: tokens of the chat.
+        seed: of its sampling.
+        how: its reply is drawn.
+        adapter: which one of a stack answers.
+    """
+
+    number: int
     ids: list[int]
     seed: int
+    how: Sampling
+    adapter: int
 
 
 class LocalSpeaker:
@@ -59,55 +72,111 @@ class LocalSpeaker:
         self._room, self._max_len = room, room.max_len
         self._opened, self._tokenizer, self._identity = opened, tokenizer, identity
         self._chat = chat_tokens(tokenizer)
+        self._idle: list[Generator] = []  # one at most
 
     def identity(self) -> dict[str, Any]:
         """Contents of the model's files and how they are held."""
         return self._identity
 
-    def conversations(self, slots: int | None, how: Sampling) -> "LocalConversations":
+    def conversations(
+        self, slots: int | None, how: Sampling, expert: str = ""
+    ) -> "LocalConversations":
         """Chats in the rows of one cache, none of whose tokens is read twice."""
-        return LocalConversations(self._generator(how, asked=slots), self._tokenizer)
+        self._check_length(how)
+        generator = self._generator(self._room.slots(slots), how)
+        adapter = self._adapter(expert)
+        if how.schema is None:
+            return LocalConversations(generator, self._tokenizer, adapter)
+        constraint = functools.partial(self._grammars.constraint, how.schema)
+        return LocalConversations(generator, self._tokenizer, adapter, constraint)
 
     def reply(self, chats: Iterable[Chat], how: Sampling) -> Iterator[Reply | None]:
         """One reply to each chat, in order; a row whose reply has ended takes the next chat."""
-        waiting, generator = iter(chats), None
-        while window := list(itertools.islice(waiting, WINDOW)):
-            fitting = self._fitting(window, how)
-            if fitting and generator is None:
-                # By the window, not by its chats that fit: more of the next one may. Only the last
-                # window is short, and where it is the first, no other follows.
-                generator = self._generator(how, usual=min(len(window), rows_of_a_call()))
-            fits = {question.number for question in fitting}
-            replies = _in_rows(generator, fitting, self._tokenizer) if generator else iter(())
-            found: dict[int, Reply] = {}
-            for number in range(len(window)):
-                # Replies end in any order; those that are ahead of their turn wait.
-                while number in fits and number not in found:
-                    ended, reply = next(replies)
-                    found[ended] = reply
-                yield found.pop(number, None)
+        return self.answer(Request(chat, how) for chat in chats)
 
-    def _fitting(self, window: Sequence[Chat], how: Sampling) -> list[_Question]:
-        """Those chats that leave room for a reply."""
-        questions = [
+    def answer(self, requests: Iterable[Request]) -> Iterator[Reply | None]:
+        """One reply to each request, in order, whatever their experts, lengths and schemas."""
+        waiting = iter(requests)
+        with contextlib.ExitStack() as stack:
+            generator: Generator | None = None
+            while window := list(itertools.islice(waiting, WINDOW)):
+                fitting = self._fitting(window)
+                if fitting and generator is None:
+                    # By the window, not by its chats that fit: more of the next one may. Only the
+                    # last window is short, and where it is the first, no other follows.
+                    generator = stack.enter_context(self._borrowed(len(window)))
+                fits = {question.number for question in fitting}
+                replies = self._in_rows(generator, fitting) if generator else iter(())
+                found: dict[int, Reply] = {}
+                for number in range(len(window)):
+                    # Replies end in any order; those that are ahead of their turn wait.
+                    while number in fits and number not in found:
+                        ended, reply = next(replies)
+                        found[ended] = reply
+                    yield found.pop(number, None)
+
+    def _fitting(self, window: Sequence[Request]) -> list[_Question]:
+        """Those requests that leave room for a reply."""
+        questions = []
+        for number, request in enumerate(window):
+            chat, how = request.chat, request.how
+            self._check_length(how)
+            if how.schema is not None:
+                # Before anything is read: a schema that cannot be used loses no replies.
+                self._grammars.constraint(how.schema)
             # Seeded by what is said, not by its number: order, windows and shards change no reply.
-            _Question(number, self._chat.since(chat), derived_seed(how.seed, json.dumps(chat)))
-            for number, chat in enumerate(window)
-        ]
-        return [q for q in questions if len(q.ids) + how.max_new <= self._max_len]
+            seed = derived_seed(how.seed, json.dumps(chat))
+            ids, adapter = self._chat.since(chat), self._adapter(request.expert)
+            questions.append(_Question(number, ids, seed, how, adapter))
+        return [q for q in questions if len(q.ids) + q.how.max_new <= self._max_len]
 
-    def _generator(self, how: Sampling, asked: int | None = None, usual: int = SLOTS) -> Generator:
+    def _check_length(self, how: Sampling) -> None:
         # Otherwise every chat would be too long, and every game lost, without a word.
         if how.max_new >= self._max_len:
             raise UserError(
                 f"{self.name}: a reply of {how.max_new:,} tokens leaves no room in a conversation "
                 f"of {self._max_len:,}; lower max_new or raise max_len"
             )
+
+    def _adapter(self, expert: str) -> int:
+        """Which adapter of a stack an expert is; here there is none."""
+        return 0
+
+    @functools.cached_property
+    def _grammars(self) -> Grammars:
+        return Grammars(self._tokenizer, self._ends)
+
+    @contextlib.contextmanager
+    def _borrowed(self, chats: int) -> Iterator[Generator]:
+        """The generator of the last call, or a new one if so many chats want another size."""
+        # Few chats do not pay for idle rows, and few sizes are compiled.
+        slots = self._usual(min(1 << (chats - 1).bit_length(), rows_of_a_call()))
+        # Taken out meanwhile: another call, perhaps of another thread, makes one of its own.
+        try:
+            generator = self._idle.pop()
+        except IndexError:
+            generator = None
+        if generator is None or generator.slots != slots:
+            generator = None  # before there is another cache
+            generator = self._generator(slots, Sampling(PIECE))
+        try:
+            yield generator
+        finally:
+            for slot in range(slots):
+                generator.reset(slot)
+            self._idle[:] = [generator]
+
+    def _usual(self, slots: int) -> int:
+        idle = self._idle
+        # What has room already need not be looked for, nor told, again.
+        return slots if idle and idle[0].slots == slots else self._room.slots(usual=slots)
+
+    def _generator(self, slots: int, how: Sampling) -> Generator:
         return Generator(
             self._opened.model,
             self._opened.base,
             self._opened.lora,
-            slots=self._room.slots(asked, usual),
+            slots=slots,
             max_len=self._max_len,
             eos_id=self._chat.end_id,
             max_new=how.max_new,
@@ -115,18 +184,75 @@ class LocalSpeaker:
             ends=self._ends,
         )
 
+    def _in_rows(
+        self, generator: Generator, questions: Sequence[_Question]
+    ) -> Iterator[tuple[int, Reply]]:
+        """(number, reply) of each question, as replies end.
+
+        A row never waits for the longest reply of its neighbours: it takes the next question as
+        soon as its own reply has ended.
+        """
+        waiting = iter(questions)
+        asked: dict[int, _Question] = {}
+        written: dict[int, list[int]] = {}
+        while True:
+            new: dict[int, _Question] = {}
+            for slot in range(generator.slots):
+                if slot not in asked and (question := next(waiting, None)) is not None:
+                    new[slot] = asked[slot] = question
+                    written[slot] = []
+                    self._begin(generator, slot, question)
+            if not asked:
+                return
+            generator.read({slot: question.ids for slot, question in new.items()})
+            for slot, question in new.items():
+                if (schema := question.how.schema) is not None:
+                    generator.constrain(slot, self._grammars.constraint(schema))
+            for slot, ids in generator.write(asked, PIECE).items():
+                written[slot] += ids
+                if ids and ids[-1] == generator.eos_id:
+                    question = asked.pop(slot)
+                    yield question.number, self._ended(generator, slot, question, written.pop(slot))
+
+    def _begin(self, generator: Generator, slot: int, question: _Question) -> None:
+        how = question.how
+        generator.reset(
+            slot,
+            question.seed,
+            question.adapter,
+            max_new=how.max_new,
+            temperature=how.temperature,
+        )
+
+    def _ended(
+        self, generator: Generator, slot: int, question: _Question, ids: Sequence[int]
+    ) -> Reply:
+        reply = read_reply(self._tokenizer, ids, len(question.ids), question.how.max_new)
+        if question.how.schema is None:
+            return reply
+        return replace(reply, cut=not generator.complete(slot))
+
 
 class LocalConversations:
     """Chats in the rows of a `Generator`; each slot is one of them."""
 
-    def __init__(self, generator: Generator, tokenizer: Any):
+    def __init__(
+        self,
+        generator: Generator,
+        tokenizer: Any,
+        adapter: int = 0,
+        constraint: Callable[[], Constraint] | None = None,
+    ):
         """Take over an empty generator.
 
         Args:
             generator: its `eos_id` is the tokenizer's end of turn.
             tokenizer: the model's, with a chat template.
+            adapter: which one of a stack answers.
+            constraint: makes that of a new reply; None: replies are free.
         """
         self._generator, self._tokenizer = generator, tokenizer
+        self._adapter, self._constraint = adapter, constraint
         self._chat = chat_tokens(tokenizer)
         self._held: dict[int, int] = {}  # messages that a row holds
         self._tokens: dict[int, int] = {}  # and what they come to
@@ -143,7 +269,7 @@ class LocalConversations:
 
     def start(self, slot: int, seed: int) -> None:
         """Empty a row."""
-        self._generator.reset(slot, seed=seed)
+        self._generator.reset(slot, seed=seed, adapter=self._adapter)
         self._held[slot] = self._tokens[slot] = 0
 
     def reply(self, chats: Mapping[int, Chat]) -> dict[int, Reply | None]:
@@ -152,14 +278,25 @@ class LocalConversations:
         # Sorted out before anything is read: the generator refuses a whole call for one row.
         fitting = {s: ids for s, ids in unread.items() if self._generator.fits(s, len(ids))}
         replies: dict[int, Reply | None] = dict.fromkeys(chats)
-        for slot, ids in self._generator.extend(fitting).items():
+        for slot, ids in self._written(fitting).items():
             before = self._tokens[slot] + len(fitting[slot])
-            replies[slot] = read_reply(self._tokenizer, ids, before, self._generator.max_new)
+            reply = read_reply(self._tokenizer, ids, before, self._generator.max_new)
+            if self._constraint is not None:
+                reply = replace(reply, cut=not self._generator.complete(slot))
+            replies[slot] = reply
             # One more, for the reply: the row holds it as it was written, and the caller's version
             # of it, which may be tidied, is never read.
             self._held[slot] = len(chats[slot]) + 1
             self._tokens[slot] = before + len(ids)
         return replies
+
+    def _written(self, fitting: Mapping[int, list[int]]) -> dict[int, list[int]]:
+        if self._constraint is None:
+            return self._generator.extend(fitting)
+        self._generator.read(fitting)
+        for slot in fitting:
+            self._generator.constrain(slot, self._constraint())
+        return self._generator.write(fitting)
 
     def stop(self, slot: int) -> None:
         """Forget a row's chat."""
@@ -178,32 +315,3 @@ def read_reply(tokenizer: Any, ids: Sequence[int], prompt_tokens: int, max_new: 
     """
     text = tokenizer.decode(ids, skip_special_tokens=True).strip()
     return Reply(text, len(ids) == max_new, prompt_tokens, len(ids))
-
-
-def _in_rows(
-    generator: Generator, questions: Sequence[_Question], tokenizer: Any
-) -> Iterator[tuple[int, Reply]]:
-    """(number, reply) of each question, as replies end.
-
-    A row never waits for the longest reply of its neighbours: it takes the next question as soon
-    as its own reply has ended.
-    """
-    waiting = iter(questions)
-    asked: dict[int, _Question] = {}
-    written: dict[int, list[int]] = {}
-    while True:
-        for slot in range(generator.slots):
-            if slot not in asked and (question := next(waiting, None)) is not None:
-                asked[slot], written[slot] = question, []
-                generator.reset(slot, seed=question.seed)
-        if not asked:
-            return
-        # Rows with part of a reply have read their chat already.
-        generator.read({slot: q.ids for slot, q in asked.items() if not written[slot]})
-        for slot, ids in generator.write(asked, PIECE).items():
-            written[slot] += ids
-            if ids[-1] == generator.eos_id:
-                question = asked.pop(slot)
-                reply = written.pop(slot)
-                prompt = len(question.ids)
-                yield question.number, read_reply(tokenizer, reply, prompt, generator.max_new)

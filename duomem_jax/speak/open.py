@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +15,7 @@ from duomem_jax.speak.protocol import LONGEST, Speaker
 from duomem_jax.speak.served.server import PREFIX, Server, served_name
 
 if TYPE_CHECKING:
+    from duomem_jax.speak.experts import Experts
     from duomem_jax.speak.room import Room
 
 
@@ -97,6 +98,53 @@ def load_speaker(model: str, local: Local = Local()) -> Speaker:
         _local_identity(folder, local),
         room,
         ends=end_tokens(folder),
+    )
+
+
+def open_experts(model: str, experts: Mapping[str, str], local: Local = Local()) -> "Experts":
+    """One base that is in memory once, and several adapters of it.
+
+    Args:
+        model: folder, hub id or shipped model.
+        experts: names and PEFT folders; ranks and targets may differ. An empty folder makes an
+            expert of the base itself, so that one that is not trained yet can be asked all the
+            same.
+        local: how the base is held; its `adapter` stays empty.
+
+    Raises:
+        UserError: a folder is missing, damaged or does not fit the others; or the model is served.
+    """
+    from duomem_jax.lora.open import content_name, open_model
+    from duomem_jax.models.hf import end_tokens
+    from duomem_jax.speak.experts import Expert, Experts, with_experts
+    from duomem_jax.text.tokenizer import load_tokenizer
+
+    if served_name(model):
+        raise UserError(f"{model}: experts are adapters of a model that runs here; give its folder")
+    if local.adapter:
+        raise UserError(f"{local.adapter}: name it among the experts, and leave adapter empty")
+    folder = model_path(model)
+    room = _room(folder, local)
+    opened = open_model(folder, dtype=local.dtype, quantize=local.quantize, decoding=True)
+    stacked, places = with_experts(opened, experts)
+    who = {
+        name: Expert(
+            content_name(folder, adapter),
+            _local_identity(folder, dataclasses.replace(local, adapter=adapter)),
+            places[name],
+        )
+        for name, adapter in experts.items()
+    }
+    identity = _local_identity(folder, local)
+    identity |= {"experts": {name: expert.identity["adapter"] for name, expert in who.items()}}
+    return Experts(
+        content_name(folder),
+        stacked,
+        load_tokenizer(folder),
+        identity,
+        room,
+        ends=end_tokens(folder),
+        experts=who,
     )
 
 

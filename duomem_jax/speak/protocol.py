@@ -5,7 +5,7 @@ knows whether the model runs here or behind a server.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from duomem_jax.base.ranges import Length, Seed, Temperature, options
@@ -22,6 +22,25 @@ class Sampling:
     max_new: Length  # tokens a reply may have, end of turn included
     temperature: Temperature = 0.0  # 0: the likeliest token
     seed: Seed = 0  # of what is drawn, together with the chat
+    # JSON schema of the reply. A model that runs here can write nothing else; a served one is asked
+    # to, and `speak.parse.parse` tells whether it did.
+    schema: Mapping[str, Any] | None = field(default=None, hash=False)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question of many that are answered side by side.
+
+    Attributes:
+        chat: up to a user message.
+        how: the reply is drawn.
+        expert: who answers, of a model with several experts (`speak.open.open_experts`); "" is the
+            model without any. A speaker that has no experts answers everything itself.
+    """
+
+    chat: Chat
+    how: Sampling
+    expert: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,7 +49,8 @@ class Reply:
 
     Attributes:
         text: without its reasoning; "" where it wrote nothing else.
-        cut: it used up all the tokens it was given.
+        cut: it used up all the tokens it was given. A reply under a schema that is not cut
+            satisfies it, if its model runs here.
         prompt_tokens: length of the whole conversation before the reply; 0 if not told.
         new_tokens: length of the reply, reasoning included; 0 if not told.
     """
@@ -98,6 +118,17 @@ class Speaker(Protocol):
 
         Raises:
             UserError: a chat cannot be rendered, or a server does not answer.
+        """
+        ...
+
+    def answer(self, requests: Iterable[Request]) -> Iterator[Reply | None]:
+        """One reply to each request, in their order; None where the chat does not fit.
+
+        Requests of several experts, lengths and schemas go side by side. A reply depends on its own
+        request alone.
+
+        Raises:
+            UserError: as `reply`; or there is no such expert, or a schema cannot be constrained.
         """
         ...
 

@@ -31,7 +31,7 @@ class ScriptedGenerator:
         self.tokenizer = tokenizer
         self.rows, self.finished = {}, []
 
-    def reset(self, slot, seed=0):
+    def reset(self, slot, seed=0, adapter=0):
         self.finished.append(self.rows.pop(slot, None))
         self.rows[slot] = []
 

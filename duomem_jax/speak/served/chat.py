@@ -15,7 +15,8 @@ def chat_request(model: str, chat: Chat, how: Sampling) -> Request[Reply]:
     Args:
         model: as the server knows it.
         chat: up to a user message.
-        how: its seed is omitted at temperature 0, so that equal conversations are paid once.
+        how: its seed is omitted at temperature 0, so that equal conversations are paid once. Its
+            schema is asked for; a server that does not take it is asked without.
     """
     body: dict[str, Any] = {
         "model": model,
@@ -25,6 +26,9 @@ def chat_request(model: str, chat: Chat, how: Sampling) -> Request[Reply]:
     }
     if how.temperature > 0:
         body["seed"] = how.seed
+    if how.schema is not None:
+        named = {"name": "reply", "schema": how.schema, "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": named}
     return Request("chat/completions", body, read_reply)
 
 

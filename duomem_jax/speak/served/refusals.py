@@ -13,7 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 # What may be called otherwise, or be left out: parameter -> the name that newer models know it by.
-OPTIONAL = {"max_tokens": "max_completion_tokens", "temperature": None, "seed": None}
+OPTIONAL = {
+    "max_tokens": "max_completion_tokens",
+    "temperature": None,
+    "seed": None,
+    "response_format": None,
+}
 
 _TOO_LONG_CODES = frozenset(
     {
@@ -69,6 +74,9 @@ _NOT_TAKEN = re.compile(
     r"|cannot find field|max_completion_tokens. instead",
     re.I,
 )
+# What is said of a schema, in many ways: that such a form is not known or not available, or that a
+# keyword of the schema is not. Nothing else of a request is asked for by these names.
+_SCHEMA = re.compile(r"response[ _]format|json[ _]?schema|guided[ _](json|decoding)", re.I)
 _NOT_TAKEN_CODES = frozenset(
     {"unsupported_parameter", "unsupported_value", "unknown_parameter", "extra_forbidden"}
 )
@@ -142,6 +150,8 @@ class Refusal:
         """
         if self.status not in (400, 422):
             return ""
+        if "response_format" in sent and self._is_about_schema():
+            return "response_format"
         unsupported = bool(self.codes & _NOT_TAKEN_CODES or _NOT_TAKEN.search(self.message))
         for name in OPTIONAL:
             # By the field where there is one: the sentence may name another parameter as a remedy.
@@ -153,6 +163,12 @@ class Refusal:
             if unsupported and named and name in sent:
                 return name
         return ""
+
+    def _is_about_schema(self) -> bool:
+        if self.parameter in OPTIONAL and self.parameter != "response_format":
+            return False
+        # A path into the schema, such as response_format.json_schema, names no other parameter.
+        return _SCHEMA.search(f"{self.parameter} {self.message}") is not None
 
 
 def _errors(body: Any) -> Iterator[Mapping[str, Any]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from duomem_jax.records.chat import Chat
-from duomem_jax.speak.protocol import SLOTS, Reply, Sampling
+from duomem_jax.speak.protocol import SLOTS, Reply, Request, Sampling
 from duomem_jax.speak.served.chat import chat_request
 from duomem_jax.speak.served.model import ServedModel
 from duomem_jax.speak.served.server import PREFIX
@@ -24,7 +24,11 @@ class ServedSpeaker:
 
     def reply(self, chats: Iterable[Chat], how: Sampling) -> Iterator[Reply | None]:
         """One reply to each chat, in order, several asked for at once; each is paid once."""
-        return self._model.ask(chat_request(self.name, chat, how) for chat in chats)
+        return self.answer(Request(chat, how) for chat in chats)
+
+    def answer(self, requests: Iterable[Request]) -> Iterator[Reply | None]:
+        """One reply to each request, in order; the model answers for every expert."""
+        return self._model.ask(chat_request(self.name, r.chat, r.how) for r in requests)
 
     def conversations(self, slots: int | None, how: Sampling) -> "ServedConversations":
         """Chats of which each request holds the whole; as many as are wanted."""
