@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from etils import epath
 
@@ -99,13 +99,24 @@ def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
         with _clear_remote_errors(path):
             path.write_bytes(data)
         return
+    with atomic_file(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file to write to, which becomes `path` on this machine when the block ends well.
+
+    Raises:
+        UserError: the disk is full or the folder is not writable.
+    """
     with clear_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         tmp = _temporary_sibling(path)
         try:
             # Beside the file it becomes: a rename is atomic only within one file system.
             with open(tmp, "xb") as f:
-                f.write(data)
+                yield f
                 f.flush()
                 # Before the rename, or a power cut may leave the new name without its data.
                 os.fsync(f.fileno())

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+FACT, PROCEDURE = "fact", "procedure"
+KINDS = (FACT, PROCEDURE)
+
 
 @dataclass(frozen=True)
 class Add:
@@ -12,11 +15,17 @@ class Add:
         text: a sentence that stands by itself.
         speaker: whom it is about; "" where that is not known.
         evidence: ids of the turns that say so.
+        context: further text that it is found by and that is never shown, such as the turn before.
+        kind: `FACT`, or `PROCEDURE` for a script that says how something is done.
+        key: what it is matched by; "" for its text.
     """
 
     text: str
     speaker: str = ""
     evidence: tuple[str, ...] = ()
+    context: str = ""
+    kind: str = FACT
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -27,11 +36,13 @@ class Update:
         id: of the memory.
         text: what it says from now on.
         evidence: ids of the turns that say so.
+        context: further text that it is found by from now on.
     """
 
     id: int
     text: str
     evidence: tuple[str, ...] = ()
+    context: str = ""
 
 
 @dataclass(frozen=True)

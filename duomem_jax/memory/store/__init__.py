@@ -1,1 +1,1 @@
-"""Where memories are kept."""
+"""Where memories are kept: one SQLite file, shared by processes, with a history."""

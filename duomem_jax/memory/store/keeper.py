@@ -1,0 +1,117 @@
+"""What decides what is remembered of a conversation, and what answers from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.memory.operations.records import Add, Operation
+from duomem_jax.memory.store.entry import Entry
+from duomem_jax.records.dialogues import Turn
+
+if TYPE_CHECKING:
+    from duomem_jax.memory.store.store import Store
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Something that a keeper's model said and that is no operation.
+
+    Attributes:
+        text: what it said.
+        why: what is wrong with it.
+    """
+
+    text: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a keeper wants to be done to a store.
+
+    Attributes:
+        operations: in order, each with the turns that it comes from (`evidence`).
+        rejected: what could not be read as operations.
+    """
+
+    operations: tuple[Operation, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer from a store.
+
+    Attributes:
+        text: the answer.
+        shown: the memories that it was given from, best first.
+    """
+
+    text: str
+    shown: tuple[Entry, ...] = ()
+
+
+class Keeper(Protocol):
+    """Proposes operations from turns and answers questions.
+
+    Attributes:
+        name: what the history calls it (`Entry.writer`).
+    """
+
+    name: str
+
+    def plan(self, store: "Store", turns: Sequence[Turn], at: str, who: str) -> Plan:
+        """What is to be done once `turns` have been said; the store is only read.
+
+        Args:
+            store: what is known so far.
+            turns: in order.
+            at: when they were said, ISO 8601 in UTC.
+            who: whose memories these are.
+        """
+
+    def answer(self, store: "Store", query: str, at: str | None, who: str | None) -> Answer:
+        """Answer a question from what the store holds.
+
+        Args:
+            store: what is known.
+            query: the question.
+            at: answer as at that time, ISO 8601 in UTC; None: from all that is known.
+            who: whose memories may be used; None: all.
+        """
+
+
+class Verbatim:
+    """Keeps every turn as it was said, each with the one before it as context; needs no model.
+
+    In LoCoMo (arXiv 2402.17753) turns are found best by their own words and the turn before.
+    """
+
+    name = "verbatim"
+
+    def plan(self, store: "Store", turns: Sequence[Turn], at: str, who: str) -> Plan:
+        """One `Add` a turn; turns without any text are left out."""
+        said = [_said(turn) for turn in turns]
+        operations = []
+        for i, turn in enumerate(turns):
+            before = f"{turns[i - 1].speaker}: {said[i - 1]}" if i else ""
+            if said[i]:
+                operations.append(Add(said[i], turn.speaker, (turn.id,), context=before))
+        return Plan(tuple(operations))
+
+    def answer(self, store: "Store", query: str, at: str | None, who: str | None) -> Answer:
+        """Refused: there is no model.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(
+            f"{store.path}: opened without a model that could answer; open it with "
+            "Store.open(path, keeper=...) and a keeper that has one, or use recall()"
+        )
+
+
+def _said(turn: Turn) -> str:
+    caption = f"[shares {turn.caption}]" if turn.caption else ""
+    return f"{turn.text} {caption}".strip()

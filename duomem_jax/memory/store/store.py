@@ -1,0 +1,441 @@
+"""A store of memories: the door of this room."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.ranges import Count, Limit, checked
+from duomem_jax.memory.embed import Embedder
+from duomem_jax.memory.operations.records import Operation
+from duomem_jax.memory.retrieve.terms import terms
+from duomem_jax.memory.store import erase, transfer
+from duomem_jax.memory.store.apply import apply, credit
+from duomem_jax.memory.store.change import Step, clean
+from duomem_jax.memory.store.database import Database
+from duomem_jax.memory.store.entry import (
+    REJECTED,
+    Applied,
+    Entry,
+    Found,
+    Origin,
+    Ranking,
+    Vectors,
+    Version,
+)
+from duomem_jax.memory.store.keeper import Answer, Keeper, Plan, Verbatim
+from duomem_jax.memory.store.lexical import Frequencies, search, terms_name
+from duomem_jax.memory.store.reindex import replace_terms, replace_vectors
+from duomem_jax.memory.store.retriever import Lexical, Retriever
+from duomem_jax.memory.store.rows import entries, entries_by_id, versions
+from duomem_jax.memory.store.space import Space, default_name
+from duomem_jax.memory.store.times import now, utc
+from duomem_jax.memory.store.vectors import VectorCache
+from duomem_jax.memory.store.where import Where, where
+from duomem_jax.records.dialogues import Turn
+
+logger = logging.getLogger(__name__)
+
+RECALLED = 10  # memories that `recall` gives where it is not told how many
+
+
+class Store:
+    """Memories in one SQLite file, shared by threads and processes; a context manager.
+
+    Each change is one transaction of text, vector, full-text index, history and provenance. A
+    process that is killed loses at most the operation in flight.
+
+    Attributes:
+        path: the file.
+        keeper: what decides what is remembered.
+        retriever: what ranks memories.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        space: Space,
+        keeper: Keeper,
+        retriever: Retriever,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.path = database.path
+        self.keeper, self.retriever = keeper, retriever
+        self._database, self._space, self._clock = database, space, clock
+        self._frequencies, self._cache = Frequencies(), VectorCache(database.path)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike,
+        *,
+        embedder: Embedder | None = None,
+        keeper: Keeper | None = None,
+        retriever: Retriever | None = None,
+        clock: Callable[[], datetime] = now,
+    ) -> Self:
+        """Open a store, or make one.
+
+        Args:
+            path: the file; its folder is made.
+            embedder: what makes vectors of texts. None: the one that hashes words, for a new store
+                or one that has it; a store that has another one can be read, but not added to.
+            keeper: what decides what is remembered and answers; None: every turn is kept as it was
+                said.
+            retriever: what ranks memories; None: BM25.
+            clock: gives the time, with its zone.
+
+        Raises:
+            UserError: it is another file, damaged, of a later version, cannot be opened, or has
+                vectors of another embedder.
+        """
+        split = terms_name()
+        database = Database(path, embedder.name if embedder else default_name(), split)
+        try:
+            with database.reading() as connection:
+                query = "SELECT embedder, terms FROM state"
+                held, splitter = connection.execute(query).fetchone()
+            space = Space(database.path, held, embedder)
+            if splitter != split:
+                replace_terms(database, split)
+            erase.complete(database)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database, space, keeper or Verbatim(), retriever or Lexical(), clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file. May be called twice."""
+        self._database.close()
+
+    def __len__(self) -> int:
+        """Number of memories that are in use."""
+        with self._database.reading() as database:
+            return database.execute("SELECT count(*) FROM versions WHERE live").fetchone()[0]
+
+    def __bool__(self) -> bool:
+        """True, also for an empty one."""
+        return True
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """What makes its vectors; None where it was not given."""
+        return self._space.embedder
+
+    # What is written.
+
+    def plan(
+        self, turns: Sequence[Turn], *, at: datetime | str | None = None, who: str = ""
+    ) -> Plan:
+        """What `remember` would do; nothing is done.
+
+        Args:
+            turns: what is said, in order.
+            at: when, with a time zone; None: now.
+            who: whose memories these are.
+
+        Raises:
+            UserError: `at` is no time, or has no zone.
+        """
+        return self.keeper.plan(self, turns, self._time(at), who)
+
+    def remember(
+        self,
+        turns: Sequence[Turn],
+        *,
+        at: datetime | str | None = None,
+        who: str = "",
+        session: str = "",
+        note: str = "",
+    ) -> list[Applied]:
+        """Let the keeper decide what is to be kept of some turns, and keep it.
+
+        Args:
+            turns: what is said, in order.
+            at: when, with a time zone; None: now. This is the event time of what is kept.
+            who: whose memories these are.
+            session: what this is a part of; the default is `at`.
+            note: what is to be kept with them.
+
+        Returns:
+            What became of each operation, and of what could not be read as one.
+
+        Raises:
+            UserError: `at` is no time, or has no zone; the embedder or the keeper's model fails.
+        """
+        started, happened = time.perf_counter(), self._time(at)
+        plan = self.keeper.plan(self, turns, happened, who)
+        origin = Origin(self.keeper.name, who, session or happened, happened, note)
+        applied = self.apply(plan.operations, origin)
+        for rejected in plan.rejected:
+            logger.warning("%s: rejected %r: %s", self.path, rejected.text, rejected.why)
+        applied += [Applied(None, None, REJECTED, rejected.why) for rejected in plan.rejected]
+        seconds = time.perf_counter() - started
+        logger.info("%s: %d turns in %.3f s", self.path, len(turns), seconds)
+        return applied
+
+    def apply(self, operations: Iterable[Operation], origin: Origin) -> list[Applied]:
+        """Carry out operations in order, all in one transaction.
+
+        An operation on a memory that is not there, belongs to another owner or tells of a later
+        time is rejected. What is known already is kept as it is.
+
+        Args:
+            operations: what to do.
+            origin: where they come from.
+
+        Returns:
+            What became of each.
+
+        Raises:
+            UserError: the embedder fails, the origin's time has no zone, the disk is full.
+        """
+        origin = replace(origin, happened=self._time(origin.happened or None))
+        return self.apply_steps([Step(clean(operation), origin) for operation in operations])
+
+    def apply_steps(self, steps: Sequence[Step]) -> list[Applied]:
+        """`apply` for operations of different origins; each is cleaned, its time is in UTC."""
+        return apply(self._database, self._space, steps, self._time(None))
+
+    def credit(self, ids: Iterable[int], success: bool) -> None:
+        """Count that memories were shown, and whether that ended well.
+
+        Args:
+            ids: of the memories, deleted ones too; those that are forgotten count no more.
+            success: whether it did.
+        """
+        credit(self._database, ids, success)
+
+    # What is read.
+
+    @checked
+    def recall(
+        self,
+        query: str,
+        *,
+        k: Count | None = None,
+        tokens: Limit | None = None,
+        count: Callable[[str], int] | None = None,
+        at: datetime | str | None = None,
+        who: str | Sequence[str] | None = None,
+        speaker: str | None = None,
+    ) -> list[Found]:
+        """The memories that fit a question, best first.
+
+        Args:
+            query: any text.
+            k: how many at most; with neither `k` nor `tokens` it is `RECALLED`.
+            tokens: how long they may be together. The best come first; one that no longer fits is
+                passed over.
+            count: length of a text; by default its words.
+            at: only what had been said by then, as it was known then; with a time zone.
+            who: whose memories; None: all.
+            speaker: whom they are about; None: all.
+
+        Raises:
+            UserError: `at` is no time or has no zone, a number is out of range, the store is
+                damaged.
+        """
+        part = where(at, who, speaker)
+        limit = k or (RECALLED if tokens is None else tokens)
+        if not limit:
+            return []
+        ranking = self.retriever.rank(self, query, limit, part)
+        with self._database.snapshot() as database:
+            held = entries_by_id(database, self.path, ranking.ids_M, part)
+        # One may have been forgotten since it was ranked.
+        found = [
+            Found(held[id], float(score))
+            for id, score in zip(ranking.ids_M.tolist(), ranking.scores_M, strict=True)
+            if id in held
+        ][:limit]
+        return found if tokens is None else _fitting(found, tokens, count or _words)
+
+    def answer(
+        self, query: str, *, at: datetime | str | None = None, who: str | None = None
+    ) -> Answer:
+        """Let the keeper answer a question.
+
+        Raises:
+            UserError: it has no model that could.
+        """
+        return self.keeper.answer(self, query, None if at is None else utc(at), who)
+
+    def get(self, id: int, *, at: datetime | str | None = None) -> Entry | None:
+        """One memory, as it is or was; None where there is none of this id."""
+        part = where(at, None, None)
+        with self._database.snapshot() as database:
+            return entries_by_id(database, self.path, [id], part).get(id)
+
+    def entries(
+        self,
+        *,
+        at: datetime | str | None = None,
+        who: str | Sequence[str] | None = None,
+        speaker: str | None = None,
+    ) -> list[Entry]:
+        """All memories, or some, in the order of their ids."""
+        with self._database.snapshot() as database:
+            return entries(database, self.path, where(at, who, speaker))
+
+    def owners(self) -> list[str]:
+        """Whose memories it holds, in order."""
+        with self._database.reading() as database:
+            query = "SELECT DISTINCT owner FROM memories ORDER BY owner"
+            return [owner for (owner,) in database.execute(query)]
+
+    def history(self, id: int) -> list[Version]:
+        """All versions of a memory, also of one that is deleted; none of one that is forgotten."""
+        with self._database.snapshot() as database:
+            return versions(database, self.path, id)
+
+    def lexical(
+        self,
+        query: str,
+        *,
+        limit: int | None = None,
+        at: datetime | str | None = None,
+        who: str | Sequence[str] | None = None,
+        speaker: str | None = None,
+    ) -> Ranking:
+        """Memories that have a term of the query, by BM25 (k1 1.2, b 0.75) of the full-text index.
+
+        A document of the index is the text with its speaker's name, or the key, and the context.
+        Exact as long as the query's terms are in few memories (`lexical.TOUCHED`); beyond, its
+        most common terms only order what the others find.
+
+        Args:
+            query: any text; one without terms finds nothing.
+            limit: how many at most; None: all that have a term.
+            at, who, speaker: as in `recall`.
+        """
+        part = where(at, who, speaker)
+        with self._database.snapshot() as database:
+            return search(database, self._frequencies, query, part, limit)
+
+    def vectors(
+        self,
+        *,
+        at: datetime | str | None = None,
+        who: str | Sequence[str] | None = None,
+        speaker: str | None = None,
+    ) -> Vectors:
+        """Vectors of all memories, or of some; kept in this process and brought up to date.
+
+        Args:
+            at, who, speaker: as in `recall`.
+
+        Raises:
+            UserError: the store was embedded anew since it was opened, or is damaged.
+        """
+        part = where(at, who, speaker)
+        with self._database.snapshot() as database:
+            self._space.check(database)
+            return self._cache.get(database, part)
+
+    # What concerns the file.
+
+    def forget(
+        self,
+        *,
+        ids: Iterable[int] | None = None,
+        who: str | Sequence[str] | None = None,
+        before: datetime | str | None = None,
+    ) -> list[int]:
+        """Erase memories with their histories: nothing of them is left in the file.
+
+        Exports and copies of the file are not reached, nor are other memories that say the same.
+
+        Args:
+            ids: of memories, deleted ones too.
+            who: owners.
+            before: what last happened before this time. Several conditions narrow the choice.
+
+        Returns:
+            The ids of those that were erased.
+
+        Raises:
+            UserError: no condition is given; or another process reads for so long that traces are
+                left, which is completed by whoever opens the store next.
+        """
+        if ids is None and who is None and before is None:
+            raise UserError("forget: say what, by ids, who or before")
+        owners = where(None, who, None).who
+        time = None if before is None else utc(before, "before")
+        return erase.forget(self._database, None if ids is None else list(ids), owners, time)
+
+    def export(self, path: str | os.PathLike) -> int:
+        """Write everything to a new file of JSON Lines; see `transfer`.
+
+        Returns:
+            The number of memories, with those that are deleted but not forgotten.
+
+        Raises:
+            UserError: the file is there already or cannot be written.
+        """
+        return transfer.export(self._database, Path(path))
+
+    def import_(self, path: str | os.PathLike) -> int:
+        """Fill this store, which is empty, from an exported file: all of it, or nothing.
+
+        Returns:
+            The number of memories.
+
+        Raises:
+            UserError: it is not empty, a line is damaged, or the vectors are of another embedder.
+        """
+        embedder = self._space.embedder if self._space.given else None
+        count, held = transfer.import_(
+            self._database, Path(path), embedder.name if embedder else None
+        )
+        self._space = Space(self.path, held, embedder)
+        return count
+
+    def reindex(self, embedder: Embedder) -> None:
+        """Embed everything by another embedder, which is the store's from then on.
+
+        Others who have it open with the one before are told to open it again.
+
+        Raises:
+            UserError: the embedder fails.
+        """
+        replace_vectors(self._database, embedder)
+        self._space = Space(self.path, embedder.name, embedder)
+
+    def check(self) -> None:
+        """Read the whole file, and compare all memories with their checksums.
+
+        Raises:
+            UserError: something is damaged.
+        """
+        self._database.check()
+        with self._database.snapshot() as database:
+            entries(database, self.path, Where())
+
+    def _time(self, at: datetime | str | None) -> str:
+        return utc(self._clock(), "clock") if at is None else utc(at)
+
+
+def _words(text: str) -> int:
+    # By their terms: not all languages part their words by spaces.
+    return len(terms(text)) or 1
+
+
+def _fitting(found: list[Found], tokens: int, count: Callable[[str], int]) -> list[Found]:
+    left, chosen = tokens, []
+    for item in found:
+        if (length := count(item.entry.text)) <= left:
+            left -= length
+            chosen.append(item)
+    return chosen
