@@ -29,6 +29,7 @@ DEFAULT_EMBEDDER = "hashing"  # needs no weights, no network
 # to be loaded.
 EMBEDDERS = {
     "hashing": "duomem_jax.memory.embed.hashing:HashingEmbedder",
+    "minilm": "duomem_jax.memory.embed.minilm:MiniLMEmbedder",
     "sentence-transformers": (
         "duomem_jax.memory.embed.sentence_transformers:SentenceTransformersEmbedder"
     ),
