@@ -59,6 +59,8 @@ class Fact:
         about: names what can have one value at a time, such as "Ann/job": a later fact about the
             same replaces this one. "" where the teacher does not say.
         ends: it says that what was true `about` this is true no more.
+        value: what it says `about` this, in a form that two facts can be compared by; "" where the
+            teacher does not say.
     """
 
     text: str
@@ -67,6 +69,7 @@ class Fact:
     evidence: tuple[str, ...]
     about: str = ""
     ends: bool = False
+    value: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ DIALOGUE_LAYOUT: Layout = {
             "evidence": "text",
             "about": "text",
             "ends": "bool",
+            "value": "text",
         }
     ],
     "questions": [

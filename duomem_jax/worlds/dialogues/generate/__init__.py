@@ -1,0 +1,1 @@
+"""Generated dialogues of two people, with all that is true in them."""
