@@ -1,7 +1,7 @@
 """`duomem <stage>`: one sub-command per arrow of the data flow, made from the stages themselves."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,9 @@ from typing import Any
 from duomem_jax.base.commandline import run_command
 from duomem_jax.base.terminal import say
 
+GROUPS = {
+    "locomo": "Conversations of many sessions and questions about them: prepare, run, score.",
+}
 TRAIN = "train"  # its options are the fields of a config, so it reads its command line itself
 
 
@@ -21,11 +24,15 @@ def commands() -> dict[str, Callable[..., Any]]:
         "play": stages.play,
         "memories": stages.memories,
         "maintain": stages.maintain,
+        "demonstrations": stages.demonstrations,
         "examples": stages.examples,
         "label": stages.label,
         TRAIN: _train_help,
         "evaluate": stages.evaluate,
         "audit": stages.audit,
+        "locomo prepare": stages.locomo.prepare,
+        "locomo run": stages.locomo.run,
+        "locomo score": stages.locomo.score,
         "export": stages.export,
         "compile-check": stages.compile_check,
         "compare": experiments.compare,
@@ -46,22 +53,54 @@ def _call(argv: list[str]) -> None:
     if argv == ["--version"]:
         say(f"duomem-jax {metadata.version('duomem-jax')}")
         return
-    # Imported here: it takes seconds, in which Ctrl-C is to end as it does later.
-    import tyro
-
     from duomem_jax.mesh.compile_cache import keep_compiled
 
     # Before anything compiles, and only here: it changes the environment of the process.
     keep_compiled()
-    _show(
-        tyro.extras.subcommand_cli_from_dict(
-            commands(),
-            prog="duomem",
-            description="Distil a teacher agent into a student: games, episodes, memories, "
-            "examples, adapter, results, report.",
-            args=argv,
+    _show(call(argv, commands()))
+
+
+def call(argv: list[str], functions: Mapping[str, Callable[..., Any]]) -> Any:
+    """Call the function that a command line names.
+
+    Args:
+        argv: such as ["play", "FOLDER", "--player.name", "teacher"].
+        functions: by their names; those of a group have two words ("locomo run").
+
+    Raises:
+        SystemExit: no such command or option, or after `--help`.
+    """
+    # Imported here: it takes seconds, in which Ctrl-C is to end as it does later.
+    import tyro
+
+    first = argv[0] if argv else ""
+    group = {name: f for name, f in functions.items() if name.startswith(f"{first} ")}
+    if group:
+        return tyro.extras.subcommand_cli_from_dict(
+            {name.removeprefix(f"{first} "): f for name, f in group.items()},
+            prog=f"duomem {first}",
+            description=GROUPS[first],
+            args=argv[1:],
         )
+    return tyro.extras.subcommand_cli_from_dict(
+        {name: f for name, f in functions.items() if " " not in name} | _group_helps(),
+        prog="duomem",
+        description="Distil a teacher into a student: games, episodes, memories, examples, "
+        "adapter, results, report; and keep the memories of conversations.",
+        args=argv,
     )
+
+
+def _group_helps() -> dict[str, Callable[..., Any]]:
+    """What the list of commands says of each group."""
+
+    def told(text: str) -> Callable[[], None]:
+        def group() -> None: ...
+
+        group.__doc__ = text
+        return group
+
+    return {name: told(text) for name, text in GROUPS.items()}
 
 
 def _train(argv: list[str]) -> None:

@@ -1,6 +1,6 @@
 """What a report must be told about results of one sort, games or questions, to sum them up."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from duomem_jax.records.results import Result
@@ -8,11 +8,17 @@ from duomem_jax.records.results import Result
 
 @dataclass(frozen=True)
 class Column:
-    """A mean over results, as a column of the table of subjects."""
+    """A mean over results, as a column of the table of subjects.
+
+    Attributes:
+        title: of the column.
+        value: of a result; None where it has none, which is left out of the mean.
+        form: for `str.format`.
+    """
 
     title: str
-    value: Callable[[Result], float]
-    form: str = "{:.1f}"  # for `str.format`
+    value: Callable[[Result], float | None]
+    form: str = "{:.1f}"
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class Description:
         remarks: sentences under that table.
         kinds: short name of each kind, in the order of the columns; kinds that are not in it
             follow under their own names.
+        apart: kinds that have a column among the kinds and count nowhere else.
         cluster: what of a result is drawn together where its interval is taken by resampling.
     """
 
@@ -50,7 +57,12 @@ class Description:
     columns: tuple[Column, ...] = ()
     remarks: tuple[Remark, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
+    apart: frozenset[str] = frozenset()
     cluster: Callable[[Result], str] = lambda result: result.group
+
+    def counted(self, rows: Iterable[Result]) -> list[Result]:
+        """The results that the headline, the means and the differences are of."""
+        return [row for row in rows if row.kind not in self.apart]
 
     def value(self, result: Result) -> float:
         """The score that is compared."""

@@ -77,7 +77,7 @@ def compare(
     Only items that both were scored on with all their seeds count. A subject without seeds
     (greedy, untrained) can stand against one with several.
     """
-    subjects = _by_subject(rows)
+    subjects = _by_subject(description.counted(rows))
     a, b = (_by_item(subjects[name], description) for name in (base, other))
     # An unfinished run lacks some seeds of some items, and rows of unequal length are no array.
     full_a, full_b = (max(map(len, x.values())) for x in (a, b))
@@ -113,16 +113,23 @@ def _summarize(subject: str, rows: Sequence[Result], description: Description) -
     by_kind = defaultdict(list)
     for row in rows:
         by_kind[row.kind].append(row)
-    counts = {r.text: sum(map(r.applies, rows)) for r in description.remarks}
+    counted = description.counted(rows)
+    counts = {r.text: sum(map(r.applies, counted)) for r in description.remarks}
     return Summary(
         subject=subject,
-        items=len({r.item for r in rows}),
-        seeds=len({r.seed for r in rows}),
-        headline=_headline(rows, description),
-        means={c.title: statistics.fmean(map(c.value, rows)) for c in description.columns},
+        items=len({r.item for r in counted}),
+        seeds=len({r.seed for r in counted}),
+        headline=_headline(counted, description),
+        means={c.title: _mean(map(c.value, counted)) for c in description.columns},
         by_kind={kind: _headline(own, description) for kind, own in sorted(by_kind.items())},
         remarks=tuple(text.format(count=n) for text, n in counts.items() if n),
     )
+
+
+def _mean(values: Iterable[float | None]) -> float:
+    """Of those that there are; not a number where there is none."""
+    there = [value for value in values if value is not None]
+    return statistics.fmean(there) if there else float("nan")
 
 
 def _headline(rows: Sequence[Result], description: Description) -> Interval:

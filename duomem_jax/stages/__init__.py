@@ -5,8 +5,10 @@ games -> episodes -> memories -> examples -> adapter (`train.run`) -> results ->
 The command line is made from these functions: their arguments, defaults and docstrings.
 """
 
+from duomem_jax.stages import locomo
 from duomem_jax.stages.audit import audit
 from duomem_jax.stages.compile_check import compile_check
+from duomem_jax.stages.demonstrations import demonstrations
 from duomem_jax.stages.evaluate import evaluate, results
 from duomem_jax.stages.examples import Examples, examples
 from duomem_jax.stages.export import export
@@ -20,11 +22,13 @@ __all__ = [
     "Label",
     "audit",
     "compile_check",
+    "demonstrations",
     "evaluate",
     "examples",
     "export",
     "generate",
     "label",
+    "locomo",
     "maintain",
     "memories",
     "play",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import claim_bank, write_bank
 from duomem_jax.memory.embed import Embedder
+from duomem_jax.memory.maintain.usefulness import misled
 from duomem_jax.memory.write.protocol import Writer, written
 from duomem_jax.records.episodes import Episode
 from duomem_jax.records.memories import Memory, make_memory
@@ -14,10 +15,6 @@ from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.spec import EPISODES, MEMORIES
 from duomem_jax.records.store.write import WriteReport
-
-# MemP (arXiv 2508.06433, zjunlp/MemP): judged after 3 uses, dropped below one win in two.
-MIN_USES = 3
-MIN_RATE = 0.5
 
 
 def credit(memories: Iterable[Memory], episodes: Iterable[Episode]) -> list[Memory]:
@@ -37,8 +34,7 @@ def credit(memories: Iterable[Memory], episodes: Iterable[Episode]) -> list[Memo
 
 def prune(memories: Iterable[Memory]) -> list[Memory]:
     """Drop memories that were shown `MIN_USES` times and won less than `MIN_RATE` of them."""
-    # A memory with few uses is kept, whatever came of them: it has not been judged yet.
-    return [m for m in memories if m.uses < MIN_USES or m.successes / m.uses >= MIN_RATE]
+    return [memory for memory in memories if not misled(memory)]
 
 
 def add(memories: Iterable[Memory], episodes: Iterable[Episode], writer: Writer) -> list[Memory]:

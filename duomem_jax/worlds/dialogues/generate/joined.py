@@ -53,9 +53,7 @@ def _through_an_event(scene: Scene, person: Person) -> Iterator[Asked]:
             for fact in scene.timeline.of(person, slot):
                 if not fact.over:
                     both = (event, fact)
-                    yield asked(
-                        scene, MULTI_HOP, templates, event, fact.value, both, form="event"
-                    )
+                    yield asked(scene, MULTI_HOP, templates, event, fact.value, both, form="event")
 
 
 def _through_a_value(scene: Scene, person: Person) -> Iterator[Asked]:

@@ -99,7 +99,9 @@ def of_others(scene: Scene) -> bool:
     if not there:
         row = scene.cast.take(slot)
         when = day_since(scene) if slot == "instrument" and scene.draw.chance(0.5) else None
-        return row is not None and _told_of(scene, START if when else STATE, person, slot, row, when)
+        return row is not None and _told_of(
+            scene, START if when else STATE, person, slot, row, when
+        )
     last = there[-1]
     if slot not in ("job", "city") or last.session == scene.talk.session:
         return False
@@ -162,9 +164,7 @@ def _told(
         said, pairs = spoken["say"]["caption"], []
         caption = table["caption"].format(**words)
     turns = scene.tell(person, said, pairs, words, COLOURS[move], caption)
-    event = scene.happened(
-        move, person, about(person, slot, row), row, turns, old=old, when=when
-    )
+    event = scene.happened(move, person, about(person, slot, row), row, turns, old=old, when=when)
     scene.note(event, table["note"][STATE if move == AGAIN else move], words)
     # Of a book that was read nobody asks whether it was a good decision.
     scene.react(person, _mood(table, move), asks=slot not in ONCE)
@@ -191,9 +191,7 @@ def _told_of(
         ask = ask.format(relation=person.relation, name=person.name)
         pairs = [[ask, scene.fresh(said)]]
     turns = scene.tell(teller, said, pairs, words, "")
-    event = scene.happened(
-        move, person, about(person, slot, row), row, turns, old=old, when=when
-    )
+    event = scene.happened(move, person, about(person, slot, row), row, turns, old=old, when=when)
     scene.note(event, slots()[slot]["note"][move], words)
     scene.react(teller, NEUTRAL if move == STATE else GOOD)
     return True

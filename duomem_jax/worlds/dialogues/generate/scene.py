@@ -84,7 +84,10 @@ class Scene:
         if pairs and (not said or self._asked(speaker)):
             ask, reply = self.fresh(pairs)
             self._open(listener, "own_question")
-            turns: tuple[str, ...] = (self.say(listener, ask, words), self.say(speaker, reply, words))
+            turns: tuple[str, ...] = (
+                self.say(listener, ask, words),
+                self.say(speaker, reply, words),
+            )
             turns = turns[1:] if _stands_alone(ask, reply) else turns
         else:
             self._open(speaker, "own_news")

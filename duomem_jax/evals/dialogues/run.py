@@ -1,0 +1,116 @@
+"""Ask an assistant what it has no answer to yet."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from duomem_jax.base.folder import claim_folder
+from duomem_jax.base.io import slug
+from duomem_jax.base.progress import Progress
+from duomem_jax.base.rowlog import RowLog
+from duomem_jax.base.shard import WHOLE, Shard
+from duomem_jax.evals.dialogues.assistant import Assistant, identity, open_assistant
+from duomem_jax.evals.dialogues.show import Page
+from duomem_jax.evals.dialogues.subject import Subject
+from duomem_jax.memory.operations.answer import LONGEST, answer_chat
+from duomem_jax.records.answers import Answered
+from duomem_jax.records.dialogues import Dialogue, Question
+from duomem_jax.records.results import PROTOCOL, Usage
+from duomem_jax.speak.protocol import Reply, Sampling
+from duomem_jax.speak.served.server import Server
+
+KIND = "a set of answers"
+
+
+def ask(
+    assistant: Assistant,
+    dialogues: Sequence[Dialogue],
+    content: str,
+    out: str | os.PathLike,
+    *,
+    seed: int = 0,
+    server: Server = Server(),
+    shard: Shard = WHOLE,
+) -> Path:
+    """Let an assistant remember each dialogue, then answer all that is asked about it.
+
+    Run again, it goes on where it was stopped: a dialogue is asked about as a whole.
+
+    Args:
+        assistant: who is asked.
+        dialogues: with their questions.
+        content: hash of the folder they are from.
+        out: folder; gets `<assistant>.seed<seed>.sqlite` and the stores of what is remembered.
+        seed: of the assistant's training.
+        server: where and how hard a served model is asked.
+        shard: the part of the dialogues.
+
+    Returns:
+        The file of answers.
+
+    Raises:
+        UserError: a folder cannot be read, or the file is of another configuration.
+    """
+    claim_folder(out, KIND)
+    config = identity(assistant) | {"seed": seed, PROTOCOL: {"dialogues": content}}
+    name, part = slug(assistant.name), "" if shard.is_whole else f".{shard.label}"
+    path = Path(out) / f"{name}.seed{seed}{part}.sqlite"
+    with RowLog(path, config, Answered) as log:
+        done = {row.dialogue for row in log.rows}
+        todo = [d for d in shard.of(list(dialogues)) if d.id not in done and d.questions]
+        # A complete run opens no model.
+        if todo:
+            folder = path.with_suffix("")
+            folder.mkdir(exist_ok=True)
+            with (
+                open_assistant(assistant, server, folder / "served") as experts,
+                Progress(len(todo), assistant.name, good="", unit="dialogue") as progress,
+            ):
+                subject = Subject(assistant, experts, folder, seed)
+                for dialogue in todo:
+                    log.append(*_answers(subject, dialogue, seed))
+                    progress.add(True)
+    return path
+
+
+def _answers(subject: Subject, dialogue: Dialogue, seed: int) -> list[Answered]:
+    """What is answered to each question of a dialogue."""
+    show = subject.show(dialogue)
+    pages = [show(question) for question in dialogue.questions]
+    start = time.monotonic()
+    chats = [
+        answer_chat(question.text, page.memos)
+        for question, page in zip(dialogue.questions, pages, strict=True)
+    ]
+    replies = list(subject.experts.answer.reply(chats, Sampling(LONGEST)))
+    # Questions are answered side by side: each has its share of the time.
+    seconds = (time.monotonic() - start) / len(chats)
+    return [
+        _answered(subject.assistant.name, dialogue, question, page, reply, seed, seconds)
+        for question, page, reply in zip(dialogue.questions, pages, replies, strict=True)
+    ]
+
+
+def _answered(
+    subject: str,
+    dialogue: Dialogue,
+    question: Question,
+    page: Page,
+    reply: Reply | None,
+    seed: int,
+    seconds: float,
+) -> Answered:
+    cost = Usage(reply.prompt_tokens, reply.new_tokens, seconds) if reply else Usage(0, 0, seconds)
+    return Answered(
+        subject=subject,
+        dialogue=dialogue.id,
+        question=question,
+        seed=seed,
+        answer=reply.text if reply else "",
+        shown=tuple(f"[{memo.at}] {memo.text}" for memo in page.memos),
+        found=page.found(question),
+        share=page.share(dialogue),
+        cost=cost,
+        ended="context" if reply is None else "cut" if reply.cut else "end",
+    )

@@ -1,0 +1,102 @@
+"""What stands before a question: everything, nothing, or what something finds for it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from duomem_jax.memory.operations.answer import Memo, memo_of
+from duomem_jax.memory.operations.extract import said
+from duomem_jax.memory.store.store import Store
+from duomem_jax.records.dialogues import Dialogue, Question
+
+Count = Callable[[str], int]  # tokens of a text
+
+
+@dataclass(frozen=True)
+class Page:
+    """What is shown with one question.
+
+    Attributes:
+        memos: in any order.
+        turns: ids of the turns that they are, or rest on.
+    """
+
+    memos: tuple[Memo, ...] = ()
+    turns: frozenset[str] = frozenset()
+
+    def found(self, question: Question) -> float:
+        """Share of the question's evidence that is here; -1 where it has none."""
+        wanted = set(question.evidence)
+        return len(wanted & self.turns) / len(wanted) if wanted else -1.0
+
+    def share(self, dialogue: Dialogue) -> float:
+        """Words shown, as a share of those of the dialogue."""
+        whole = sum(len(said(turn).split()) for _, turn in dialogue.turns())
+        return sum(len(memo.text.split()) for memo in self.memos) / max(whole, 1)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A memo and the turns it is, or rests on."""
+
+    memo: Memo
+    turns: tuple[str, ...]
+
+
+Show = Callable[[Question], Page]
+
+
+def nothing(question: Question) -> Page:
+    """The question alone."""
+    return Page()
+
+
+def whole(dialogue: Dialogue) -> Show:
+    """All that was said."""
+    page = _page(_lines(dialogue))
+    return lambda question: page
+
+
+def recent(dialogue: Dialogue, tokens: int, count: Count) -> Show:
+    """What was said last."""
+    page = _page(_within(reversed(_lines(dialogue)), tokens, count))
+    return lambda question: page
+
+
+def evidence(dialogue: Dialogue) -> Show:
+    """The turns that the answer is in: what the best retrieval would show."""
+    lines = {line.turns[0]: line for line in _lines(dialogue)}
+    return lambda question: _page([lines[i] for i in question.evidence if i in lines])
+
+
+def recalled(store: Store, tokens: int, count: Count) -> Show:
+    """What a store finds: turns or memories, as the store holds."""
+
+    def show(question: Question) -> Page:
+        found = (
+            _Line(memo_of(entry), entry.evidence)
+            for entry, _ in store.recall(question.text, tokens=tokens)
+        )
+        return _page(_within(found, tokens, count))
+
+    return show
+
+
+def _lines(dialogue: Dialogue) -> list[_Line]:
+    return [_Line(Memo(session.at, said(turn)), (turn.id,)) for session, turn in dialogue.turns()]
+
+
+def _within(lines: Iterable[_Line], tokens: int, count: Count) -> list[_Line]:
+    """The first lines, as many as have room together."""
+    taken, left = [], tokens
+    for line in lines:
+        left -= count(line.memo.text)
+        # Not a later, shorter one in its place: what is shown would depend on lengths.
+        if left < 0:
+            break
+        taken.append(line)
+    return taken
+
+
+def _page(lines: Sequence[_Line]) -> Page:
+    turns = frozenset(turn for line in lines for turn in line.turns)
+    return Page(tuple(line.memo for line in lines), turns)

@@ -1,0 +1,22 @@
+"""Policies by name: one file, one line here, one test to add another."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from duomem_jax.memory.maintain.budget import to_budget
+from duomem_jax.memory.maintain.forgetting import fading
+from duomem_jax.memory.maintain.merge import duplicates
+from duomem_jax.memory.maintain.usefulness import useless
+from duomem_jax.memory.operations.records import Operation
+from duomem_jax.memory.store.entry import Entry, Vectors
+
+# What is to be done to some memories, given their vectors, as things stand at a time (ISO 8601 in
+# UTC).
+Policy: TypeAlias = Callable[[Sequence[Entry], Vectors, str], list[Operation]]
+
+POLICIES: dict[str, Policy] = {
+    "useless": useless,
+    "fading": fading,
+    "duplicates": duplicates,
+    "budget": to_budget,
+}

@@ -1,0 +1,108 @@
+"""Memories kept by models: one extracts, one updates, one answers. They may be one model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from duomem_jax.memory.operations.answer import LONGEST, Memo, answer_chat, memo_of
+from duomem_jax.memory.operations.ask import Asker, Question
+from duomem_jax.memory.operations.draft import Draft, Known
+from duomem_jax.memory.operations.extract import (
+    extract_chat,
+    extract_schema,
+    read_extract,
+    windows,
+)
+from duomem_jax.memory.operations.records import Add
+from duomem_jax.memory.operations.update import read_update, update_chat, update_schema
+from duomem_jax.memory.store.keeper import Answer, Plan
+from duomem_jax.memory.store.store import Store
+from duomem_jax.records.dialogues import Turn
+from duomem_jax.speak.protocol import Sampling, Speaker
+
+# Tokens of a reply: eight facts, and four decisions of which each has a text.
+EXTRACT_TOKENS, UPDATE_TOKENS = 512, 256
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Who does what; each is a model, or an expert of one."""
+
+    extract: Speaker
+    update: Speaker
+    answer: Speaker
+
+
+class ModelKeeper:
+    """Keeps a store with models; a `Keeper`.
+
+    Attributes:
+        name: of the models, as memories say who wrote them.
+        extracting: asks for facts, and counts.
+        updating: asks for what they change, and counts.
+    """
+
+    def __init__(self, experts: Experts, answer_k: int = 10):
+        """Count from zero.
+
+        Args:
+            experts: who does what.
+            answer_k: memories that `answer` shows.
+        """
+        self.name = experts.extract.name
+        self.extracting = Asker(experts.extract, EXTRACT_TOKENS)
+        self.updating = Asker(experts.update, UPDATE_TOKENS)
+        self._answerer, self._k = experts.answer, answer_k
+
+    def plan(self, store: Store, turns: Sequence[Turn], at: str, who: str) -> Plan:
+        """What some turns of one session change."""
+        before = len(self.extracting.tally.rejected), len(self.updating.tally.rejected)
+        draft, parts = Draft(store, at, who), list(windows(turns, at))
+        asked = [Question(extract_chat(part), extract_schema(part)) for part in parts]
+        # All at once: what a window says does not depend on what is known.
+        for part, value in zip(parts, self.extracting.ask(asked), strict=True):
+            if value is not None:
+                facts, rejected = read_extract(value, part)
+                self.extracting.tally.rejected += rejected
+                self._update(draft, facts, at)
+        rejected = self.extracting.tally.rejected[before[0] :]
+        rejected += self.updating.tally.rejected[before[1] :]
+        return Plan(draft.operations, tuple(rejected))
+
+    def _update(self, draft: Draft, facts: Sequence[Add], at: str) -> None:
+        """Take down what the facts of one window change."""
+        known = [draft.similar(fact) for fact in facts]
+        # A model is asked only where there is something to compare with: given nothing, small ones
+        # find that the fact is there already.
+        new = [i for i, fact in enumerate(facts) if known[i] and not _same(fact, known[i])]
+        asked = [
+            Question(
+                update_chat(Memo(at, facts[i].text), [k.memo for k in known[i]]),
+                update_schema(len(known[i])),
+            )
+            for i in new
+        ]
+        values = dict(zip(new, self.updating.ask(asked), strict=True))
+        for i, fact in enumerate(facts):
+            if same := _same(fact, known[i]):
+                draft.keep(same)
+            # Without a decision, a fact that stands twice is better than one that is lost.
+            elif values.get(i) is None:
+                draft.add(fact)
+            else:
+                decisions, rejected = read_update(values[i], len(known[i]))
+                self.updating.tally.rejected += rejected
+                for decision in decisions:
+                    draft.decide(decision, fact, known[i])
+
+    def answer(self, store: Store, query: str, at: str | None, who: str | None) -> Answer:
+        """A few words, from the memories that fit the question."""
+        found = [entry for entry, _ in store.recall(query, k=self._k, at=at, who=who)]
+        chat = answer_chat(query, map(memo_of, found))
+        (reply,) = self._answerer.reply([chat], Sampling(LONGEST))
+        return Answer("" if reply is None else reply.text, tuple(found))
+
+
+def _same(fact: Add, known: Sequence[Known]) -> Known | None:
+    """What says this in the same words."""
+    words = fact.text.casefold().split()
+    return next((k for k in known if k.memo.text.casefold().split() == words), None)

@@ -1,0 +1,83 @@
+"""Demonstrations of answering: the key of each question, behind a page that the key is on."""
+
+from collections.abc import Iterator
+
+from duomem_jax.base.sample import derived_seed
+from duomem_jax.memory.embed import Embedder
+from duomem_jax.memory.operations.answer import Memo, answer_chat, answer_reply, memo_of
+from duomem_jax.memory.operations.records import Add
+from duomem_jax.memory.store.entry import Origin
+from duomem_jax.memory.store.store import Store
+from duomem_jax.memory.teach.scratch import scratch_store
+from duomem_jax.records import chat
+from duomem_jax.records.demonstrations import Demonstration
+from duomem_jax.records.dialogues import Dialogue, Question
+
+
+def answers(
+    dialogue: Dialogue, embedder: Embedder, words: int, evidence_share: float, seed: int
+) -> Iterator[Demonstration]:
+    """The key of each question whose evidence is known.
+
+    Args:
+        dialogue: with questions.
+        embedder: finds what is like a question.
+        words: shown at most, where more than the evidence is shown.
+        evidence_share: of the questions, those that are shown the evidence alone.
+        seed: of which question is shown what.
+    """
+    with scratch_store(embedder) as turns, scratch_store(embedder) as facts:
+        _tell_turns(turns, dialogue)
+        _tell_facts(facts, dialogue)
+        for question in dialogue.questions:
+            number = derived_seed(seed, f"{dialogue.id}/{question.id}") / 2**32
+            if number < evidence_share:
+                page = _cited(turns, question)
+            else:
+                # The rest, by halves.
+                half = number < evidence_share + (1 - evidence_share) / 2
+                page = _found(turns if half else facts, question, words)
+            # Without what the answer is in, a page would teach nothing but guessing.
+            if page:
+                yield Demonstration(
+                    f"{dialogue.id}/{question.id}",
+                    "answer",
+                    dialogue.id,
+                    [
+                        *answer_chat(question.text, page),
+                        chat.assistant(answer_reply(question.answer)),
+                    ],
+                )
+
+
+def _tell_turns(store: Store, dialogue: Dialogue) -> None:
+    for session in dialogue.sessions:
+        store.remember(session.turns, at=session.at)
+
+
+def _tell_facts(store: Store, dialogue: Dialogue) -> None:
+    for fact in dialogue.facts:
+        origin = Origin("teacher", happened=dialogue.sessions[fact.session].at)
+        store.apply([Add(fact.text, fact.speaker, fact.evidence)], origin)
+
+
+def _cited(store: Store, question: Question) -> list[Memo]:
+    """What rests on the evidence of a question."""
+    wanted = set(question.evidence)
+    return [memo_of(entry) for entry in store.entries() if wanted & set(entry.evidence)]
+
+
+def _found(store: Store, question: Question, words: int) -> list[Memo]:
+    """What is found for a question, and what its answer is in before all else."""
+    page = _cited(store, question)
+    if not page:
+        return []
+    left = words - sum(len(memo.text.split()) for memo in page)
+    for entry, _ in store.recall(question.text, tokens=words):
+        memo = memo_of(entry)
+        left -= len(memo.text.split())
+        if left < 0:
+            break
+        if memo not in page:
+            page.append(memo)
+    return page

@@ -1,0 +1,73 @@
+"""Demonstrations of updates: the facts of a dialogue are told to a store one by one."""
+
+from collections.abc import Iterator, Sequence
+
+from duomem_jax.memory.embed import Embedder
+from duomem_jax.memory.operations.answer import Memo
+from duomem_jax.memory.operations.records import Add, Delete, Operation, Update
+from duomem_jax.memory.operations.update import SIMILAR, Decision, Do, update_chat, update_reply
+from duomem_jax.memory.store.entry import Entry, Origin
+from duomem_jax.memory.store.store import Store
+from duomem_jax.memory.teach.scratch import scratch_store
+from duomem_jax.records import chat
+from duomem_jax.records.demonstrations import Demonstration
+from duomem_jax.records.dialogues import Dialogue, Fact
+from duomem_jax.worlds.dialogues import teacher
+
+_WRITER = "teacher"
+# Without `KEEP`: as in MemLoRA, what stays is not written.
+_DO: dict[str, Do] = {teacher.ADD: "add", teacher.UPDATE: "update", teacher.DELETE: "delete"}
+
+
+def updates(dialogue: Dialogue, embedder: Embedder) -> Iterator[Demonstration]:
+    """What each fact changes, where there are memories that it could change."""
+    facts: dict[int, Fact] = {}  # what each memory says
+    with scratch_store(embedder) as store:
+        for number, fact in enumerate(dialogue.facts):
+            at = dialogue.sessions[fact.session].at
+            known = _similar(store, fact)
+            decisions = decide([facts[entry.id] for entry in known], fact)
+            if known:
+                memos = [Memo(entry.happened, entry.text) for entry in known]
+                yield Demonstration(
+                    f"{dialogue.id}/{number}",
+                    "update",
+                    dialogue.id,
+                    [
+                        *update_chat(Memo(at, fact.text), memos),
+                        chat.assistant(update_reply(decisions)),
+                    ],
+                )
+            operations = [_operation(decision, fact, known) for decision in decisions]
+            for done in store.apply(operations, Origin(_WRITER, dialogue.id, "", at)):
+                if done.id is not None:
+                    facts[done.id] = fact
+
+
+def decide(known: Sequence[Fact], fact: Fact) -> list[Decision]:
+    """The teacher's decisions as an expert is to write them: what stays is not mentioned."""
+    return [
+        Decision(
+            _DO[d.kind],
+            -1 if d.index is None else d.index,
+            "" if d.text == fact.text else d.text,
+        )
+        for d in teacher.update(known, fact)
+        if d.kind in _DO
+    ]
+
+
+def _similar(store: Store, fact: Fact) -> list[Entry]:
+    """As a `Draft` finds them, oldest first."""
+    found = [entry for entry, _ in store.recall(fact.text, k=SIMILAR)]
+    return sorted(found, key=lambda entry: entry.happened)
+
+
+def _operation(decision: Decision, fact: Fact, known: Sequence[Entry]) -> Operation:
+    text = decision.text or fact.text
+    match decision.do:
+        case "add":
+            return Add(text, fact.speaker, fact.evidence)
+        case "update":
+            return Update(known[decision.index].id, text, fact.evidence)
+    return Delete(known[decision.index].id, fact.evidence)

@@ -1,0 +1,112 @@
+"""What an assistant answered, before anybody scores it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.rowlog import read_with_config
+from duomem_jax.records.dialogues import Question
+from duomem_jax.records.results import PROTOCOL, Usage
+from duomem_jax.records.there import instead
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One answer, with all that scoring it needs.
+
+    Attributes:
+        subject: who answered, as named in the report.
+        dialogue: what was asked about.
+        question: what was asked, with its key.
+        seed: of the assistant's training or sampling.
+        answer: what was said; "" where the chat did not fit.
+        shown: what stood before the question, in the order of the page.
+        found: share of the evidence turns that were shown or that a shown memory rests on; -1
+            where the question has no evidence.
+        share: of the words of the conversation, those that were shown.
+        cost: tokens and time.
+        ended: "end", "cut" or "context" (the chat did not fit).
+    """
+
+    subject: str
+    dialogue: str
+    question: Question
+    seed: int
+    answer: str
+    shown: tuple[str, ...]
+    found: float
+    share: float
+    cost: Usage
+    ended: str
+
+    def __post_init__(self) -> None:
+        # As it comes from JSON.
+        if not isinstance(self.question, Question):
+            facts = {**self.question, "evidence": tuple(self.question["evidence"])}
+            object.__setattr__(self, "question", Question(**facts))
+        if not isinstance(self.cost, Usage):
+            object.__setattr__(self, "cost", Usage(**self.cost))
+        object.__setattr__(self, "shown", tuple(self.shown))
+
+    @property
+    def item(self) -> str:
+        """The question, unique over all dialogues."""
+        return f"{self.dialogue}/{self.question.id}"
+
+
+@dataclass(frozen=True)
+class Worked:
+    """What keeping the memories of one dialogue took, for one operation.
+
+    Attributes:
+        subject: whose memories.
+        dialogue: what was remembered.
+        operation: "extract" or "update".
+        seed: of the assistant's training or sampling.
+        calls: of a model.
+        repaired: replies whose JSON was repaired.
+        rejected: replies, and operations in them, that were not done.
+        cost: tokens and time.
+    """
+
+    subject: str
+    dialogue: str
+    operation: str
+    seed: int
+    calls: int
+    repaired: int
+    rejected: int
+    cost: Usage
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.cost, Usage):
+            object.__setattr__(self, "cost", Usage(**self.cost))
+
+
+def collect_answers(folder: str | os.PathLike) -> list[Answered]:
+    """All answers in a folder, each (assistant, question, seed) once.
+
+    Raises:
+        UserError: there are none, or a file is damaged or of other dialogues than another one.
+    """
+    rows: dict[tuple[str, str, int], Answered] = {}
+    protocol: tuple[Path, Any] | None = None
+    for path in sorted(Path(folder).glob("*.sqlite")):
+        config, found = read_with_config(path, Answered)
+        if not found:
+            continue
+        first, of = protocol = protocol or (path, config.get(PROTOCOL))
+        if of != config.get(PROTOCOL):
+            raise UserError(
+                f"{path}: its answers are about other dialogues than those of {first}, and one "
+                "table cannot have both; keep them in a folder each"
+            )
+        for row in found:
+            # Shards that were shared out in two ways may both have asked.
+            rows.setdefault((row.subject, row.item, row.seed), row)
+    if not rows:
+        wanted = "a folder that `duomem locomo run` wrote"
+        raise UserError(f"{folder}: no answers; {instead(folder, wanted)}")
+    return list(rows.values())

@@ -1,0 +1,121 @@
+"""Conversations of many sessions: read, asked about, and scored."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.ranges import Seed, checked
+from duomem_jax.base.shard import WHOLE
+from duomem_jax.evals.dialogues.assistant import Assistant
+from duomem_jax.evals.dialogues.describe import QUESTIONS
+from duomem_jax.evals.dialogues.run import ask
+from duomem_jax.evals.dialogues.score import results
+from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
+from duomem_jax.records.answers import collect_answers
+from duomem_jax.records.dialogues import Dialogue, dialogue_to_record
+from duomem_jax.records.store.manifest import content_hash
+from duomem_jax.records.store.spec import DIALOGUES
+from duomem_jax.records.store.write import WriteReport
+from duomem_jax.records.told import read_dialogues, write_dialogues
+from duomem_jax.report.write import write_report
+from duomem_jax.speak.served.server import Server
+from duomem_jax.stages.options import Folder, Part
+from duomem_jax.worlds.dialogues.locomo import read_locomo
+
+
+def prepare(
+    out: Folder,
+    /,
+    file: str,
+    audit: str = "",
+    only: tuple[str, ...] = (),
+    omit: tuple[str, ...] = (),
+) -> WriteReport:
+    """Read LoCoMo's conversations from their file.
+
+    Args:
+        out: folder to write.
+        file: locomo10.json, or a part of it.
+        audit: file of errors that an audit found in its keys; empty: audit_errors.json beside it,
+            where there is one.
+        only: ids of the conversations to take, such as conv-26; none: all.
+        omit: ids of conversations to leave out.
+
+    Raises:
+        UserError: the file is something else, or lacks a conversation that is named.
+    """
+    read = read_locomo(file, audit or None)
+    known = {dialogue.id: dialogue for dialogue in read.dialogues}
+    if unknown := sorted({*only, *omit} - known.keys()):
+        raise UserError(f"{file}: no conversation {unknown[0]}; it has {', '.join(known)}")
+    chosen = [d for d in known.values() if d.id not in omit and (not only or d.id in only)]
+    if not chosen:
+        raise UserError(f"{file}: only and omit leave no conversation; name others")
+    return write_dialogues(
+        out,
+        {dialogue.id: functools.partial(known.__getitem__, dialogue.id) for dialogue in chosen},
+        # By content: the audit's keys count as much as the file.
+        source={"dialogues": _content(chosen)},
+        notes={"file": read.sha256, "origin": read.origin, "repairs": read.repairs},
+    )
+
+
+def _content(dialogues: Sequence[Dialogue]) -> str:
+    records = [dialogue_to_record(dialogue) for dialogue in dialogues]
+    return hashlib.sha256(json.dumps(records).encode()).hexdigest()
+
+
+@checked
+def run(
+    out: Folder,
+    /,
+    dialogues: str,
+    assistant: Assistant,
+    seed: Seed = 0,
+    shard: Part = WHOLE,
+    server: Server = Server(),
+) -> str:
+    """Let an assistant remember dialogues and answer what is asked about them.
+
+    Args:
+        out: folder for answers and for the stores of what is remembered.
+        dialogues: folder of dialogues, from `duomem dialogues` or `duomem locomo prepare`.
+        assistant: who is asked; its name is the row of the table.
+        seed: training seed of its experts, to tell several apart.
+        shard: ask about part i/n of the dialogues.
+        server: where a model openai:NAME is.
+
+    Raises:
+        UserError: bad dialogues or assistant, or answers of another config.
+    """
+    content = content_hash(dialogues, DIALOGUES)
+    path = ask(
+        assistant,
+        read_dialogues(dialogues),
+        content,
+        out,
+        seed=seed,
+        shard=shard,
+        server=server,
+    )
+    return f"{path}: complete; `duomem locomo score {out}` makes the table"
+
+
+def score(out: Folder, /, embedder: str = DEFAULT_EMBEDDER) -> Path:
+    """Score all answers in a folder; write a report of all assistants there.
+
+    Args:
+        out: folder of answers, from `duomem locomo run`.
+        embedder: for the similarity of answers and keys.
+
+    Returns:
+        The path of report.md.
+
+    Raises:
+        UserError: no answers there.
+    """
+    rows = results(collect_answers(out), make_embedder(embedder))
+    return write_report(out, rows, QUESTIONS, title="Answers about dialogues")
