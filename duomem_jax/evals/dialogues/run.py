@@ -10,7 +10,7 @@ from duomem_jax.base.io import slug
 from duomem_jax.base.progress import Progress
 from duomem_jax.base.rowlog import RowLog
 from duomem_jax.base.shard import WHOLE, Shard
-from duomem_jax.evals.dialogues.assistant import Assistant, identity, open_assistant
+from duomem_jax.evals.dialogues.assistant import Assistant
 from duomem_jax.evals.dialogues.show import Page
 from duomem_jax.evals.dialogues.subject import Subject
 from duomem_jax.memory.operations.answer import LONGEST, answer_chat
@@ -53,7 +53,7 @@ def ask(
         UserError: a folder cannot be read, or the file is of another configuration.
     """
     claim_folder(out, KIND)
-    config = identity(assistant) | {"seed": seed, PROTOCOL: {"dialogues": content}}
+    config = assistant.identity() | {"seed": seed, PROTOCOL: {"dialogues": content}}
     name, part = slug(assistant.name), "" if shard.is_whole else f".{shard.label}"
     path = Path(out) / f"{name}.seed{seed}{part}.sqlite"
     with RowLog(path, config, Answered) as log:
@@ -64,7 +64,7 @@ def ask(
             folder = path.with_suffix("")
             folder.mkdir(exist_ok=True)
             with (
-                open_assistant(assistant, server, folder / "served") as experts,
+                assistant.models.open(server, folder / "served") as experts,
                 Progress(len(todo), assistant.name, good="", unit="dialogue") as progress,
             ):
                 subject = Subject(assistant, experts, folder, seed)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from duomem_jax.base.rowlog import RowLog
 from duomem_jax.evals.dialogues import show
-from duomem_jax.evals.dialogues.assistant import Assistant, counter, identity
+from duomem_jax.evals.dialogues.assistant import Assistant
 from duomem_jax.evals.dialogues.remember import remembered
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.operations.ask import Tally
@@ -42,7 +42,7 @@ class Subject:
                 return show.whole(dialogue)
             case "evidence":
                 return show.evidence(dialogue)
-        count = counter(assistant)
+        count = assistant.counter()
         if assistant.shown == "recent":
             return show.recent(dialogue, assistant.tokens, count)
         embedder = make_embedder(assistant.embedder)
@@ -63,7 +63,7 @@ class Subject:
         ]
         # None where the store was there already: a killed run came as far as that.
         if keeper.extracting.tally.calls:
-            with RowLog(self.folder / "work.log", identity(self.assistant), Worked) as log:
+            with RowLog(self.folder / "work.log", self.assistant.identity(), Worked) as log:
                 log.append(*rows)
         return file
 

@@ -63,36 +63,33 @@ class ModelKeeper:
             if value is not None:
                 facts, rejected = read_extract(value, part)
                 self.extracting.tally.rejected += rejected
-                self._update(draft, facts, at)
+                # One after the other: a later one may take an earlier one back.
+                for fact in facts:
+                    self._update(draft, fact, at)
         rejected = self.extracting.tally.rejected[before[0] :]
         rejected += self.updating.tally.rejected[before[1] :]
         return Plan(draft.operations, tuple(rejected))
 
-    def _update(self, draft: Draft, facts: Sequence[Add], at: str) -> None:
-        """Take down what the facts of one window change."""
-        known = [draft.similar(fact) for fact in facts]
+    def _update(self, draft: Draft, fact: Add, at: str) -> None:
+        """Take down what a fact changes."""
+        known = draft.similar(fact)
+        if same := _same(fact, known):
+            draft.keep(same)
+            return
         # A model is asked only where there is something to compare with: given nothing, small ones
         # find that the fact is there already.
-        new = [i for i, fact in enumerate(facts) if known[i] and not _same(fact, known[i])]
-        asked = [
-            Question(
-                update_chat(Memo(at, facts[i].text), [k.memo for k in known[i]]),
-                update_schema(len(known[i])),
-            )
-            for i in new
-        ]
-        values = dict(zip(new, self.updating.ask(asked), strict=True))
-        for i, fact in enumerate(facts):
-            if same := _same(fact, known[i]):
-                draft.keep(same)
-            # Without a decision, a fact that stands twice is better than one that is lost.
-            elif values.get(i) is None:
-                draft.add(fact)
-            else:
-                decisions, rejected = read_update(values[i], len(known[i]))
-                self.updating.tally.rejected += rejected
-                for decision in decisions:
-                    draft.decide(decision, fact, known[i])
+        value = None
+        if known:
+            chat = update_chat(Memo(at, fact.text), [k.memo for k in known])
+            (value,) = self.updating.ask([Question(chat, update_schema(len(known)))])
+        # Without a decision, a fact that stands twice is better than one that is lost.
+        if value is None:
+            draft.add(fact)
+            return
+        decisions, rejected = read_update(value, len(known))
+        self.updating.tally.rejected += rejected
+        for decision in decisions:
+            draft.decide(decision, fact, known)
 
     def answer(self, store: Store, query: str, at: str | None, who: str | None) -> Answer:
         """A few words, from the memories that fit the question."""

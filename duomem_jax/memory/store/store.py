@@ -179,10 +179,10 @@ class Store:
         origin = Origin(self.keeper.name, who, session or happened, happened, note)
         applied = self.apply(plan.operations, origin)
         for rejected in plan.rejected:
-            logger.warning("%s: rejected %r: %s", self.path, rejected.text, rejected.why)
+            logger.info("%s: rejected %.80r: %s", self.path, rejected.text, rejected.why)
         applied += [Applied(None, None, REJECTED, rejected.why) for rejected in plan.rejected]
         seconds = time.perf_counter() - started
-        logger.info("%s: %d turns in %.3f s", self.path, len(turns), seconds)
+        logger.debug("%s: %d turns in %.3f s", self.path, len(turns), seconds)
         return applied
 
     def apply(self, operations: Iterable[Operation], origin: Origin) -> list[Applied]:
