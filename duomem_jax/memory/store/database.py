@@ -126,9 +126,11 @@ def _is_ours(database: sqlite3.Connection, path: Path) -> bool:
     Raises:
         UserError: it is another database, or of a later version.
     """
-    ((application,),) = database.execute("PRAGMA application_id")
-    ((version,),) = database.execute("PRAGMA user_version")
-    ((tables,),) = database.execute("SELECT count(*) FROM sqlite_master")
+    # In one statement, which sees one state: somebody else may be making it just now.
+    ((application, version, tables),) = database.execute(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
+        "FROM pragma_application_id, pragma_user_version"
+    )
     if application != schema.APPLICATION and (tables or application or version):
         raise UserError(f"{path}: a database, but not a store of memories; choose another file")
     if tables and version != schema.VERSION:

@@ -97,9 +97,7 @@ class Store:
         split = terms_name()
         database = Database(path, embedder.name if embedder else default_name(), split)
         try:
-            with database.reading() as connection:
-                query = "SELECT embedder, terms FROM state"
-                held, splitter = connection.execute(query).fetchone()
+            held, splitter = _names(database, embedder)
             space = Space(database.path, held, embedder)
             if splitter != split:
                 replace_terms(database, split)
@@ -425,6 +423,20 @@ class Store:
 
     def _time(self, at: datetime | str | None) -> str:
         return utc(self._clock(), "clock") if at is None else utc(at)
+
+
+def _names(database: Database, embedder: Embedder | None) -> tuple[str, str]:
+    """The names of what made the vectors and the terms; a store without vectors takes ours."""
+    query = "SELECT embedder, terms FROM state"
+    with database.reading() as connection:
+        held = connection.execute(query).fetchone()
+    if embedder is None or embedder.name == held[0]:
+        return held
+    with database.writing() as connection:
+        connection.execute(
+            "UPDATE state SET embedder = ? WHERE dimensions IS NULL", (embedder.name,)
+        )
+        return connection.execute(query).fetchone()
 
 
 def _words(text: str) -> int:
