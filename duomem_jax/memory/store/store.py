@@ -131,6 +131,10 @@ class Store:
         """What makes its vectors; None where it was not given."""
         return self._space.embedder
 
+    def now(self) -> str:
+        """The time of its clock, in UTC."""
+        return utc(self._clock(), "clock")
+
     # What is written.
 
     def plan(
@@ -204,7 +208,7 @@ class Store:
 
     def apply_steps(self, steps: Sequence[Step]) -> list[Applied]:
         """`apply` for operations of different origins; each is cleaned, its time is in UTC."""
-        return apply(self._database, self._space, steps, self._time(None))
+        return apply(self._database, self._space, steps, self.now())
 
     def credit(self, ids: Iterable[int], success: bool) -> None:
         """Count that memories were shown, and whether that ended well.
@@ -422,7 +426,7 @@ class Store:
             entries(database, self.path, Where())
 
     def _time(self, at: datetime | str | None) -> str:
-        return utc(self._clock(), "clock") if at is None else utc(at)
+        return self.now() if at is None else utc(at)
 
 
 def _names(database: Database, embedder: Embedder | None) -> tuple[str, str]:

@@ -30,16 +30,13 @@ def traces(folder, word):
     forms |= {part.upper().encode() for part in parts}
     forms |= {base64.b64encode(word.encode())[3:-3], word.encode().hex().encode()}
     forms |= {form[::-1] for form in forms}
-    return {
-        file.name
-        for file in folder.iterdir()
-        if any(form in (data := file.read_bytes()) for form in forms)
-    }
+    contents = {file.name: file.read_bytes() for file in folder.iterdir()}
+    return {name for name, data in contents.items() if any(form in data for form in forms)}
 
 
 @pytest.fixture
 def filled(store, put):
-    """A store whose memories have been moved about, with a sentinel in every place one can be in."""
+    """A store whose memories have been moved about, a sentinel in every place one can be in."""
     gone, stays = sentinel(1), sentinel(2)
     put(*(Add(f"memory {i} {'x' * (i % 700)}") for i in range(300)), owner="crowd")
     put(
@@ -73,7 +70,12 @@ def test_nothing_is_left(filled, tmp_path, how):
 def test_the_context_of_the_next_turn_loses_it(store, tmp_path):
     gone, short = sentinel(3), "Yes!"
     store.remember(
-        [Turn("1", "Ann", gone), Turn("2", "Bob", "Really?"), Turn("3", "Ann", short), Turn("4", "Bob", "Fine")]
+        [
+            Turn("1", "Ann", gone),
+            Turn("2", "Bob", "Really?"),
+            Turn("3", "Ann", short),
+            Turn("4", "Bob", "Fine"),
+        ]
     )
     assert [f.entry.id for f in store.recall(gone)] == [1, 2]
     store.forget(ids=[1, 3])

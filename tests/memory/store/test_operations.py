@@ -14,7 +14,9 @@ from duomem_jax.records.dialogues import Turn
 LATER = "2024-02-01T00:00:00Z"
 
 
-@pytest.mark.parametrize("operation", [Update(7, "x"), Delete(7), Keep(7), Update(2**70, "x"), Delete(-1)])
+@pytest.mark.parametrize(
+    "operation", [Update(7, "x"), Delete(7), Keep(7), Update(2**70, "x"), Delete(-1)]
+)
 def test_an_unknown_id_is_rejected_and_logged(store, put, caplog, operation):
     put(Add("Ann lives in Rome"))
     with caplog.at_level(logging.WARNING):
@@ -194,7 +196,18 @@ def test_the_default_keeper_cannot_answer(store):
         store.answer("Where?")
 
 
-@pytest.mark.parametrize("text", ["东京很大", "👍🏽 ok", "Zoë's naïve café", "a\0b", "half \ud800", "'; DROP TABLE memories;--", 'AND "OR NEAR('])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "东京很大",
+        "👍🏽 ok",
+        "Zoë's naïve café",
+        "a\0b",
+        "half \ud800",
+        "'; DROP TABLE memories;--",
+        'AND "OR NEAR(',
+    ],
+)
 def test_any_text_is_kept(opened, store, put, text):
     put(Add(text))
     kept = store.entries()[0].text

@@ -66,4 +66,6 @@ def test_killed_writers_lose_at_most_what_was_in_flight(tmp_path, kills):
             assert history[-1].text == entry.text
         assert store.vectors().ids_M.tolist() == [entry.id for entry in entries]
         for entry in entries[:: len(entries) // 50 + 1]:
-            assert [f.entry.id for f in store.recall(entry.text, who=entry.owner, k=1)] == [entry.id]
+            assert [f.entry.id for f in store.recall(entry.text, who=entry.owner, k=1)] == [
+                entry.id
+            ]

@@ -56,7 +56,10 @@ def test_a_query_without_terms_finds_nothing(store, put, query):
     assert store.recall(query) == []
 
 
-@pytest.mark.parametrize("query", ['Rome" OR "x', "Rome NOT Ann", "Rome AND nothing", "NEAR(Rome)", "terms:Rome", "Rome*"])
+@pytest.mark.parametrize(
+    "query",
+    ['Rome" OR "x', "Rome NOT Ann", "Rome AND nothing", "NEAR(Rome)", "terms:Rome", "Rome*"],
+)
 def test_a_query_is_text_and_no_syntax(store, put, query):
     put(Add("Ann lives in Rome"))
     assert texts(store.recall(query)) == ["Ann lives in Rome"]

@@ -105,7 +105,7 @@ def test_a_line_may_be_edited(opened, exported):
     text = exported.read_text().replace("Oslo", "Bergen")
     exported.write_text(text)
     copy = opened("copy.sqlite")
-    with pytest.raises(UserError, match="line 2: .*crc32"):
+    with pytest.raises(UserError, match=r"line 2: .*crc32"):
         copy.import_(exported)
     header, first, *rest = text.split("\n")
     memory = json.loads(first)
