@@ -57,8 +57,12 @@ class Database:
                 raise
 
     def _open(self, embedder: str, terms: str) -> None:
-        # Looked at before anything is changed: the file may be somebody else's.
-        if not _is_ours(self._connection, self.path):
+        # Looked at before anything is changed: the file may be somebody else's. In a transaction,
+        # which sees one state: another process may be making it just now.
+        with self._connection as database:
+            database.execute("BEGIN")
+            made = _is_ours(database, self.path)
+        if not made:
             with self._connection as database:
                 database.execute("BEGIN IMMEDIATE")
                 # Others may have made it meanwhile. In one transaction, so that none is half made.
@@ -121,14 +125,14 @@ class Database:
 
 
 def _is_ours(database: sqlite3.Connection, path: Path) -> bool:
-    """Whether it is a store; False for a file without tables.
+    """Whether it is a store; False for a file without tables. Needs a transaction.
 
     Raises:
         UserError: it is another database, or of a later version.
     """
+    ((tables,),) = database.execute("SELECT count(*) FROM sqlite_master")
     ((application,),) = database.execute("PRAGMA application_id")
     ((version,),) = database.execute("PRAGMA user_version")
-    ((tables,),) = database.execute("SELECT count(*) FROM sqlite_master")
     if application != schema.APPLICATION and (tables or application or version):
         raise UserError(f"{path}: a database, but not a store of memories; choose another file")
     if tables and version != schema.VERSION:

@@ -95,7 +95,7 @@ class Verbatim:
         said = [_said(turn) for turn in turns]
         operations = []
         for i, turn in enumerate(turns):
-            before = f"{turns[i - 1].speaker}: {said[i - 1]}" if i else ""
+            before = f"{turns[i - 1].speaker}: {said[i - 1]}" if i and said[i - 1] else ""
             if said[i]:
                 operations.append(Add(said[i], turn.speaker, (turn.id,), context=before))
         return Plan(tuple(operations))

@@ -97,9 +97,7 @@ class Store:
         split = terms_name()
         database = Database(path, embedder.name if embedder else default_name(), split)
         try:
-            with database.reading() as connection:
-                query = "SELECT embedder, terms FROM state"
-                held, splitter = connection.execute(query).fetchone()
+            held, splitter = _names(database, embedder)
             space = Space(database.path, held, embedder)
             if splitter != split:
                 replace_terms(database, split)
@@ -132,6 +130,10 @@ class Store:
     def embedder(self) -> Embedder | None:
         """What makes its vectors; None where it was not given."""
         return self._space.embedder
+
+    def now(self) -> str:
+        """The time of its clock, in UTC."""
+        return utc(self._clock(), "clock")
 
     # What is written.
 
@@ -206,7 +208,7 @@ class Store:
 
     def apply_steps(self, steps: Sequence[Step]) -> list[Applied]:
         """`apply` for operations of different origins; each is cleaned, its time is in UTC."""
-        return apply(self._database, self._space, steps, self._time(None))
+        return apply(self._database, self._space, steps, self.now())
 
     def credit(self, ids: Iterable[int], success: bool) -> None:
         """Count that memories were shown, and whether that ended well.
@@ -424,7 +426,21 @@ class Store:
             entries(database, self.path, Where())
 
     def _time(self, at: datetime | str | None) -> str:
-        return utc(self._clock(), "clock") if at is None else utc(at)
+        return self.now() if at is None else utc(at)
+
+
+def _names(database: Database, embedder: Embedder | None) -> tuple[str, str]:
+    """The names of what made the vectors and the terms; a store without vectors takes ours."""
+    query = "SELECT embedder, terms FROM state"
+    with database.reading() as connection:
+        held = connection.execute(query).fetchone()
+    if embedder is None or embedder.name == held[0]:
+        return held
+    with database.writing() as connection:
+        connection.execute(
+            "UPDATE state SET embedder = ? WHERE dimensions IS NULL", (embedder.name,)
+        )
+        return connection.execute(query).fetchone()
 
 
 def _words(text: str) -> int:
