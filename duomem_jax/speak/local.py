@@ -14,7 +14,7 @@ from duomem_jax.decode.generator import Generator, rows_of_a_call
 from duomem_jax.decode.grammar import Constraint, Grammars
 from duomem_jax.lora.open import Opened
 from duomem_jax.records.chat import Chat
-from duomem_jax.speak.protocol import SLOTS, Reply, Request, Sampling
+from duomem_jax.speak.protocol import Reply, Request, Sampling
 from duomem_jax.speak.room import Room
 from duomem_jax.text.tokenizer import chat_tokens, check_ids
 

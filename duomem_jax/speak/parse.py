@@ -1,4 +1,4 @@
-"""JSON out of replies of models that cannot be constrained: read strictly, else repaired, else refused.
+"""JSON out of replies of models that cannot be constrained: read strictly, repaired, or refused.
 
 What is read has to satisfy the schema as it is. A value of another form is rejected with the reason
 and never guessed at: a wrong fact is worse than none.
