@@ -149,7 +149,8 @@ def _repaired(text: str, *, cut: bool) -> tuple[Any, str]:
         raise _UnfitError(f"the JSON cannot be repaired ({type(e).__name__}: {broken})") from None
     if not isinstance(value, dict | list) or not value:
         raise _UnfitError(f"the JSON cannot be repaired ({broken})")
-    return value, f"the JSON was repaired ({broken})"
+    # The library leaves the two halves of a letter such as an emoji apart.
+    return json.loads(json.dumps(value)), f"the JSON was repaired ({broken})"
 
 
 def _fitting(value: Any, schema: Mapping[str, Any]) -> Any:
