@@ -7,18 +7,21 @@ written with it, so that the grammar never takes the expert off what it learnt.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.text.tokenizer import chat_tokens
 
+if TYPE_CHECKING:
+    from llguidance._lib import JsonCompileOptions
+
 Schema: TypeAlias = Mapping[str, Any]
 
 # Escapes that `json_text` writes. Without the others a model cannot write half a character
 # ("\ud800"), which no file can hold.
-_FORM = {
+_FORM: "JsonCompileOptions" = {
     "whitespace_flexible": False,
     "item_separator": ",",
     "key_separator": ":",

@@ -1,4 +1,4 @@
-"""JSON out of replies of models that cannot be constrained: read strictly, else repaired, else refused.
+"""JSON out of replies of models that cannot be constrained: read strictly, repaired, or refused.
 
 What is read has to satisfy the schema as it is. A value of another form is rejected with the reason
 and never guessed at: a wrong fact is worse than none.
@@ -149,7 +149,8 @@ def _repaired(text: str, *, cut: bool) -> tuple[Any, str]:
         raise _UnfitError(f"the JSON cannot be repaired ({type(e).__name__}: {broken})") from None
     if not isinstance(value, dict | list) or not value:
         raise _UnfitError(f"the JSON cannot be repaired ({broken})")
-    return value, f"the JSON was repaired ({broken})"
+    # The library leaves the two halves of a letter such as an emoji apart.
+    return json.loads(json.dumps(value)), f"the JSON was repaired ({broken})"
 
 
 def _fitting(value: Any, schema: Mapping[str, Any]) -> Any:
