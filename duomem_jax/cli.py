@@ -19,6 +19,7 @@ def commands() -> dict[str, Callable[..., Any]]:
     return {
         "generate": stages.generate,
         "play": stages.play,
+        "dialogues": stages.dialogues,
         "memories": stages.memories,
         "maintain": stages.maintain,
         "examples": stages.examples,

@@ -7,6 +7,7 @@ The command line is made from these functions: their arguments, defaults and doc
 
 from duomem_jax.stages.audit import audit
 from duomem_jax.stages.compile_check import compile_check
+from duomem_jax.stages.dialogues import dialogues
 from duomem_jax.stages.evaluate import evaluate, results
 from duomem_jax.stages.examples import Examples, examples
 from duomem_jax.stages.export import export
@@ -20,6 +21,7 @@ __all__ = [
     "Label",
     "audit",
     "compile_check",
+    "dialogues",
     "evaluate",
     "examples",
     "export",

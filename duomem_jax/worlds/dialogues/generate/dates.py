@@ -132,7 +132,7 @@ def _past(day: Day, today: Day) -> list[tuple[str, str]]:
         ways += [(DAY, f"{number(ago)} days ago")]
     if ago in (14, 21):
         ways += [(DAY, f"exactly {number(ago // 7)} weeks ago"), (DAY, exact)]
-    if 3 <= ago and 1 <= (today - today.weekday() * _ONE - day).days <= 7:
+    if ago >= 3 and 1 <= (today - today.weekday() * _ONE - day).days <= 7:
         ways += [(WEEK, "last week")]
     if day.year == today.year and month_start(day) != month_start(today) and ago > 6:
         ways += [(MONTH, f"in {month}"), (DAY, exact)]

@@ -49,9 +49,10 @@ def first(scene: Scene) -> bool:
 def change(scene: Scene) -> bool:
     """Another value of what has one."""
     found = _alive(scene, [s for s in SINGLE if "change" in slots()[s]["note"]])
+    # Nobody gets a new phone every week: what is new stays a while, what changed least is next.
+    found = [e for e in found if e.session < scene.talk.session - 1]
     if not found:
         return False
-    # What changed least is next: nobody gets a new phone every week.
     fewest = min(len(scene.timeline.history(e.about)) for e in found)
     found = [e for e in found if len(scene.timeline.history(e.about)) == fewest]
     last = scene.draw.pick(found)
@@ -99,7 +100,9 @@ def of_others(scene: Scene) -> bool:
     if not there:
         row = scene.cast.take(slot)
         when = day_since(scene) if slot == "instrument" and scene.draw.chance(0.5) else None
-        return row is not None and _told_of(scene, START if when else STATE, person, slot, row, when)
+        return row is not None and _told_of(
+            scene, START if when else STATE, person, slot, row, when
+        )
     last = there[-1]
     if slot not in ("job", "city") or last.session == scene.talk.session:
         return False
@@ -161,10 +164,9 @@ def _told(
     elif move == STATE and "caption" in spoken and scene.draw.chance(0.4):
         said, pairs = spoken["say"]["caption"], []
         caption = table["caption"].format(**words)
-    turns = scene.tell(person, said, pairs, words, COLOURS[move], caption)
-    event = scene.happened(
-        move, person, about(person, slot, row), row, turns, old=old, when=when
-    )
+    colour = COLOURS[move] if slot not in ONCE else "treat"
+    turns = scene.tell(person, said, pairs, words, colour, caption)
+    event = scene.happened(move, person, about(person, slot, row), row, turns, old=old, when=when)
     scene.note(event, table["note"][STATE if move == AGAIN else move], words)
     # Of a book that was read nobody asks whether it was a good decision.
     scene.react(person, _mood(table, move), asks=slot not in ONCE)
@@ -191,9 +193,7 @@ def _told_of(
         ask = ask.format(relation=person.relation, name=person.name)
         pairs = [[ask, scene.fresh(said)]]
     turns = scene.tell(teller, said, pairs, words, "")
-    event = scene.happened(
-        move, person, about(person, slot, row), row, turns, old=old, when=when
-    )
+    event = scene.happened(move, person, about(person, slot, row), row, turns, old=old, when=when)
     scene.note(event, slots()[slot]["note"][move], words)
     scene.react(teller, NEUTRAL if move == STATE else GOOD)
     return True
