@@ -22,6 +22,7 @@ def commands() -> dict[str, Callable[..., Any]]:
     return {
         "generate": stages.generate,
         "play": stages.play,
+        "dialogues": stages.dialogues,
         "memories": stages.memories,
         "maintain": stages.maintain,
         "demonstrations": stages.demonstrations,

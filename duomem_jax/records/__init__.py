@@ -5,6 +5,7 @@ from duomem_jax.records.memories import Memory
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.results import Result, collect_results
 from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.talked import read_dialogues
 
 __all__ = [
     "Episode",
@@ -13,5 +14,6 @@ __all__ = [
     "Turn",
     "collect_results",
     "read_dataset",
+    "read_dialogues",
     "read_episodes",
 ]

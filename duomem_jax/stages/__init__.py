@@ -9,6 +9,7 @@ from duomem_jax.stages import locomo
 from duomem_jax.stages.audit import audit
 from duomem_jax.stages.compile_check import compile_check
 from duomem_jax.stages.demonstrations import demonstrations
+from duomem_jax.stages.dialogues import dialogues
 from duomem_jax.stages.evaluate import evaluate, results
 from duomem_jax.stages.examples import Examples, examples
 from duomem_jax.stages.export import export
@@ -23,6 +24,7 @@ __all__ = [
     "audit",
     "compile_check",
     "demonstrations",
+    "dialogues",
     "evaluate",
     "examples",
     "export",

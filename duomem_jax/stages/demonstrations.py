@@ -1,14 +1,16 @@
 """Dialogues to demonstrations of what an expert is to do."""
 
-import functools
+from collections.abc import Iterator
 from typing import Literal
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import WHOLE
 from duomem_jax.memory.teach import Teaching, demonstrate
+from duomem_jax.records.demonstrations import DEMONSTRATION_LAYOUT, demonstration_to_record
 from duomem_jax.records.store.manifest import content_hash
-from duomem_jax.records.store.spec import DIALOGUES
-from duomem_jax.records.store.write import WriteReport
-from duomem_jax.records.told import read_dialogues, write_demonstrations
+from duomem_jax.records.store.spec import DEMONSTRATIONS, DIALOGUES
+from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
+from duomem_jax.records.talked import read_dialogues
 from duomem_jax.stages.options import Folder, Part
 
 
@@ -34,11 +36,20 @@ def demonstrations(
     Raises:
         UserError: bad input, or an output folder of another config.
     """
-    stored = read_dialogues(dialogues)
-    return write_demonstrations(
-        out,
-        {d.id: functools.partial(demonstrate, d, operation, how) for d in stored},
+    stored = {dialogue.id: dialogue for dialogue in read_dialogues(dialogues)}
+
+    def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
+        for key in keys:
+            shown = demonstrate(stored[key], operation, how)
+            yield key, [demonstration_to_record(each) for each in shown], {}
+
+    spec = DatasetSpec(
+        DEMONSTRATIONS,
+        DEMONSTRATION_LAYOUT,
         source={DIALOGUES: content_hash(dialogues, DIALOGUES)},
         config={"operation": operation} | how.config(operation),
-        shard=shard,
     )
+    report = write_dataset(out, list(stored), make, spec, shard)
+    if report.status != "waiting" and not report.records:
+        raise UserError(f"{out}: {dialogues} holds nothing to demonstrate; give other dialogues")
+    return report

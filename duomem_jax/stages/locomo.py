@@ -1,9 +1,8 @@
 """Conversations of many sessions: read, asked about, and scored."""
 
-import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from duomem_jax.base.errors import UserError
@@ -15,11 +14,11 @@ from duomem_jax.evals.dialogues.run import ask
 from duomem_jax.evals.dialogues.score import results
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.records.answers import collect_answers
-from duomem_jax.records.dialogues import Dialogue, dialogue_to_record
+from duomem_jax.records.dialogues import DIALOGUE_LAYOUT, Dialogue, dialogue_to_record
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.spec import DIALOGUES
-from duomem_jax.records.store.write import WriteReport
-from duomem_jax.records.told import read_dialogues, write_dialogues
+from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
+from duomem_jax.records.talked import read_dialogues
 from duomem_jax.report.write import write_report
 from duomem_jax.speak.served.server import Server
 from duomem_jax.stages.options import Folder, Part
@@ -54,13 +53,20 @@ def prepare(
     chosen = [d for d in known.values() if d.id not in omit and (not only or d.id in only)]
     if not chosen:
         raise UserError(f"{file}: only and omit leave no conversation; name others")
-    return write_dialogues(
-        out,
-        {dialogue.id: functools.partial(known.__getitem__, dialogue.id) for dialogue in chosen},
+
+    def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
+        for key in keys:
+            counts = {"facts": len(known[key].facts), "questions": len(known[key].questions)}
+            yield key, [dialogue_to_record(known[key])], counts
+
+    spec = DatasetSpec(
+        DIALOGUES,
+        DIALOGUE_LAYOUT,
         # By content: the audit's keys count as much as the file.
         source={"dialogues": _content(chosen)},
         notes={"file": read.sha256, "origin": read.origin, "repairs": read.repairs},
     )
+    return write_dataset(out, [dialogue.id for dialogue in chosen], make, spec)
 
 
 def _content(dialogues: Sequence[Dialogue]) -> str:

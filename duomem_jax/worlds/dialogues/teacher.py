@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from duomem_jax.records.dialogues import Dialogue, Fact
+from duomem_jax.records.dialogues import Dialogue, Fact, Question
 from duomem_jax.worlds.dialogues.generate.tables import slots
 from duomem_jax.worlds.dialogues.generate.wording import forms
 
@@ -58,8 +58,8 @@ def update(known: Sequence[Fact], new: Fact) -> list[Decision]:
     1. Nothing is known about the same thing: `ADD`, also of an end, which is a fact itself. Without
        `about`, the same thing is the same text.
     2. The same value, ended or not as before: `KEEP`.
-    3. Another value, an end, a correction: `UPDATE` of the first known fact about it. The text is the
-       new one; where the world asks for former values (`used` in its tables: job, city, car, diet,
+    3. Another value, an end, a correction: `UPDATE` of the first known fact about it. The text is
+       the new one; where former values are of use (`used` in the tables: job, city, car, diet,
        partner), "Ana used to live in Porto." is added. An end replaces what was true, so nothing
        answers as if it were: "Ben gave up tennis on 3 May 2024."
     4. What else is known about the same thing: `DELETE`.
@@ -79,6 +79,11 @@ def update(known: Sequence[Fact], new: Fact) -> list[Decision]:
     if said is None:
         first = Decision(UPDATE, kept, _updated(known[kept], new))
     return [first, *(Decision(DELETE, i) for i in same if i != kept)]
+
+
+def answer(question: Question) -> str:
+    """The key; "" where the dialogue does not say."""
+    return question.corrected or question.answer
 
 
 def apply(known: Iterable[Fact], new: Fact, decisions: Iterable[Decision]) -> list[Fact]:

@@ -47,7 +47,8 @@ def asked(
     words = words_of(of or event.person, event.row, event.old, event.when)
     if "past" in event.row:
         words = in_third_person(event_words(of or event.person, event.row, event.when))
-    words["teller"] = event.person.teller
+    first, second = (speaker.name for speaker in scene.cast.speakers)
+    words |= {"teller": event.person.teller, "first": first, "second": second}
     text = capital(scene.draw.pick(templates).format(**words))
     turns = tuple(turn for e in (evidence or (event,)) for turn in e.turns)
     return Asked(kind, text, answer, turns, form or event.slot)

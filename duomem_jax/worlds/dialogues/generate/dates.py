@@ -121,6 +121,8 @@ def _past(day: Day, today: Day) -> list[tuple[str, str]]:
     ago, weekday = (today - day).days, day_name[day.weekday()]
     month = month_name[day.month]
     exact = f"on {month} {ordinal(day.day)}"
+    if day.year != today.year:
+        month, exact = f"{month} {day.year}", f"{exact}, {day.year}"
     if ago == 1:
         return [(DAY, "yesterday")]
     ways = []
@@ -141,5 +143,5 @@ def _past(day: Day, today: Day) -> list[tuple[str, str]]:
     if ago > 12 and month_start(day) == month_start(today):
         ways += [(DAY, f"on the {ordinal(day.day)}"), (MONTH, "earlier this month")]
     if day.year != today.year and ago > 12:
-        ways += [(DAY, f"{exact}, {day.year}"), (MONTH, f"in {month} {day.year}")]
+        ways += [(DAY, exact), (MONTH, f"in {month}")]
     return ways

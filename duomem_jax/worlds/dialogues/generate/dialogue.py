@@ -73,8 +73,7 @@ def generate_story(seed: int, index: int, size: Size = Size(), held_out: bool = 
     day = _FIRST_DAY + datetime.timedelta(days=draw.below(_DAYS))
     scene.before = day - datetime.timedelta(days=_LEAD)
     for _ in range(size.sessions):
-        scene.today = day
-        _session(scene, size.turns + draw.between(-2, 2))
+        _session(scene, day, size.turns + draw.between(-2, 2))
         scene.before, day = day, day + datetime.timedelta(days=draw.between(*_GAP))
     first, second = scene.cast.speakers
     dialogue = Dialogue(
@@ -87,10 +86,10 @@ def generate_story(seed: int, index: int, size: Size = Size(), held_out: bool = 
     return Story(dialogue, scene.timeline, scene.cast.speakers)
 
 
-def _session(scene: Scene, turns: int) -> None:
+def _session(scene: Scene, day: datetime.date, turns: int) -> None:
     draw, chat = scene.draw, scene.tables["chat"]
     clock = datetime.time(draw.between(8, 21), draw.below(60))
-    scene.talk.open(f"{datetime.datetime.combine(scene.today, clock).isoformat()}Z")
+    scene.begin(day, f"{datetime.datetime.combine(day, clock).isoformat()}Z")
     _frame(scene, scene.fresh(chat["hello"]), draw.pick(scene.cast.speakers))
     while scene.talk.length < turns - 2:
         _topic(scene)

@@ -6,6 +6,7 @@ from duomem_jax.worlds.dialogues.generate.cast import Person, Row
 from duomem_jax.worlds.dialogues.generate.dates import (
     DAY,
     MONTH,
+    YEAR,
     When,
     month_end,
     planned,
@@ -15,7 +16,15 @@ from duomem_jax.worlds.dialogues.generate.dates import (
     told_year,
 )
 from duomem_jax.worlds.dialogues.generate.moves import day_since
-from duomem_jax.worlds.dialogues.generate.scene import FUTURE, GOOD, KNOWN, NEUTRAL, Scene, words_of
+from duomem_jax.worlds.dialogues.generate.scene import (
+    FUTURE,
+    GOOD,
+    KNOWN,
+    NEUTRAL,
+    REMEMBERED,
+    Scene,
+    words_of,
+)
 from duomem_jax.worlds.dialogues.generate.timeline import (
     AGAIN,
     CANCELLED,
@@ -53,7 +62,7 @@ def event(scene: Scene) -> bool:
     first = _tell_event(scene, person, row, wrong or when, happening)
     asked = scene.draw.chance(0.7)
     if asked:
-        _detail(scene, person, row, happening, first.turns)
+        _detail(scene, person, row, happening, first.turns, once=wrong is not None)
     else:
         scene.react(person, happening.get("mood", GOOD), asks=wrong is None)
     if wrong is not None:
@@ -74,7 +83,7 @@ def event_again(scene: Scene) -> bool:
     turns = scene.tell(last.person, table["again"], [], words, "again")
     told_now = scene.happened(AGAIN, last.person, last.about, last.row, turns, when=last.when)
     scene.note(told_now, table["note"], in_third_person(words), last.when.key)
-    scene.react(last.person, KNOWN)
+    scene.react(last.person, REMEMBERED)
     return True
 
 
@@ -156,22 +165,29 @@ def _tell_event(scene: Scene, person: Person, row: Row, when: When, happening: d
     table = scene.tables["happenings"]["events"]
     words = event_words(person, row, when, when.said)
     said, pairs, caption = table["say"], table["pairs"], ""
-    if "caption" in happening and scene.draw.chance(0.4):
+    if when.grain == YEAR:
+        said, pairs = table["old"], []
+    elif "caption" in happening and scene.draw.chance(0.4):
         said, pairs, caption = table["shared"], [], happening["caption"]
     turns = scene.tell(person, said, pairs, words, "happened", caption)
-    about = f"{person.full}/{EVENT}/{row['past'].format(my='the')}"
+    about = f"{person.full}/{EVENT}/{row['past'].format(my='their')}"
     new = scene.happened(START, person, about, row, turns, when=when)
     scene.note(new, table["note"], in_third_person(words), when.key)
     return new
 
 
 def _detail(
-    scene: Scene, person: Person, row: Row, happening: dict, told_in: tuple[str, ...]
+    scene: Scene,
+    person: Person,
+    row: Row,
+    happening: dict,
+    told_in: tuple[str, ...],
+    once: bool,
 ) -> None:
     """The other asks for a detail; it is corrected at times."""
     value, wrong = scene.draw.shuffled(happening["values"])[:2]
-    corrected = scene.draw.chance(0.15)
-    about = f"{person.full}/{DETAIL}/{row['past'].format(my='the')}"
+    corrected = not once and scene.draw.chance(0.15)
+    about = f"{person.full}/{DETAIL}/{row['past'].format(my='their')}"
     value_row = row | {"v": wrong if corrected else value}
     words = event_words(person, value_row)
     asked = scene.say(scene.listener(person), happening["ask"], words)
@@ -257,7 +273,7 @@ def in_third_person(words: dict[str, str]) -> dict[str, str]:
 
 def _used(scene: Scene, slot: str, key: str) -> bool:
     """Whether either of the speakers told of it: questions must have one answer."""
-    name = key.format(my="the")
+    name = key.format(my="their")
     return any(scene.timeline.known(f"{p.full}/{slot}/{name}") for p in scene.cast.speakers)
 
 

@@ -24,6 +24,7 @@ def unreal(scene: Scene) -> bool:
     row = scene.cast.take(slot)
     if row is None:
         return False
-    turn = scene.exchange(person, scene.fresh(table[slot]["turns"]), words_of(person, row))
+    said = scene.fresh(table[slot]["turns"])
+    turn, *_ = scene.exchange(person, said, words_of(person, row))
     scene.unreal.append((person, slot, row["v"], turn))
     return True

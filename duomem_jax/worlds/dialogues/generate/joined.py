@@ -1,6 +1,5 @@
 """Questions that need several facts, or a little that everybody knows."""
 
-import re
 from collections.abc import Iterator
 
 from duomem_jax.records.dialogues import MULTI_HOP, OPEN_DOMAIN
@@ -75,9 +74,8 @@ def _more(scene: Scene) -> Iterator[Asked]:
         both = [*scene.timeline.of(first, slot), *scene.timeline.of(second, slot)]
         if len(both) == 2:
             most = max(both, key=lambda e: _amount(e.value))
-            names = {"{first}": first.name, "{second}": second.name}
-            named = [re.sub("{first}|{second}", lambda m: names[m[0]], t) for t in templates]
-            yield asked(scene, MULTI_HOP, named, most, most.person.name, both, form="more")
+            answer = most.person.name
+            yield asked(scene, MULTI_HOP, templates, most, answer, both, form="more")
 
 
 def _amount(value: str) -> int:

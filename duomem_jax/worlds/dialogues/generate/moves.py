@@ -49,9 +49,10 @@ def first(scene: Scene) -> bool:
 def change(scene: Scene) -> bool:
     """Another value of what has one."""
     found = _alive(scene, [s for s in SINGLE if "change" in slots()[s]["note"]])
+    # Nobody gets a new phone every week: what is new stays a while, what changed least is next.
+    found = [e for e in found if e.session < scene.talk.session - 1]
     if not found:
         return False
-    # What changed least is next: nobody gets a new phone every week.
     fewest = min(len(scene.timeline.history(e.about)) for e in found)
     found = [e for e in found if len(scene.timeline.history(e.about)) == fewest]
     last = scene.draw.pick(found)
@@ -163,7 +164,8 @@ def _told(
     elif move == STATE and "caption" in spoken and scene.draw.chance(0.4):
         said, pairs = spoken["say"]["caption"], []
         caption = table["caption"].format(**words)
-    turns = scene.tell(person, said, pairs, words, COLOURS[move], caption)
+    colour = COLOURS[move] if slot not in ONCE else "treat"
+    turns = scene.tell(person, said, pairs, words, colour, caption)
     event = scene.happened(move, person, about(person, slot, row), row, turns, old=old, when=when)
     scene.note(event, table["note"][STATE if move == AGAIN else move], words)
     # Of a book that was read nobody asks whether it was a good decision.

@@ -15,7 +15,9 @@ from duomem_jax.worlds.dialogues.generate.wording import capital, forms
 
 T = TypeVar("T")
 Words = Mapping[str, str]
-GOOD, NEUTRAL, KNOWN, FUTURE = "good", "neutral", "known", "future"  # moods of a reaction
+# Moods of a reaction.
+GOOD, NEUTRAL, FUTURE = "good", "neutral", "future"
+KNOWN, REMEMBERED = "known", "remembered"
 
 
 @dataclass
@@ -40,6 +42,11 @@ class Scene:
     unreal: list[tuple[Person, str, str, str]] = field(default_factory=list)
     _queues: dict[int, list[Any]] = field(default_factory=dict)
     _thankful: str = ""
+
+    def begin(self, today: Day, at: str) -> None:
+        """Open a session."""
+        self.today, self._thankful = today, ""
+        self.talk.open(at)
 
     def fresh(self, items: Sequence[T]) -> T:
         """One of the items, none again before all have had their turn."""
@@ -102,18 +109,18 @@ class Scene:
         self.say(listener, self.fresh(chat["react"][mood]), {})
         if self.draw.chance(0.5):
             self.say(listener, self.fresh(chat["more"][mood]), {})
-        self._thankful = speaker.name if mood not in (NEUTRAL, KNOWN) else ""
+        self._thankful = speaker.name if mood not in (NEUTRAL, KNOWN, REMEMBERED) else ""
         if asks and mood in chat["follow"] and self.draw.chance(0.25):
             ask, reply = self.fresh(chat["follow"][mood])
             self.say(listener, ask, {})
             self.say(speaker, reply, {})
             self._thankful = ""
 
-    def exchange(self, first: Person, turns: Sequence[str], words: Words) -> str:
-        """Say turns by turns; gives the id of the first."""
+    def exchange(self, first: Person, turns: Sequence[str], words: Words) -> list[str]:
+        """Say turns by turns; gives their ids."""
         self._open(first, "aside")
         people = (first, self.listener(first))
-        return [self.say(people[i % 2], text, words) for i, text in enumerate(turns)][0]
+        return [self.say(people[i % 2], text, words) for i, text in enumerate(turns)]
 
     def happened(
         self, move: str, person: Person, about: str, row: Row, turns: tuple[str, ...], **rest: Any
@@ -149,7 +156,8 @@ class Scene:
     def _open(self, speaker: Person, kind: str) -> None:
         """Come to another topic."""
         if self.talk.last_speaker == speaker.name:
-            if self.draw.chance(0.7):
+            # Not after the greeting: there is nothing to turn away from yet.
+            if self.talk.length > 2 and self.draw.chance(0.7):
                 link = self.fresh(self.tables["chat"][kind])
                 self.talk.say(speaker.name, link, topic=True)
         elif self._thankful == speaker.name and self.draw.chance(0.5):

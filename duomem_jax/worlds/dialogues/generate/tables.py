@@ -1,11 +1,13 @@
 """Names, values and phrasings, parted between training and held-out dialogues.
 
-The rule: of every list of the files in `tables/`, the entries at positions 2, 5, 8, ... (counted from
-0) are held out; training dialogues are made of the others. A held-out dialogue thus shares no name, no
-value and no phrasing with any training dialogue; only the teacher's sentences have one form.
+The rule: of every list of the files in `tables/`, the entries at positions 2, 5, 8, ... (counted
+from 0) are held out; training dialogues are made of the others. A held-out dialogue thus shares no
+name, no value and no phrasing with any training dialogue; only the teacher's sentences have one
+form.
 """
 
 import functools
+import hashlib
 import tomllib
 from importlib.resources import files
 from typing import Any
@@ -33,9 +35,20 @@ def rows(slot: str, held_out: bool) -> tuple[dict[str, str], ...]:
     return tuple(dict(zip(table["fields"], row, strict=True)) for row in table["rows"])
 
 
-def _read(name: str) -> dict[str, Any]:
+@functools.cache
+def content() -> str:
+    """A hash of the tables: dialogues of other tables are other dialogues."""
+    texts = "\0".join(_text(name) for name in NAMES)
+    return hashlib.sha256(texts.encode()).hexdigest()[:16]
+
+
+def _text(name: str) -> str:
     place = files("duomem_jax.worlds.dialogues.generate") / "tables" / f"{name}.toml"
-    return tomllib.loads(place.read_text(encoding="utf-8"))
+    return place.read_text(encoding="utf-8")
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads(_text(name))
 
 
 def _side(node: Any, held_out: bool) -> Any:

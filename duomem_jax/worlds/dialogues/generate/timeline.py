@@ -55,23 +55,28 @@ class Timeline:
 
     events: list[Event] = field(default_factory=list)
     _by_about: dict[str, list[Event]] = field(default_factory=dict)
+    _now: dict[str, Event] = field(default_factory=dict)
+    _of: dict[tuple[str, str], dict[str, Event]] = field(default_factory=dict)
 
     def add(self, event: Event) -> None:
         """Let something happen."""
         self.events.append(event)
         self._by_about.setdefault(event.about, []).append(event)
+        if event.move != AGAIN:
+            self._now[event.about] = event
+            self._of.setdefault((event.person.full, event.slot), {})[event.about] = event
 
     def history(self, about: str) -> list[Event]:
         """What happened to one thing, without what was only told again."""
-        return [e for e in self._by_about.get(about, []) if e.move != AGAIN]
+        return [e for e in self.tellings(about) if e.move != AGAIN]
 
     def tellings(self, about: str) -> list[Event]:
         """As `history`, with what was told again."""
-        return self._by_about[about]
+        return self._by_about.get(about, [])
 
     def known(self, about: str) -> bool:
         """Whether it was ever told."""
-        return about in self._by_about
+        return about in self._now
 
     def last_told(self, about: str) -> int:
         """Index of the session that last spoke of it."""
@@ -79,8 +84,8 @@ class Timeline:
 
     def now(self) -> Iterator[Event]:
         """The last word on each thing that was told."""
-        return (self.history(about)[-1] for about in self._by_about)
+        return iter(self._now.values())
 
     def of(self, person: Person, slot: str) -> list[Event]:
         """The last word on each thing of a slot of somebody, ended ones included."""
-        return [e for e in self.now() if e.person is person and e.slot == slot]
+        return list(self._of.get((person.full, slot), {}).values())

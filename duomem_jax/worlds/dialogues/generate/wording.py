@@ -1,5 +1,7 @@
 """How a word stands in an English sentence."""
 
+import functools
+
 _NUMBERS = (
     *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
     *("eleven", "twelve"),
@@ -9,6 +11,7 @@ _AN = ("hour", "honest", "xperia", "e-")
 _A = ("uni", "use", "uku", "euro", "one")
 
 
+@functools.cache
 def article(noun: str) -> str:
     """A noun with its indefinite article, as by sound."""
     low = noun.lower()
@@ -30,11 +33,6 @@ def ordinal(n: int) -> str:
     """With its ending: 1st, 2nd, 11th."""
     ending = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
     return f"{n}{ending}"
-
-
-def listed(items: list[str]) -> str:
-    """`a, b and c`."""
-    return " and ".join(filter(None, (", ".join(items[:-1]), items[-1])))
 
 
 def forms(name: str, value: str) -> dict[str, str]:

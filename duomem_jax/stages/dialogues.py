@@ -1,0 +1,60 @@
+"""New dialogues."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from duomem_jax.base.ranges import Count, Seed, checked
+from duomem_jax.base.shard import WHOLE
+from duomem_jax.records.dialogues import DIALOGUE_LAYOUT, dialogue_to_record
+from duomem_jax.records.store.spec import DIALOGUES, DatasetSpec
+from duomem_jax.records.store.write import WriteReport, write_dataset
+from duomem_jax.stages.options import Folder, Part
+from duomem_jax.worlds.dialogues import Size, generate_dialogue, world_content
+
+_UNIT = 20  # dialogues that are stored at once
+
+
+@checked
+def dialogues(
+    out: Folder,
+    /,
+    count: Count = 200,
+    seed: Seed = 0,
+    held_out: bool = False,
+    size: Size = Size(),
+    shard: Part = WHOLE,
+) -> WriteReport:
+    """Write generated dialogues of two people, with their facts and with questions on them.
+
+    Args:
+        out: folder to write.
+        count: how many dialogues.
+        seed: dialogue i of a seed is always the same dialogue.
+        held_out: of names, values and phrasings that no other dialogue has, for measuring.
+        size: sessions, turns and questions of each.
+        shard: write part i/n.
+
+    Raises:
+        UserError: an output folder of another config or something else in it.
+    """
+    width = len(str(count - 1))
+    first = {f"{start:0{width}}": start for start in range(0, count, _UNIT)}
+
+    def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
+        for key in keys:
+            numbers = range(first[key], min(first[key] + _UNIT, count))
+            made = [generate_dialogue(seed, i, size, held_out) for i in numbers]
+            counts = {
+                "facts": sum(len(d.facts) for d in made),
+                "questions": sum(len(d.questions) for d in made),
+            }
+            yield key, [dialogue_to_record(d) for d in made], counts
+
+    spec = DatasetSpec(
+        DIALOGUES,
+        DIALOGUE_LAYOUT,
+        source={"world": world_content()},
+        config={"count": count, "held_out": held_out, "size": asdict(size)},
+        seed=seed,
+    )
+    return write_dataset(out, list(first), make, spec, shard)

@@ -1,0 +1,17 @@
+"""Dialogues of both sides of the split."""
+
+import pytest
+
+from duomem_jax.worlds.dialogues.generate.dialogue import generate_story
+
+COUNT = 100  # of each side
+
+
+@pytest.fixture(scope="session")
+def stories():
+    return [generate_story(3, i, held_out=side) for side in (False, True) for i in range(COUNT)]
+
+
+@pytest.fixture(scope="session")
+def dialogues(stories):
+    return [story.dialogue for story in stories]
