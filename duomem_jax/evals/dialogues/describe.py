@@ -53,14 +53,15 @@ QUESTIONS = Description(
         ),
     ),
     how_to_read="""\
-**F1**: of word stems, as LoCoMo's own code computes it, over all questions but the adversarial ones.
-Those have a column of their own below: the share whose answer says that it was not told. Interval:
-bootstrap over conversations, all questions of one drawn together. **Corrected keys**: as an audit
-corrected them, where it found an error. **L**: mean of ROUGE-L, METEOR and similarity; MemLoRA's own
-weights are not known. **METEOR** has no synonyms, as WordNet would be a download. **Evidence shown**:
-share of the turns with the answer that are on the page, or that a memory on it rests on; **F1 given
-evidence**: where all of them are. **Share shown**: words on the page, of those of the conversation.
-**Differences** are paired by question; interval and *p* come from a bootstrap over conversations and
-each subject's seeds (at least 0.0001). *p, Holm* is corrected for all rows of the table.
+**F1**: of word stems, as LoCoMo's own code computes it, over all questions but the adversarial
+ones. Those have a column of their own below: the share whose answer says that it was not told.
+Interval: bootstrap over conversations, all questions of one drawn together. **Corrected keys**: as
+an audit corrected them, where it found an error. **L**: mean of ROUGE-L, METEOR and similarity;
+MemLoRA's own weights are not known. **METEOR** has no synonyms, as WordNet would be a download.
+**Evidence shown**: share of the turns with the answer that are on the page, or that a memory on it
+rests on; **F1 given evidence**: where all of them are. **Share shown**: words on the page, of those
+of the conversation. **Differences** are paired by question; interval and *p* come from a bootstrap
+over conversations and each subject's seeds (at least 0.0001). *p, Holm* is corrected for all rows
+of the table.
 """,
 )

@@ -15,9 +15,14 @@ class Used(Protocol):
     """What is judged: a fact of a store or a procedure of a bank."""
 
     @property
-    def uses(self) -> int: ...
+    def uses(self) -> int:
+        """How often it was shown."""
+        ...
+
     @property
-    def successes(self) -> int: ...
+    def successes(self) -> int:
+        """How many of those ended well."""
+        ...
 
 
 def misled(memory: Used) -> bool:

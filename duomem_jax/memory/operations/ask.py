@@ -26,7 +26,7 @@ class Tally:
     calls: int = 0
     repaired: int = 0
     rejected: list[Rejected] = field(default_factory=list)
-    cost: Usage = Usage()
+    cost: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True)
