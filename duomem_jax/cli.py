@@ -10,6 +10,7 @@ from duomem_jax.base.commandline import run_command
 from duomem_jax.base.terminal import say
 
 GROUPS = {
+    "memory": "A store of memories: add, plan, recall, answer, show, history, forget, export, ...",
     "locomo": "Conversations of many sessions and questions about them: prepare, run, score.",
 }
 TRAIN = "train"  # its options are the fields of a config, so it reads its command line itself
@@ -31,6 +32,18 @@ def commands() -> dict[str, Callable[..., Any]]:
         TRAIN: _train_help,
         "evaluate": stages.evaluate,
         "audit": stages.audit,
+        "chat": stages.chat,
+        "memory add": stages.memory.add,
+        "memory plan": stages.memory.plan,
+        "memory recall": stages.memory.recall,
+        "memory answer": stages.memory.answer,
+        "memory show": stages.memory.show,
+        "memory history": stages.memory.history,
+        "memory forget": stages.memory.forget,
+        "memory export": stages.memory.export,
+        "memory import": stages.memory.import_,
+        "memory reindex": stages.memory.reindex,
+        "memory maintain": stages.memory.maintain,
         "locomo prepare": stages.locomo.prepare,
         "locomo run": stages.locomo.run,
         "locomo score": stages.locomo.score,

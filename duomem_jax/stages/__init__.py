@@ -5,8 +5,9 @@ games -> episodes -> memories -> examples -> adapter (`train.run`) -> results ->
 The command line is made from these functions: their arguments, defaults and docstrings.
 """
 
-from duomem_jax.stages import locomo
+from duomem_jax.stages import locomo, memory
 from duomem_jax.stages.audit import audit
+from duomem_jax.stages.chat import chat
 from duomem_jax.stages.compile_check import compile_check
 from duomem_jax.stages.demonstrations import demonstrations
 from duomem_jax.stages.dialogues import dialogues
@@ -22,6 +23,7 @@ __all__ = [
     "Examples",
     "Label",
     "audit",
+    "chat",
     "compile_check",
     "demonstrations",
     "dialogues",
@@ -33,6 +35,7 @@ __all__ = [
     "locomo",
     "maintain",
     "memories",
+    "memory",
     "play",
     "results",
 ]

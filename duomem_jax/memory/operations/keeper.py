@@ -25,8 +25,9 @@ EXTRACT_TOKENS, UPDATE_TOKENS = 512, 256
 
 @dataclass(frozen=True)
 class Experts:
-    """Who does what; each is a model, or an expert of one."""
+    """Who does what; each is a model, or an expert of one. `base` has no expert, and talks."""
 
+    base: Speaker
     extract: Speaker
     update: Speaker
     answer: Speaker

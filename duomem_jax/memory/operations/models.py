@@ -67,7 +67,7 @@ class Models:
         """
         if served_name(self.model):
             with open_speaker(self.model, server=server, record=record) as speaker:
-                yield Experts(speaker, speaker, speaker)
+                yield Experts(speaker, speaker, speaker, speaker)
         else:
             speakers = open_experts(self.model, self.experts, self.local)
-            yield Experts(*(speakers.expert(name) for name in OPERATIONS))
+            yield Experts(speakers, *(speakers.expert(name) for name in OPERATIONS))

@@ -15,7 +15,9 @@ from duomem_jax.records import chat
 from duomem_jax.records.chat import Chat
 
 PROMPT = load_prompt(str(Path(__file__).with_name("prompts") / "update.md"), ("fact", "memories"))
-SIMILAR = 5  # memories that a new fact is compared with (Mem0's)
+SIMILAR = (
+    8  # memories that a new fact is compared with; Mem0 has 5, and misses more (docs/memlora.md)
+)
 MOST_OPERATIONS = 4
 LONGEST_TEXT = 240  # characters
 

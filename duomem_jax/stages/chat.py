@@ -1,0 +1,82 @@
+"""A chat that remembers between runs."""
+
+import sys
+import time
+from pathlib import Path
+
+from duomem_jax.base.ranges import Count, checked
+from duomem_jax.base.terminal import say
+from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
+from duomem_jax.memory.operations.keeper import ModelKeeper
+from duomem_jax.memory.operations.talk import Talker
+from duomem_jax.memory.store.store import Store
+from duomem_jax.records.dialogues import Turn
+from duomem_jax.speak.served.server import Server
+from duomem_jax.stages.memory import File, Keep, applied_line, memory_line
+
+HELP = "/memories shows what is remembered, /forget ID erases one, /quit ends."
+
+
+@checked
+def chat(
+    store: File,
+    /,
+    models: Keep,
+    who: str = "",
+    name: str = "User",
+    k: Count = 8,
+    embedder: str = DEFAULT_EMBEDDER,
+    server: Server = Server(),
+) -> str:
+    """Talk with a model that remembers what you say, also in its next run.
+
+    Reads standard input line by line; after each reply it shows what was remembered.
+
+    Args:
+        store: file of the store, made if it is missing.
+        models: the model and its experts; without experts it does everything as it is.
+        who: whose memories these are, to keep several people apart.
+        name: what memories call you.
+        k: memories shown to the model before each reply.
+        embedder: of a new store, or the one that the store has.
+        server: where a model openai:NAME is.
+
+    Raises:
+        UserError: another file or embedder, or no such model.
+    """
+    record = Path(f"{store}.served")
+    with (
+        models.open(server, record) as experts,
+        Store.open(store, embedder=make_embedder(embedder), keeper=ModelKeeper(experts)) as opened,
+    ):
+        talker = Talker(opened, experts.base, who, k)
+        say(f"{len(opened.entries(who=who))} memories. {HELP}")
+        for number, line in enumerate(sys.stdin, 1):
+            if (said := line.strip()) == "/quit":
+                break
+            if said.startswith("/"):
+                say(_command(opened, said, who))
+            elif said:
+                say(talker.reply(said))
+                _remember(opened, Turn(str(number), name, said), who)
+        return f"{store}: {len(opened.entries(who=who))} memories"
+
+
+def _remember(store: Store, turn: Turn, who: str) -> None:
+    """Remember what was said, and show what became of it."""
+    # What the person said alone: a reply may repeat memories, which must not become new ones.
+    start = time.monotonic()
+    applied = store.remember([turn], who=who)
+    for each in applied:
+        say(f"  {applied_line(store, each)}")
+    say(f"  {time.monotonic() - start:.1f} s")
+
+
+def _command(store: Store, line: str, who: str) -> str:
+    """What is said to a line that begins with a slash."""
+    word, _, rest = line.partition(" ")
+    if word == "/memories":
+        return "\n".join(map(memory_line, store.entries(who=who))) or "nothing"
+    if word == "/forget" and rest.strip().isdecimal():
+        return f"{len(store.forget(ids=[int(rest)], who=who))} erased"
+    return HELP

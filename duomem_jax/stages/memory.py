@@ -1,0 +1,324 @@
+"""A store of memories from the command line."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.ranges import Count, checked
+from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
+from duomem_jax.memory.maintain.policies import POLICIES
+from duomem_jax.memory.operations.keeper import ModelKeeper
+from duomem_jax.memory.operations.models import Models
+from duomem_jax.memory.operations.records import Operation
+from duomem_jax.memory.store.entry import Applied, Entry, Origin
+from duomem_jax.memory.store.store import Store
+from duomem_jax.memory.store.times import now, utc
+from duomem_jax.records.dialogues import Turn
+from duomem_jax.speak.served.server import Server
+
+File = Annotated[str, tyro.conf.Positional, tyro.conf.arg(name="store", metavar="STORE")]
+Text = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TEXT")]
+Number = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
+Place = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+Keep = Annotated[Models, tyro.conf.arg(name="")]
+
+
+def add(
+    store: File,
+    text: Text,
+    /,
+    speaker: str = "user",
+    at: str = "",
+    who: str = "",
+    embedder: str = DEFAULT_EMBEDDER,
+    models: Keep = Models(),
+    server: Server = Server(),
+) -> str:
+    """Remember what was said: word for word, or what a model makes of it.
+
+    Args:
+        store: file of the store, made if it is missing.
+        text: what was said.
+        speaker: by whom.
+        at: when, such as 2024-05-01T12:00:00+02:00; empty: now.
+        who: whose memory it is, to keep several people apart.
+        embedder: of a new store, or the one that the store has.
+        models: without one, what was said is kept as it is.
+        server: where a model openai:NAME is.
+
+    Raises:
+        UserError: another file, a time without a zone, or another embedder.
+    """
+    turns = [Turn("1", speaker, text)]
+    with _opened(store, embedder, models, server) as opened:
+        start = time.monotonic()
+        applied = opened.remember(turns, at=at or None, who=who)
+        seconds = time.monotonic() - start
+        return "\n".join([*(applied_line(opened, each) for each in applied), f"{seconds:.2f} s"])
+
+
+def plan(
+    store: File,
+    text: Text,
+    /,
+    speaker: str = "user",
+    at: str = "",
+    who: str = "",
+    embedder: str = DEFAULT_EMBEDDER,
+    models: Keep = Models(),
+    server: Server = Server(),
+) -> str:
+    """Show what `duomem memory add` would do; nothing is done.
+
+    Args:
+        store: file of the store.
+        text: what would be said.
+        speaker: by whom.
+        at: when, such as 2024-05-01T12:00:00+02:00; empty: now.
+        who: whose memory it would be.
+        embedder: the one that the store has.
+        models: without one, what is said is kept as it is.
+        server: where a model openai:NAME is.
+
+    Raises:
+        UserError: as `add`.
+    """
+    with _opened(store, embedder, models, server) as opened:
+        found = opened.plan([Turn("1", speaker, text)], at=at or None, who=who)
+        lines = [_proposed(operation) for operation in found.operations]
+        return "\n".join(lines + [f"rejected: {r.why}" for r in found.rejected]) or "nothing"
+
+
+@checked
+def recall(
+    store: File,
+    query: Text,
+    /,
+    k: Count = 10,
+    at: str = "",
+    who: str = "",
+    speaker: str = "",
+) -> str:
+    """Show the memories that fit a question, best first.
+
+    Args:
+        store: file of the store.
+        query: any text.
+        k: how many at most.
+        at: as it was known then, such as 2024-05-01T12:00:00Z; empty: now.
+        who: whose memories; empty: all.
+        speaker: whom they are about; empty: all.
+
+    Raises:
+        UserError: no such store, or a time without a zone.
+    """
+    with _there(store) as opened:
+        found = opened.recall(query, k=k, at=at or None, who=who or None, speaker=speaker or None)
+        return (
+            "\n".join(f"{score:8.3f}  {memory_line(entry)}" for entry, score in found) or "nothing"
+        )
+
+
+def answer(
+    store: File,
+    query: Text,
+    /,
+    models: Keep,
+    at: str = "",
+    who: str = "",
+    server: Server = Server(),
+) -> str:
+    """Answer a question from memories.
+
+    Args:
+        store: file of the store.
+        query: the question.
+        models: whose `answer` expert answers.
+        at: as it was known then; empty: now.
+        who: whose memories; empty: all.
+        server: where a model openai:NAME is.
+
+    Raises:
+        UserError: no such store or model.
+    """
+    with _there(store) as closed, _kept(closed, models, server) as opened:
+        found = opened.answer(query, at=at or None, who=who or None)
+        return "\n".join([found.text, *(f"  from {memory_line(entry)}" for entry in found.shown)])
+
+
+def show(store: File, /, at: str = "", who: str = "") -> str:
+    """Show all memories.
+
+    Args:
+        store: file of the store.
+        at: as they were then; empty: now.
+        who: whose; empty: all.
+
+    Raises:
+        UserError: no such store, or a time without a zone.
+    """
+    with _there(store) as opened:
+        entries = opened.entries(at=at or None, who=who or None)
+        return "\n".join(map(memory_line, entries)) or "nothing"
+
+
+def history(store: File, number: Number, /) -> str:
+    """Show all that a memory has said.
+
+    Args:
+        store: file of the store.
+        number: of the memory.
+
+    Raises:
+        UserError: no such store or memory.
+    """
+    with _there(store) as opened:
+        versions = opened.history(number)
+        if not versions:
+            raise UserError(f"{store}: no memory {number}; `duomem memory show` lists them")
+        return "\n".join(
+            f"{v.version}  {v.operation:6}  {v.happened}  by {v.writer or '?'}  {v.text}"
+            for v in versions
+        )
+
+
+def forget(store: File, /, ids: tuple[int, ...] = (), who: str = "", before: str = "") -> str:
+    """Erase memories with their histories, so that nothing of them is left in the file.
+
+    Args:
+        store: file of the store.
+        ids: of memories.
+        who: all of this owner.
+        before: what happened before this time. Several conditions narrow the choice.
+
+    Raises:
+        UserError: no condition, no such store, or others read it for too long.
+    """
+    with _there(store) as opened:
+        erased = opened.forget(ids=ids or None, who=who or None, before=before or None)
+        return f"{store}: {len(erased):,} memories erased"
+
+
+def export(store: File, file: Place, /) -> str:
+    """Write a store with its histories and vectors as JSON Lines.
+
+    Args:
+        store: file of the store.
+        file: to write.
+
+    Raises:
+        UserError: no such store, or the file is there already.
+    """
+    with _there(store) as opened:
+        return f"{file}: {opened.export(file):,} memories written"
+
+
+def import_(store: File, file: Place, /, embedder: str = DEFAULT_EMBEDDER) -> str:
+    """Fill a new store from what `duomem memory export` wrote.
+
+    Args:
+        store: file to make.
+        file: to read.
+        embedder: the one that made the vectors.
+
+    Raises:
+        UserError: the store is not empty, or a line is damaged.
+    """
+    with Store.open(store, embedder=make_embedder(embedder)) as opened:
+        return f"{store}: {opened.import_(file):,} memories read"
+
+
+def reindex(store: File, /, embedder: str) -> str:
+    """Make the vectors of all memories anew, by another embedder.
+
+    Args:
+        store: file of the store.
+        embedder: hashing, minilm, sentence-transformers[:model] or openai[:model].
+
+    Raises:
+        UserError: no such store, or the embedder fails.
+    """
+    with _there(store) as opened:
+        made = make_embedder(embedder)
+        opened.reindex(made)
+        return f"{store}: {len(opened):,} memories have vectors of {made.name}"
+
+
+def maintain(
+    store: File,
+    /,
+    policy: Literal["useless", "fading", "duplicates", "budget"],
+    at: str = "",
+    who: str = "",
+) -> str:
+    """Drop or merge memories by a rule; what they said stays in the history.
+
+    Args:
+        store: file of the store.
+        policy: what misled; what is old and unused; what is said twice; what has no room.
+        at: the time to go by, such as 2024-05-01T12:00:00Z; empty: now.
+        who: whose memories; empty: all.
+
+    Raises:
+        UserError: no such store, or a time without a zone.
+    """
+    with _there(store) as opened:
+        moment, done = utc(at or now()), 0
+        for owner in [who] if who else opened.owners():
+            entries = opened.entries(who=owner)
+            operations = POLICIES[policy](entries, opened.vectors(who=owner), moment)
+            origin = Origin(policy, owner, happened=moment)
+            done += sum(a.status != "rejected" for a in opened.apply(operations, origin))
+        return f"{store}: {done:,} changes, {len(opened):,} memories left"
+
+
+@contextlib.contextmanager
+def _there(store: str) -> Iterator[Store]:
+    """A store that is to be read, or changed without a model."""
+    if not Path(store).is_file():
+        raise UserError(f"{store}: no such store; `duomem memory add` makes one")
+    with Store.open(store) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def _opened(store: str, embedder: str, models: Models, server: Server) -> Iterator[Store]:
+    with Store.open(store, embedder=make_embedder(embedder)) as opened:
+        if models.model:
+            with _kept(opened, models, server) as kept:
+                yield kept
+        else:
+            yield opened
+
+
+@contextlib.contextmanager
+def _kept(store: Store, models: Models, server: Server) -> Iterator[Store]:
+    """The store, kept by models."""
+    # Beside it: an answer of a served model is paid once.
+    record = store.path.with_name(f"{store.path.name}.served")
+    with models.open(server, record) as experts:
+        store.keeper = ModelKeeper(experts)
+        yield store
+
+
+def memory_line(entry: Entry) -> str:
+    """A memory as one line."""
+    owner = f"  ({entry.owner})" if entry.owner else ""
+    return f"{entry.id:>4}  {entry.happened[:10]}  {entry.speaker}: {entry.text}{owner}"
+
+
+def applied_line(store: Store, applied: Applied) -> str:
+    """What became of an operation, as one line."""
+    entry = None if applied.id is None else store.get(applied.id)
+    said = memory_line(entry) if entry else applied.why
+    return f"{applied.status:8}  {said}"
+
+
+def _proposed(operation: Operation) -> str:
+    facts = {k: v for k, v in vars(operation).items() if k in ("id", "text") and v}
+    return f"{type(operation).__name__.lower():6}  " + "  ".join(map(str, facts.values()))
