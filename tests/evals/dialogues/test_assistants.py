@@ -1,0 +1,99 @@
+"""Assistants asked about generated dialogues, from the command line to the table."""
+
+import json
+
+import pytest
+
+from duomem_jax import cli
+from duomem_jax.memory.store.store import Store
+from duomem_jax.records.answers import collect_answers
+from duomem_jax.records.talked import read_dialogues
+
+MODEL = "tiny-student"
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """Two small dialogues."""
+    root = tmp_path_factory.mktemp("told")
+    size = ("--size.sessions", 1, "--size.turns", 8, "--size.questions", 5)
+    run("dialogues", root / "dialogues", "--count", 2, "--seed", 3, *size)
+    return root / "dialogues"
+
+
+def run(*args):
+    cli.main([str(arg) for arg in args])
+
+
+def ask(out, told, name, shown, *more):
+    who = ("--assistant.name", name, "--assistant.model", MODEL, "--assistant.shown", shown)
+    run("locomo", "run", out, "--dialogues", told, *who, *more)
+
+
+def test_every_row_of_the_table(told, tmp_path, capsys):
+    out = tmp_path / "out"
+    for shown in ("nothing", "recent", "whole", "turns", "memories", "evidence"):
+        ask(out, told, shown, shown)
+    run("locomo", "score", out)
+    text = capsys.readouterr().out
+    questions = sum(len(d.questions) for d in read_dialogues(told))
+    for shown in ("nothing", "recent", "whole", "turns", "memories", "evidence"):
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| {shown} ")][:1]
+        assert row
+    answers = collect_answers(out)
+    assert len(answers) == 6 * questions
+    of = {shown: [a for a in answers if a.subject == shown] for shown in ("nothing", "evidence")}
+    assert all(a.found == 1 for a in of["evidence"] if a.question.evidence)
+    assert all(not a.shown and a.share == 0 for a in of["nothing"])
+    stores = sorted((out / "turns.seed0").glob("*.sqlite"))
+    assert len(stores) == 2
+    with Store.open(stores[0]) as store:
+        assert {entry.writer for entry in store.entries()} == {"verbatim"}
+    report = json.loads((out / "report.json").read_text())
+    counted = sum(a.question.kind != "adversarial" for a in of["evidence"])
+    assert {s["items"] for s in report["subjects"]} == {counted}
+
+
+def test_a_run_goes_on_where_it_was_stopped_and_does_nothing_when_complete(told, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    ask(whole, told, "a", "evidence")
+    ask(parts, told, "a", "evidence", "--shard", "1/2")
+    assert len({a.dialogue for a in collect_answers(parts)}) == 1
+    ask(parts, told, "a", "evidence", "--shard", "0/2")
+
+    def said(folder):
+        return sorted((a.item, a.answer, a.shown) for a in collect_answers(folder))
+
+    assert said(whole) == said(parts)
+    file = whole / "a.seed0.sqlite"
+    before = file.read_bytes()
+    ask(whole, told, "a", "evidence")
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("more", "sentence"),
+    [
+        (("--assistant.extract", "x"), "extract: an expert of memories, and shown is turns"),
+        (("--assistant.answer", "nowhere"), "nowhere"),
+        (("--assistant.adapter", "x"), "give extract, update or answer"),
+        (("--assistant.tokens", "0"), "tokens"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_with_a_sentence(told, tmp_path, more, sentence, capsys):
+    with pytest.raises(SystemExit) as stop:
+        ask(tmp_path / "out", told, "a", "turns", *more)
+    assert stop.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_answers_about_other_dialogues_are_no_row_of_the_table(told, tmp_path, capsys):
+    other = tmp_path / "other"
+    run("dialogues", other, "--count", 1, "--seed", 4, "--size.sessions", 1, "--size.turns", 8)
+    ask(tmp_path / "a", told, "a", "nothing")
+    with pytest.raises(SystemExit):
+        ask(tmp_path / "a", other, "b", "nothing")
+    assert "protocol" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run("locomo", "score", told)
+    assert "no answers" in capsys.readouterr().err
