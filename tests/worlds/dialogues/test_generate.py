@@ -59,10 +59,8 @@ def test_no_turn_of_a_held_out_dialogue_is_in_a_training_dialogue(dialogues):
         for part in (dialogues[:half], dialogues[half:])
     )
     assert not train & held_out
-    people = [
-        {s for d in part for s in d.speakers} for part in (dialogues[:half], dialogues[half:])
-    ]
-    assert not people[0] & people[1]
+    names = [{s for d in part for s in d.speakers} for part in (dialogues[:half], dialogues[half:])]
+    assert not names[0] & names[1]
 
 
 def test_a_dialogue_is_the_same_in_every_process(dialogues):

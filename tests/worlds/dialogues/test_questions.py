@@ -46,7 +46,7 @@ def readings(question, owners):
     for which, patterns in FORMS.items():
         for slot, form in patterns:
             found = form.fullmatch(question.text)
-            if found and found["X"] in owners:
+            if found and found.groupdict().get("X") in owners:
                 yield which, slot, found["X"], found.groupdict()
 
 

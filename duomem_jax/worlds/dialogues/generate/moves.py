@@ -164,12 +164,15 @@ def _told(
     elif move == STATE and "caption" in spoken and scene.draw.chance(0.4):
         said, pairs = spoken["say"]["caption"], []
         caption = table["caption"].format(**words)
+    mood = _mood(table, move)
     colour = COLOURS[move] if slot not in ONCE else "treat"
+    if move == END and mood != NEUTRAL:
+        colour = "news" if mood == GOOD else "loss"
     turns = scene.tell(person, said, pairs, words, colour, caption)
     event = scene.happened(move, person, about(person, slot, row), row, turns, old=old, when=when)
     scene.note(event, table["note"][STATE if move == AGAIN else move], words)
     # Of a book that was read nobody asks whether it was a good decision.
-    scene.react(person, _mood(table, move), asks=slot not in ONCE)
+    scene.react(person, mood, asks=slot not in ONCE)
     return True
 
 
