@@ -97,7 +97,7 @@ def key_of(dialogue, which, slot, owner, said):
     if which == "turned":
         return facts[-1].value if facts else ""
     named = [f for f in dialogue.facts if f.value == said["v"]]
-    return re.search(r"an? (.+?) named", named[0].text)[1] if named else ""
+    return re.search(r" (?:has|got) an? (.+?) named", named[0].text)[1] if named else ""
 
 
 def test_keys_follow_from_the_facts(dialogues):

@@ -29,7 +29,7 @@ def meant(text, today):
 
     if "the day before yesterday" in low:
         ago(2)
-    elif "yesterday" in low:
+    if "yesterday" in low.replace("day before yesterday", "").replace("feels like yesterday", ""):
         ago(1)
     for word in re.findall(r"(\w+) days ago", low):
         ago(NUMBERS.index(word))
