@@ -65,7 +65,5 @@ def test_dialogues_of_an_older_version_are_refused_by_field(tmp_path):
     fact = {"text": "t", "speaker": "A", "session": 0, "evidence": "", "about": "", "ends": False}
     made = [("a", [record | {"facts": [fact]}], {})]
     write_dataset(tmp_path / "old", ["a"], lambda keys: made, spec)
-    with pytest.raises(
-        UserError, match=r"without the field facts\.value; make them again"
-    ):
+    with pytest.raises(UserError, match=r"without the field facts\.value; make them again"):
         read_dialogues(tmp_path / "old")

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 from when_said import MONTH, meant
 
@@ -191,6 +192,13 @@ def test_a_dialogue_of_the_size_of_locomo():
     assert 540 < sum(len(s.turns) for s in d.sessions) < 680
     assert len(d.questions) == 200
     assert len(d.facts) > 150
+
+
+def test_the_page_shows_a_dialogue_as_it_is():
+    page = Path(__file__).parents[3] / "docs/dialogues.md"
+    d = generate_dialogue(1, 6)
+    shown = re.findall(r"^D4:\d+ .*: .*$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert shown == [f"{t.id} {t.speaker}: {t.text}" for t in d.sessions[3].turns]
 
 
 def test_a_dialogue_is_stored_as_it_is(dialogues):
