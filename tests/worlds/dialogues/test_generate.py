@@ -81,6 +81,8 @@ def test_a_dialogue_is_the_same_in_every_process():
 def test_seeds_and_indices_give_different_dialogues(dialogues):
     assert len({d.sessions for d in dialogues}) == len(dialogues)
     assert generate_dialogue(4, 0).sessions != generate_dialogue(5, 0).sessions
+    made = [(4, 0), (5, 0), (4, 1), (4, 0, Size(sessions=2)), (4, 0, Size(), True)]
+    assert len({generate_dialogue(*args).id for args in (*made, (4, 0))}) == len(made)
 
 
 def test_people_speak_by_turns_in_sessions_that_follow_each_other(dialogues):

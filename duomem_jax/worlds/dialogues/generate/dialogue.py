@@ -77,7 +77,8 @@ def generate_story(seed: int, index: int, size: Size = Size(), held_out: bool = 
         scene.before, day = day, day + datetime.timedelta(days=draw.between(*_GAP))
     first, second = scene.cast.speakers
     dialogue = Dialogue(
-        id=f"{side}-{seed}-{index}",
+        # Sets of two sizes may be used together.
+        id=f"{side}-{size.sessions}x{size.turns}-{seed}-{index}",
         speakers=(first.name, second.name),
         sessions=scene.talk.sessions(),
         facts=tuple(scene.talk.facts),

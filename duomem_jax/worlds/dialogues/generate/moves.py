@@ -160,7 +160,7 @@ def _told(
     if move in (STATE, AGAIN) and slot in SINGLE and "deny" in spoken["pairs"]:
         # A question that suggests what is false.
         if scene.draw.chance(0.25):
-            words |= _wrong(scene, slot, row["v"])
+            words |= _wrong(scene, person, slot, row["v"])
             said, pairs = [], spoken["pairs"]["deny"]
     elif move == STATE and "caption" in spoken and scene.draw.chance(0.4):
         said, pairs = spoken["say"]["caption"], []
@@ -205,8 +205,10 @@ def _told_of(
     return True
 
 
-def _wrong(scene: Scene, slot: str, value: str) -> dict[str, str]:
-    return forms("wrong", scene.cast.other(slot, value))
+def _wrong(scene: Scene, person: Person, slot: str, value: str) -> dict[str, str]:
+    """A value to be mistaken about, which is not that of the one who is mistaken either."""
+    own = [e.value for e in scene.timeline.of(scene.listener(person), slot)]
+    return forms("wrong", scene.cast.other(slot, [value, *own]))
 
 
 def _mood(table: dict[str, str], move: str) -> str:
