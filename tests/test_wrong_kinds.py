@@ -8,6 +8,7 @@ import train
 from duomem_jax import cli, stages
 from duomem_jax.agents.player import Player
 from duomem_jax.models.shipped import model_folder
+from duomem_jax.worlds.dialogues import Size
 from duomem_jax.worlds.games import Games
 
 STUDENT = str(model_folder("tiny-student"))
@@ -20,12 +21,14 @@ def things(played, done, tmp_path_factory):
     stages.results(
         str(root / "results"), Games(str(played / "games"), limit=1), Player("e", "expert")
     )
+    stages.dialogues(str(root / "dialogues"), 2, size=Size(sessions=1, turns=8))
     (root / "empty").mkdir()
     (root / "notes.txt").write_text("some notes\n")
     shutil.copytree(done[1], root / "run")
     return {
         **{name: str(played / name) for name in ("games", "episodes", "memories", "rows")},
         "results": str(root / "results"),
+        "dialogues": str(root / "dialogues"),
         "run": str(root / "run"),
         "adapter": str(root / "run/adapter"),
         "model": STUDENT,
@@ -71,7 +74,7 @@ PLACES = {
 }
 KINDS = (
     *("games", "episodes", "memories", "rows", "results", "run", "adapter", "model"),
-    *("empty", "file", "nothing"),
+    *("dialogues", "empty", "file", "nothing"),
 )
 
 

@@ -30,7 +30,7 @@ def dialogues(
         out: folder to write.
         count: how many dialogues.
         seed: dialogue i of a seed is always the same dialogue.
-        held_out: of names, values and phrasings that no other dialogue has, for measuring.
+        held_out: of names, values and phrasings that no training dialogue has, for measuring.
         size: sessions, turns and questions of each.
         shard: write part i/n.
 

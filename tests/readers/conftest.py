@@ -5,6 +5,7 @@ from good import (  # noqa: F401 - fixtures
     checkpoints,
     compressed_games,
     config_folder,
+    dialogues_folder,
     episodes_folder,
     exported_folder,
     generated,

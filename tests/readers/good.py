@@ -83,6 +83,16 @@ def rows_folder(played):
 
 
 @pytest.fixture(scope="session")
+def dialogues_folder(made):
+    """Three small generated dialogues."""
+    from duomem_jax import stages
+    from duomem_jax.worlds.dialogues import Size
+
+    stages.dialogues(str(made / "dialogues"), 3, 1, size=Size(sessions=2, turns=8, questions=6))
+    return made / "dialogues"
+
+
+@pytest.fixture(scope="session")
 def paired_folder(played):
     return played / "paired"
 

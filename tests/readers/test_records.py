@@ -25,6 +25,7 @@ from duomem_jax.memory.embed.openai import _vectors
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.results import ResultLog, collect_results
 from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.talked import read_dialogues
 from duomem_jax.speak.served.chat import read_reply
 from duomem_jax.speak.served.http import MalformedError
 from duomem_jax.speak.served.ledger import Ledger
@@ -69,6 +70,10 @@ def play_problem(engine):
 
 def episodes(folder):
     return [astuple(episode) for episode in read_episodes(folder)]
+
+
+def dialogues(folder):
+    return [repr(dialogue) for dialogue in read_dialogues(folder)]
 
 
 def memories(folder):
@@ -149,7 +154,10 @@ READERS = [
     Reader("games: jsonl.xz", "compressed_games", "train.jsonl.xz", "binary", play, sealed=True),
     *(
         Reader(f"{folder}: {name}", f"{folder}_folder", file, kind, read, sealed=sealed)
-        for folder, read in (("episodes", episodes), ("memories", memories), ("rows", rows))
+        for folder, read in (
+            ("episodes", episodes), ("memories", memories), ("rows", rows),
+            ("dialogues", dialogues),
+        )
         for name, file, kind, sealed in (
             ("manifest", "manifest.json", "json", folder != "rows"),
             ("features", "features.json", "json", True),

@@ -1,12 +1,14 @@
 """What holds for every generated dialogue."""
 
 import datetime
+import hashlib
 import itertools
 import os
 import re
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 from when_said import MONTH, meant
 
@@ -59,30 +61,28 @@ def test_no_turn_of_a_held_out_dialogue_is_in_a_training_dialogue(dialogues):
         for part in (dialogues[:half], dialogues[half:])
     )
     assert not train & held_out
-    people = [
-        {s for d in part for s in d.speakers} for part in (dialogues[:half], dialogues[half:])
-    ]
-    assert not people[0] & people[1]
+    names = [{s for d in part for s in d.speakers} for part in (dialogues[:half], dialogues[half:])]
+    assert not names[0] & names[1]
 
 
-def test_a_dialogue_is_the_same_in_every_process(dialogues):
+def test_a_dialogue_is_the_same_in_every_process():
     code = (
         "from duomem_jax.worlds.dialogues import generate_dialogue as g; import hashlib; "
-        "print(hashlib.sha256(repr([g(3, i) for i in (0, 7)]).encode()).hexdigest())"
+        "print(hashlib.sha256(repr([g(5, i) for i in (0, 7)]).encode()).hexdigest())"
     )
     env = {**os.environ, "PYTHONHASHSEED": "77", "PYTHONUTF8": "1"}
     said = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
     )
-    import hashlib
-
-    here = repr([dialogues[0], dialogues[7]]).encode()
+    here = repr([generate_dialogue(5, i) for i in (0, 7)]).encode()
     assert said.stdout.strip() == hashlib.sha256(here).hexdigest()
 
 
 def test_seeds_and_indices_give_different_dialogues(dialogues):
     assert len({d.sessions for d in dialogues}) == len(dialogues)
-    assert generate_dialogue(4, 0).sessions != dialogues[0].sessions
+    assert generate_dialogue(4, 0).sessions != generate_dialogue(5, 0).sessions
+    made = [(4, 0), (5, 0), (4, 1), (4, 0, Size(sessions=2)), (4, 0, Size(), True)]
+    assert len({generate_dialogue(*args).id for args in (*made, (4, 0))}) == len(made)
 
 
 def test_people_speak_by_turns_in_sessions_that_follow_each_other(dialogues):
@@ -194,6 +194,13 @@ def test_a_dialogue_of_the_size_of_locomo():
     assert 540 < sum(len(s.turns) for s in d.sessions) < 680
     assert len(d.questions) == 200
     assert len(d.facts) > 150
+
+
+def test_the_page_shows_a_dialogue_as_it_is():
+    page = Path(__file__).parents[3] / "docs/dialogues.md"
+    d = generate_dialogue(1, 6)
+    shown = re.findall(r"^D4:\d+ .*: .*$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert shown == [f"{t.id} {t.speaker}: {t.text}" for t in d.sessions[3].turns]
 
 
 def test_a_dialogue_is_stored_as_it_is(dialogues):

@@ -46,7 +46,7 @@ def readings(question, owners):
     for which, patterns in FORMS.items():
         for slot, form in patterns:
             found = form.fullmatch(question.text)
-            if found and found["X"] in owners:
+            if found and found.groupdict().get("X") in owners:
                 yield which, slot, found["X"], found.groupdict()
 
 
@@ -97,7 +97,7 @@ def key_of(dialogue, which, slot, owner, said):
     if which == "turned":
         return facts[-1].value if facts else ""
     named = [f for f in dialogue.facts if f.value == said["v"]]
-    return re.search(r"an? (.+?) named", named[0].text)[1] if named else ""
+    return re.search(r" (?:has|got) an? (.+?) named", named[0].text)[1] if named else ""
 
 
 def test_keys_follow_from_the_facts(dialogues):

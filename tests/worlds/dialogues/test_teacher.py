@@ -44,11 +44,7 @@ MOVED = "Ana moved to Porto on 3 May 2024. Ana used to live in Lyon."
         ([LYON, NURSE, LYON], PORTO, [Decision(UPDATE, 0, MOVED), Decision(DELETE, 2)]),
         ([LYON, PORTO], PORTO, [Decision(KEEP, 1), Decision(DELETE, 0)]),
         ([fact("Ana likes rain.")], fact("ana  likes rain"), [Decision(KEEP, 0)]),
-        (
-            [fact("Ana likes rain.")],
-            fact("Ana likes snow."),
-            [Decision(ADD, text="Ana likes snow.")],
-        ),
+        ([fact("Ana paints.")], fact("Ana sings."), [Decision(ADD, text="Ana sings.")]),
     ],
     ids=str,
 )

@@ -5,23 +5,9 @@ import re
 
 MONTHS = [datetime.date(2000, m, 1).strftime("%B") for m in range(1, 13)]
 DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-NUMBERS = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-]
+ONE_TO_SIX = ["one", "two", "three", "four", "five", "six"]
+NUMBERS = ["zero", *ONE_TO_SIX, "seven", "eight", "nine", "ten", "eleven", "twelve"]
 MONTH = "|".join(MONTHS)
-DATE = re.compile(rf"(The week before )?(?:(\d+) )?(?:({MONTH}) )?(20\d\d)$", re.IGNORECASE)
 
 
 def written(day):
@@ -43,7 +29,7 @@ def meant(text, today):
 
     if "the day before yesterday" in low:
         ago(2)
-    elif "yesterday" in low:
+    if "yesterday" in low.replace("day before yesterday", "").replace("feels like yesterday", ""):
         ago(1)
     for word in re.findall(r"(\w+) days ago", low):
         ago(NUMBERS.index(word))

@@ -1,5 +1,6 @@
 """The people of a dialogue, and values that nobody else in it has."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from duomem_jax.worlds.dialogues.generate.draw import Draw
@@ -75,10 +76,6 @@ class Cast:
             for person in self._circle(speaker, origin)
         ]
 
-    def partner(self) -> Row | None:
-        """The name of somebody new, as a value."""
-        return {"v": self._name(self._origin(), self.draw.chance(0.5))}
-
     def pet_name(self) -> str | None:
         """A name that nobody else has; None where all are in use."""
         free = [n for n in tables(self.held_out)["names"]["pets"]["names"] if self._free(n)]
@@ -87,15 +84,16 @@ class Cast:
     def take(self, slot: str) -> Row | None:
         """A value that nobody in the dialogue has had; None where all are in use."""
         if slot == "partner":
-            return self.partner()
+            name = self._name(self._origin(), self.draw.chance(0.5))
+            return {"v": name} if name else None
         if slot not in self._pools:
             self._pools[slot] = self.draw.shuffled(rows(slot, self.held_out))
         pool = self._pools[slot]
         return pool.pop() if pool else None
 
-    def other(self, slot: str, than: str) -> str:
-        """Some value that may be anybody's, but is not the one given."""
-        values = [row["v"] for row in rows(slot, self.held_out) if row["v"] != than]
+    def other(self, slot: str, than: Collection[str]) -> str:
+        """Some value that may have been anybody's, but is none of those given."""
+        values = [row["v"] for row in rows(slot, self.held_out) if row["v"] not in than]
         return self.draw.pick(values)
 
     def _origin(self) -> str:
@@ -104,22 +102,25 @@ class Cast:
     def _speaker(self, origin: str) -> Person:
         woman = self.draw.chance(0.5)
         name = self._name(origin, woman)
+        assert name
         return Person(name, woman, teller=name)
 
     def _circle(self, speaker: Person, origin: str) -> list[Person]:
         names = tables(self.held_out)["names"]["relations"]
         kin = [(r, True) for r in names["women"]] + [(r, False) for r in names["men"]]
-        return [
-            Person(self._name(origin, woman), woman, speaker.name, relation)
-            for relation, woman in self.draw.shuffled(kin)[:CIRCLE]
-        ]
+        found = []
+        for relation, woman in self.draw.shuffled(kin)[:CIRCLE]:
+            if name := self._name(origin, woman):
+                found.append(Person(name, woman, speaker.name, relation))
+        return found
 
-    def _name(self, origin: str, woman: bool) -> str:
+    def _name(self, origin: str, woman: bool) -> str | None:
+        """A name of that origin, or of another one; None where all are in use."""
         groups = tables(self.held_out)["names"]["women" if woman else "men"]
         everybody = [name for names in groups.values() for name in names]
         free = [n for n in groups[origin] if self._free(n)]
         free = free or [n for n in everybody if self._free(n)]
-        return self._taken(self.draw.pick(free))
+        return self._taken(self.draw.pick(free)) if free else None
 
     def _taken(self, name: str) -> str:
         self._names.add(name)

@@ -1,7 +1,6 @@
 """Days, and how people and keys name them."""
 
 import datetime
-from calendar import day_name, month_name
 from dataclasses import dataclass
 
 from duomem_jax.worlds.dialogues.generate.draw import Draw
@@ -10,6 +9,12 @@ from duomem_jax.worlds.dialogues.generate.wording import number, ordinal
 DAY, WEEK, MONTH, YEAR = "day", "week", "month", "year"
 Day = datetime.date
 _ONE = datetime.timedelta(days=1)
+# Not those of `calendar`, which speak the language of the process.
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July", "August"),
+    *("September", "October", "November", "December"),
+)
 
 
 @dataclass(frozen=True)
@@ -35,15 +40,10 @@ class When:
             return f"in {self.key[0].lower()}{self.key[1:]}"
         return f"{'on' if self.grain == DAY else 'in'} {self.key}"
 
-    @property
-    def last(self) -> Day:
-        """The last day that what was told allows."""
-        return month_end(self.day) if self.grain == MONTH else self.day
-
 
 def written(day: Day, grain: str = DAY) -> str:
     """As keys write it."""
-    month = f"{month_name[day.month]} {day.year}"
+    month = f"{MONTHS[day.month - 1]} {day.year}"
     return {DAY: f"{day.day} {month}", MONTH: month, YEAR: str(day.year)}[grain]
 
 
@@ -91,9 +91,9 @@ def told_again(when: When, today: Day) -> str:
     day = when.day
     year = "" if day.year == today.year else f" {day.year}"
     if when.grain == DAY:
-        return f"on {month_name[day.month]} {ordinal(day.day)}{',' if year else ''}{year}"
+        return f"on {MONTHS[day.month - 1]} {ordinal(day.day)}{',' if year else ''}{year}"
     if when.grain == MONTH:
-        return f"in {month_name[day.month]}{year}"
+        return f"in {MONTHS[day.month - 1]}{year}"
     return when.on
 
 
@@ -104,9 +104,9 @@ def planned(draw: Draw, today: Day, after: Day) -> When:
     year = "" if start.year == today.year else f" {start.year}"
     if draw.chance(0.3):
         day = start + draw.below(28) * _ONE
-        said = f"on {month_name[day.month]} {ordinal(day.day)}{',' if year else ''}{year}"
+        said = f"on {MONTHS[day.month - 1]} {ordinal(day.day)}{',' if year else ''}{year}"
         return When(day, DAY, said, written(day))
-    said = f"in {month_name[start.month]}{year}"
+    said = f"in {MONTHS[start.month - 1]}{year}"
     if months_between(today, start) == 1 and draw.chance(0.6):
         said = "next month"
     return When(start, MONTH, said, written(start, MONTH))
@@ -118,8 +118,8 @@ def _week(today: Day) -> str:
 
 def _past(day: Day, today: Day) -> list[tuple[str, str]]:
     """Ways to name a day, as (grain, words)."""
-    ago, weekday = (today - day).days, day_name[day.weekday()]
-    month = month_name[day.month]
+    ago, weekday = (today - day).days, DAYS[day.weekday()]
+    month = MONTHS[day.month - 1]
     exact = f"on {month} {ordinal(day.day)}"
     if day.year != today.year:
         month, exact = f"{month} {day.year}", f"{exact}, {day.year}"

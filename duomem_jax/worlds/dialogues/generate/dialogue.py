@@ -17,15 +17,15 @@ from duomem_jax.worlds.dialogues.generate.timeline import Timeline
 # What comes up how often.
 MOVES: dict[Callable[[Scene], bool], int] = {
     moves.first: 24,
-    moves.change: 14,
-    moves.end: 6,
-    moves.again: 9,
+    moves.change: 26,
+    moves.end: 10,
+    moves.again: 13,
     moves.once: 7,
     moves.of_others: 14,
     happenings.event: 12,
     happenings.event_again: 3,
     happenings.plan: 6,
-    happenings.plan_again: 9,
+    happenings.plan_again: 12,
     happenings.opinion: 6,
     idle.small_talk: 12,
     idle.unreal: 6,
@@ -77,7 +77,8 @@ def generate_story(seed: int, index: int, size: Size = Size(), held_out: bool = 
         scene.before, day = day, day + datetime.timedelta(days=draw.between(*_GAP))
     first, second = scene.cast.speakers
     dialogue = Dialogue(
-        id=f"{side}-{seed}-{index}",
+        # Sets of two sizes may be used together.
+        id=f"{side}-{size.sessions}x{size.turns}-{seed}-{index}",
         speakers=(first.name, second.name),
         sessions=scene.talk.sessions(),
         facts=tuple(scene.talk.facts),

@@ -64,7 +64,9 @@ def event(scene: Scene) -> bool:
     if asked:
         _detail(scene, person, row, happening, first.turns, once=wrong is not None)
     else:
-        scene.react(person, happening.get("mood", GOOD), asks=wrong is None)
+        recent = when.grain != YEAR
+        mood = happening.get("mood", GOOD) if recent else NEUTRAL
+        scene.react(person, mood, asks=wrong is None)
     if wrong is not None:
         _correct_day(scene, first, wrong, when)
     return True

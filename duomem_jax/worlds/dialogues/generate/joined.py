@@ -91,4 +91,7 @@ def _with_common_sense(scene: Scene, event: Event) -> Iterator[Asked]:
             if not event.over:
                 yield asked(scene, OPEN_DOMAIN, rule["ask"], event, event.row[field])
         elif field == "yes_no" and (key := rule["ended" if event.over else "true"]):
+            # Who is allergic no more may still be on a diet that forbids it.
+            if event.slot == "allergy" and event.over and scene.timeline.of(event.person, "diet"):
+                continue
             yield asked(scene, OPEN_DOMAIN, rule["ask"], event, key)

@@ -14,6 +14,7 @@ MANY = tuple(s for s, t in slots().items() if t.get("many") and s not in ONCE)
 SINGLE = tuple(s for s, t in slots().items() if not t.get("many") and s not in ONCE)
 TOLD_OF_OTHERS = ("job", "city", "instrument", "hobby")
 COLOURS = {STATE: "state", START: "news", CHANGE: "news", END: "end", AGAIN: "again"}
+STAYS = ("job", "city", "car", "phone", "diet")  # for two sessions at least
 AT_A_TIME = 3  # things of a sort that somebody has
 
 
@@ -49,8 +50,8 @@ def first(scene: Scene) -> bool:
 def change(scene: Scene) -> bool:
     """Another value of what has one."""
     found = _alive(scene, [s for s in SINGLE if "change" in slots()[s]["note"]])
-    # Nobody gets a new phone every week: what is new stays a while, what changed least is next.
-    found = [e for e in found if e.session < scene.talk.session - 1]
+    # Nobody moves every week; what changed least is next.
+    found = [e for e in found if e.slot not in STAYS or e.session < scene.talk.session - 1]
     if not found:
         return False
     fewest = min(len(scene.timeline.history(e.about)) for e in found)
@@ -159,17 +160,22 @@ def _told(
     if move in (STATE, AGAIN) and slot in SINGLE and "deny" in spoken["pairs"]:
         # A question that suggests what is false.
         if scene.draw.chance(0.25):
-            words |= _wrong(scene, slot, row["v"])
+            words |= _wrong(scene, person, slot, row["v"])
             said, pairs = [], spoken["pairs"]["deny"]
     elif move == STATE and "caption" in spoken and scene.draw.chance(0.4):
         said, pairs = spoken["say"]["caption"], []
         caption = table["caption"].format(**words)
-    colour = COLOURS[move] if slot not in ONCE else "treat"
+    mood = _mood(table, move)
+    colour = {"age": "", "book": "treat", "trip": "treat"}.get(slot, COLOURS[move])
+    if move in (START, CHANGE) and mood == NEUTRAL:
+        colour = "state"
+    if move == END and mood != NEUTRAL:
+        colour = "news" if mood == GOOD else "loss"
     turns = scene.tell(person, said, pairs, words, colour, caption)
     event = scene.happened(move, person, about(person, slot, row), row, turns, old=old, when=when)
     scene.note(event, table["note"][STATE if move == AGAIN else move], words)
-    # Of a book that was read nobody asks whether it was a good decision.
-    scene.react(person, _mood(table, move), asks=slot not in ONCE)
+    # Of a book or a record nobody asks whether it was a good decision.
+    scene.react(person, mood, asks=slot not in (*ONCE, "run"))
     return True
 
 
@@ -195,12 +201,14 @@ def _told_of(
     turns = scene.tell(teller, said, pairs, words, "")
     event = scene.happened(move, person, about(person, slot, row), row, turns, old=old, when=when)
     scene.note(event, slots()[slot]["note"][move], words)
-    scene.react(teller, NEUTRAL if move == STATE else GOOD)
+    scene.react(teller, NEUTRAL)
     return True
 
 
-def _wrong(scene: Scene, slot: str, value: str) -> dict[str, str]:
-    return forms("wrong", scene.cast.other(slot, value))
+def _wrong(scene: Scene, person: Person, slot: str, value: str) -> dict[str, str]:
+    """A value to be mistaken about, which is not that of the one who is mistaken either."""
+    own = [e.value for e in scene.timeline.of(scene.listener(person), slot)]
+    return forms("wrong", scene.cast.other(slot, [value, *own]))
 
 
 def _mood(table: dict[str, str], move: str) -> str:

@@ -16,7 +16,7 @@ from duomem_jax.worlds.dialogues.generate.wording import capital, forms
 T = TypeVar("T")
 Words = Mapping[str, str]
 # Moods of a reaction.
-GOOD, NEUTRAL, FUTURE = "good", "neutral", "future"
+GOOD, NEUTRAL, SAD, FUTURE = "good", "neutral", "sad", "future"
 KNOWN, REMEMBERED = "known", "remembered"
 
 
@@ -110,7 +110,8 @@ class Scene:
         if self.draw.chance(0.5):
             self.say(listener, self.fresh(chat["more"][mood]), {})
         self._thankful = speaker.name if mood not in (NEUTRAL, KNOWN, REMEMBERED) else ""
-        if asks and mood in chat["follow"] and self.draw.chance(0.25):
+        # Nobody goes on to the next topic right after bad news.
+        if asks and mood in chat["follow"] and self.draw.chance(0.8 if mood == SAD else 0.25):
             ask, reply = self.fresh(chat["follow"][mood])
             self.say(listener, ask, {})
             self.say(speaker, reply, {})
