@@ -4,9 +4,11 @@ import os
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import duomem_jax
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.embed.hashing import HashingEmbedder
 from duomem_jax.memory.operations.records import Add, Delete, Update
@@ -113,7 +115,11 @@ def test_opening_loads_neither_jax_nor_transformers(tmp_path):
         "print({'jax', 'flax', 'transformers', 'tensorflow_datasets'} & set(sys.modules))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, tmp_path / "s"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, tmp_path / "s"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(duomem_jax.__file__).parents[1],
     )
     assert done.stdout == "set()\n"
 
