@@ -79,6 +79,19 @@ def test_another_embedder_is_refused_until_reindexed(opened, put):
     assert put(Add("more"), into=opened(embedder=HashingEmbedder(32))) == ["added"]
 
 
+def test_others_take_up_new_vectors_of_one_width(opened, put):
+    class Reversed(HashingEmbedder):
+        def embed(self, texts):
+            return super().embed(texts)[:, ::-1]
+
+    store, other = opened(embedder=HashingEmbedder(64)), opened()
+    put(Add("Ann lives in Rome"), into=store)
+    before = other.vectors().vectors_ME
+    store.reindex(Reversed(64))
+    for reader in (store, other):
+        assert (reader.vectors().vectors_ME == before[:, ::-1]).all()
+
+
 def test_a_store_is_readable_without_its_embedder(opened, put):
     class Served(HashingEmbedder):
         def __init__(self):
