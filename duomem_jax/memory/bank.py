@@ -58,13 +58,7 @@ class MemoryBank:
         Raises:
             UserError: missing, damaged, of an earlier version, or embedded by another embedder.
         """
-        records = read_dataset(folder, SPLIT, MEMORIES)
-        if records.facts["config"].get("format") != FORMAT:
-            raise UserError(
-                f"{folder}: this bank is of an earlier version of duomem_jax; write it again into "
-                "a new folder with `duomem memories`"
-            )
-        memories = [memory_from_record(r) for r in records]
+        memories = read_memories(folder)
         vectors = read_vectors(Path(folder), embedder)
         return cls(memories, embedder, vectors, content_hash(folder))
 
@@ -125,6 +119,21 @@ class MemoryBank:
     def _representative(self, key: str, exclude: str | None) -> Memory | None:
         # Only the game's own memory is excluded: another game's under the same key is fair advice.
         return next((m for m in self._groups[key] if m.game_id != exclude), None)
+
+
+def read_memories(folder: str | os.PathLike) -> list[Memory]:
+    """The memories of a stored bank.
+
+    Raises:
+        UserError: missing, damaged or of an earlier version.
+    """
+    records = read_dataset(folder, SPLIT, MEMORIES)
+    if records.facts["config"].get("format") != FORMAT:
+        raise UserError(
+            f"{folder}: this bank is of an earlier version of duomem_jax; write it again into "
+            "a new folder with `duomem memories`"
+        )
+    return [memory_from_record(r) for r in records]
 
 
 def _preference(memory: Memory) -> tuple[float, str]:

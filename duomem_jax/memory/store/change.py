@@ -62,8 +62,11 @@ def matched(text: str, speaker: str, key: str) -> str:
 
 
 def identity(text: str, speaker: str, owner: str, kind: str, key: str) -> bytes:
-    """A hash of what makes two memories the same, whatever their case and spaces."""
-    parts = [owner, speaker, kind, _plain(key), _plain(text)]
+    """A hash of what makes two memories the same, whatever their case and spaces.
+
+    The speaker counts where the text does not name him: two people may say "I love dogs".
+    """
+    parts = [owner, kind, _plain(key), _plain(matched(text, speaker, ""))]
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()
 
 

@@ -138,17 +138,26 @@ def purge(database: Database, patience: float) -> None:
     """
     deadline = time.monotonic() + patience
     with database.reading() as connection:
-        connection.execute("VACUUM")
-        # SQLite waits by itself, but not for a reader that came while it waited.
-        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-            if time.monotonic() > deadline:
-                raise UserError(
-                    f"{database.path}: erased, but another process has been reading the old "
-                    "state for so long that traces are left in its -wal file; end that process "
-                    "and open the store again, which completes this"
-                )
-            time.sleep(0.05)
+        try:
+            connection.execute("VACUUM")
+            # SQLite waits by itself, but not for a reader that came while it waited.
+            while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() > deadline:
+                    raise _left(database)
+                time.sleep(0.05)
+        except sqlite3.OperationalError as e:
+            if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            raise _left(database) from e
         connection.execute("UPDATE state SET residue = 0")
+
+
+def _left(database: Database) -> UserError:
+    return UserError(
+        f"{database.path}: erased, but another process has used the old state for so long that "
+        "traces are left in the file; end that process and open the store again, which completes "
+        "this"
+    )
 
 
 def complete(database: Database) -> None:
@@ -159,7 +168,7 @@ def complete(database: Database) -> None:
         connection.execute("PRAGMA busy_timeout = 1000")
         try:
             purge(database, 1)
-        except (UserError, sqlite3.OperationalError) as e:
+        except UserError as e:
             logger.warning("%s: traces of what was forgotten are left: %s", database.path, e)
         finally:
             connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")

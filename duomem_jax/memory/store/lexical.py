@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -147,13 +146,17 @@ def _add(
     length: int,
 ) -> None:
     """Add to scores what bm25() would have given for `common` terms."""
+    # As bm25() has it: what is in most texts weighs next to nothing, but not less.
+    weights = {
+        term: (_K1 + 1) * max(math.log((texts - count + 0.5) / (count + 0.5)), 1e-6)
+        for term, count in common.items()
+    }
     rows = json.dumps([match.row for match in found])
     chosen = "SELECT rowid, words FROM terms WHERE rowid IN (SELECT value FROM json_each(?))"
     held = dict(database.execute(chosen, (rows,)))
     for match in found:
-        counts = Counter(words := held[match.row].split(" "))
+        words = held[match.row].split(" ")
         norm = _K1 * (1 - _B + _B * len(words) * texts / length)
-        for term, count in common.items():
-            # As bm25() has it: what is in most texts weighs next to nothing, but not less.
-            weight = max(math.log((texts - count + 0.5) / (count + 0.5)), 1e-6)
-            match.score += weight * counts[term] * (_K1 + 1) / (counts[term] + norm)
+        for term, weight in weights.items():
+            if times := words.count(term):
+                match.score += weight * times / (times + norm)

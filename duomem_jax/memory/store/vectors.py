@@ -79,7 +79,9 @@ class VectorCache:
 
     def _refresh(self, database: sqlite3.Connection, erasures: int, width: int) -> None:
         if erasures != self._erasures or width != self._vectors_ME.shape[1]:
-            self._drop_erased(database, width)
+            # Rows have gone, or all have other vectors: both are rare, and slow anyway.
+            self._change, self._size = -1, 0
+            self._ids_M, self._vectors_ME = np.zeros(0, np.int64), np.zeros((0, width), np.float32)
         rows = database.execute(
             "SELECT v.memory, v.live, x.vector, x.crc32 FROM versions v "
             "LEFT JOIN vectors x ON x.row = v.row WHERE v.change > ? ORDER BY v.row",
@@ -93,14 +95,6 @@ class VectorCache:
         if old:
             self._replace(old, latest, width)
         self._append(new, self._decode((latest[memory] or () for memory in new), width))
-
-    def _drop_erased(self, database: sqlite3.Connection, width: int) -> None:
-        if width != self._vectors_ME.shape[1]:  # other vectors than before, or the first ones
-            self._change, self._size = -1, 0
-            self._ids_M, self._vectors_ME = np.zeros(0, np.int64), np.zeros((0, width), np.float32)
-            return
-        there_M = _column(database.execute("SELECT memory FROM versions WHERE live"))
-        self._keep(np.isin(self._ids_M[: self._size], there_M))
 
     def _keep(self, kept_M: np.ndarray) -> None:
         self._ids_M = self._ids_M[: self._size][kept_M]

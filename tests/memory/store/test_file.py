@@ -4,9 +4,11 @@ import os
 import sqlite3
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import duomem_jax
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.embed.hashing import HashingEmbedder
 from duomem_jax.memory.operations.records import Add, Delete, Update
@@ -77,6 +79,19 @@ def test_another_embedder_is_refused_until_reindexed(opened, put):
     assert put(Add("more"), into=opened(embedder=HashingEmbedder(32))) == ["added"]
 
 
+def test_others_take_up_new_vectors_of_one_width(opened, put):
+    class Reversed(HashingEmbedder):
+        def embed(self, texts):
+            return super().embed(texts)[:, ::-1]
+
+    store, other = opened(embedder=HashingEmbedder(64)), opened()
+    put(Add("Ann lives in Rome"), into=store)
+    before = other.vectors().vectors_ME
+    store.reindex(Reversed(64))
+    for reader in (store, other):
+        assert (reader.vectors().vectors_ME == before[:, ::-1]).all()
+
+
 def test_a_store_is_readable_without_its_embedder(opened, put):
     class Served(HashingEmbedder):
         def __init__(self):
@@ -113,7 +128,11 @@ def test_opening_loads_neither_jax_nor_transformers(tmp_path):
         "print({'jax', 'flax', 'transformers', 'tensorflow_datasets'} & set(sys.modules))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, tmp_path / "s"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, tmp_path / "s"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(duomem_jax.__file__).parents[1],
     )
     assert done.stdout == "set()\n"
 

@@ -43,6 +43,7 @@ def test_the_same_is_kept_once(store, put):
 
 def test_two_people_may_say_the_same(store, put):
     assert put(Add("I love dogs", "Ann"), Add("I love dogs", "Bob")) == ["added", "added"]
+    assert put(Add("Ann loves dogs"), Add("Ann loves dogs", "Ann")) == ["added", "kept"]
 
 
 def test_a_script_is_kept_under_each_of_its_keys(put):

@@ -46,6 +46,16 @@ def test_there_and_back_is_equal_bit_for_bit(store, opened, put, exported, tmp_p
     assert copy.entries()[-1].id == 6, "ids of what was forgotten are not given again"
 
 
+def test_a_store_that_was_emptied_takes_an_export(opened, put, exported):
+    copy = opened("copy.sqlite")
+    put(*(Add(f"memory {i}") for i in range(9)), into=copy)
+    assert len(copy.vectors().ids_M) == 9
+    put(Add("more"), into=copy)
+    copy.forget(who="ann")
+    copy.import_(exported)
+    assert copy.vectors().ids_M.tolist() == [e.id for e in copy.entries()]
+
+
 def test_nothing_is_replaced(store, exported):
     before = exported.read_bytes()
     with pytest.raises(UserError, match="is there already"):
