@@ -29,6 +29,9 @@ _FORM: "JsonCompileOptions" = {
 }
 
 
+_KEPT = 64  # grammars at once; one takes milliseconds to make
+
+
 def json_text(value: Any) -> str:
     """A value as a constrained reply spells it.
 
@@ -114,6 +117,9 @@ class Grammars:
         # With the order of its keys, which is the order in which they are written.
         key = json.dumps(schema)
         if key not in self._made:
+            # Callers may name ids in their schemas, each time others.
+            if len(self._made) >= _KEPT:
+                self._made.clear()
             self._made[key] = self._matcher(key)
         return Constraint(self._made[key].deep_copy(), self._tokenizer.vocab_size)
 
