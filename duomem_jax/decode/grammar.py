@@ -76,16 +76,16 @@ class Constraint:
         """Add tokens, each of which was allowed."""
         self._matcher.consume_tokens(list(tokens))
 
-    def allow(self, mask_W: np.ndarray) -> None:
+    def allow(self, mask_n: np.ndarray) -> None:
         """Set the bits of the tokens that may come next.
 
         Args:
-            mask_W: uint32, bit i % 32 of word i // 32 for token i; words beyond the vocabulary are
+            mask_n: uint32, bit i % 32 of word i // 32 for token i; words beyond the vocabulary are
                 left alone.
         """
         # The matcher takes no other size than its own.
-        mask_W = mask_W[: -(-self.vocabulary // 32)]
-        self._matcher.unsafe_compute_mask_ptr(mask_W.ctypes.data, mask_W.nbytes)
+        mask_n = mask_n[: -(-self.vocabulary // 32)]
+        self._matcher.unsafe_compute_mask_ptr(mask_n.ctypes.data, mask_n.nbytes)
 
 
 class Grammars:
