@@ -16,7 +16,7 @@ def advance(
     group: Group,
     tokens_BT: jax.Array,
     n_new_B: jax.Array,
-    mask_BW: jax.Array,
+    mask_Bn: jax.Array,
 ) -> tuple[Held, jax.Array]:
     """Append up to T tokens to each row of a group, and choose the token after them.
 
@@ -28,7 +28,7 @@ def advance(
         group: the rows; `done_B` counts the tokens of the reply before these.
         tokens_BT: int32, right padded.
         n_new_B: int32, tokens of each row that count; with 0 the row stays where it is.
-        mask_BW: uint32, bit i % 32 of word i // 32 says whether token i may be chosen.
+        mask_Bn: uint32, bit i % 32 of word i // 32 says whether token i may be chosen.
 
     Returns:
         What is held, and token_B, which is not in it yet.
@@ -40,8 +40,8 @@ def advance(
     x_BD = jnp.where(n_new_B[:, None] > 0, last_BD, x_BD)
     logits_BV = model.head(base)(x_BD)
     # Bits, since a mask of bytes would be as long as the vocabulary, for each row and token.
-    bits_BW32 = mask_BW[:, :, None] >> jnp.arange(32, dtype=jnp.uint32) & 1
-    allowed_BV = bits_BW32.reshape(len(x_BD), -1)[:, : logits_BV.shape[1]] == 1
+    bits_Bn32 = mask_Bn[:, :, None] >> jnp.arange(32, dtype=jnp.uint32) & 1
+    allowed_BV = bits_Bn32.reshape(len(x_BD), -1)[:, : logits_BV.shape[1]] == 1
     # Not the least number: at a high temperature that would be drawn.
     logits_BV = jnp.where(allowed_BV, logits_BV, -jnp.inf)
     token_B = choose_token(

@@ -13,7 +13,7 @@ from duomem_jax.decode.grammar import Constraint
 from duomem_jax.decode.rows import Group, Held
 from duomem_jax.models.platform import platform
 
-# (held, group, tokens_BT, n_new_B, mask_BW) -> (held, token_B), as `advance`.
+# (held, group, tokens_BT, n_new_B, mask_Bn) -> (held, token_B), as `advance`.
 Step = Callable[[Held, Group, np.ndarray, np.ndarray, np.ndarray], tuple[Held, jax.Array]]
 
 # A step that reads several tokens of each row takes longer than one that reads one. On a CPU it
@@ -56,9 +56,9 @@ class ConstrainedReply:
         """Tokens that the grammar knows."""
         return self._constraint.vocabulary
 
-    def allow(self, mask_W: np.ndarray) -> None:
+    def allow(self, mask_n: np.ndarray) -> None:
         """Set the bits of the tokens that may be chosen (`Constraint.allow`)."""
-        self._constraint.allow(mask_W)
+        self._constraint.allow(mask_n)
 
     def choose(self, token: int) -> None:
         """Go on with a token that was allowed, and with what it leads to for certain."""
@@ -139,7 +139,7 @@ def write_constrained(
         longest = lengths.best([max(len(replies[i].waiting), 1) for i in places])
         tokens_BT = np.zeros((len(written), longest), np.int32)
         n_new_B = np.zeros(len(written), np.int32)
-        mask_BW = np.zeros((len(written), words), np.uint32)
+        mask_Bn = np.zeros((len(written), words), np.uint32)
         done_B = np.array([len(tokens) for tokens in written], np.int32)
         choosing = []
         for i in places:
@@ -150,10 +150,10 @@ def write_constrained(
             written[i] += chunk
             if not reply.waiting and not reply.ended:
                 choosing.append(i)
-                reply.allow(mask_BW[i])
+                reply.allow(mask_Bn[i])
         # With what has been read so far: the record on the host is brought up to date at the end.
         now = replace(group, length_B=group.length_B + done_B, done_B=group.done_B + done_B)
-        held, token_B = steps(longest)(held, now, tokens_BT, n_new_B, mask_BW)
+        held, token_B = steps(longest)(held, now, tokens_BT, n_new_B, mask_Bn)
         chosen_B = np.asarray(token_B)
         for i in choosing:
             replies[i].choose(int(chosen_B[i]))

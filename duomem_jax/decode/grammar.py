@@ -29,6 +29,9 @@ _FORM: "JsonCompileOptions" = {
 }
 
 
+_KEPT = 64  # grammars at once; one takes milliseconds to make
+
+
 def json_text(value: Any) -> str:
     """A value as a constrained reply spells it.
 
@@ -73,16 +76,16 @@ class Constraint:
         """Add tokens, each of which was allowed."""
         self._matcher.consume_tokens(list(tokens))
 
-    def allow(self, mask_W: np.ndarray) -> None:
+    def allow(self, mask_n: np.ndarray) -> None:
         """Set the bits of the tokens that may come next.
 
         Args:
-            mask_W: uint32, bit i % 32 of word i // 32 for token i; words beyond the vocabulary are
+            mask_n: uint32, bit i % 32 of word i // 32 for token i; words beyond the vocabulary are
                 left alone.
         """
         # The matcher takes no other size than its own.
-        mask_W = mask_W[: -(-self.vocabulary // 32)]
-        self._matcher.unsafe_compute_mask_ptr(mask_W.ctypes.data, mask_W.nbytes)
+        mask_n = mask_n[: -(-self.vocabulary // 32)]
+        self._matcher.unsafe_compute_mask_ptr(mask_n.ctypes.data, mask_n.nbytes)
 
 
 class Grammars:
@@ -114,6 +117,9 @@ class Grammars:
         # With the order of its keys, which is the order in which they are written.
         key = json.dumps(schema)
         if key not in self._made:
+            # Callers may name ids in their schemas, each time others.
+            if len(self._made) >= _KEPT:
+                self._made.clear()
             self._made[key] = self._matcher(key)
         return Constraint(self._made[key].deep_copy(), self._tokenizer.vocab_size)
 

@@ -123,6 +123,8 @@ def open_experts(model: str, experts: Mapping[str, str], local: Local = Local())
         raise UserError(f"{model}: experts are adapters of a model that runs here; give its folder")
     if local.adapter:
         raise UserError(f"{local.adapter}: name it among the experts, and leave adapter empty")
+    if "" in experts:
+        raise UserError(f"{experts['']}: an expert needs a name; without one the base is asked")
     folder = model_path(model)
     room = _room(folder, local)
     opened = open_model(folder, dtype=local.dtype, quantize=local.quantize, decoding=True)

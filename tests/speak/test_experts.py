@@ -211,6 +211,7 @@ def test_experts_stand_on_a_quantised_base(student, folders, quantize, tmp_path)
     [
         ("", {"a": "nowhere"}, Local(), r"nowhere/adapter_config\.json"),
         ("openai:p", {"a": ""}, Local(), "openai:p: experts are adapters of a model that runs"),
+        ("", {"": "x"}, Local(), "x: an expert needs a name"),
         ("", {}, Local(adapter="x"), "name it among the experts"),
     ],
 )
