@@ -16,7 +16,9 @@ DIALOGUE = Dialogue(
     "d",
     ("Ann", "Ben"),
     (
-        Session("2024-05-01T12:00:00Z", (Turn("1", "Ann", "I live in Lyon."), Turn("2", "Ben", "Oh!"))),
+        Session(
+            "2024-05-01T12:00:00Z", (Turn("1", "Ann", "I live in Lyon."), Turn("2", "Ben", "Oh!"))
+        ),
         Session(
             "2024-06-01T12:00:00Z",
             (Turn("3", "Ann", "I moved to Porto."), Turn("4", "Ben", "Nice.", "a bridge")),
