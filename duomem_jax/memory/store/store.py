@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.fields import check_fields
 from duomem_jax.base.ranges import Count, Limit, checked
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.records import Operation
@@ -206,6 +207,10 @@ class Store:
         Raises:
             UserError: the embedder fails, the origin's time has no zone, the disk is full.
         """
+        try:
+            check_fields(origin)
+        except TypeError as e:
+            raise UserError(f"{self.path}: of the origin, {e}") from None
         origin = replace(origin, happened=self._time(origin.happened or None))
         return self.apply_steps([Step(clean(operation), origin) for operation in operations])
 
@@ -378,7 +383,9 @@ class Store:
             raise UserError("forget: say what, by ids, who or before")
         owners = where(None, who, None).who
         time = None if before is None else utc(before, "before")
-        return erase.forget(self._database, None if ids is None else list(ids), owners, time)
+        return erase.forget(
+            self._database, None if ids is None else [int(i) for i in ids], owners, time
+        )
 
     def export(self, path: str | os.PathLike) -> int:
         """Write everything to a new file of JSON Lines; see `transfer`.
