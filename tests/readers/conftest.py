@@ -28,5 +28,6 @@ from good import (  # noqa: F401 - fixtures
     run_folder,
     sharded_model,
     shipped_tokenizer,
+    store_folder,
     tokenizer_folder,
 )

@@ -349,3 +349,20 @@ def measured(made):
     facts = asdict(Fidelity(10, 0.5, 0.25, 1.5, 0.75, 0.125))
     (folder / "fidelity.json").write_text(json.dumps(facts))
     return folder
+
+
+@pytest.fixture(scope="session")
+def store_folder(made):
+    """A store with a history, and its export."""
+    from duomem_jax.memory.embed.hashing import HashingEmbedder
+    from duomem_jax.memory.operations.records import Add, Delete, Update
+    from duomem_jax.memory.store.entry import Origin
+    from duomem_jax.memory.store.store import Store
+
+    folder = made / "store"
+    with Store.open(folder / "s.sqlite", embedder=HashingEmbedder(8)) as store:
+        origin = Origin("test", "ann", happened="2024-01-01T00:00:00Z")
+        store.apply([Add("Ann lives in Rome", "Ann", ("D1:1",)), Add("Bob has a dog")], origin)
+        store.apply([Update(1, "Ann lives in Oslo"), Delete(2), Add("a dog")], origin)
+        store.export(folder / "s.jsonl")
+    return folder

@@ -22,6 +22,7 @@ from duomem_jax.data.loader import batches
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed.hashing import HashingEmbedder
 from duomem_jax.memory.embed.openai import _vectors
+from duomem_jax.memory.store.store import Store
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.results import ResultLog, collect_results
 from duomem_jax.records.store.reader import read_dataset
@@ -127,6 +128,25 @@ def ledger(folder):
         paid.close()
 
 
+def memory_store(*, checked):
+    def read(folder):
+        with Store.open(folder / "s.sqlite", make=False) as store:
+            if checked:
+                store.check()
+            found = store.entries(), store.history(1), store.history(2)
+            if not checked:
+                found += (store.recall("Oslo dog"), store.vectors(), store.owners(), len(store))
+            return repr(found)
+
+    return read
+
+
+def memory_export(folder):
+    with tempfile.TemporaryDirectory() as place, Store.open(Path(place, "s.sqlite")) as store:
+        store.import_(folder / "s.jsonl")
+        return repr((store.entries(), store.history(1), store.history(2)))
+
+
 def answer(name, read):
     def take_apart(folder):
         try:
@@ -181,6 +201,16 @@ READERS = [
         leaves=("*",),
     ),
     Reader("paid answers", "paid", "served.answers", SQLITE, ledger, leaves=("*",)),
+    Reader(
+        "store", "store_folder", "s.sqlite", SQLITE, memory_store(checked=False), leaves=("*",)
+    ),
+    Reader(
+        "store, checked", "store_folder", "s.sqlite", SQLITE, memory_store(checked=True),
+        sealed=True, leaves=("*",),
+    ),
+    Reader(
+        "exported store", "store_folder", "s.jsonl", "json lines", memory_export, sealed=True,
+    ),
     Reader(
         "mark", "marked", ".duomem.json", "json",
         lambda folder: claim_folder(folder, "an audit").is_dir(),

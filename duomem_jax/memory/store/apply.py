@@ -50,11 +50,11 @@ def _to_embed(
     query = "SELECT 1 FROM versions WHERE identity = ? AND live"
     for step in steps:
         match step.operation:
-            case Add(text, speaker, _, _, kind, key) if text:
+            case Add(str(text), str(speaker), _, _, str(kind), str(key)) if text:
                 same = identity(text, speaker, step.origin.owner, kind, key)
                 if not connection.execute(query, (same,)).fetchone():
                     yield matched(text, speaker, key)
-            case Update(int(id), text) if text and abs(id) < 2**63:
+            case Update(int(id), str(text)) if text and abs(id) < 2**63:
                 for known in entries_by_id(connection, database.path, [id], Where()).values():
                     if text != known.text:
                         yield matched(text, known.speaker, known.key)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from duomem_jax.base.fields import check_fields
 from duomem_jax.base.io import readable
 from duomem_jax.memory.operations.records import KINDS, Add, Delete, Keep, Operation, Update
 from duomem_jax.memory.store.entry import (
@@ -75,12 +76,17 @@ def _plain(text: str) -> str:
 
 
 def clean(operation: Operation) -> Operation:
-    """An operation whose texts a file can hold, without space around them."""
+    """An operation whose texts a file can hold, without space around them.
+
+    What is of a wrong type stays as it is, and is rejected later.
+    """
 
     def of(text: str) -> str:
-        return readable(text).strip()
+        return readable(text).strip() if isinstance(text, str) else text
 
-    evidence = tuple(readable(turn) for turn in getattr(operation, "evidence", ()))
+    evidence = getattr(operation, "evidence", ())
+    if isinstance(evidence, list | tuple):
+        evidence = tuple(of(turn) for turn in evidence)
     match operation:
         case Add(text, speaker, _, context, kind, key):
             return Add(of(text), of(speaker), evidence, of(context), kind, of(key))
@@ -132,20 +138,28 @@ class Change:
         Raises:
             NotEmbeddedError: its text has no vector.
         """
-        match step.operation:
-            case Add():
-                applied = self._add(step.operation, step)
-            case Update():
-                applied = self._update(step.operation, step.origin)
-            case Delete():
-                applied = self._delete(step.operation, step.origin)
-            case Keep(id):
-                known = self._live(id, step.origin) is not None
-                status, why = (KEPT, "") if known else (REJECTED, _unknown(id, step.origin))
-                applied = Applied(step.operation, id if known else None, status, why)
+        applied = self._applied(step)
         if applied.status == REJECTED:
             logger.warning("%s: rejected %s: %s", self._path, step.operation, applied.why)
         return applied
+
+    def _applied(self, step: Step) -> Applied:
+        try:
+            check_fields(step.operation)
+        except TypeError as e:
+            return Applied(step.operation, None, REJECTED, str(e))
+        match step.operation:
+            case Add():
+                return self._add(step.operation, step)
+            case Update():
+                return self._update(step.operation, step.origin)
+            case Delete():
+                return self._delete(step.operation, step.origin)
+            case Keep(id):
+                if self._live(id, step.origin) is not None:
+                    return Applied(step.operation, id, KEPT)
+                return Applied(step.operation, None, REJECTED, _unknown(id, step.origin))
+        raise TypeError(f"{step.operation!r} is no operation on memories")
 
     def finish(self) -> None:
         """Note what others' caches and BM25 go by; once, at the end."""
@@ -210,8 +224,8 @@ class Change:
         return Applied(delete, current.id, DELETED)
 
     def _live(self, id: int, origin: Origin) -> Entry | None:
-        # A model's number may be anything; SQLite's have 64 bits.
-        if isinstance(id, bool) or not isinstance(id, int) or abs(id) >= 2**63:
+        # A model's number may have any length; SQLite's have 64 bits.
+        if abs(id) >= 2**63:
             return None
         part = Where(who=(origin.owner,))
         return entries_by_id(self._database, self._path, [id], part).get(id)

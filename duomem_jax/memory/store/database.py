@@ -20,6 +20,7 @@ from duomem_jax.memory.store import schema
 
 REMEDY = "take a copy or an export of it that is whole"
 _CACHE_KIB = 64 * 1024  # SQLite's own 2 MB make it read the index again for every query
+_HEADER = 100  # bytes that every database has
 _MAPPED = 2**31  # bytes at most; they are the system's, not the process's
 
 
@@ -33,35 +34,43 @@ class Database:
         UserError: it is somebody else's, damaged, of a later version, or cannot be opened.
     """
 
-    def __init__(self, path: str | os.PathLike, embedder: str, terms: str) -> None:
+    def __init__(
+        self, path: str | os.PathLike, embedder: str, terms: str, make: bool = True
+    ) -> None:
         """Open a store or make one.
 
         Args:
             path: the file; its folder is made.
             embedder: the name that a new store is given for the space of its vectors.
             terms: the name of what splits its texts.
+            make: a missing one is made.
         """
         if is_remote(path):
             raise UserError(f"{path}: a store is a local file; copy it here and back, or export it")
         self.path = Path(path)
         self._process = os.getpid()
         self._mutex = threading.RLock()
-        with clear_os_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+        if make:
+            with clear_os_errors(self.path):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+        elif not self.path.exists():
+            raise _missing(self.path)
         with explain_database_errors(self.path, REMEDY):
             self._connection = connect(self.path, "rwc")
             try:
-                self._open(embedder, terms)
+                self._open(embedder, terms, make)
             except BaseException:
                 self._connection.close()
                 raise
 
-    def _open(self, embedder: str, terms: str) -> None:
+    def _open(self, embedder: str, terms: str, make: bool) -> None:
         # Looked at before anything is changed: the file may be somebody else's. In a transaction,
         # which sees one state: another process may be making it just now.
         with self._connection as database:
             database.execute("BEGIN")
             made = _is_ours(database, self.path)
+        if not made and not make:
+            raise _missing(self.path)
         if not made:
             with self._connection as database:
                 database.execute("BEGIN IMMEDIATE")
@@ -133,7 +142,9 @@ def _is_ours(database: sqlite3.Connection, path: Path) -> bool:
     ((tables,),) = database.execute("SELECT count(*) FROM sqlite_master")
     ((application,),) = database.execute("PRAGMA application_id")
     ((version,),) = database.execute("PRAGMA user_version")
-    if application != schema.APPLICATION and (tables or application or version):
+    # A few bytes of somebody else's are an empty database to SQLite.
+    other = tables or application or version or 0 < path.stat().st_size < _HEADER
+    if application != schema.APPLICATION and other:
         raise UserError(f"{path}: a database, but not a store of memories; choose another file")
     if tables and version != schema.VERSION:
         raise UserError(
@@ -141,6 +152,10 @@ def _is_ours(database: sqlite3.Connection, path: Path) -> bool:
             "use the version that wrote it, and export there"
         )
     return bool(tables)
+
+
+def _missing(path: Path) -> UserError:
+    return UserError(f"{path}: no store of memories is there; correct the path")
 
 
 def _use_wal(database: sqlite3.Connection, path: Path) -> None:

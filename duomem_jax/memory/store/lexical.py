@@ -89,7 +89,8 @@ def search(
         part: where to look.
         limit: how many at most; None: all.
     """
-    texts, length = database.execute("SELECT texts, length FROM state").fetchone()
+    query_counts = "SELECT CAST(texts AS INTEGER), max(CAST(length AS INTEGER), 1) FROM state"
+    texts, length = database.execute(query_counts).fetchone()
     counts = frequencies.of(database, dict.fromkeys(tokens(query)), texts)
     rare = _rarest(counts, texts)
     if not rare or limit == 0:
@@ -135,7 +136,10 @@ def _matches(
         f"WHERE terms MATCH ? AND {condition} ORDER BY score DESC, v.memory LIMIT ?",
         [" OR ".join(f'"{term}"' for term in asked), *values, -1 if limit is None else limit],
     )
-    return [_Match(*row) for row in rows]
+    found = [_Match(*row) for row in rows]
+    if not all(isinstance(match.id, int) for match in found):
+        raise sqlite3.DatabaseError("an id is no number")  # explained as damage
+    return found
 
 
 def _add(
@@ -155,7 +159,7 @@ def _add(
     chosen = "SELECT rowid, words FROM terms WHERE rowid IN (SELECT value FROM json_each(?))"
     held = dict(database.execute(chosen, (rows,)))
     for match in found:
-        words = held[match.row].split(" ")
+        words = str(held.get(match.row, "")).split(" ")
         norm = _K1 * (1 - _B + _B * len(words) * texts / length)
         for term, weight in weights.items():
             if times := words.count(term):

@@ -39,7 +39,8 @@ _TYPES = [int, str, str, str, str, int, int, int, int, int, *[str] * 9]
 
 def checksum(values: Sequence[Any]) -> int:
     """CRC-32 of some columns."""
-    return zlib.crc32(json.dumps(list(values)).encode())
+    # Damage may make any value bytes, which JSON has not.
+    return zlib.crc32(json.dumps(list(values), default=repr).encode())
 
 
 def entries(database: sqlite3.Connection, path: Path, part: Where) -> list[Entry]:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.fields import check_fields
 from duomem_jax.base.ranges import Count, Limit, checked
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.records import Operation
@@ -36,7 +38,7 @@ from duomem_jax.memory.store.rows import entries, entries_by_id, versions
 from duomem_jax.memory.store.space import Space, default_name
 from duomem_jax.memory.store.times import now, utc
 from duomem_jax.memory.store.vectors import VectorCache
-from duomem_jax.memory.store.where import Where, where
+from duomem_jax.memory.store.where import where
 from duomem_jax.records.dialogues import Turn
 
 logger = logging.getLogger(__name__)
@@ -74,6 +76,7 @@ class Store:
         cls,
         path: str | os.PathLike,
         *,
+        make: bool = True,
         embedder: Embedder | None = None,
         keeper: Keeper | None = None,
         retriever: Retriever | None = None,
@@ -83,6 +86,7 @@ class Store:
 
         Args:
             path: the file; its folder is made.
+            make: a store that is missing is made; False: it is refused.
             embedder: what makes vectors of texts. None: the one that hashes words, for a new store
                 or one that has it; a store that has another one can be read, but not added to.
             keeper: what decides what is remembered and answers; None: every turn is kept as it was
@@ -95,7 +99,7 @@ class Store:
                 vectors of another embedder.
         """
         split = terms_name()
-        database = Database(path, embedder.name if embedder else default_name(), split)
+        database = Database(path, embedder.name if embedder else default_name(), split, make)
         try:
             held, splitter = _names(database, embedder)
             space = Space(database.path, held, embedder)
@@ -203,6 +207,10 @@ class Store:
         Raises:
             UserError: the embedder fails, the origin's time has no zone, the disk is full.
         """
+        try:
+            check_fields(origin)
+        except TypeError as e:
+            raise UserError(f"{self.path}: of the origin, {e}") from None
         origin = replace(origin, happened=self._time(origin.happened or None))
         return self.apply_steps([Step(clean(operation), origin) for operation in operations])
 
@@ -375,7 +383,9 @@ class Store:
             raise UserError("forget: say what, by ids, who or before")
         owners = where(None, who, None).who
         time = None if before is None else utc(before, "before")
-        return erase.forget(self._database, None if ids is None else list(ids), owners, time)
+        return erase.forget(
+            self._database, None if ids is None else [int(i) for i in ids], owners, time
+        )
 
     def export(self, path: str | os.PathLike) -> int:
         """Write everything to a new file of JSON Lines; see `transfer`.
@@ -423,7 +433,8 @@ class Store:
         """
         self._database.check()
         with self._database.snapshot() as database:
-            entries(database, self.path, Where())
+            for _ in transfer.memories(database, self.path):
+                pass
 
     def _time(self, at: datetime | str | None) -> str:
         return self.now() if at is None else utc(at)
@@ -431,16 +442,22 @@ class Store:
 
 def _names(database: Database, embedder: Embedder | None) -> tuple[str, str]:
     """The names of what made the vectors and the terms; a store without vectors takes ours."""
-    query = "SELECT embedder, terms FROM state"
     with database.reading() as connection:
-        held = connection.execute(query).fetchone()
+        held = _held(connection)
     if embedder is None or embedder.name == held[0]:
         return held
     with database.writing() as connection:
         connection.execute(
             "UPDATE state SET embedder = ? WHERE dimensions IS NULL", (embedder.name,)
         )
-        return connection.execute(query).fetchone()
+        return _held(connection)
+
+
+def _held(connection: sqlite3.Connection) -> tuple[str, str]:
+    (names,) = connection.execute("SELECT embedder, terms FROM state").fetchall()[:1] or [()]
+    if len(names) != 2 or not all(isinstance(name, str) for name in names):
+        raise sqlite3.DatabaseError("its state is lost")  # explained as damage
+    return names
 
 
 def _words(text: str) -> int:

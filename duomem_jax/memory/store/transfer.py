@@ -12,17 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+from duomem_jax.base.database import damaged
 from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.base.fields import check_value
 from duomem_jax.base.io import atomic_file
 from duomem_jax.base.parse import parse_json
 from duomem_jax.memory.operations.records import KINDS
 from duomem_jax.memory.store.change import identity, index_version, insert_version, matched
-from duomem_jax.memory.store.database import Database
+from duomem_jax.memory.store.database import REMEDY, Database
 from duomem_jax.memory.store.entry import ADD, DELETE, UPDATE
 from duomem_jax.memory.store.lexical import COUNTED
 from duomem_jax.memory.store.rows import CONTENT, MEMORY, SELECT, checksum, intact
 from duomem_jax.memory.store.times import utc
+from duomem_jax.memory.store.vectors import is_intact
 
 FORMAT, VERSION = "duomem-store", 1
 _VERSION_FIELDS = CONTENT[2:-2]  # the rest follows from the order
@@ -75,7 +77,7 @@ def export(database: Database, path: Path) -> int:
     with atomic_file(path) as file, database.snapshot() as connection:
         header = _header(connection)
         file.write(_line(dict(header)))
-        for memory in _memories(connection, database.path):
+        for memory in memories(connection, database.path):
             file.write(_line(memory | {"crc32": zlib.crc32(_line(memory))}))
         _check_new(path)
     return header["memories"]
@@ -95,7 +97,12 @@ def _header(database: sqlite3.Connection) -> _Header:
     }
 
 
-def _memories(database: sqlite3.Connection, path: Path) -> Iterator[dict[str, Any]]:
+def memories(database: sqlite3.Connection, path: Path) -> Iterator[dict[str, Any]]:
+    """All memories as they are exported, by id.
+
+    Raises:
+        UserError: one is damaged.
+    """
     memory: dict[str, Any] = {}
     for row in intact(database.execute(f"{SELECT}1 ORDER BY m.id, v.number"), path):
         if memory.get("id") != row[0]:
@@ -105,8 +112,10 @@ def _memories(database: sqlite3.Connection, path: Path) -> Iterator[dict[str, An
         held = dict(zip(CONTENT, row[len(MEMORY) + 1 :], strict=False))
         version = {name: held[name] for name in _VERSION_FIELDS}
         version["evidence"] = parse_json(held["evidence"])
-        query = "SELECT vector FROM vectors WHERE row = ?"
+        query = "SELECT vector, crc32 FROM vectors WHERE row = ?"
         found = database.execute(query, (row[-1],)).fetchone()
+        if (found is None) != (version["operation"] == DELETE) or (found and not is_intact(*found)):
+            raise damaged(path, f"a vector of memory {row[0]}", REMEDY)
         version["vector"] = base64.b64encode(found[0]).decode() if found else None
         memory["versions"].append(version)
     if memory:

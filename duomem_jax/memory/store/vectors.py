@@ -4,6 +4,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,11 @@ class VectorCache:
         """
         if part.at is not None:
             return self._as_of(database, part)
-        query = "SELECT change, erasures, dimensions FROM state"
+        # Damage may change the type of a value.
+        query = (
+            "SELECT CAST(change AS INTEGER), CAST(erasures AS INTEGER), "
+            "CAST(dimensions AS INTEGER) FROM state"
+        )
         change, erasures, width = database.execute(query).fetchone()
         if (change, erasures) != (self._change, self._erasures):
             self._refresh(database, erasures, width or 0)
@@ -73,7 +78,7 @@ class VectorCache:
             f"JOIN vectors x ON x.row = v.row WHERE {condition} ORDER BY m.id",
             values,
         ).fetchall()
-        width = database.execute("SELECT dimensions FROM state").fetchone()[0] or 0
+        width = database.execute("SELECT CAST(dimensions AS INTEGER) FROM state").fetchone()[0] or 0
         ids_M = np.array([id for id, _, _ in rows], np.int64)
         return Vectors(ids_M, self._decode((row[1:] for row in rows), width))
 
@@ -89,9 +94,13 @@ class VectorCache:
         )
         # The last row of a memory says what it is now.
         latest = {memory: (vector, crc) if live else None for memory, live, vector, crc in rows}
-        known = set(self._ids_M[: self._size].tolist())
-        old = sorted(memory for memory in latest if memory in known)
-        new = sorted(memory for memory in latest if memory not in known and latest[memory])
+        if not all(isinstance(memory, int) for memory in latest):
+            raise damaged(self._path, "an id is no number", REMEDY)
+        ids = np.array(sorted(latest), np.int64)
+        held_M = np.append(self._ids_M[: self._size], -1)
+        known = held_M[np.searchsorted(held_M[:-1], ids)] == ids
+        old = ids[known].tolist()
+        new = [memory for memory in ids[~known].tolist() if latest[memory]]
         if old:
             self._replace(old, latest, width)
         self._append(new, self._decode((latest[memory] or () for memory in new), width))
@@ -114,7 +123,7 @@ class VectorCache:
     def _append(self, ids: list[int], vectors_ME: np.ndarray) -> None:
         end = self._size + len(ids)
         if end > len(self._ids_M):
-            room = max(end, min(2 * self._size, self._size + 2**16), 64)
+            room = end + max(64, min(end // 2, 2**16))  # memory is taken when it is written to
             ids_M, self._ids_M = self._ids_M, np.zeros(room, np.int64)
             held_ME, self._vectors_ME = (
                 self._vectors_ME,
@@ -130,11 +139,16 @@ class VectorCache:
         """Stored vectors as float32[M, E]."""
         parts = []
         for vector, crc in rows:
-            sound = isinstance(vector, bytes) and len(vector) == 2 * width
-            if not sound or zlib.crc32(vector) != crc:
+            if not is_intact(vector, crc) or len(vector) != 2 * width:
                 raise damaged(self._path, "a vector differs from its checksum", REMEDY)
             parts.append(vector)
-        return np.frombuffer(b"".join(parts), "<f2").reshape(-1, width).astype(np.float32)
+        flat = np.frombuffer(b"".join(parts), "<f2")
+        return flat.reshape(len(parts), width).astype(np.float32)
+
+
+def is_intact(vector: Any, crc: Any) -> bool:
+    """Whether a stored vector is what was written."""
+    return isinstance(vector, bytes) and zlib.crc32(vector) == crc
 
 
 def _column(rows: Iterable[tuple[int]]) -> np.ndarray:

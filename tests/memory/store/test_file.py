@@ -51,6 +51,24 @@ def test_a_place_that_cannot_be_is_refused(tmp_path, place):
         Store.open(place or tmp_path)
 
 
+def test_a_missing_store_is_made_or_refused(tmp_path, opened):
+    with pytest.raises(UserError, match="no store of memories is there"):
+        Store.open(tmp_path / "typo" / "store.sqlite", make=False)
+    assert not (tmp_path / "typo").exists()
+    opened()
+    assert len(opened(make=False)) == 0
+
+
+def test_an_empty_store_answers(store):
+    assert store.recall("dog") == []
+    assert store.entries() == store.owners() == store.history(1) == []
+    assert store.get(1) is None
+    assert [len(x) for x in store.vectors()] == [0, 0]
+    assert [len(x) for x in store.vectors(who="ann", at="2024-01-01T00:00:00Z")] == [0, 0]
+    assert store.forget(who="ann") == []
+    assert store.remember([]) == []
+
+
 def test_an_empty_file_becomes_a_store(opened, tmp_path):
     (tmp_path / "store.sqlite").touch()
     assert len(opened()) == 0

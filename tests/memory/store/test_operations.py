@@ -1,6 +1,7 @@
 """What becomes of operations, and of what was there before."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -90,11 +91,43 @@ def test_what_was_deleted_can_be_added_again(store, put):
     assert [f.entry.id for f in store.recall("Rome")] == [2]
 
 
-@pytest.mark.parametrize("bad", [Add(""), Add(" \n"), Add("x", kind="rumour"), Update(1, " ")])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Add(""),
+        Add(" \n"),
+        Add("x", kind="rumour"),
+        Add(None),
+        Add("x", evidence="D1:1"),
+        Add("x", speaker=None),
+        Update(1, " "),
+        Update("1", "x"),
+        Update(True, "x"),
+        Delete(None),
+        Keep(1.0),
+    ],
+)
 def test_an_operation_without_sense_is_rejected(store, put, bad):
     put(Add("Ann lives in Rome"))
     assert put(bad) == ["rejected"]
     assert len(store) == 1
+
+
+def test_an_origin_of_wrong_types_is_refused(store):
+    with pytest.raises(UserError, match="owner is None"):
+        store.apply([Add("x")], Origin(owner=None))
+
+
+def test_threads_share_a_store(store):
+    def work(name):
+        for i in range(20):
+            store.apply([Add(f"{name} says {i}")], Origin(owner=name))
+            assert store.recall(f"{name} says {i}", who=name, k=1)
+            assert len(store.vectors(who=name).ids_M) == i + 1
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, ("ann", "bob", "carl", "dora")))
+    assert len(store) == 80
 
 
 def test_an_error_in_the_middle_leaves_nothing(store, put):
