@@ -15,7 +15,7 @@ from duomem_jax.memory.retrieve.terms import terms
 Weight = Annotated[float, Interval(ge=0, le=100)]
 # Candidates of each channel beyond what is asked for: what is weak in one, and unknown to the
 # other, does not get into the first places. Of few memories all that have a term are candidates.
-_MORE = 200
+_MORE = 100
 
 
 @options

@@ -13,7 +13,7 @@ import numpy as np
 EXACT = 16_384  # vectors; one more and they are sketched
 _WIDTH = 64  # numbers of a sketch
 _SAMPLE = 8_192  # vectors that directions, mean and deviation are computed from
-_COMPARED = 2_000  # vectors that are compared by all their numbers, at least
+_COMPARED = 1_000  # vectors that are compared by all their numbers, at least
 
 
 @dataclass(frozen=True)
