@@ -1,5 +1,6 @@
 """Embedders: unit rows, the same everywhere; a real local server for the endpoint."""
 
+import hashlib
 import subprocess
 import sys
 import types
@@ -36,6 +37,24 @@ def test_hashing_gives_unit_rows_and_knows_what_matters():
 
 def test_hashing_of_no_words_is_a_zero_row():
     assert not make_embedder("hashing:8").embed(["", "..."]).any()
+
+
+def test_hashing_knows_other_scripts():
+    rows = make_embedder("hashing:4096").embed(["私は猫が好き", "猫", "犬", "кошка дома", "Кошка"])
+    cosines = rows @ rows.T
+    assert cosines[0, 1] > 0.2 > cosines[0, 2]
+    assert cosines[3, 4] > 0.4 > cosines[3, 0]
+
+
+def test_hashing_of_texts_that_had_vectors_is_as_it_was():
+    # Of the version whose name banks carry, before other scripts were known.
+    digests = {
+        "put a clean plate in fridge 2.": "bb7ca76312e73cc1",
+        "Zoë likes café №5 猫": "4f847d19352cfdfc",
+    }
+    for said, digest in digests.items():
+        row = make_embedder("hashing:64").embed([said])
+        assert hashlib.sha256(row.tobytes()).hexdigest()[:16] == digest
 
 
 def test_hashing_is_the_same_in_another_process():

@@ -13,7 +13,9 @@ from duomem_jax.memory.retrieve import (
     Dense,
     Everything,
     Hybrid,
+    hybrid,
     make_retriever,
+    scan,
 )
 from duomem_jax.memory.retrieve.hybrid import Weights
 from duomem_jax.memory.retrieve.in_memory import Document, InMemoryIndex
@@ -81,6 +83,20 @@ def test_who_is_named_comes_first(index):
     by_id = dict(zip(plain.ids_M, plain.scores_M, strict=True))
     for id, score in zip(*named, strict=True):
         assert score - by_id[id] == pytest.approx(50 * (DOCUMENTS[id].speaker == "Ben"), abs=1e-4)
+
+
+def test_a_large_store_is_searched_like_a_small_one(monkeypatch):
+    words = [f"{a}{b}" for a in "bcdfghjklm" for b in "aeiou"]
+    rng = np.random.default_rng(0)
+    texts = [" ".join(rng.choice(words, 6)) for _ in range(2000)] + ["xylophone ba be"]
+    embedder = make_embedder("hashing:128")
+    index = InMemoryIndex([Document(text) for text in texts], embedder)
+    queries = [*texts[:20], "xylophone", "where is the xylophone, ba or be"]
+    exact = [Hybrid().rank(index, query, 5, ALL).ids_M[0] for query in queries]
+    monkeypatch.setattr(scan, "EXACT", 500)
+    monkeypatch.setattr(hybrid, "EXACT", 500)
+    found = [Hybrid().rank(index, query, 5, ALL).ids_M[0] for query in queries]
+    assert found == exact == [*range(20), 2000, 2000]
 
 
 @pytest.mark.parametrize("name", RETRIEVERS)

@@ -52,7 +52,7 @@ def test_a_sketch_grows_with_its_vectors_and_is_not_kept_for_others(vectors):
     first = search._sketch
     # New ones behind the known: only they are sketched.
     near = search.near(vectors[: count + 100], vectors[count + 50], 1)
-    assert search._sketch.directions_EO is first.directions_EO
+    assert search._sketch.directions_EP is first.directions_EP
     assert list(near.rows_M) == [count + 50]
     assert search.near(vectors[: count + 100], vectors[0], 5) is not None
     # Other vectors of the same number.

@@ -10,6 +10,7 @@ from good import (  # noqa: F401 - fixtures
     exported_folder,
     generated,
     half_written,
+    locomo_folder,
     made,
     marked,
     measured,

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from made_up_locomo import CONVERSATION, ERRORS
 
 
 @pytest.fixture(scope="session")
@@ -205,6 +206,16 @@ def marked(made):
     from duomem_jax.base.folder import claim_folder
 
     return claim_folder(made / "marked", "an audit")
+
+
+@pytest.fixture(scope="session")
+def locomo_folder(made):
+    """A conversation in LoCoMo's form, with an audit's corrections beside it."""
+    folder = made / "locomo"
+    folder.mkdir()
+    (folder / "locomo.json").write_text(json.dumps([CONVERSATION]))
+    (folder / "audit_errors.json").write_text(json.dumps(ERRORS))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ from duomem_jax.speak.served.http import MalformedError
 from duomem_jax.speak.served.ledger import Ledger
 from duomem_jax.speak.served.scores import read_scores
 from duomem_jax.speak.served.server import Server
+from duomem_jax.worlds.dialogues.locomo import read_locomo
 from duomem_jax.worlds.games import Games
 
 LOCKS = ("*.lock", "*/.lock")
@@ -161,6 +162,11 @@ def answer(name, read):
     return take_apart
 
 
+def locomo(folder):
+    found = read_locomo(folder / "locomo.json")
+    return found.dialogues, found.repairs
+
+
 def regenerate(folder):
     return stages.generate(str(folder), 2, 5).replace(str(folder), "")
 
@@ -217,6 +223,8 @@ READERS = [
         leaves=(".duomem.json",),  # where there is none, the empty folder is taken
     ),
     Reader("generated games: facts", "generated", "generated.json", "json", regenerate),
+    Reader("LoCoMo", "locomo_folder", "locomo.json", "json", locomo),
+    Reader("LoCoMo: audit", "locomo_folder", "audit_errors.json", "json", locomo),
     Reader(
         "prompt", "prompt", "mine.md", "text",
         lambda f: load_prompt(str(f / "mine.md"), ("episode",)).fill(episode="e"),

@@ -13,6 +13,7 @@ import numpy as np
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.embed import unit_rows
+from duomem_jax.memory.retrieve.terms import terms
 
 # They carry the grammar of a task text, not its goal; numbers change the whole procedure.
 _STOP = frozenset(re.findall(r"\w+", "a an the some it them to in on of and or with is are your"))
@@ -52,7 +53,10 @@ class HashingEmbedder:
 
 
 def _features(text: str) -> list[tuple[str, float]]:
-    words = [w for w in re.findall(r"[a-z]+|\d+", text.lower()) if w not in _STOP]
+    # A text without any Latin letter or digit is taken by its terms. Others keep the features that
+    # stored banks have, and so the version.
+    words = re.findall(r"[a-z]+|\d+", text.lower()) or terms(text)
+    words = [w for w in words if w not in _STOP]
     features = [
         (f"word {w}", _WEIGHTS["number" if w in _NUMBERS or w.isdigit() else "word"]) for w in words
     ]

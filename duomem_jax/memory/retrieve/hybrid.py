@@ -9,12 +9,12 @@ from annotated_types import Interval
 from duomem_jax.base.ranges import options
 from duomem_jax.memory.retrieve.dense import best, embedded
 from duomem_jax.memory.retrieve.protocol import NOTHING, Index, Part, Ranking, Vectors
-from duomem_jax.memory.retrieve.scan import Scan
+from duomem_jax.memory.retrieve.scan import EXACT, Scan
 from duomem_jax.memory.retrieve.terms import terms
 
 Weight = Annotated[float, Interval(ge=0, le=100)]
-# Candidates of the vectors beyond those that are asked for: what is weak by vector and unknown to
-# the words does not get into the first places by its speaker alone.
+# Candidates of each channel beyond what is asked for: what is weak in one, and unknown to the
+# other, does not get into the first places. Of few memories all that have a term are candidates.
 _MORE = 100
 
 
@@ -30,7 +30,7 @@ class Weights:
 
 
 class Hybrid:
-    """Sum of the z-scores of BM25 and cosine over all memories that may be seen.
+    """Sum of the z-scores of BM25 and cosine, and a share for who is named.
 
     Ranks, as in reciprocal rank fusion, would let the best of many equally bad cosines in.
     """
@@ -44,10 +44,11 @@ class Hybrid:
         query_E = embedded(index, query)
         if limit < 1 or not terms(query):
             return NOTHING
-        lexical = index.lexical(query, at=part.at, who=part.who, speaker=part.speaker)
+        vectors = index.vectors(at=part.at, who=part.who, speaker=part.speaker)
+        many = limit + _MORE if query_E is None or len(vectors.ids_M) > EXACT else None
+        lexical = index.lexical(query, limit=many, at=part.at, who=part.who, speaker=part.speaker)
         if query_E is None:
             return Ranking(lexical.ids_M[:limit], lexical.scores_M[:limit])
-        vectors = index.vectors(at=part.at, who=part.who, speaker=part.speaker)
         rows_M, scores_M = self._sum(lexical, vectors, query_E, limit + _MORE)
         kept = best(vectors.ids_M[rows_M], scores_M, limit + _MORE)
         named_M = _named(terms(query), index.speakers(kept.ids_M))
@@ -65,13 +66,12 @@ class Hybrid:
         there_M = vectors.ids_M[rows_M] == lexical.ids_M
         rows_M, found_M = rows_M[there_M], lexical.scores_M[there_M].astype(np.float64)
         near = self._scan.near(vectors.vectors_ME, query_E, limit, rows_M)
-        # What words do not find has a BM25 of 0, and counts in the mean and the deviation.
-        mean = found_M.sum() / size
-        deviation = np.sqrt(max((found_M**2).sum() / size - mean**2, 0))
         bm25_M = np.zeros(len(near.rows_M))
         bm25_M[np.searchsorted(near.rows_M, rows_M)] = found_M
+        # Among candidates: over a large store, where nearly all scores are 0, the few others would
+        # be so many deviations high that vectors had no say.
         return near.rows_M, (
-            _standard(bm25_M, mean, deviation)
+            _standard(bm25_M, bm25_M.mean(), bm25_M.std())
             + self._weights.dense * _standard(near.cosines_M, near.mean, near.deviation)
         )
 

@@ -13,7 +13,7 @@ import numpy as np
 EXACT = 16_384  # vectors; one more and they are sketched
 _WIDTH = 64  # numbers of a sketch
 _SAMPLE = 8_192  # vectors that directions, mean and deviation are computed from
-_COMPARED = 2_000  # vectors that are compared by all their numbers, at least
+_COMPARED = 1_000  # vectors that are compared by all their numbers, at least
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class _Sketch:
 
     Attributes:
         vectors_ME: what it is of. Held on to, so that no other array gets its place in memory.
-        directions_EO: orthonormal; O is the width of the sketch.
-        rows_MO: the vectors along them.
+        directions_EP: orthonormal; P is the width of the sketch.
+        rows_MP: the vectors along them.
         moments_EE: mean of the outer product of each vector with itself.
         mean_E: of the vectors.
     """
 
     vectors_ME: np.ndarray
-    directions_EO: np.ndarray
-    rows_MO: np.ndarray
+    directions_EP: np.ndarray
+    rows_MP: np.ndarray
     moments_EE: np.ndarray
     mean_E: np.ndarray
 
@@ -82,7 +82,7 @@ class Scan:
             return Near(rows_M, cosines_M[rows_M], mean, deviation)
         # An own name: another thread may replace the attribute meanwhile.
         sketch = self._sketch = _sketch(vectors_ME, self._sketch)
-        about_M = sketch.rows_MO @ (query_E @ sketch.directions_EO)
+        about_M = sketch.rows_MP @ (query_E @ sketch.directions_EP)
         compared_M = _highest(about_M, max(_COMPARED, 10 * limit))
         exact_M = vectors_ME[compared_M] @ query_E
         rows_M = _with(wanted_M, compared_M[_highest(exact_M, limit)])
@@ -104,11 +104,11 @@ def _sketch(vectors_ME: np.ndarray, before: _Sketch | None) -> _Sketch:
         sample_ME = vectors_ME[::step]
         moments_EE = sample_ME.T @ sample_ME / len(sample_ME)
         # Of a symmetric matrix, with the largest value last.
-        directions_EO = np.linalg.eigh(moments_EE)[1][:, -_WIDTH:].astype(np.float32)
-        rows_MO = vectors_ME @ directions_EO
-        return _Sketch(vectors_ME, directions_EO, rows_MO, moments_EE, sample_ME.mean(0))
-    rows_MO = np.concatenate([before.rows_MO, vectors_ME[known:] @ before.directions_EO])
-    return _Sketch(vectors_ME, before.directions_EO, rows_MO, before.moments_EE, before.mean_E)
+        directions_EP = np.linalg.eigh(moments_EE)[1][:, -_WIDTH:].astype(np.float32)
+        rows_MP = vectors_ME @ directions_EP
+        return _Sketch(vectors_ME, directions_EP, rows_MP, moments_EE, sample_ME.mean(0))
+    rows_MP = np.concatenate([before.rows_MP, vectors_ME[known:] @ before.directions_EP])
+    return _Sketch(vectors_ME, before.directions_EP, rows_MP, before.moments_EE, before.mean_E)
 
 
 def _is_beginning(part_ME: np.ndarray, whole_ME: np.ndarray) -> bool:
