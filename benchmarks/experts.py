@@ -101,15 +101,19 @@ def timed(answer: Answer, asked: Sequence[Request]) -> dict[str, float]:
     }
 
 
-def peak() -> dict[str, int]:
-    """The largest memory of this process so far, in MiB."""
-    return {"peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+def memory() -> dict[str, int]:
+    """The largest memory of this process so far, loading and compiling included, and now; MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return {
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "held_mib": pages * resource.getpagesize() // 2**20,
+    }
 
 
 def one_base(folder: str, adapters: dict[str, str], hold: Local, count: int, new: int) -> dict:
     experts = open_experts(folder, adapters, hold)
     found = timed(lambda asked: list(experts.answer(asked)), requests(count, Sampling(new)))
-    return found | peak()
+    return found | memory()
 
 
 def three_models(folder: str, adapters: dict[str, str], hold: Local, count: int, new: int) -> dict:
@@ -125,7 +129,7 @@ def three_models(folder: str, adapters: dict[str, str], hold: Local, count: int,
             for reply in model.answer(r for r in asked if r.expert == name)
         ]
 
-    return timed(answer, requests(count, Sampling(new))) | peak()
+    return timed(answer, requests(count, Sampling(new))) | memory()
 
 
 def schema(folder: str, adapters: dict[str, str], hold: Local, count: int, new: int) -> dict:

@@ -159,12 +159,19 @@ class LocalSpeaker:
         if generator is None or generator.slots != slots:
             generator = None  # before there is another cache
             generator = self._generator(slots, Sampling(PIECE))
+        whole = False
         try:
             yield generator
+            whole = True
+        except GeneratorExit:
+            whole = True  # the caller wants no more replies
+            raise
         finally:
-            for slot in range(slots):
-                generator.reset(slot)
-            self._idle[:] = [generator]
+            # A call that failed may have taken the cache with it.
+            if whole:
+                for slot in range(slots):
+                    generator.reset(slot)
+                self._idle[:] = [generator]
 
     def _usual(self, slots: int) -> int:
         idle = self._idle

@@ -14,6 +14,8 @@ from typing import Any, Literal, NoReturn
 from duomem_jax.base.errors import UserError
 from duomem_jax.speak.protocol import Reply
 
+LONGEST = 16_384  # letters of a text that is repaired
+
 _THOUGHT = r"think|thinking|thought|thoughts|reasoning"
 _REASONING = re.compile(
     rf"\s*(?:<(?P<tag>{_THOUGHT})>.*?</(?P=tag)>|\|startthink\|.*?\|endthink\|)", re.I | re.S
@@ -141,6 +143,9 @@ def _repaired(text: str, *, cut: bool) -> tuple[Any, str]:
         broken = f"{e.msg} at {_shown(text[e.pos :] or 'the end')}"
     if cut:
         raise _UnfitError(f"the reply ran out of tokens ({broken})")
+    # Its time grows with the square of the length: some seconds here, minutes beyond.
+    if len(text) > LONGEST:
+        raise _UnfitError(f"the JSON is too long to be repaired ({broken})")
     import json_repair
 
     try:

@@ -2,8 +2,12 @@
 
 import json
 import re
+import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.speak.parse import parse
@@ -124,3 +128,30 @@ def test_a_reply_that_was_cut_is_not_completed():
 def test_a_schema_that_is_none_is_a_sentence():
     with pytest.raises(UserError, match=r"^schema: "):
         parsed(TEXT, schema={"type": "strin"})
+
+
+PIECES = [*"{}[]:,\"\\1- \n'#猫", "facts", "turn", "text", "e9", "\\u", "d83d", "/*", "//", "NaN"]
+PIECES += ["<think>", "</think>", "```", "json", TEXT]
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join), st.booleans())
+def test_any_text_has_a_verdict(text, cut):
+    found = parsed(text, cut=cut)
+    assert (found.how == "rejected") == (found.value is None)
+    assert (found.how == "strict") == (not found.why)
+    if found.value is not None:
+        Draft202012Validator(SCHEMA).validate(found.value)
+
+
+def test_a_long_text_is_not_repaired():
+    """The library's time grows with the square of the length."""
+    assert parsed(TEXT[:-2] + "," * 100).how == "repaired"
+    assert "is too long" in parsed(TEXT[:-2] + "," * 20_000).why
+
+
+@pytest.mark.parametrize("part", ["{", '["a" "b" ', '{"facts": ["', "<think>", "[{,:", '{"a":"'])
+def test_long_nonsense_does_not_hang(part):
+    start = time.process_time()
+    assert parsed(part * 20_000).how == "rejected"
+    assert time.process_time() - start < 2
