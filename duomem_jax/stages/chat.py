@@ -6,13 +6,12 @@ from pathlib import Path
 
 from duomem_jax.base.ranges import Count, checked
 from duomem_jax.base.terminal import say
-from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.memory.operations.keeper import ModelKeeper
 from duomem_jax.memory.operations.talk import Talker
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.dialogues import Turn
 from duomem_jax.speak.served.server import Server
-from duomem_jax.stages.memory import File, Keep, applied_line, memory_line
+from duomem_jax.stages.memory import File, Keep, applied_line, memory_line, open_embedder
 
 HELP = "/memories shows what is remembered, /forget ID erases one, /quit ends."
 
@@ -25,7 +24,7 @@ def chat(
     who: str = "",
     name: str = "User",
     k: Count = 8,
-    embedder: str = DEFAULT_EMBEDDER,
+    embedder: str = "",
     server: Server = Server(),
 ) -> str:
     """Talk with a model that remembers what you say, also in its next run.
@@ -38,7 +37,7 @@ def chat(
         who: whose memories these are, to keep several people apart.
         name: what memories call you.
         k: memories shown to the model before each reply.
-        embedder: of a new store, or the one that the store has.
+        embedder: hashing, minilm, ...; empty: the one that the store has, hashing for a new one.
         server: where a model openai:NAME is.
 
     Raises:
@@ -47,7 +46,7 @@ def chat(
     record = Path(f"{store}.served")
     with (
         models.open(server, record) as experts,
-        Store.open(store, embedder=make_embedder(embedder), keeper=ModelKeeper(experts)) as opened,
+        Store.open(store, embedder=open_embedder(embedder), keeper=ModelKeeper(experts)) as opened,
     ):
         talker = Talker(opened, experts.base, who, k)
         say(f"{len(opened.entries(who=who))} memories. {HELP}")

@@ -3,14 +3,13 @@
 import contextlib
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Count, checked
-from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
+from duomem_jax.memory.embed import Embedder, make_embedder
 from duomem_jax.memory.maintain.policies import POLICIES
 from duomem_jax.memory.operations.keeper import ModelKeeper
 from duomem_jax.memory.operations.models import Models
@@ -35,7 +34,7 @@ def add(
     speaker: str = "user",
     at: str = "",
     who: str = "",
-    embedder: str = DEFAULT_EMBEDDER,
+    embedder: str = "",
     models: Keep = Models(),
     server: Server = Server(),
 ) -> str:
@@ -47,7 +46,7 @@ def add(
         speaker: by whom.
         at: when, such as 2024-05-01T12:00:00+02:00; empty: now.
         who: whose memory it is, to keep several people apart.
-        embedder: of a new store, or the one that the store has.
+        embedder: hashing, minilm, ...; empty: the one that the store has, hashing for a new one.
         models: without one, what was said is kept as it is.
         server: where a model openai:NAME is.
 
@@ -69,7 +68,7 @@ def plan(
     speaker: str = "user",
     at: str = "",
     who: str = "",
-    embedder: str = DEFAULT_EMBEDDER,
+    embedder: str = "",
     models: Keep = Models(),
     server: Server = Server(),
 ) -> str:
@@ -81,7 +80,7 @@ def plan(
         speaker: by whom.
         at: when, such as 2024-05-01T12:00:00+02:00; empty: now.
         who: whose memory it would be.
-        embedder: the one that the store has.
+        embedder: as in `duomem memory add`.
         models: without one, what is said is kept as it is.
         server: where a model openai:NAME is.
 
@@ -218,18 +217,18 @@ def export(store: File, file: Place, /) -> str:
         return f"{file}: {opened.export(file):,} memories written"
 
 
-def import_(store: File, file: Place, /, embedder: str = DEFAULT_EMBEDDER) -> str:
+def import_(store: File, file: Place, /, embedder: str = "") -> str:
     """Fill a new store from what `duomem memory export` wrote.
 
     Args:
         store: file to make.
         file: to read.
-        embedder: the one that made the vectors.
+        embedder: the one that made the vectors; empty: hashing.
 
     Raises:
         UserError: the store is not empty, or a line is damaged.
     """
-    with Store.open(store, embedder=make_embedder(embedder)) as opened:
+    with Store.open(store, embedder=open_embedder(embedder)) as opened:
         return f"{store}: {opened.import_(file):,} memories read"
 
 
@@ -280,15 +279,18 @@ def maintain(
 @contextlib.contextmanager
 def _there(store: str) -> Iterator[Store]:
     """A store that is to be read, or changed without a model."""
-    if not Path(store).is_file():
-        raise UserError(f"{store}: no such store; `duomem memory add` makes one")
-    with Store.open(store) as opened:
+    with Store.open(store, make=False) as opened:
         yield opened
+
+
+def open_embedder(name: str) -> Embedder | None:
+    """The embedder of a store; None where the store is to say."""
+    return make_embedder(name) if name else None
 
 
 @contextlib.contextmanager
 def _opened(store: str, embedder: str, models: Models, server: Server) -> Iterator[Store]:
-    with Store.open(store, embedder=make_embedder(embedder)) as opened:
+    with Store.open(store, embedder=open_embedder(embedder)) as opened:
         if models.model:
             with _kept(opened, models, server) as kept:
                 yield kept

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from duomem_jax.memory.maintain.forgetting import retention
 from duomem_jax.memory.operations.records import Delete, Operation
-from duomem_jax.memory.store.entry import Entry, Vectors
+from duomem_jax.memory.retrieve.protocol import Vectors
+from duomem_jax.memory.store.entry import Entry
 
 WORDS = 2000  # of all memories of an owner
 

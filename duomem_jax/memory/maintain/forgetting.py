@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from duomem_jax.memory.operations.records import Delete, Operation
-from duomem_jax.memory.store.entry import Entry, Vectors
+from duomem_jax.memory.retrieve.protocol import Vectors
+from duomem_jax.memory.store.entry import Entry
 
 DAYS = 60.0  # strength of a memory that was never used
 LEAST = 0.05  # retention below which a memory is dropped: after half a year without a use

@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from duomem_jax.memory.operations.records import Delete, Operation, Update
-from duomem_jax.memory.store.entry import Entry, Vectors
+from duomem_jax.memory.retrieve.protocol import Vectors
+from duomem_jax.memory.store.entry import Entry
 
 # Both gates must open: vectors alone take "cortado" for "flat white", words alone a sentence and
 # its paraphrase for two.

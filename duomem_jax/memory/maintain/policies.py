@@ -8,7 +8,8 @@ from duomem_jax.memory.maintain.forgetting import fading
 from duomem_jax.memory.maintain.merge import duplicates
 from duomem_jax.memory.maintain.usefulness import useless
 from duomem_jax.memory.operations.records import Operation
-from duomem_jax.memory.store.entry import Entry, Vectors
+from duomem_jax.memory.retrieve.protocol import Vectors
+from duomem_jax.memory.store.entry import Entry
 
 # What is to be done to some memories, given their vectors, as things stand at a time (ISO 8601 in
 # UTC).

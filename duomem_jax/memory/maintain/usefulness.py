@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from duomem_jax.memory.operations.records import Delete, Operation
-from duomem_jax.memory.store.entry import Entry, Vectors
+from duomem_jax.memory.retrieve.protocol import Vectors
+from duomem_jax.memory.store.entry import Entry
 
 # Judged after 3 uses, dropped below one success in two.
 MIN_USES = 3

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
 from duomem_jax.memory.operations.records import Operation
 
 ADDED, UPDATED, DELETED, KEPT, REJECTED = "added", "updated", "deleted", "kept", "rejected"
@@ -127,27 +125,3 @@ class Found(NamedTuple):
 
     entry: Entry
     score: float
-
-
-class Ranking(NamedTuple):
-    """Memories in order, best first.
-
-    Attributes:
-        ids_M: int64[M].
-        scores_M: float32[M], falling.
-    """
-
-    ids_M: np.ndarray
-    scores_M: np.ndarray
-
-
-class Vectors(NamedTuple):
-    """Memories as unit vectors.
-
-    Attributes:
-        ids_M: int64[M], in no particular order.
-        vectors_ME: float32[M, E], not to be written to.
-    """
-
-    ids_M: np.ndarray
-    vectors_ME: np.ndarray

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.operations.records import Add, Operation
+from duomem_jax.memory.retrieve.turns import context, said
 from duomem_jax.memory.store.entry import Entry
-from duomem_jax.records.dialogues import Turn
+from duomem_jax.records.dialogues import Session, Turn
 
 if TYPE_CHECKING:
     from duomem_jax.memory.store.store import Store
@@ -83,22 +84,20 @@ class Keeper(Protocol):
 
 
 class Verbatim:
-    """Keeps every turn as it was said, each with the one before it as context; needs no model.
-
-    In LoCoMo (arXiv 2402.17753) turns are found best by their own words and the turn before.
-    """
+    """Keeps every turn as it was said, found by the turns around it, too; needs no model."""
 
     name = "verbatim"
 
     def plan(self, store: "Store", turns: Sequence[Turn], at: str, who: str) -> Plan:
         """One `Add` a turn; turns without any text are left out."""
-        said = [_said(turn) for turn in turns]
-        operations = []
-        for i, turn in enumerate(turns):
-            before = f"{turns[i - 1].speaker}: {said[i - 1]}" if i and said[i - 1] else ""
-            if said[i]:
-                operations.append(Add(said[i], turn.speaker, (turn.id,), context=before))
-        return Plan(tuple(operations))
+        session = Session(at, tuple(turns))
+        return Plan(
+            tuple(
+                Add(said(turn), turn.speaker, (turn.id,), context=context(session, i))
+                for i, turn in enumerate(turns)
+                if said(turn).strip()
+            )
+        )
 
     def answer(self, store: "Store", query: str, at: str | None, who: str | None) -> Answer:
         """Refused: there is no model.
@@ -110,8 +109,3 @@ class Verbatim:
             f"{store.path}: opened without a model that could answer; open it with "
             "Store.open(path, keeper=...) and a keeper that has one, or use recall()"
         )
-
-
-def _said(turn: Turn) -> str:
-    caption = f"[shares {turn.caption}]" if turn.caption else ""
-    return f"{turn.text} {caption}".strip()

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from duomem_jax.memory.retrieve.protocol import NOTHING, Ranking
 from duomem_jax.memory.retrieve.terms import terms
-from duomem_jax.memory.store.entry import Ranking
 from duomem_jax.memory.store.where import Where
 
 TOUCHED = 2000  # rows that a query may touch before its common terms wait
@@ -94,7 +94,7 @@ def search(
     counts = frequencies.of(database, dict.fromkeys(tokens(query)), texts)
     rare = _rarest(counts, texts)
     if not rare or limit == 0:
-        return Ranking(np.zeros(0, np.int64), np.zeros(0, np.float32))
+        return NOTHING
     common = {term: count for term, count in counts.items() if term not in rare}
     candidates = max(limit, _RESCORED) if common and limit else limit
     found = _matches(database, rare, part, candidates)

@@ -18,6 +18,7 @@ from typing import Any, Self
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.records import FACT, PROCEDURE, Add, Delete, Update
+from duomem_jax.memory.retrieve import Retriever
 from duomem_jax.memory.store.entry import (
     ADDED,
     DELETED,
@@ -29,7 +30,6 @@ from duomem_jax.memory.store.entry import (
     Version,
 )
 from duomem_jax.memory.store.keeper import Keeper, Verbatim
-from duomem_jax.memory.store.retriever import Retriever
 from duomem_jax.memory.store.store import Store
 from duomem_jax.memory.store.times import now
 from duomem_jax.records.dialogues import Turn
@@ -113,13 +113,13 @@ class Memory:
             applied = self.store.remember(turns, at=at, who=owner, session=session, note=note)
             return {"results": _events(applied)}
         kind = PROCEDURE if memory_type else FACT
-        plan = Verbatim().plan(self.store, turns, "", owner)
+        happened = self.store.moment(at)
+        plan = Verbatim().plan(self.store, turns, happened, owner)
         adds = [
             Add(o.text, o.speaker, o.evidence, o.context, kind)
             for o in plan.operations
             if isinstance(o, Add)
         ]
-        happened = "" if at is None else str(at)
         origin = Origin(Verbatim.name, owner, session, happened, note)
         return {"results": _events(self.store.apply(adds, origin))}
 

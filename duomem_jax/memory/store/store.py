@@ -1,5 +1,6 @@
 """A store of memories: the door of this room."""
 
+import json
 import logging
 import os
 import sqlite3
@@ -10,11 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.fields import check_fields
 from duomem_jax.base.ranges import Count, Limit, checked
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.records import Operation
+from duomem_jax.memory.retrieve import Ranking, Retriever, Vectors, usual_retriever
 from duomem_jax.memory.retrieve.terms import terms
 from duomem_jax.memory.store import erase, transfer
 from duomem_jax.memory.store.apply import apply, credit
@@ -26,14 +30,11 @@ from duomem_jax.memory.store.entry import (
     Entry,
     Found,
     Origin,
-    Ranking,
-    Vectors,
     Version,
 )
 from duomem_jax.memory.store.keeper import Answer, Keeper, Plan, Verbatim
 from duomem_jax.memory.store.lexical import Frequencies, search, terms_name
 from duomem_jax.memory.store.reindex import replace_terms, replace_vectors
-from duomem_jax.memory.store.retriever import Lexical, Retriever
 from duomem_jax.memory.store.rows import entries, entries_by_id, versions
 from duomem_jax.memory.store.space import Space, default_name
 from duomem_jax.memory.store.times import now, utc
@@ -91,7 +92,7 @@ class Store:
                 or one that has it; a store that has another one can be read, but not added to.
             keeper: what decides what is remembered and answers; None: every turn is kept as it was
                 said.
-            retriever: what ranks memories; None: BM25.
+            retriever: what ranks memories; None: what suits the embedder.
             clock: gives the time, with its zone.
 
         Raises:
@@ -109,7 +110,8 @@ class Store:
         except BaseException:
             database.close()
             raise
-        return cls(database, space, keeper or Verbatim(), retriever or Lexical(), clock)
+        retriever = retriever or usual_retriever(space.embedder)
+        return cls(database, space, keeper or Verbatim(), retriever, clock)
 
     def __enter__(self) -> Self:
         return self
@@ -154,7 +156,7 @@ class Store:
         Raises:
             UserError: `at` is no time, or has no zone.
         """
-        return self.keeper.plan(self, turns, self._time(at), who)
+        return self.keeper.plan(self, turns, self.moment(at), who)
 
     def remember(
         self,
@@ -180,7 +182,7 @@ class Store:
         Raises:
             UserError: `at` is no time, or has no zone; the embedder or the keeper's model fails.
         """
-        started, happened = time.perf_counter(), self._time(at)
+        started, happened = time.perf_counter(), self.moment(at)
         plan = self.keeper.plan(self, turns, happened, who)
         origin = Origin(self.keeper.name, who, session or happened, happened, note)
         applied = self.apply(plan.operations, origin)
@@ -211,7 +213,7 @@ class Store:
             check_fields(origin)
         except TypeError as e:
             raise UserError(f"{self.path}: of the origin, {e}") from None
-        origin = replace(origin, happened=self._time(origin.happened or None))
+        origin = replace(origin, happened=self.moment(origin.happened or None))
         return self.apply_steps([Step(clean(operation), origin) for operation in operations])
 
     def apply_steps(self, steps: Sequence[Step]) -> list[Applied]:
@@ -304,6 +306,13 @@ class Store:
         with self._database.reading() as database:
             query = "SELECT DISTINCT owner FROM memories ORDER BY owner"
             return [owner for (owner,) in database.execute(query)]
+
+    def speakers(self, ids_M: np.ndarray) -> list[str]:
+        """Whom each of these memories is about; "" where that is not known."""
+        query = "SELECT id, speaker FROM memories WHERE id IN (SELECT value FROM json_each(?))"
+        with self._database.reading() as database:
+            held = dict(database.execute(query, (json.dumps(ids_M.tolist()),)))
+        return [held.get(id, "") for id in ids_M.tolist()]
 
     def history(self, id: int) -> list[Version]:
         """All versions of a memory, also of one that is deleted; none of one that is forgotten."""
@@ -436,7 +445,8 @@ class Store:
             for _ in transfer.memories(database, self.path):
                 pass
 
-    def _time(self, at: datetime | str | None) -> str:
+    def moment(self, at: datetime | str | None) -> str:
+        """A time in UTC as the store holds it; None: now, by the store's clock."""
         return self.now() if at is None else utc(at)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from duomem_jax.base.database import damaged
+from duomem_jax.memory.retrieve.protocol import Vectors
 from duomem_jax.memory.store.database import REMEDY
-from duomem_jax.memory.store.entry import Vectors
 from duomem_jax.memory.store.where import Where
 
 _EVERYTHING = Where()

@@ -7,8 +7,8 @@ import pytest
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.operations.records import Add, Delete, Update
+from duomem_jax.memory.retrieve import Ranking
 from duomem_jax.memory.store import lexical
-from duomem_jax.memory.store.entry import Ranking
 
 
 def texts(found):
