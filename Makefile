@@ -66,7 +66,7 @@ $(VENV)/.runtime: pyproject.toml uv.lock | $(BIN)/uv
 
 $(VENV)/.test: pyproject.toml uv.lock | $(BIN)/uv
 	$(BIN)/pip install --quiet $(TORCH)
-	$(call install,--extra test --prune torch)
+	$(call install,--extra test --prune torch --prune sentence-transformers)
 
 $(VENV)/.dev: pyproject.toml uv.lock | $(BIN)/uv
 	$(call install,--extra dev)
