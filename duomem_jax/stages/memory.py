@@ -10,13 +10,12 @@ import tyro
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Count, checked
 from duomem_jax.memory.embed import Embedder, make_embedder
-from duomem_jax.memory.maintain.policies import POLICIES
+from duomem_jax.memory.maintain import maintain_store as run_policy
 from duomem_jax.memory.operations.keeper import ModelKeeper
 from duomem_jax.memory.operations.models import Models
 from duomem_jax.memory.operations.records import Operation
-from duomem_jax.memory.store.entry import Applied, Entry, Origin
+from duomem_jax.memory.store.entry import Applied, Entry
 from duomem_jax.memory.store.store import Store
-from duomem_jax.memory.store.times import now, utc
 from duomem_jax.records.dialogues import Turn
 from duomem_jax.speak.served.server import Server
 
@@ -267,12 +266,8 @@ def maintain(
         UserError: no such store, or a time without a zone.
     """
     with _there(store) as opened:
-        moment, done = utc(at or now()), 0
-        for owner in [who] if who else opened.owners():
-            entries = opened.entries(who=owner)
-            operations = POLICIES[policy](entries, opened.vectors(who=owner), moment)
-            origin = Origin(policy, owner, happened=moment)
-            done += sum(a.status != "rejected" for a in opened.apply(operations, origin))
+        applied = run_policy(opened, policy, opened.moment(at or None), who or None)
+        done = sum(each.status != "rejected" for each in applied)
         return f"{store}: {done:,} changes, {len(opened):,} memories left"
 
 

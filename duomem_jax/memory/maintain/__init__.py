@@ -2,5 +2,6 @@
 
 from duomem_jax.memory.maintain.bank import update_memories
 from duomem_jax.memory.maintain.policies import POLICIES, Policy
+from duomem_jax.memory.maintain.run import maintain as maintain_store
 
-__all__ = ["POLICIES", "Policy", "update_memories"]
+__all__ = ["POLICIES", "Policy", "maintain_store", "update_memories"]

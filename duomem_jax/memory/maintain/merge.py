@@ -53,7 +53,7 @@ def duplicates(entries: Sequence[Entry], vectors: Vectors, now: str) -> list[Ope
     for entry in kept:
         if others := merged.get(entry.id):
             turns = dict.fromkeys((*entry.evidence, *(t for e in others for t in e.evidence)))
-            operations.append(Update(entry.id, entry.text, tuple(turns)))
+            operations.append(Update(entry.id, entry.text, tuple(turns), entry.context))
             operations += [Delete(other.id) for other in others]
     return operations
 

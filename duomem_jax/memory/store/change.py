@@ -196,7 +196,9 @@ class Change:
             return Applied(update, None, REJECTED, _unknown(update.id, origin))
         if not update.text:
             return Applied(update, current.id, REJECTED, "the text is empty")
-        if update.text == current.text:
+        # With more turns that say so it is a version of its own.
+        more = set(update.evidence) > set(current.evidence)
+        if update.text == current.text and not more:
             return Applied(update, current.id, KEPT, f"memory {current.id} says so already")
         if why := _late(current, origin):
             return Applied(update, current.id, REJECTED, why)
