@@ -1,6 +1,7 @@
 """Demonstrations of answering: the key of each question, behind a page that the key is on."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from duomem_jax.base.sample import derived_seed
 from duomem_jax.memory.embed import Embedder
@@ -11,43 +12,55 @@ from duomem_jax.memory.store.store import Store
 from duomem_jax.memory.teach.scratch import scratch_store
 from duomem_jax.records import chat
 from duomem_jax.records.demonstrations import Demonstration
-from duomem_jax.records.dialogues import Dialogue, Question
+from duomem_jax.records.dialogues import ADVERSARIAL, Dialogue, Question
 
 
-def answers(
-    dialogue: Dialogue, embedder: Embedder, words: int, evidence_share: float, seed: int
-) -> Iterator[Demonstration]:
+@dataclass(frozen=True)
+class Pages:
+    """What stands before the questions.
+
+    Attributes:
+        words: shown at most, where more than the evidence is shown.
+        evidence_share: of the questions, those that are shown the evidence alone; the others are
+            shown what is found, half of them turns and half of them facts.
+        unanswerable: of the adversarial questions, those that are shown at all.
+        seed: of which question is shown what.
+    """
+
+    words: int
+    evidence_share: float
+    unanswerable: float
+    seed: int
+
+
+def answers(dialogue: Dialogue, embedder: Embedder, pages: Pages) -> Iterator[Demonstration]:
     """The key of each question whose evidence is known.
 
     Args:
         dialogue: with questions.
         embedder: finds what is like a question.
-        words: shown at most, where more than the evidence is shown.
-        evidence_share: of the questions, those that are shown the evidence alone.
-        seed: of which question is shown what.
+        pages: what stands before them.
     """
     with scratch_store(embedder) as turns, scratch_store(embedder) as facts:
         _tell_turns(turns, dialogue)
         _tell_facts(facts, dialogue)
         for question in dialogue.questions:
-            number = derived_seed(seed, f"{dialogue.id}/{question.id}") / 2**32
-            if number < evidence_share:
-                page = _cited(turns, question)
-            else:
-                # The rest, by halves.
-                half = number < evidence_share + (1 - evidence_share) / 2
-                page = _found(turns if half else facts, question, words)
+            name = f"{dialogue.id}/{question.id}"
+            if question.kind == ADVERSARIAL and not _drawn(pages, name, pages.unanswerable):
+                continue
+            # Half of those with more than the evidence, from each of the stores.
+            of = facts if _drawn(pages, f"{name}/facts", 0.5) else turns
+            alone = _drawn(pages, f"{name}/evidence", pages.evidence_share)
+            page = _cited(turns, question) if alone else _found(of, question, pages.words)
             # Without what the answer is in, a page would teach nothing but guessing.
             if page:
-                yield Demonstration(
-                    f"{dialogue.id}/{question.id}",
-                    "answer",
-                    dialogue.id,
-                    [
-                        *answer_chat(question.text, page),
-                        chat.assistant(answer_reply(question.answer)),
-                    ],
-                )
+                reply = chat.assistant(answer_reply(question.answer))
+                messages = [*answer_chat(question.text, page), reply]
+                yield Demonstration(name, "answer", dialogue.id, messages)
+
+
+def _drawn(pages: Pages, name: str, share: float) -> bool:
+    return derived_seed(pages.seed, name) < share * 2**32
 
 
 def _tell_turns(store: Store, dialogue: Dialogue) -> None:
