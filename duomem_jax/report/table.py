@@ -1,5 +1,6 @@
 """Markdown tables, aligned so that they read well as plain text too."""
 
+import math
 from collections.abc import Sequence
 
 from duomem_jax.evals.describe import Description
@@ -37,7 +38,12 @@ def points(interval: Interval) -> str:
 
 def subjects_table(summaries: Sequence[Summary], description: Description) -> str:
     """The headline with its interval and the means beside it, one row per subject."""
-    columns = description.columns
+    # A column that no subject has a value in, such as a judge's where nobody judged, is left out.
+    columns = [
+        column
+        for column in description.columns
+        if any(not math.isnan(s.means[column.title]) for s in summaries)
+    ]
     header = ["subject", description.items, "seeds", f"{description.title} % [95 % CI]"]
     rows = [
         [

@@ -4,12 +4,17 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Seed, checked
 from duomem_jax.base.shard import WHOLE
 from duomem_jax.evals.dialogues.assistant import Assistant
 from duomem_jax.evals.dialogues.describe import QUESTIONS
+from duomem_jax.evals.dialogues.judge import Rubric
+from duomem_jax.evals.dialogues.judged import judge_answers
 from duomem_jax.evals.dialogues.run import ask
 from duomem_jax.evals.dialogues.score import results
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
@@ -20,6 +25,7 @@ from duomem_jax.records.store.spec import DIALOGUES
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.records.talked import read_dialogues
 from duomem_jax.report.write import write_report
+from duomem_jax.speak.open import Local, open_speaker
 from duomem_jax.speak.served.server import Server
 from duomem_jax.stages.options import Folder, Part
 from duomem_jax.worlds.dialogues.locomo import read_locomo
@@ -110,12 +116,22 @@ def run(
     return f"{path}: complete; `duomem locomo score {out}` makes the table"
 
 
-def score(out: Folder, /, embedder: str = DEFAULT_EMBEDDER) -> Path:
+def score(
+    out: Folder,
+    /,
+    embedder: str = DEFAULT_EMBEDDER,
+    judge: str = "",
+    local: Annotated[Local, tyro.conf.arg(name="judge-model")] = Local(),
+    server: Server = Server(),
+) -> Path:
     """Score all answers in a folder; write a report of all assistants there.
 
     Args:
         out: folder of answers, from `duomem locomo run`.
         embedder: for the similarity of answers and keys.
+        judge: model that judges answers under two rubrics; empty: nobody does.
+        local: how a judge that runs here is held.
+        server: where a judge openai:NAME is.
 
     Returns:
         The path of report.md.
@@ -123,5 +139,11 @@ def score(out: Folder, /, embedder: str = DEFAULT_EMBEDDER) -> Path:
     Raises:
         UserError: no answers there.
     """
-    rows = results(collect_answers(out), make_embedder(embedder))
-    return write_report(out, rows, QUESTIONS, title="Answers about dialogues")
+    answers = collect_answers(out)
+    verdicts: list[dict[Rubric, bool | None]] = []
+    if judge:
+        with open_speaker(judge, local, server=server, record=Path(out, "judge")) as speaker:
+            verdicts = judge_answers(answers, speaker, Path(out))
+    rows = results(answers, make_embedder(embedder), verdicts)
+    note = f"Judge: {judge}." if judge else ""
+    return write_report(out, rows, QUESTIONS, title="Answers about dialogues", note=note)

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from duomem_jax.evals.describe import Column, Description, Remark
+from duomem_jax.evals.dialogues.judge import RUBRICS
 from duomem_jax.evals.dialogues.metrics import COMPOSITE, EXACT, F1, METEOR, ROUGE_L, SIMILARITY
-from duomem_jax.evals.dialogues.score import CORRECTED, FOUND, SHARE
+from duomem_jax.evals.dialogues.score import CORRECTED, FOUND, SHARE, judged_as
 from duomem_jax.records.dialogues import ADVERSARIAL, KINDS
 from duomem_jax.records.results import Result
 
@@ -39,6 +40,7 @@ QUESTIONS = Description(
         Column("METEOR, no synonyms", _percent(METEOR)),
         Column("similarity", _percent(SIMILARITY)),
         Column("L", _percent(COMPOSITE)),
+        *(Column(judged_as(rubric), _percent(judged_as(rubric))) for rubric in RUBRICS),
         Column("evidence shown %", _percent(FOUND)),
         Column("F1 given evidence", _given_evidence),
         Column("share shown %", _percent(SHARE)),
@@ -58,6 +60,8 @@ ones. Those have a column of their own below: the share whose answer says that i
 Interval: bootstrap over conversations, all questions of one drawn together. **Corrected keys**: as
 an audit corrected them, where it found an error. **L**: mean of ROUGE-L, METEOR and similarity;
 MemLoRA's own weights are not known. **METEOR** has no synonyms, as WordNet would be a download.
+**Judge**: share that a model found right, under a lenient and a strict rubric; what was no verdict
+counts as wrong.
 **Evidence shown**: share of the turns with the answer that are on the page, or that a memory on it
 rests on; **F1 given evidence**: where all of them are. **Share shown**: words on the page, of those
 of the conversation. **Differences** are paired by question; interval and *p* come from a bootstrap

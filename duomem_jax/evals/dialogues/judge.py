@@ -19,6 +19,15 @@ from duomem_jax.speak.protocol import Reply, Sampling, Speaker
 Rubric = Literal["lenient", "strict"]
 RUBRICS: tuple[Rubric, ...] = ("lenient", "strict")
 MAX_NEW = 256  # tokens of a verdict
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "reason": {"type": "string", "maxLength": 300},
+        "correct": {"type": "boolean"},
+    },
+    "required": ["correct"],
+    "additionalProperties": False,
+}
 _PROMPTS: dict[str, Path] = {
     rubric: Path(__file__).with_name(f"judge_{rubric}.md") for rubric in RUBRICS
 }
@@ -101,7 +110,7 @@ class Judge:
             UserError: the speaker fails.
         """
         chats = [self.chat(case) for case in cases]
-        replies = self._speaker.reply(chats, Sampling(MAX_NEW))
+        replies = self._speaker.reply(chats, Sampling(MAX_NEW, schema=SCHEMA))
         for case, asked, reply in zip(cases, chats, replies, strict=True):
             text = reply.text if reply is not None else ""
             yield Verdict(case.id, self._rubric, _verdict(reply), asked, text)

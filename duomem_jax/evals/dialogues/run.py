@@ -16,7 +16,7 @@ from duomem_jax.evals.dialogues.subject import Subject
 from duomem_jax.memory.operations.answer import LONGEST, answer_chat
 from duomem_jax.records.answers import Answered
 from duomem_jax.records.dialogues import Dialogue, Question
-from duomem_jax.records.results import PROTOCOL, Usage
+from duomem_jax.records.results import PROTOCOL, Usage, refuse_other_protocol
 from duomem_jax.speak.protocol import Reply, Sampling
 from duomem_jax.speak.served.server import Server
 
@@ -54,6 +54,7 @@ def ask(
     """
     claim_folder(out, KIND)
     config = assistant.identity() | {"seed": seed, PROTOCOL: {"dialogues": content}}
+    refuse_other_protocol(out, config)
     name, part = slug(assistant.name), "" if shard.is_whole else f".{shard.label}"
     path = Path(out) / f"{name}.seed{seed}{part}.sqlite"
     with RowLog(path, config, Answered) as log:

@@ -1,8 +1,9 @@
 """From answers to results: every metric of every answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from duomem_jax.evals.dialogues.metrics import score
+from duomem_jax.evals.dialogues.judge import Rubric
+from duomem_jax.evals.dialogues.metrics import F1, score
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.records.answers import Answered
 from duomem_jax.records.results import Result
@@ -11,19 +12,32 @@ from duomem_jax.records.results import Result
 CORRECTED, FOUND, SHARE = "f1, corrected key", "evidence shown", "share shown"
 
 
-def results(answers: Sequence[Answered], embedder: Embedder) -> list[Result]:
+def judged_as(rubric: Rubric) -> str:
+    """Name of the score that a judge of this rubric gives."""
+    return f"judge, {rubric}"
+
+
+def results(
+    answers: Sequence[Answered],
+    embedder: Embedder,
+    verdicts: Sequence[Mapping[Rubric, bool | None]] = (),
+) -> list[Result]:
     """One result for each answer.
 
     Args:
         answers: of any subjects.
         embedder: for the similarity of answers and keys.
+        verdicts: of a judge on each answer; none where nobody judged.
     """
     replies, questions = [a.answer for a in answers], [a.question for a in answers]
     scores = score(replies, questions, embedder)
     audited = score(replies, questions, corrected=True)
     found = []
-    for answered, own, other in zip(answers, scores, audited, strict=True):
-        more = {CORRECTED: other["f1"], SHARE: answered.share}
+    told = verdicts or [{} for _ in answers]
+    for answered, own, other, judged in zip(answers, scores, audited, told, strict=True):
+        more = {CORRECTED: other[F1], SHARE: answered.share}
+        # What is no verdict counts as wrong.
+        more |= {judged_as(rubric): float(bool(correct)) for rubric, correct in judged.items()}
         if answered.found >= 0:
             more[FOUND] = answered.found
         found.append(

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from faulty_server import completion, serving
 
 from duomem_jax import cli
 from duomem_jax.memory.store.store import Store
@@ -97,3 +98,26 @@ def test_answers_about_other_dialogues_are_no_row_of_the_table(told, tmp_path, c
     with pytest.raises(SystemExit):
         run("locomo", "score", told)
     assert "no answers" in capsys.readouterr().err
+
+
+def test_a_judge_reads_each_answer_once_under_two_rubrics(told, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    out = tmp_path / "out"
+    ask(out, told, "a", "evidence")
+
+    def lenient(body):
+        return completion(json.dumps({"correct": "be generous" in str(body).lower()}))
+
+    with serving(lenient) as server:
+        judge = ("--judge", "openai:judge", "--server.url", server.url)
+        run("locomo", "score", out, *judge)
+        asked = len(server.requests)
+        run("locomo", "score", out, *judge)
+        assert len(server.requests) == asked
+    answers = [a for a in collect_answers(out) if a.question.answer]
+    distinct = {(a.question.text, a.question.answer, a.answer) for a in answers}
+    assert asked == 2 * len(distinct)
+    assert "judge, lenient" in capsys.readouterr().out
+    report = json.loads((out / "report.json").read_text())
+    means = report["subjects"][0]["means"]
+    assert means["judge, strict"] == 0
