@@ -24,6 +24,7 @@ from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.spec import DIALOGUES
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.records.talked import read_dialogues
+from duomem_jax.report.remembering import remembering_section
 from duomem_jax.report.write import write_report
 from duomem_jax.speak.open import Local, open_speaker
 from duomem_jax.speak.served.server import Server
@@ -146,4 +147,6 @@ def score(
             verdicts = judge_answers(answers, speaker, Path(out))
     rows = results(answers, make_embedder(embedder), verdicts)
     note = f"Judge: {judge}." if judge else ""
-    return write_report(out, rows, QUESTIONS, title="Answers about dialogues", note=note)
+    sections = [section for section in [remembering_section(Path(out))] if section]
+    title = "Answers about dialogues"
+    return write_report(out, rows, QUESTIONS, title=title, note=note, sections=sections)

@@ -15,6 +15,8 @@ from duomem_jax.memory.store.store import Store
 from duomem_jax.records.answers import Worked
 from duomem_jax.records.dialogues import Dialogue
 
+WORK = "work.log"  # in the folder of its stores: what remembering takes
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -63,7 +65,7 @@ class Subject:
         ]
         # None where the store was there already: a killed run came as far as that.
         if keeper.extracting.tally.calls:
-            with RowLog(self.folder / "work.log", self.assistant.identity(), Worked) as log:
+            with RowLog(self.folder / WORK, self.assistant.identity(), Worked) as log:
                 log.append(*rows)
         return file
 

@@ -1,6 +1,7 @@
 """Assistants asked about generated dialogues, from the command line to the table."""
 
 import json
+import re
 
 import pytest
 from faulty_server import completion, serving
@@ -41,6 +42,7 @@ def test_every_row_of_the_table(told, tmp_path, capsys):
     for shown in ("nothing", "recent", "whole", "turns", "memories", "evidence"):
         (row,) = [line for line in text.splitlines() if line.startswith(f"| {shown} ")][:1]
         assert row
+    assert re.findall(r"^\| memories +\| +(extract|update) ", text, re.M) == ["extract", "update"]
     answers = collect_answers(out)
     assert len(answers) == 6 * questions
     of = {shown: [a for a in answers if a.subject == shown] for shown in ("nothing", "evidence")}
