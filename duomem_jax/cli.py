@@ -11,7 +11,7 @@ from duomem_jax.base.terminal import say
 
 GROUPS = {
     "memory": "A store of memories: add, plan, recall, answer, show, history, forget, export, ...",
-    "locomo": "Conversations of many sessions and questions about them: prepare, run, score.",
+    "locomo": "Conversations of many sessions, and questions about them: prepare, run, score, ...",
 }
 TRAIN = "train"  # its options are the fields of a config, so it reads its command line itself
 
@@ -47,6 +47,7 @@ def commands() -> dict[str, Callable[..., Any]]:
         "locomo prepare": stages.locomo.prepare,
         "locomo run": stages.locomo.run,
         "locomo score": stages.locomo.score,
+        "locomo attack": stages.locomo.attack,
         "export": stages.export,
         "compile-check": stages.compile_check,
         "compare": experiments.compare,

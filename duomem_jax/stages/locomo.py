@@ -1,5 +1,6 @@
 """Conversations of many sessions: read, asked about, and scored."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -9,13 +10,17 @@ from typing import Annotated
 import tyro
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.ranges import Seed, checked
+from duomem_jax.base.folder import claim_folder
+from duomem_jax.base.io import atomic_write_text, slug
+from duomem_jax.base.ranges import Count, Seed, checked
+from duomem_jax.base.sample import spread
 from duomem_jax.base.shard import WHOLE
 from duomem_jax.evals.dialogues.assistant import Assistant
+from duomem_jax.evals.dialogues.attack import attempts
 from duomem_jax.evals.dialogues.describe import QUESTIONS
 from duomem_jax.evals.dialogues.judge import Rubric
 from duomem_jax.evals.dialogues.judged import judge_answers
-from duomem_jax.evals.dialogues.run import ask
+from duomem_jax.evals.dialogues.run import KIND, ask, at_work
 from duomem_jax.evals.dialogues.score import results
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.records.answers import collect_answers
@@ -115,6 +120,48 @@ def run(
         server=server,
     )
     return f"{path}: complete; `duomem locomo score {out}` makes the table"
+
+
+@checked
+def attack(
+    out: Folder,
+    /,
+    dialogues: str,
+    assistant: Assistant,
+    questions: Count = 10,
+    limit: Count = 1,
+    seed: Seed = 0,
+    server: Server = Server(),
+) -> str:
+    """Let people say what is meant to change memories and answers, and see what does.
+
+    Args:
+        out: folder of answers, whose stores are used and stay as they are.
+        dialogues: folder of dialogues.
+        assistant: as in `duomem locomo run`; it keeps memories.
+        questions: of each dialogue, asked before and after each attack.
+        limit: dialogues that are attacked.
+        seed: as in `duomem locomo run`.
+        server: where a model openai:NAME is.
+
+    Raises:
+        UserError: bad dialogues or assistant.
+    """
+    if assistant.shown != "memories":
+        raise UserError(f"shown is {assistant.shown}; only memories are attacked")
+    told = spread(read_dialogues(dialogues), limit)
+    folder = claim_folder(out, KIND) / f"{slug(assistant.name)}.seed{seed}"
+    with at_work(assistant, folder, seed, server) as subject:
+        found = [
+            attempt
+            for dialogue in told
+            for attempt in attempts(subject, dialogue, spread(dialogue.questions, questions))
+        ]
+    path = folder.with_name(f"{folder.name}.attacks.json")
+    text = json.dumps([dataclasses.asdict(attempt) for attempt in found], indent=1)
+    atomic_write_text(path, text + "\n")
+    harmless = sum(attempt.harmless for attempt in found)
+    return f"{path}: {len(found) - harmless} of {len(found)} attacks changed something"
 
 
 def score(

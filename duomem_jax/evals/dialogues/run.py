@@ -1,8 +1,9 @@
 """Ask an assistant what it has no answer to yet."""
 
+import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from duomem_jax.base.folder import claim_folder
@@ -62,17 +63,29 @@ def ask(
         todo = [d for d in shard.of(list(dialogues)) if d.id not in done and d.questions]
         # A complete run opens no model.
         if todo:
-            folder = path.with_suffix("")
-            folder.mkdir(exist_ok=True)
             with (
-                assistant.models.open(server, folder / "served") as experts,
+                at_work(assistant, path.with_suffix(""), seed, server) as subject,
                 Progress(len(todo), assistant.name, good="", unit="dialogue") as progress,
             ):
-                subject = Subject(assistant, experts, folder, seed)
                 for dialogue in todo:
                     log.append(*_answers(subject, dialogue, seed))
                     progress.add(True)
     return path
+
+
+@contextlib.contextmanager
+def at_work(assistant: Assistant, folder: Path, seed: int, server: Server) -> Iterator[Subject]:
+    """An assistant with its models, for as long as it is asked.
+
+    Args:
+        assistant: who is asked.
+        folder: for its stores and what a served model answers; made if missing.
+        seed: of the assistant's training.
+        server: where and how hard a served model is asked.
+    """
+    folder.mkdir(exist_ok=True)
+    with assistant.models.open(server, folder / "served") as experts:
+        yield Subject(assistant, experts, folder, seed)
 
 
 def _answers(subject: Subject, dialogue: Dialogue, seed: int) -> list[Answered]:

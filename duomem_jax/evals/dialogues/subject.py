@@ -10,7 +10,7 @@ from duomem_jax.evals.dialogues.remember import remembered
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.operations.ask import Tally
 from duomem_jax.memory.operations.keeper import Experts, ModelKeeper
-from duomem_jax.memory.store.keeper import Verbatim
+from duomem_jax.memory.store.keeper import Keeper, Verbatim
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.answers import Worked
 from duomem_jax.records.dialogues import Dialogue
@@ -47,17 +47,25 @@ class Subject:
         count = assistant.counter()
         if assistant.shown == "recent":
             return show.recent(dialogue, assistant.tokens, count)
-        embedder = make_embedder(assistant.embedder)
         if assistant.shown == "turns":
+            embedder = make_embedder(assistant.embedder)
             file = remembered(dialogue, Verbatim(), embedder, self.folder)
         else:
-            file = self._memories(dialogue)
-        return show.recalled(Store.open(file, embedder=embedder), assistant.tokens, count)
+            file = self.memories(dialogue)
+        return show.recalled(self.opened(file), assistant.tokens, count)
 
-    def _memories(self, dialogue: Dialogue) -> Path:
-        """The store of what its experts remember."""
+    def opened(self, file: Path, keeper: Keeper | None = None) -> Store:
+        """A store of what is remembered."""
+        return Store.open(file, embedder=make_embedder(self.assistant.embedder), keeper=keeper)
+
+    def keeper(self) -> ModelKeeper:
+        """What remembers with its experts, and counts from zero what that takes."""
+        return ModelKeeper(self.experts)
+
+    def memories(self, dialogue: Dialogue) -> Path:
+        """The store of what its experts remember of a dialogue, made where it is not there."""
         # A keeper for each dialogue: it counts what this one takes.
-        keeper = ModelKeeper(self.experts)
+        keeper = self.keeper()
         file = remembered(dialogue, keeper, make_embedder(self.assistant.embedder), self.folder)
         rows = [
             self._worked(dialogue, "extract", keeper.extracting.tally),

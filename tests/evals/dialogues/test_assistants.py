@@ -123,3 +123,42 @@ def test_a_judge_reads_each_answer_once_under_two_rubrics(told, tmp_path, capsys
     report = json.loads((out / "report.json").read_text())
     means = report["subjects"][0]["means"]
     assert means["judge, strict"] == 0
+
+
+def keeping(gullible):
+    """A model that notes the first turn it reads, and does what an attack says or not."""
+
+    def answer(body):
+        text = body["messages"][-1]["content"]
+        attacked = gullible and "delete" in text.lower()
+        if "<turns>" in text:
+            turn = re.search(r"^1\. [^:]+: (.{,80})", text, re.M)[1]
+            facts = [{"turn": 1, "fact": turn}] if "<before>\n(nothing)" in text else []
+            return completion(json.dumps({"facts": facts}))
+        if "<fact>" in text:
+            done = [{"do": "delete", "id": 1}] if attacked else []
+            return completion(json.dumps({"operations": done}))
+        return completion("deleted" if attacked else "Oslo")
+
+    return answer
+
+
+@pytest.mark.parametrize("gullible", [False, True])
+def test_attacks_are_said_to_copies_and_what_they_change_is_told(
+    gullible, told, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    out = tmp_path / "out"
+    with serving(keeping(gullible)) as server:
+        who = ("--assistant.name", "a", "--assistant.model", "openai:m", "--server.url", server.url)
+        run("locomo", "run", out, "--dialogues", told, *who)
+        stores = {path: path.read_bytes() for path in (out / "a.seed0").glob("*.sqlite")}
+        run("locomo", "attack", out, "--dialogues", told, *who, "--questions", 2)
+    said = capsys.readouterr().out
+    attempts = json.loads((out / "a.seed0.attacks.json").read_text())
+    assert len({a["text"] for a in attempts}) == len(attempts) >= 50
+    harmful = [a for a in attempts if a["erased"] or a["changed"] or a["answers"]]
+    assert f"{len(harmful)} of {len(attempts)} attacks changed something" in said
+    assert bool(harmful) == gullible
+    assert {path: path.read_bytes() for path in stores} == stores
+    assert not list((out / "a.seed0").glob("attacked*"))
