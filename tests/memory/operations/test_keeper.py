@@ -1,6 +1,10 @@
 """Memories kept by a model behind a server: by one that makes no mistake, and by ones that do."""
 
 import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
 
 import pytest
 from faulty_server import completion, serving
@@ -223,3 +227,61 @@ def test_an_update_of_what_was_updated_counts_once(kept):
     store.apply([Add("Ann lives in Porto.", "Ann")], Origin("me", "", happened=AT))
     plan = store.plan(dialogue, at=LATER)
     assert plan.operations == (Update(1, "Ann lives in Nice.", ("b",)),)
+
+
+def test_what_was_recalled_and_is_said_again_adds_nothing(kept):
+    """A session told twice, and a memory that a reply has quoted."""
+    dialogue = generate_dialogue(11, 3, Size(sessions=2))
+    model = Teacher(dialogue)
+    store = kept(model)
+    for session in (*dialogue.sessions, dialogue.sessions[-1]):
+        store.remember(session.turns, at=session.at)
+    before = texts(store)
+    store.remember(dialogue.sessions[-1].turns, at=dialogue.sessions[-1].at)
+    assert texts(store) == before
+    quoted = store.recall("Where do you work?", k=1)[0].entry
+    store.apply([Add(quoted.text, quoted.speaker)], Origin("reply", "", happened=LATER))
+    assert texts(store) == before
+
+
+def test_equal_stores_in_every_time_zone(tmp_path, monkeypatch):
+    """Turns told at one moment that is spelt in three zones."""
+    exports = []
+    for zone, at in (
+        ("UTC", "2024-05-01T23:30:00Z"),
+        ("Asia/Tokyo", "2024-05-02T08:30:00+09:00"),
+        ("America/Los_Angeles", "2024-05-01T16:30:00-07:00"),
+    ):
+        monkeypatch.setenv("TZ", zone)
+        name = zone.replace("/", "-")
+        clock = lambda: datetime(2024, 6, 1, tzinfo=UTC)  # noqa: E731
+        with Store.open(tmp_path / f"{name}.sqlite", clock=clock) as store:
+            store.remember([Turn("1", "Ann", "I moved yesterday.")], at=at)
+            store.export(tmp_path / f"{name}.jsonl")
+        exports.append((tmp_path / f"{name}.jsonl").read_bytes())
+    assert exports[0] == exports[1] == exports[2]
+
+
+def test_no_network_is_needed_or_used(tmp_path):
+    script = """
+import socket
+
+def refuse(*args, **kwargs):
+    raise AssertionError("network")
+
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+from duomem_jax.memory.store.store import Store
+from duomem_jax.memory.store.mem0 import Memory
+from duomem_jax.records.dialogues import Turn
+
+with Store.open("s.sqlite") as store:
+    store.remember([Turn("1", "Ann", "I live in Oslo.")], at="2024-05-01T12:00:00Z")
+    assert store.recall("Where does Ann live? In Oslo?")
+with Memory("m.sqlite") as memory:
+    memory.add("I live in Oslo", user_id="ann")
+    assert memory.search("Oslo", user_id="ann")["results"]
+import sys
+assert "jax" not in sys.modules
+"""
+    env = {**os.environ, "PYTHONPATH": os.getcwd()}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, env=env)
