@@ -228,7 +228,9 @@ def check_mention(words):
         if args and "STEP" not in args:
             check([name, *args])
     elif args:
-        assert args[0] in COMMANDS, words
+        if args[0] in cli.GROUPS and args[1:] in ([], ["--help"]):
+            return
+        assert named(args) in COMMANDS, words
         for option in (a for a in args if a.startswith("--")):
             assert hyphens(option) in options_of(named(args)), words
 

@@ -21,7 +21,7 @@ from duomem_jax.speak.served.server import Server
 
 File = Annotated[str, tyro.conf.Positional, tyro.conf.arg(name="store", metavar="STORE")]
 Text = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="TEXT")]
-Number = Annotated[int, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
+Number = Annotated[Count, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
 Place = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
 Keep = Annotated[Models, tyro.conf.arg(name="")]
 
@@ -165,6 +165,7 @@ def show(store: File, /, at: str = "", who: str = "") -> str:
         return "\n".join(map(memory_line, entries)) or "nothing"
 
 
+@checked
 def history(store: File, number: Number, /) -> str:
     """Show all that a memory has said.
 
@@ -185,7 +186,8 @@ def history(store: File, number: Number, /) -> str:
         )
 
 
-def forget(store: File, /, ids: tuple[int, ...] = (), who: str = "", before: str = "") -> str:
+@checked
+def forget(store: File, /, ids: tuple[Count, ...] = (), who: str = "", before: str = "") -> str:
     """Erase memories with their histories, so that nothing of them is left in the file.
 
     Args:
