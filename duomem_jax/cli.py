@@ -44,6 +44,8 @@ def commands() -> dict[str, Callable[..., Any]]:
         "memory import": stages.memory.import_,
         "memory reindex": stages.memory.reindex,
         "memory maintain": stages.memory.maintain,
+        "memory bank": stages.memory.bank,
+        "memory credit": stages.memory.credit,
         "locomo prepare": stages.locomo.prepare,
         "locomo run": stages.locomo.run,
         "locomo score": stages.locomo.score,

@@ -37,7 +37,7 @@ class Talk:
 class Recall:
     """Which memories are shown before a game."""
 
-    memory: str = ""  # folder of a memory bank; empty: none are
+    memory: str = ""  # folder of a memory bank, or a store with scripts; empty: none are
     k: Shown | None = None  # how many; None: as the model was trained, else 2
     embedder: str = DEFAULT_EMBEDDER  # must be the one the bank was embedded with
 

@@ -14,8 +14,7 @@ from duomem_jax.agents.play import Recall, Talk
 from duomem_jax.agents.policy import EachAlone, Policy
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import readable
-from duomem_jax.records.store.manifest import content_hash
-from duomem_jax.records.store.spec import MEMORIES
+from duomem_jax.memory.bank import bank_content
 from duomem_jax.speak.open import Local, open_speaker, speaker_identity
 from duomem_jax.speak.protocol import SLOTS, Sampling
 from duomem_jax.speak.served.server import Server
@@ -106,7 +105,7 @@ def identity(player: Player, world: World) -> dict[str, Any]:
     # How many memories are shown, and who embedded them, is nothing to a player without any.
     if player.recall.memory:
         recalled = dataclasses.asdict(player.recall)
-        content = content_hash(player.recall.memory, MEMORIES)
+        content = bank_content(player.recall.memory)
         recalled |= {"memory": content, "k": how.k}
     speaker = speaker_identity(player.model, player.local)
     return {"name": player.name} | recalled | talk | speaker

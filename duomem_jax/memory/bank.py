@@ -1,5 +1,7 @@
 """Memories that can be looked up by the text of a task."""
 
+import hashlib
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +11,11 @@ import numpy as np
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.embed import Embedder
+from duomem_jax.memory.operations.records import PROCEDURE
+from duomem_jax.memory.store.procedures import stored_scripts
+from duomem_jax.memory.store.store import Store
 from duomem_jax.memory.vectors import distinct_keys, read_vectors
-from duomem_jax.records.memories import FORMAT, Memory, memory_from_record
+from duomem_jax.records.memories import FORMAT, Memory, memory_from_record, memory_to_record
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.records.store.spec import MEMORIES, SPLIT
@@ -53,14 +58,30 @@ class MemoryBank:
 
     @classmethod
     def load(cls, folder: str | os.PathLike, embedder: Embedder) -> "MemoryBank":
-        """Open a stored bank.
+        """Open a stored bank: the folder of one, or a store with procedural memories.
 
         Raises:
-            UserError: missing, damaged, of an earlier version, or embedded by another embedder.
+            UserError: missing, damaged, of an earlier version, or embedded by another embedder; a
+                store without a procedural memory.
         """
+        if Path(folder).is_file():
+            return cls._of_store(folder, embedder)
         memories = read_memories(folder)
         vectors = read_vectors(Path(folder), embedder)
         return cls(memories, embedder, vectors, content_hash(folder))
+
+    @classmethod
+    def _of_store(cls, file: str | os.PathLike, embedder: Embedder) -> "MemoryBank":
+        with Store.open(file, make=False, embedder=embedder) as store:
+            entries = {e.key: e.id for e in store.entries() if e.kind == PROCEDURE}
+            vectors, memories = store.vectors(), stored_scripts(store)
+        if not memories:
+            raise UserError(
+                f"{file}: a store without procedural memories; `duomem memory bank` takes some in"
+            )
+        keys = distinct_keys(list(entries))
+        rows_M = np.searchsorted(vectors.ids_M, [entries[key] for key in keys])
+        return cls(memories, embedder, vectors.vectors_ME[rows_M], _content(memories))
 
     def __len__(self) -> int:
         return len(self.memories)
@@ -119,6 +140,26 @@ class MemoryBank:
     def _representative(self, key: str, exclude: str | None) -> Memory | None:
         # Only the game's own memory is excluded: another game's under the same key is fair advice.
         return next((m for m in self._groups[key] if m.game_id != exclude), None)
+
+
+def bank_content(place: str | os.PathLike) -> str:
+    """What is in a bank, wherever it lies: a hash of its memories.
+
+    Args:
+        place: folder of a bank, or a store with procedural memories.
+
+    Raises:
+        UserError: missing, damaged or something else.
+    """
+    if not Path(place).is_file():
+        return content_hash(place, MEMORIES)
+    with Store.open(place, make=False) as store:
+        return _content(stored_scripts(store))
+
+
+def _content(memories: Sequence[Memory]) -> str:
+    records = sorted(json.dumps(memory_to_record(memory)) for memory in memories)
+    return hashlib.sha256("\n".join(records).encode()).hexdigest()
 
 
 def read_memories(folder: str | os.PathLike) -> list[Memory]:

@@ -9,14 +9,16 @@ import tyro
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Count, checked
-from duomem_jax.memory.embed import Embedder, make_embedder
+from duomem_jax.memory.embed import DEFAULT_EMBEDDER, Embedder, make_embedder
 from duomem_jax.memory.maintain import maintain_store as run_policy
 from duomem_jax.memory.operations.keeper import ModelKeeper
 from duomem_jax.memory.operations.models import Models
 from duomem_jax.memory.operations.records import Operation
-from duomem_jax.memory.store.entry import Applied, Entry
+from duomem_jax.memory.store.entry import ADDED, Applied, Entry
+from duomem_jax.memory.store.procedures import credit_episodes, import_bank
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.dialogues import Turn
+from duomem_jax.records.played import read_episodes
 from duomem_jax.speak.served.server import Server
 
 File = Annotated[str, tyro.conf.Positional, tyro.conf.arg(name="store", metavar="STORE")]
@@ -271,6 +273,39 @@ def maintain(
         applied = run_policy(opened, policy, opened.moment(at or None), who or None)
         done = sum(each.status != "rejected" for each in applied)
         return f"{store}: {done:,} changes, {len(opened):,} memories left"
+
+
+def bank(store: File, folder: Place, /, embedder: str = DEFAULT_EMBEDDER, who: str = "") -> str:
+    """Take the procedural memories of a bank into a store, with their uses.
+
+    Args:
+        store: file of the store, made if it is missing; players take it as they take the bank.
+        folder: of the bank, from `duomem memories`.
+        embedder: the one that players recall with.
+        who: whose they are to be.
+
+    Raises:
+        UserError: no such bank, or another embedder.
+    """
+    with Store.open(store, embedder=make_embedder(embedder)) as opened:
+        applied = import_bank(opened, folder, who=who)
+        added = sum(each.status == ADDED for each in applied)
+        return f"{store}: {added:,} scripts added, {len(applied) - added:,} known already"
+
+
+def credit(store: File, /, episodes: str) -> str:
+    """Count the games that procedural memories were shown in, and how many of them were won.
+
+    Args:
+        store: file of the store.
+        episodes: folder of what was played with it, from `duomem play`.
+
+    Raises:
+        UserError: no such store or episodes.
+    """
+    with _there(store) as opened:
+        counted = credit_episodes(opened, read_episodes(episodes))
+        return f"{store}: {counted:,} memories were shown"
 
 
 @contextlib.contextmanager

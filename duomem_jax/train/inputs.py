@@ -6,10 +6,11 @@ from typing import Any
 from duomem_jax.base.config import to_dict
 from duomem_jax.base.prompts import system_text
 from duomem_jax.lora.peft import adapter_fingerprint
+from duomem_jax.memory.bank import bank_content
 from duomem_jax.models.hf import fingerprint
 from duomem_jax.models.locate import model_path
 from duomem_jax.records.store.manifest import content_hash
-from duomem_jax.records.store.spec import EPISODES, MEMORIES
+from duomem_jax.records.store.spec import EPISODES
 from duomem_jax.train.config import OnPolicyConfig, TrainConfig
 from duomem_jax.worlds.games import identity_of
 
@@ -51,7 +52,7 @@ def _played_inputs(c: OnPolicyConfig) -> dict[str, Any]:
         "system": system_text(c.talk.system, c.games.open_world().prompt),
     }
     if c.recall.memory:
-        found["memory"] = content_hash(c.recall.memory, MEMORIES)
+        found["memory"] = bank_content(c.recall.memory)
     if c.episodes:
         found["episodes"] = content_hash(c.episodes, EPISODES)
     return found

@@ -11,7 +11,7 @@ from duomem_jax.base.shard import Shard
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.maintain import add, credit, prune, update_memories
+from duomem_jax.memory.maintain.bank import add, credit, prune, update_memories
 from duomem_jax.memory.show import RetrievedGuidelines, guidelines_text
 from duomem_jax.memory.write.protocol import RuleWriter
 from duomem_jax.records.memories import make_memory

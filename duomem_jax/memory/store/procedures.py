@@ -1,12 +1,13 @@
 """Procedural memories of a bank as memories of a store."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from duomem_jax.memory.operations.records import PROCEDURE, Add
 from duomem_jax.memory.store.change import Step, clean
 from duomem_jax.memory.store.entry import Applied, Origin
 from duomem_jax.memory.store.store import Store
+from duomem_jax.records.episodes import Episode
 from duomem_jax.records.memories import Memory
 
 
@@ -46,3 +47,42 @@ def add_scripts(store: Store, memories: Iterable[Memory], *, who: str = "") -> l
         uses, successes = (sum(getattr(m, n) for m in same) for n in ("uses", "successes"))
         steps.append(Step(add, origin, uses, successes))
     return store.apply_steps(steps)
+
+
+def stored_scripts(store: Store, *, who: str | Sequence[str] | None = None) -> list[Memory]:
+    """The procedural memories of a store, as a bank has them: one for each game learnt from.
+
+    Args:
+        store: where they are.
+        who: whose; None: everybody's.
+    """
+    return [
+        Memory(
+            id=entry.note or str(entry.id),
+            key=entry.key,
+            text=entry.text,
+            game_id=game,
+            player=entry.writer,
+            uses=entry.uses,
+            successes=entry.successes,
+        )
+        for entry in store.entries(who=who)
+        if entry.kind == PROCEDURE
+        # Written by hand, it was learnt from no game.
+        for game in entry.evidence or ("",)
+    ]
+
+
+def credit_episodes(store: Store, episodes: Iterable[Episode]) -> int:
+    """Count the episodes that memories were shown in, and how many of those were won.
+
+    Returns:
+        How many memories were counted.
+    """
+    of = {entry.note or str(entry.id): entry.id for entry in store.entries()}
+    counted: set[int] = set()
+    for episode in episodes:
+        shown = {of[memory] for memory in episode.memory_ids if memory in of}
+        store.credit(shown, episode.success)
+        counted |= shown
+    return len(counted)
