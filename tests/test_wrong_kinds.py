@@ -22,13 +22,17 @@ def things(played, done, tmp_path_factory):
         str(root / "results"), Games(str(played / "games"), limit=1), Player("e", "expert")
     )
     stages.dialogues(str(root / "dialogues"), 2, size=Size(sessions=1, turns=8))
+    stages.demonstrations(str(root / "demonstrations"), str(root / "dialogues"), "extract")
+    who = ("--assistant.name", "a", "--assistant.model", STUDENT, "--assistant.shown", "nothing")
+    cli.main(["locomo", "run", str(root / "answers"), "--dialogues", str(root / "dialogues"), *who])
+    cli.main(["memory", "add", str(root / "store"), "I live in Oslo."])
     (root / "empty").mkdir()
     (root / "notes.txt").write_text("some notes\n")
     shutil.copytree(done[1], root / "run")
     return {
         **{name: str(played / name) for name in ("games", "episodes", "memories", "rows")},
         "results": str(root / "results"),
-        "dialogues": str(root / "dialogues"),
+        **{n: str(root / n) for n in ("dialogues", "demonstrations", "answers", "store")},
         "run": str(root / "run"),
         "adapter": str(root / "run/adapter"),
         "model": STUDENT,
@@ -64,6 +68,21 @@ PLACES = {
     "export {out} --adapter X": "adapter",
     "export {out} --adapter {adapter} --base X --merged": "model",
     "export {out} --adapter {adapter} --results X": "results",
+    "demonstrations {out} --dialogues X --operation extract": "dialogues",
+    "examples {out} --demonstrations X --tokenizer {model}": "demonstrations",
+    "locomo prepare {out} --file X": "",
+    "locomo run {out} --dialogues X --assistant.name a --assistant.model {model}": "dialogues",
+    "locomo run {out} --dialogues {dialogues} --assistant.name a --assistant.model X": "model",
+    "locomo run {out} --dialogues {dialogues} --assistant.name a --assistant.model {model} "
+    "--assistant.answer X": "",
+    "locomo score X": "answers",
+    "memory show X": "store",
+    "memory recall X words": "store",
+    "memory import {out} X": "",
+    "memory bank {out} X": "memories",
+    "memory credit {store} --episodes X": "episodes",
+    "memory answer {store} words --model X": "model",
+    "chat {store} --model X": "model",
     "compare X": "",
     "compile-check X --topology v5e-4": "",
     "train --base X --data {rows}": "model",
@@ -74,7 +93,7 @@ PLACES = {
 }
 KINDS = (
     *("games", "episodes", "memories", "rows", "results", "run", "adapter", "model"),
-    *("dialogues", "empty", "file", "nothing"),
+    *("dialogues", "demonstrations", "answers", "store", "empty", "file", "nothing"),
 )
 
 
@@ -95,4 +114,5 @@ def test_whatever_else_is_there_is_one_sentence(place, things, config_file, tmp_
         assert status == 2, (kind, error)
         assert error.count("\n") == 1, (kind, error)
         assert things[kind] in error, (kind, error)
+        assert not out.is_file(), kind
         assert not out.exists() or not any(out.rglob("*.*record*")), kind

@@ -9,13 +9,14 @@ import tyro
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Count, checked
+from duomem_jax.memory.bank import read_memories
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, Embedder, make_embedder
 from duomem_jax.memory.maintain import maintain_store as run_policy
 from duomem_jax.memory.operations.keeper import ModelKeeper
 from duomem_jax.memory.operations.models import Models
 from duomem_jax.memory.operations.records import Operation
 from duomem_jax.memory.store.entry import ADDED, Applied, Entry
-from duomem_jax.memory.store.procedures import credit_episodes, import_bank
+from duomem_jax.memory.store.procedures import add_scripts, credit_episodes
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.dialogues import Turn
 from duomem_jax.records.played import read_episodes
@@ -231,8 +232,16 @@ def import_(store: File, file: Place, /, embedder: str = "") -> str:
     Raises:
         UserError: the store is not empty, or a line is damaged.
     """
-    with Store.open(store, embedder=open_embedder(embedder)) as opened:
-        return f"{store}: {opened.import_(file):,} memories read"
+    made = not Path(store).exists()
+    try:
+        with Store.open(store, embedder=open_embedder(embedder)) as opened:
+            return f"{store}: {opened.import_(file):,} memories read"
+    except UserError:
+        # A file that is refused leaves no store behind.
+        if made:
+            for suffix in ("", "-wal", "-shm"):
+                Path(f"{store}{suffix}").unlink(missing_ok=True)
+        raise
 
 
 def reindex(store: File, /, embedder: str) -> str:
@@ -287,8 +296,10 @@ def bank(store: File, folder: Place, /, embedder: str = DEFAULT_EMBEDDER, who: s
     Raises:
         UserError: no such bank, or another embedder.
     """
+    # Before the store is opened: a folder that is refused leaves no store behind.
+    memories = read_memories(folder)
     with Store.open(store, embedder=make_embedder(embedder)) as opened:
-        applied = import_bank(opened, folder, who=who)
+        applied = add_scripts(opened, memories, who=who)
         added = sum(each.status == ADDED for each in applied)
         return f"{store}: {added:,} scripts added, {len(applied) - added:,} known already"
 
