@@ -25,11 +25,26 @@ def check_fields(record: Any) -> None:
 def record_of(kind: type[R], facts: Any) -> R:
     """A dataclass of what JSON gave, whose fields have the types that it declares.
 
+    Dataclasses inside it are made likewise, and lists become tuples where it has tuples.
+
     Raises:
         TypeError: other fields, a value of another type, or no mapping at all.
     """
-    record = kind(**facts)
+    record = _made(kind, facts)
     check_fields(record)
+    return record
+
+
+def _made(kind: Any, facts: Any) -> Any:
+    record = kind(**facts)
+    for name, hint in _hints(kind).items():
+        value = getattr(record, name)
+        if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+            value = _made(hint, value)
+        elif typing.get_origin(hint) is tuple and isinstance(value, list):
+            value = tuple(value)
+        # The only way for a frozen dataclass to set a field.
+        object.__setattr__(record, name, value)
     return record
 
 

@@ -3,12 +3,10 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.rowlog import read_with_config
 from duomem_jax.records.dialogues import Question
-from duomem_jax.records.results import PROTOCOL, Usage
+from duomem_jax.records.results import Usage, collect_rows
 from duomem_jax.records.there import instead
 
 
@@ -41,19 +39,15 @@ class Answered:
     cost: Usage
     ended: str
 
-    def __post_init__(self) -> None:
-        # As it comes from JSON.
-        if not isinstance(self.question, Question):
-            facts = {**self.question, "evidence": tuple(self.question["evidence"])}
-            object.__setattr__(self, "question", Question(**facts))
-        if not isinstance(self.cost, Usage):
-            object.__setattr__(self, "cost", Usage(**self.cost))
-        object.__setattr__(self, "shown", tuple(self.shown))
-
     @property
     def item(self) -> str:
         """The question, unique over all dialogues."""
         return f"{self.dialogue}/{self.question.id}"
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """(subject, item, seed): there is one answer of it."""
+        return self.subject, self.item, self.seed
 
 
 @dataclass(frozen=True)
@@ -80,33 +74,14 @@ class Worked:
     rejected: int
     cost: Usage
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.cost, Usage):
-            object.__setattr__(self, "cost", Usage(**self.cost))
-
 
 def collect_answers(folder: str | os.PathLike) -> list[Answered]:
     """All answers in a folder, each (assistant, question, seed) once.
 
     Raises:
-        UserError: there are none, or a file is damaged or of other dialogues than another one.
+        UserError: there are none; or as `collect_rows`.
     """
-    rows: dict[tuple[str, str, int], Answered] = {}
-    protocol: tuple[Path, Any] | None = None
-    for path in sorted(Path(folder).glob("*.sqlite")):
-        config, found = read_with_config(path, Answered)
-        if not found:
-            continue
-        first, of = protocol = protocol or (path, config.get(PROTOCOL))
-        if of != config.get(PROTOCOL):
-            raise UserError(
-                f"{path}: its answers are about other dialogues than those of {first}, and one "
-                "table cannot have both; keep them in a folder each"
-            )
-        for row in found:
-            # Shards that were shared out in two ways may both have asked.
-            rows.setdefault((row.subject, row.item, row.seed), row)
-    if not rows:
-        wanted = "a folder that `duomem locomo run` wrote"
-        raise UserError(f"{folder}: no answers; {instead(folder, wanted)}")
-    return list(rows.values())
+    if rows := collect_rows(sorted(Path(folder).glob("*.sqlite")), Answered):
+        return rows
+    wanted = "a folder that `duomem locomo run` wrote"
+    raise UserError(f"{folder}: no answers; {instead(folder, wanted)}")

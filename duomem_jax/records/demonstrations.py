@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from duomem_jax.records.chat import Chat
-from duomem_jax.records.store.features import Layout
+from duomem_jax.records.chat import Chat, Message
+from duomem_jax.records.store.features import Layout, structures
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ def demonstration_to_record(demonstration: Demonstration) -> dict[str, Any]:
 
 def demonstration_from_record(record: dict[str, Any]) -> Demonstration:
     """Inverse of `demonstration_to_record`; takes the stored form (a list per field) too."""
-    messages = record["messages"]
-    if isinstance(messages, dict):
-        pairs = zip(messages["role"], messages["content"], strict=True)
-        messages = [{"role": role, "content": content} for role, content in pairs]
+    messages = [
+        Message(role=message["role"], content=message["content"])
+        for message in structures(record["messages"])
+    ]
     return Demonstration(record["id"], record["operation"], record["group"], messages)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from duomem_jax.records.store.features import Layout
+from duomem_jax.records.store.features import Layout, structures
 
 # LoCoMo's five categories of questions, by the names of its paper (arXiv 2402.17753).
 MULTI_HOP, TEMPORAL, OPEN_DOMAIN, SINGLE_HOP, ADVERSARIAL = (
@@ -171,11 +171,11 @@ def dialogue_to_record(dialogue: Dialogue) -> dict[str, Any]:
 def dialogue_from_record(record: dict[str, Any]) -> Dialogue:
     """Inverse of `dialogue_to_record`; takes the stored form (a list per field) too."""
     turns: list[list[Turn]] = [[] for _ in record["sessions"]]
-    for row in _rows(record["turns"]):
+    for row in structures(record["turns"]):
         turns[int(row.pop("session"))].append(Turn(**row))
     facts = [
         Fact(**(row | {"session": int(row["session"]), "ends": bool(row["ends"])} | _parted(row)))
-        for row in _rows(record["facts"])
+        for row in structures(record["facts"])
     ]
     first, second = record["speakers"]
     return Dialogue(
@@ -185,7 +185,9 @@ def dialogue_from_record(record: dict[str, Any]) -> Dialogue:
             Session(at, tuple(said)) for at, said in zip(record["sessions"], turns, strict=True)
         ),
         facts=tuple(facts),
-        questions=tuple(Question(**(row | _parted(row))) for row in _rows(record["questions"])),
+        questions=tuple(
+            Question(**(row | _parted(row))) for row in structures(record["questions"])
+        ),
     )
 
 
@@ -197,13 +199,3 @@ def _joined(item: Fact | Question) -> dict[str, Any]:
 
 def _parted(row: dict[str, Any]) -> dict[str, tuple[str, ...]]:
     return {"evidence": tuple(row["evidence"].split())}
-
-
-def _rows(structures: Any) -> list[dict[str, Any]]:
-    # TFDS returns a list of structures as a structure of lists.
-    if isinstance(structures, dict):
-        names = list(structures)
-        return [
-            dict(zip(names, row, strict=True)) for row in zip(*structures.values(), strict=True)
-        ]
-    return [dict(row) for row in structures]

@@ -1,12 +1,13 @@
 """Played games: what an agent saw, thought and did."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.records.store.features import Layout
+from duomem_jax.records.store.features import Layout, structures
+from duomem_jax.records.store.reader import Mapped
 
 FULL_SCORE = 1.0
 
@@ -89,13 +90,10 @@ def episode_to_record(episode: Episode) -> dict[str, Any]:
 
 def episode_from_record(record: dict[str, Any]) -> Episode:
     """Inverse of `episode_to_record`; takes the stored form (a list per turn field) too."""
-    turns = record["turns"]
-    # TFDS returns a list of structures as a structure of lists.
-    if isinstance(turns, dict):
-        columns = (turns["observation"], turns["thought"], turns["action"])
-        steps = [Turn(*step) for step in zip(*columns, strict=True)]
-    else:
-        steps = [Turn(**t) for t in turns]
+    steps = [
+        Turn(turn["observation"], turn["thought"], turn["action"])
+        for turn in structures(record["turns"])
+    ]
     # Numbers come from the store as numpy's and are made plain below, as JSON needs them.
     rest = {name: record[name] for name, kind in EPISODE_LAYOUT.items() if kind == "text"}
     return Episode(
@@ -107,7 +105,7 @@ def episode_from_record(record: dict[str, Any]) -> Episode:
     )
 
 
-class EpisodeReader(Sequence):
+class EpisodeReader(Mapped[Episode]):
     """Random access to stored episodes as `Episode`s.
 
     Args:
@@ -127,15 +125,4 @@ class EpisodeReader(Sequence):
                 f"{where}: episodes of an older version, without the field {missing[0]}; play "
                 "them again into a new folder"
             )
-        self.records = records
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        return episode_from_record(self.records[index])
-
-    def __iter__(self) -> Iterator[Episode]:
-        return (self[i] for i in range(len(self)))
+        super().__init__(records, episode_from_record)

@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from duomem_jax.base.config import differences
 from duomem_jax.base.errors import UserError
@@ -44,9 +44,6 @@ class Result:
         scores: by name, such as success, score and steps of a game.
         cost: tokens and time.
         ended: why it ended, where that can differ ("won", "lost", "steps", "context" of a game).
-
-    Raises:
-        TypeError: the cost has other fields.
     """
 
     subject: str
@@ -58,14 +55,39 @@ class Result:
     cost: Usage
     ended: str = ""
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.cost, Usage):  # as it comes from JSON
-            object.__setattr__(self, "cost", Usage(**self.cost))
-
     @property
     def key(self) -> tuple[str, str, int]:
         """(subject, item, seed): there is one row of it."""
         return self.subject, self.item, self.seed
+
+
+class Row(Protocol):
+    """A dataclass of what a subject did on an item."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def subject(self) -> str:
+        """Who."""
+        ...
+
+    @property
+    def item(self) -> str:
+        """On what."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Training or sampling seed of the subject."""
+        ...
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """(subject, item, seed): there is one row of it."""
+        ...
+
+
+RowT = TypeVar("RowT", bound=Row)
 
 
 class ResultLog(RowLog[Result]):
@@ -134,19 +156,37 @@ def _differing(mine: Any, theirs: Any) -> str:
 def collect_results(paths: Sequence[str | os.PathLike]) -> list[Result]:
     """Rows of several files or folders of `*.sqlite`, each (subject, item, seed) exactly once.
 
-    Two processes that shared out the same games in different ways may both have played one. Both
-    rows are then of one configuration, and the first counts.
-
     Raises:
         UserError: nothing was found, files are of different protocols, or an item occurs twice for
             the same subject and seed with different configurations.
     """
+    files = list(_expand(paths))
+    for path in files:
+        _check_there(path)
+    if rows := collect_rows(files, Result):
+        return rows
+    raise UserError(_all_instead(paths))
+
+
+def collect_rows(files: Iterable[Path], kind: type[RowT]) -> list[RowT]:
+    """Rows of several files, each (subject, item, seed) exactly once.
+
+    Two processes that shared out the same items in different ways may both have done one. Both
+    rows are then of one configuration, and the first counts.
+
+    Args:
+        files: that a `RowLog` of this kind wrote.
+        kind: of the rows.
+
+    Raises:
+        UserError: files are damaged or of different protocols, or an item occurs twice for the same
+            subject and seed with different configurations.
+    """
     seen: dict[tuple[str, str, int], tuple[Path, dict[str, Any]]] = {}
     protocol: tuple[Path, Any] | None = None
     rows = []
-    for path in _expand(paths):
-        _check_there(path)
-        config, found = read_with_config(path, Result)
+    for path in files:
+        config, found = read_with_config(path, kind)
         if not found:
             continue
         other, facts = protocol = protocol or (path, config.get(PROTOCOL))
@@ -165,8 +205,6 @@ def collect_results(paths: Sequence[str | os.PathLike]) -> list[Result]:
                     f"{path}: {row.subject}, item {row.item}, seed {row.seed} is already in"
                     f" {first}; compare only one of the two files"
                 )
-    if not rows:
-        raise UserError(_all_instead(paths))
     return rows
 
 

@@ -1,16 +1,16 @@
 """Stored dialogues."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.records.dialogues import DIALOGUE_LAYOUT, Dialogue, dialogue_from_record
-from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.store.reader import Mapped, read_dataset
 from duomem_jax.records.store.spec import DIALOGUES, SPLIT
 
 
-class DialogueReader(Sequence):
+class DialogueReader(Mapped[Dialogue]):
     """Random access to stored dialogues as `Dialogue`s.
 
     Args:
@@ -28,26 +28,21 @@ class DialogueReader(Sequence):
                 f"{where}: dialogues of an older version, without the field {missing}; make them "
                 "again in a new folder"
             )
-        self.records, self.where = records, where
-
-    def __len__(self) -> int:
-        return len(self.records)
+        super().__init__(records, dialogue_from_record)
+        self._where = where
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+            return super().__getitem__(index)
         record = self.records[index]
         try:
             return dialogue_from_record(record)
         # The hash of a small dataset was compared; this one is of something else.
         except (TypeError, ValueError, LookupError, AttributeError) as e:
             raise UserError(
-                f"{self.where}: record {index} is no dialogue ({e}); make the dialogues again in "
+                f"{self._where}: record {index} is no dialogue ({e}); make the dialogues again in "
                 "a new folder"
             ) from e
-
-    def __iter__(self) -> Iterator[Dialogue]:
-        return (self[i] for i in range(len(self)))
 
 
 def read_dialogues(folder: str | os.PathLike) -> DialogueReader:

@@ -39,6 +39,18 @@ def to_tfds(layout: Layout) -> Any:
     return f.FeaturesDict({name: one(field) for name, field in layout.items()})
 
 
+def structures(stored: Any) -> list[dict[str, Any]]:
+    """A list of structures as plain dictionaries.
+
+    Args:
+        stored: the list, or a structure of lists, which is how TFDS returns it.
+    """
+    if isinstance(stored, dict):
+        names = list(stored)
+        return [dict(zip(names, row, strict=True)) for row in zip(*stored.values(), strict=True)]
+    return [dict(row) for row in stored]
+
+
 def serializer(layout: Layout) -> Callable[[dict], bytes]:
     """Function from a record to the same `tf.train.Example` bytes in every process.
 

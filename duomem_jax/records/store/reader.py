@@ -1,13 +1,15 @@
 """Random access to the records of a stored split."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.records.store.features import decoder
 from duomem_jax.records.store.manifest import SplitFacts, check_files, split_facts
+
+T = TypeVar("T")
 
 
 class RecordReader(Sequence):
@@ -53,6 +55,34 @@ class RecordReader(Sequence):
             return self._decode(self._bytes[index % len(self)])
         except (RuntimeError, ValueError, LookupError, DecodeError) as e:
             raise self._damaged(f"record {index}: {e}") from e
+
+
+class Mapped(Sequence[T]):
+    """Stored records as something else; each is made when it is asked for.
+
+    Attributes:
+        records: what `read_dataset` returned.
+    """
+
+    def __init__(self, records: Sequence[dict[str, Any]], make: Callable[[dict[str, Any]], T]):
+        """Make nothing yet.
+
+        Args:
+            records: stored ones.
+            make: what one of them stands for.
+        """
+        self.records, self._make = records, make
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return self._make(self.records[index])
+
+    def __iter__(self) -> Iterator[T]:
+        return (self[i] for i in range(len(self)))
 
 
 def read_dataset(folder: str | os.PathLike, split: str, name: str = "") -> RecordReader:
