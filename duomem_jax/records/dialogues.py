@@ -33,6 +33,11 @@ class Turn:
     text: str
     caption: str = ""
 
+    @property
+    def said(self) -> str:
+        """Its text, with the caption of its picture."""
+        return f"{self.text} [shares {self.caption}]" if self.caption else self.text
+
 
 @dataclass(frozen=True)
 class Session:

@@ -73,8 +73,7 @@ def extract_chat(window: Window) -> Chat:
 
 def said(turn: Turn) -> str:
     """A turn as one line."""
-    shared = f" [shares {line(turn.caption)}]" if turn.caption else ""
-    return f"{line(turn.speaker)}: {line(turn.text)}{shared}"
+    return f"{line(turn.speaker)}: {line(turn.said)}"
 
 
 def extract_schema(window: Window) -> dict[str, Any]:

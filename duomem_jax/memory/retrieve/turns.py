@@ -7,8 +7,9 @@ would blur who said what.
 
 from datetime import datetime
 
+from duomem_jax.base.days import written
 from duomem_jax.memory.retrieve.in_memory import Document
-from duomem_jax.records.dialogues import Dialogue, Session, Turn
+from duomem_jax.records.dialogues import Dialogue, Session
 
 # What leave-one-conversation-out chose on LoCoMo for each conversation.
 BEFORE, AFTER = 2, 2
@@ -24,7 +25,7 @@ def documents(dialogue: Dialogue, *, before: int = BEFORE, after: int = AFTER) -
     """
     return [
         Document(
-            said(turn),
+            turn.said,
             turn.speaker,
             context(session, i, before=before, after=after),
             happened=session.at,
@@ -34,21 +35,8 @@ def documents(dialogue: Dialogue, *, before: int = BEFORE, after: int = AFTER) -
     ]
 
 
-def said(turn: Turn) -> str:
-    """A turn's text with the caption of its picture."""
-    return f"{turn.text} [shares {turn.caption}]" if turn.caption else turn.text
-
-
 def context(session: Session, i: int, *, before: int = BEFORE, after: int = AFTER) -> str:
     """What is around turn i of a session, and its date in words: "8 May 2023"."""
     near = [*session.turns[max(0, i - before) : i], *session.turns[i + 1 : i + 1 + after]]
-    at = datetime.fromisoformat(session.at)
-    # Not by `strftime`, whose names of months are those of the user's language.
-    date = f"{at.day} {_MONTHS[at.month - 1]} {at.year}"
-    return "\n".join([*(f"{turn.speaker}: {said(turn)}" for turn in near), date])
-
-
-# fmt: off
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
-           "October", "November", "December")
-# fmt: on
+    date = written(datetime.fromisoformat(session.at))
+    return "\n".join([*(f"{turn.speaker}: {turn.said}" for turn in near), date])

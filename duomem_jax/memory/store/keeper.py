@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.operations.records import Add, Operation
-from duomem_jax.memory.retrieve.turns import context, said
+from duomem_jax.memory.retrieve.turns import context
 from duomem_jax.memory.store.entry import Entry
 from duomem_jax.records.dialogues import Session, Turn
 
@@ -93,9 +93,9 @@ class Verbatim:
         session = Session(at, tuple(turns))
         return Plan(
             tuple(
-                Add(said(turn), turn.speaker, (turn.id,), context=context(session, i))
+                Add(turn.said, turn.speaker, (turn.id,), context=context(session, i))
                 for i, turn in enumerate(turns)
-                if said(turn).strip()
+                if turn.said.strip()
             )
         )
 

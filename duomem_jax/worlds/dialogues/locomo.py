@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from duomem_jax.base.days import MONTHS
 from duomem_jax.base.errors import UserError
 from duomem_jax.records import dialogues as d
 from duomem_jax.worlds.dialogues.audit import AUDIT_FILE, Audit, read_audit
@@ -43,10 +44,7 @@ NUMBERS = "answers that are numbers"
 BOTH = "adversarial questions with a key"
 DATES = "dates without a session"
 
-# fmt: off
-_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september",
-           "october", "november", "december")
-# fmt: on
+_MONTHS = tuple(month.lower() for month in MONTHS)
 _DATE = re.compile(
     r"(\d{1,2}):(\d{2}) ?([ap]m) on (\d{1,2}) ([a-z]+),? (\d{4})", re.IGNORECASE | re.ASCII
 )

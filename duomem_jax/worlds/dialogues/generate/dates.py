@@ -3,18 +3,14 @@
 import datetime
 from dataclasses import dataclass
 
+from duomem_jax.base import days
+from duomem_jax.base.days import DAYS, MONTHS
 from duomem_jax.worlds.dialogues.generate.draw import Draw
 from duomem_jax.worlds.dialogues.generate.wording import number, ordinal
 
 DAY, WEEK, MONTH, YEAR = "day", "week", "month", "year"
 Day = datetime.date
 _ONE = datetime.timedelta(days=1)
-# Not those of `calendar`, which speak the language of the process.
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MONTHS = (
-    *("January", "February", "March", "April", "May", "June", "July", "August"),
-    *("September", "October", "November", "December"),
-)
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,7 @@ class When:
 def written(day: Day, grain: str = DAY) -> str:
     """As keys write it."""
     month = f"{MONTHS[day.month - 1]} {day.year}"
-    return {DAY: f"{day.day} {month}", MONTH: month, YEAR: str(day.year)}[grain]
+    return {DAY: days.written(day), MONTH: month, YEAR: str(day.year)}[grain]
 
 
 def month_start(day: Day) -> Day:
