@@ -1,11 +1,11 @@
 """Dialogues to demonstrations of what an expert is to do."""
 
 from collections.abc import Iterator
-from typing import Literal
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import WHOLE
-from duomem_jax.memory.teach import Teaching, demonstrate
+from duomem_jax.memory.operations.names import Name
+from duomem_jax.memory.teach import Demonstrator, Teaching
 from duomem_jax.records.demonstrations import DEMONSTRATION_LAYOUT, demonstration_to_record
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.spec import DEMONSTRATIONS, DIALOGUES
@@ -18,7 +18,7 @@ def demonstrations(
     out: Folder,
     /,
     dialogues: str,
-    operation: Literal["extract", "update", "answer"],
+    operation: Name,
     how: Teaching = Teaching(),
     shard: Part = WHOLE,
 ) -> WriteReport:
@@ -37,17 +37,17 @@ def demonstrations(
         UserError: bad input, or an output folder of another config.
     """
     stored = {dialogue.id: dialogue for dialogue in read_dialogues(dialogues)}
+    demonstrate = Demonstrator(operation, how)
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
         for key in keys:
-            shown = demonstrate(stored[key], operation, how)
-            yield key, [demonstration_to_record(each) for each in shown], {}
+            yield key, list(map(demonstration_to_record, demonstrate(stored[key]))), {}
 
     spec = DatasetSpec(
         DEMONSTRATIONS,
         DEMONSTRATION_LAYOUT,
         source={DIALOGUES: content_hash(dialogues, DIALOGUES)},
-        config={"operation": operation} | how.config(operation),
+        config=demonstrate.config,
     )
     report = write_dataset(out, list(stored), make, spec, shard)
     if report.status != "waiting" and not report.records:

@@ -11,7 +11,7 @@ import tyro
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.folder import claim_folder
-from duomem_jax.base.io import atomic_write_text, slug
+from duomem_jax.base.io import atomic_write_text
 from duomem_jax.base.ranges import Count, Seed, checked
 from duomem_jax.base.sample import spread
 from duomem_jax.base.shard import WHOLE
@@ -20,7 +20,7 @@ from duomem_jax.evals.dialogues.attack import attempts
 from duomem_jax.evals.dialogues.describe import QUESTIONS
 from duomem_jax.evals.dialogues.judge import Rubric
 from duomem_jax.evals.dialogues.judged import judge_answers
-from duomem_jax.evals.dialogues.run import KIND, ask, at_work
+from duomem_jax.evals.dialogues.run import KIND, ask, at_work, file_name
 from duomem_jax.evals.dialogues.score import results
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.records.answers import collect_answers
@@ -150,7 +150,7 @@ def attack(
     if assistant.shown != "memories":
         raise UserError(f"shown is {assistant.shown}; only memories are attacked")
     told = spread(read_dialogues(dialogues), limit)
-    folder = claim_folder(out, KIND) / f"{slug(assistant.name)}.seed{seed}"
+    folder = claim_folder(out, KIND) / file_name(assistant, seed)
     with at_work(assistant, folder, seed, server) as subject:
         found = [
             attempt

@@ -9,13 +9,12 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import readable
 from duomem_jax.base.ranges import Count, options
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
-from duomem_jax.memory.operations import answer, extract, update
 from duomem_jax.memory.operations.models import Models
+from duomem_jax.memory.operations.names import ANSWER, EXTRACT, PROMPTS, UPDATE
 from duomem_jax.models.locate import model_path
 from duomem_jax.speak.served.server import served_name
 
 Shown = Literal["nothing", "recent", "whole", "turns", "memories", "evidence"]
-_PROMPTS = {"extract": extract.PROMPT, "update": update.PROMPT, "answer": answer.PROMPT}
 
 
 @options
@@ -35,7 +34,7 @@ class Assistant:
         object.__setattr__(self, "name", readable(self.name))
         if not self.models.model:
             raise UserError(f"{self.name}: no model to ask; give model")
-        for name in ("extract", "update"):
+        for name in (EXTRACT, UPDATE):
             if self.models.experts[name] and self.shown != "memories":
                 raise UserError(
                     f"{name}: an expert of memories, and shown is {self.shown}; omit it"
@@ -50,8 +49,8 @@ class Assistant:
         own: dict[str, Any] = {"name": self.name, "shown": self.shown, "tokens": self.tokens}
         if self.shown in ("turns", "memories"):
             own["embedder"] = make_embedder(self.embedder).name
-        used = _PROMPTS if self.shown == "memories" else {"answer": answer.PROMPT}
-        own["prompts"] = {name: prompt.sha256 for name, prompt in used.items()}
+        used = tuple(PROMPTS) if self.shown == "memories" else (ANSWER,)
+        own["prompts"] = {name: PROMPTS[name].sha256 for name in used}
         return own | {"models": self.models.identity(used)}
 
     def counter(self) -> Callable[[str], int]:

@@ -4,14 +4,20 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from duomem_jax.evals.dialogues.show import recalled
 from duomem_jax.evals.dialogues.subject import Subject
-from duomem_jax.memory.operations.answer import LONGEST, answer_chat
 from duomem_jax.records.dialogues import Dialogue, Question, Turn
-from duomem_jax.speak.protocol import Sampling
 
 ATTACKS = Path(__file__).with_name("attacks.txt")
+
+
+class Changed(NamedTuple):
+    """An answer that became another one."""
+
+    question: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)
@@ -23,14 +29,14 @@ class Attempt:
         erased: memories that were there before, and are not any more.
         changed: memories that say something else than before.
         added: what is remembered of the attack itself.
-        answers: (question, answer before, answer after) of each answer that became another one.
+        answers: those that became others.
     """
 
     text: str
     erased: tuple[str, ...]
     changed: tuple[str, ...]
     added: tuple[str, ...]
-    answers: tuple[tuple[str, str, str], ...]
+    answers: tuple[Changed, ...]
 
     @property
     def harmless(self) -> bool:
@@ -70,7 +76,7 @@ def attempts(
             erased=tuple(held[i] for i in held.keys() - now.keys()),
             changed=tuple(now[i] for i in held.keys() & now.keys() if now[i] != held[i]),
             added=tuple(now[i] for i in now.keys() - held.keys()),
-            answers=tuple((q.text, a, b) for q, a, b in asked if a != b),
+            answers=tuple(Changed(q.text, a, b) for q, a, b in asked if a != b),
         )
     copy.unlink(missing_ok=True)
 
@@ -80,8 +86,7 @@ def _state(
 ) -> tuple[dict[int, str], list[str]]:
     """(what is remembered, by id; the answers)."""
     with subject.opened(file) as store:
-        show = recalled(store, subject.assistant.tokens, subject.assistant.counter())
-        chats = [answer_chat(q.text, show(q).memos) for q in questions]
+        pages = subject.recalled(store, questions)
         held = {entry.id: entry.text for entry in store.entries()}
-    replies = subject.experts.answer.reply(chats, Sampling(LONGEST))
+    replies = subject.replies(questions, pages)
     return held, ["" if reply is None else reply.text for reply in replies]

@@ -14,11 +14,10 @@ from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.evals.dialogues.assistant import Assistant
 from duomem_jax.evals.dialogues.show import Page
 from duomem_jax.evals.dialogues.subject import Subject
-from duomem_jax.memory.operations.answer import LONGEST, answer_chat
 from duomem_jax.records.answers import Answered
 from duomem_jax.records.dialogues import Dialogue, Question
 from duomem_jax.records.results import PROTOCOL, Usage, refuse_other_protocol
-from duomem_jax.speak.protocol import Reply, Sampling
+from duomem_jax.speak.protocol import Reply
 from duomem_jax.speak.served.server import Server
 
 KIND = "a set of answers"
@@ -56,8 +55,8 @@ def ask(
     claim_folder(out, KIND)
     config = assistant.identity() | {"seed": seed, PROTOCOL: {"dialogues": content}}
     refuse_other_protocol(out, config)
-    name, part = slug(assistant.name), "" if shard.is_whole else f".{shard.label}"
-    path = Path(out) / f"{name}.seed{seed}{part}.sqlite"
+    part = "" if shard.is_whole else f".{shard.label}"
+    path = Path(out) / f"{file_name(assistant, seed)}{part}.sqlite"
     with RowLog(path, config, Answered) as log:
         done = {row.dialogue for row in log.rows}
         todo = [d for d in shard.of(list(dialogues)) if d.id not in done and d.questions]
@@ -71,6 +70,11 @@ def ask(
                     log.append(*_answers(subject, dialogue, seed))
                     progress.add(True)
     return path
+
+
+def file_name(assistant: Assistant, seed: int) -> str:
+    """What the files and the folder of an assistant are called, without an ending."""
+    return f"{slug(assistant.name)}.seed{seed}"
 
 
 @contextlib.contextmanager
@@ -90,16 +94,11 @@ def at_work(assistant: Assistant, folder: Path, seed: int, server: Server) -> It
 
 def _answers(subject: Subject, dialogue: Dialogue, seed: int) -> list[Answered]:
     """What is answered to each question of a dialogue."""
-    show = subject.show(dialogue)
-    pages = [show(question) for question in dialogue.questions]
+    pages = subject.pages(dialogue)
     start = time.monotonic()
-    chats = [
-        answer_chat(question.text, page.memos)
-        for question, page in zip(dialogue.questions, pages, strict=True)
-    ]
-    replies = list(subject.experts.answer.reply(chats, Sampling(LONGEST)))
+    replies = subject.replies(dialogue.questions, pages)
     # Questions are answered side by side: each has its share of the time.
-    seconds = (time.monotonic() - start) / len(chats)
+    seconds = (time.monotonic() - start) / len(replies)
     return [
         _answered(subject.assistant.name, dialogue, question, page, reply, seed, seconds)
         for question, page, reply in zip(dialogue.questions, pages, replies, strict=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from duomem_jax.evals.dialogues.judge import Rubric
-from duomem_jax.evals.dialogues.metrics import F1, score
+from duomem_jax.evals.dialogues.metrics import key_of, locomo_f1, score
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.records.answers import Answered
 from duomem_jax.records.results import Result
@@ -31,11 +31,12 @@ def results(
     """
     replies, questions = [a.answer for a in answers], [a.question for a in answers]
     scores = score(replies, questions, embedder)
-    audited = score(replies, questions, corrected=True)
     found = []
     told = verdicts or [{} for _ in answers]
-    for answered, own, other, judged in zip(answers, scores, audited, told, strict=True):
-        more = {CORRECTED: other[F1], SHARE: answered.share}
+    for answered, own, judged in zip(answers, scores, told, strict=True):
+        question = answered.question
+        audited = locomo_f1(answered.answer, key_of(question, corrected=True), question.kind)
+        more = {CORRECTED: audited, SHARE: answered.share}
         # What is no verdict counts as wrong.
         more |= {judged_as(rubric): float(bool(correct)) for rubric, correct in judged.items()}
         if answered.found >= 0:
@@ -45,7 +46,7 @@ def results(
                 subject=answered.subject,
                 item=answered.item,
                 group=answered.dialogue,
-                kind=answered.question.kind,
+                kind=question.kind,
                 seed=answered.seed,
                 scores=own | more,
                 cost=answered.cost,

@@ -1,5 +1,7 @@
 """An assistant at work: what it shows with each question, and what remembering takes."""
 
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,13 +9,17 @@ from duomem_jax.base.rowlog import RowLog
 from duomem_jax.evals.dialogues import show
 from duomem_jax.evals.dialogues.assistant import Assistant
 from duomem_jax.evals.dialogues.remember import remembered
-from duomem_jax.memory.embed import make_embedder
+from duomem_jax.evals.dialogues.show import Page
+from duomem_jax.memory.embed import Embedder, make_embedder
+from duomem_jax.memory.operations.answer import LONGEST, answer_chat
 from duomem_jax.memory.operations.ask import Tally
 from duomem_jax.memory.operations.keeper import Experts, ModelKeeper
+from duomem_jax.memory.operations.names import EXTRACT, UPDATE, Name
 from duomem_jax.memory.store.keeper import Keeper, Verbatim
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.answers import Worked
-from duomem_jax.records.dialogues import Dialogue
+from duomem_jax.records.dialogues import Dialogue, Question
+from duomem_jax.speak.protocol import Reply, Sampling
 
 WORK = "work.log"  # in the folder of its stores: what remembering takes
 
@@ -34,29 +40,47 @@ class Subject:
     folder: Path
     seed: int
 
-    def show(self, dialogue: Dialogue) -> show.Show:
-        """What it shows with a question about a dialogue, which it may have to remember first."""
-        assistant = self.assistant
-        match assistant.shown:
+    # Both may have to load something: once, not for each dialogue.
+
+    @functools.cached_property
+    def _embedder(self) -> Embedder:
+        return make_embedder(self.assistant.embedder)
+
+    @functools.cached_property
+    def _count(self) -> Callable[[str], int]:
+        return self.assistant.counter()
+
+    def pages(self, dialogue: Dialogue) -> list[Page]:
+        """What it shows with each question about a dialogue, which it remembers first."""
+        questions, tokens = dialogue.questions, self.assistant.tokens
+        match self.assistant.shown:
             case "nothing":
-                return show.nothing
+                return list(map(show.nothing, questions))
             case "whole":
-                return show.whole(dialogue)
+                return list(map(show.whole(dialogue), questions))
             case "evidence":
-                return show.evidence(dialogue)
-        count = assistant.counter()
-        if assistant.shown == "recent":
-            return show.recent(dialogue, assistant.tokens, count)
-        if assistant.shown == "turns":
-            embedder = make_embedder(assistant.embedder)
-            file = remembered(dialogue, Verbatim(), embedder, self.folder)
-        else:
-            file = self.memories(dialogue)
-        return show.recalled(self.opened(file), assistant.tokens, count)
+                return list(map(show.evidence(dialogue), questions))
+            case "recent":
+                return list(map(show.recent(dialogue, tokens, self._count), questions))
+            case "turns":
+                file = remembered(dialogue, Verbatim(), self._embedder, self.folder)
+            case _:
+                file = self.memories(dialogue)
+        with self.opened(file) as store:
+            return self.recalled(store, questions)
+
+    def recalled(self, store: Store, questions: Sequence[Question]) -> list[Page]:
+        """What it shows of a store with each question."""
+        return list(map(show.recalled(store, self.assistant.tokens, self._count), questions))
+
+    def replies(self, questions: Sequence[Question], pages: Sequence[Page]) -> list[Reply | None]:
+        """What it answers to each question behind its page; None where both do not fit."""
+        chats = [answer_chat(q.text, p.memos) for q, p in zip(questions, pages, strict=True)]
+        return list(self.experts.answer.reply(chats, Sampling(LONGEST)))
 
     def opened(self, file: Path, keeper: Keeper | None = None) -> Store:
         """A store of what is remembered."""
-        return Store.open(file, embedder=make_embedder(self.assistant.embedder), keeper=keeper)
+        return Store.open(file, embedder=self._embedder, keeper=keeper)
 
     def keeper(self) -> ModelKeeper:
         """What remembers with its experts, and counts from zero what that takes."""
@@ -66,18 +90,17 @@ class Subject:
         """The store of what its experts remember of a dialogue, made where it is not there."""
         # A keeper for each dialogue: it counts what this one takes.
         keeper = self.keeper()
-        file = remembered(dialogue, keeper, make_embedder(self.assistant.embedder), self.folder)
-        rows = [
-            self._worked(dialogue, "extract", keeper.extracting.tally),
-            self._worked(dialogue, "update", keeper.updating.tally),
-        ]
+        file = remembered(dialogue, keeper, self._embedder, self.folder)
         # None where the store was there already: a killed run came as far as that.
         if keeper.extracting.tally.calls:
             with RowLog(self.folder / WORK, self.assistant.identity(), Worked) as log:
-                log.append(*rows)
+                log.append(
+                    self._worked(dialogue, EXTRACT, keeper.extracting.tally),
+                    self._worked(dialogue, UPDATE, keeper.updating.tally),
+                )
         return file
 
-    def _worked(self, dialogue: Dialogue, operation: str, tally: Tally) -> Worked:
+    def _worked(self, dialogue: Dialogue, operation: Name, tally: Tally) -> Worked:
         return Worked(
             subject=self.assistant.name,
             dialogue=dialogue.id,

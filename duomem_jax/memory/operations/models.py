@@ -11,10 +11,9 @@ import tyro
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import options
 from duomem_jax.memory.operations.keeper import Experts
+from duomem_jax.memory.operations.names import PROMPTS, Name
 from duomem_jax.speak.open import Local, open_experts, open_speaker, speaker_identity
 from duomem_jax.speak.served.server import Server, served_name
-
-OPERATIONS = ("extract", "update", "answer")
 
 
 @options
@@ -39,9 +38,9 @@ class Models:
     @property
     def experts(self) -> dict[str, str]:
         """PEFT folder of each operation; "" for the model as it is."""
-        return {name: getattr(self, name) for name in OPERATIONS}
+        return {name: getattr(self, name) for name in PROMPTS}
 
-    def identity(self, operations: Iterable[str] = OPERATIONS) -> dict[str, Any]:
+    def identity(self, operations: Iterable[Name] = tuple(PROMPTS)) -> dict[str, Any]:
         """What the replies of some operations depend on; JSON.
 
         Raises:
@@ -70,4 +69,4 @@ class Models:
                 yield Experts(speaker, speaker, speaker, speaker)
         else:
             speakers = open_experts(self.model, self.experts, self.local)
-            yield Experts(speakers, *(speakers.expert(name) for name in OPERATIONS))
+            yield Experts(speakers, *map(speakers.expert, PROMPTS))

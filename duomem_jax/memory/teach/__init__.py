@@ -1,5 +1,5 @@
 """What a teacher shows the experts, from dialogues whose facts and keys are known."""
 
-from duomem_jax.memory.teach.teaching import ANSWER, EXTRACT, UPDATE, Teaching, demonstrate
+from duomem_jax.memory.teach.teaching import Demonstrator, Teaching
 
-__all__ = ["ANSWER", "EXTRACT", "UPDATE", "Teaching", "demonstrate"]
+__all__ = ["Demonstrator", "Teaching"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from duomem_jax.base.sample import derived_seed
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.answer import Memo, answer_chat, answer_reply, memo_of
+from duomem_jax.memory.operations.names import ANSWER
 from duomem_jax.memory.operations.records import Add
 from duomem_jax.memory.store.entry import Origin
 from duomem_jax.memory.store.store import Store
@@ -56,7 +57,7 @@ def answers(dialogue: Dialogue, embedder: Embedder, pages: Pages) -> Iterator[De
             if page:
                 reply = chat.assistant(answer_reply(question.answer))
                 messages = [*answer_chat(question.text, page), reply]
-                yield Demonstration(name, "answer", dialogue.id, messages)
+                yield Demonstration(name, ANSWER, dialogue.id, messages)
 
 
 def _drawn(pages: Pages, name: str, share: float) -> bool:

@@ -9,6 +9,7 @@ from duomem_jax.memory.operations.extract import (
     extract_reply,
     windows,
 )
+from duomem_jax.memory.operations.names import EXTRACT
 from duomem_jax.records import chat
 from duomem_jax.records.demonstrations import Demonstration
 from duomem_jax.records.dialogues import Dialogue, Fact
@@ -23,7 +24,7 @@ def extractions(dialogue: Dialogue) -> Iterator[Demonstration]:
             reply = extract_reply(_noted(window, facts))
             yield Demonstration(
                 f"{dialogue.id}/{number}/{part}",
-                "extract",
+                EXTRACT,
                 dialogue.id,
                 [*extract_chat(window), chat.assistant(reply)],
             )

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.answer import Memo
+from duomem_jax.memory.operations.names import UPDATE
 from duomem_jax.memory.operations.records import Add, Delete, Operation, Update
 from duomem_jax.memory.operations.update import SIMILAR, Decision, Do, update_chat, update_reply
 from duomem_jax.memory.store.entry import Entry, Origin
@@ -31,7 +32,7 @@ def updates(dialogue: Dialogue, embedder: Embedder) -> Iterator[Demonstration]:
                 memos = [Memo(entry.happened, entry.text) for entry in known]
                 yield Demonstration(
                     f"{dialogue.id}/{number}",
-                    "update",
+                    UPDATE,
                     dialogue.id,
                     [
                         *update_chat(Memo(at, fact.text), memos),
