@@ -2,7 +2,6 @@
 
 import sys
 import time
-from pathlib import Path
 
 from duomem_jax.base.ranges import Count, checked
 from duomem_jax.base.terminal import say
@@ -11,7 +10,14 @@ from duomem_jax.memory.operations.talk import Talker
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.dialogues import Turn
 from duomem_jax.speak.served.server import Server
-from duomem_jax.stages.memory import File, Keep, applied_line, memory_line, open_embedder
+from duomem_jax.stages.memory import (
+    File,
+    Keep,
+    answers_of,
+    applied_line,
+    memory_line,
+    open_embedder,
+)
 
 HELP = "/memories shows what is remembered, /forget ID erases one, /quit ends."
 
@@ -43,9 +49,8 @@ def chat(
     Raises:
         UserError: another file or embedder, or no such model.
     """
-    record = Path(f"{store}.served")
     with (
-        models.open(server, record) as experts,
+        models.open(server, answers_of(store)) as experts,
         Store.open(store, embedder=open_embedder(embedder), keeper=ModelKeeper(experts)) as opened,
     ):
         talker = Talker(opened, experts.base, who, k)

@@ -16,7 +16,7 @@ from duomem_jax.memory.maintain import maintain_store as run_policy
 from duomem_jax.memory.operations.keeper import ModelKeeper
 from duomem_jax.memory.operations.models import Models
 from duomem_jax.memory.operations.records import Operation
-from duomem_jax.memory.store.entry import ADDED, Applied, Entry
+from duomem_jax.memory.store.entry import ADDED, REJECTED, Applied, Entry
 from duomem_jax.memory.store.procedures import add_scripts, credit_episodes
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.dialogues import Turn
@@ -148,7 +148,7 @@ def answer(
     Raises:
         UserError: no such store or model.
     """
-    with _there(store) as closed, _kept(closed, models, server) as opened:
+    with _there(store) as opened, _kept(opened, models, server):
         found = opened.answer(query, at=at or None, who=who or None)
         return "\n".join([found.text, *(f"  from {memory_line(entry)}" for entry in found.shown)])
 
@@ -281,7 +281,7 @@ def maintain(
     """
     with _there(store) as opened:
         applied = run_policy(opened, policy, opened.moment(at or None), who or None)
-        done = sum(each.status != "rejected" for each in applied)
+        done = sum(each.status != REJECTED for each in applied)
         return f"{store}: {done:,} changes, {len(opened):,} memories left"
 
 
@@ -320,11 +320,9 @@ def credit(store: File, /, episodes: str) -> str:
         return f"{store}: {counted:,} memories were shown"
 
 
-@contextlib.contextmanager
-def _there(store: str) -> Iterator[Store]:
+def _there(store: str) -> Store:
     """A store that is to be read, or changed without a model."""
-    with Store.open(store, make=False) as opened:
-        yield opened
+    return Store.open(store, make=False)
 
 
 def open_embedder(name: str) -> Embedder | None:
@@ -332,24 +330,27 @@ def open_embedder(name: str) -> Embedder | None:
     return make_embedder(name) if name else None
 
 
+def answers_of(store: str) -> Path:
+    """Where the answers of a served model lie that keeps a store: each is paid once."""
+    return Path(f"{store}.served")
+
+
 @contextlib.contextmanager
 def _opened(store: str, embedder: str, models: Models, server: Server) -> Iterator[Store]:
-    with Store.open(store, embedder=open_embedder(embedder)) as opened:
-        if models.model:
-            with _kept(opened, models, server) as kept:
-                yield kept
-        else:
-            yield opened
+    """A store, kept by models where some are given."""
+    with (
+        Store.open(store, embedder=open_embedder(embedder)) as opened,
+        _kept(opened, models, server) if models.model else contextlib.nullcontext(),
+    ):
+        yield opened
 
 
 @contextlib.contextmanager
-def _kept(store: Store, models: Models, server: Server) -> Iterator[Store]:
-    """The store, kept by models."""
-    # Beside it: an answer of a served model is paid once.
-    record = store.path.with_name(f"{store.path.name}.served")
-    with models.open(server, record) as experts:
+def _kept(store: Store, models: Models, server: Server) -> Iterator[None]:
+    """Let models keep a store."""
+    with models.open(server, answers_of(str(store.path))) as experts:
         store.keeper = ModelKeeper(experts)
-        yield store
+        yield
 
 
 def memory_line(entry: Entry) -> str:

@@ -2,13 +2,14 @@
 
 import pytest
 from made_up import TASKS, WRITER, make_episode
+from made_up import store as keep
 
 from duomem_jax import cli
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.bank import MemoryBank, bank_content
 from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.maintain import maintain_store
+from duomem_jax.memory.maintain import maintain_store, update_memories
 from duomem_jax.memory.maintain.bank import credit, prune
 from duomem_jax.memory.operations.records import Add
 from duomem_jax.memory.store.entry import Origin
@@ -102,3 +103,15 @@ def test_a_player_recalls_from_a_store(tmp_path):
     run("memory", "credit", tmp_path / "s.sqlite", "--episodes", tmp_path / "b")
     with Store.open(tmp_path / "s.sqlite") as store:
         assert sum(entry.uses for entry in store.entries()) > 0
+
+
+def test_a_new_bank_is_made_from_a_store_as_from_its_folder(folder, file, tmp_path):
+    episodes = [make_episode(60 + i, task=f"put a cup {i} in drawer.") for i in range(3)]
+    played = keep(tmp_path / "played", episodes)
+    banks = []
+    for name, place in (("a", folder), ("b", file)):
+        update_memories(place, played, tmp_path / name, make_embedder(), writer=WRITER)
+        banks.append(MemoryBank.load(tmp_path / name, make_embedder()).memories)
+    by_id = [sorted(memories, key=lambda m: m.id) for memories in banks]
+    assert by_id[0] == by_id[1]
+    assert len(banks[0]) == len(MemoryBank.load(folder, make_embedder())) + 3

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import replace
 
-from duomem_jax.memory.bank import MemoryBank
+from duomem_jax.memory.bank import MemoryBank, bank_content
 from duomem_jax.memory.build import claim_bank, write_bank
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.maintain.usefulness import misled
@@ -13,7 +13,7 @@ from duomem_jax.records.episodes import Episode
 from duomem_jax.records.memories import Memory, make_memory
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.manifest import content_hash
-from duomem_jax.records.store.spec import EPISODES, MEMORIES
+from duomem_jax.records.store.spec import EPISODES
 from duomem_jax.records.store.write import WriteReport
 
 
@@ -65,7 +65,7 @@ def update_memories(
     bank = MemoryBank.load(bank_folder, embedder)
     episodes = list(read_episodes(episodes_folder))
     source = {
-        "memories": content_hash(bank_folder, MEMORIES),
+        "memories": bank_content(bank_folder),
         "episodes": content_hash(episodes_folder, EPISODES),
     }
     config = {"writer": writer.identity}

@@ -5,7 +5,14 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 
 from duomem_jax.memory.operations.records import Add, Update
-from duomem_jax.memory.store.change import Change, NotEmbeddedError, Step, identity, matched
+from duomem_jax.memory.store.change import (
+    Change,
+    NotEmbeddedError,
+    Step,
+    changes,
+    identity,
+    matched,
+)
 from duomem_jax.memory.store.database import Database
 from duomem_jax.memory.store.entry import Applied
 from duomem_jax.memory.store.rows import MEMORY, checksum, entries_by_id
@@ -54,9 +61,9 @@ def _to_embed(
                 same = identity(text, speaker, step.origin.owner, kind, key)
                 if not connection.execute(query, (same,)).fetchone():
                     yield matched(text, speaker, key)
-            case Update(int(id), str(text)) if text and abs(id) < 2**63:
+            case Update(int(id), str(text), tuple()) if text and abs(id) < 2**63:
                 for known in entries_by_id(connection, database.path, [id], Where()).values():
-                    if text != known.text:
+                    if changes(step.operation, known):
                         yield matched(text, known.speaker, known.key)
 
 

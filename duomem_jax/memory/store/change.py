@@ -29,7 +29,7 @@ from duomem_jax.memory.store.entry import (
     Entry,
     Origin,
 )
-from duomem_jax.memory.store.lexical import tokens
+from duomem_jax.memory.store.lexical import document
 from duomem_jax.memory.store.rows import CONTENT, MEMORY, checksum, entries_by_id
 from duomem_jax.memory.store.where import Where
 
@@ -73,6 +73,11 @@ def identity(text: str, speaker: str, owner: str, kind: str, key: str) -> bytes:
 
 def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def changes(update: Update, current: Entry) -> bool:
+    """Whether an update is a version of its own: it says something else, or rests on more turns."""
+    return update.text != current.text or set(update.evidence) > set(current.evidence)
 
 
 def clean(operation: Operation) -> Operation:
@@ -196,9 +201,7 @@ class Change:
             return Applied(update, None, REJECTED, _unknown(update.id, origin))
         if not update.text:
             return Applied(update, current.id, REJECTED, "the text is empty")
-        # With more turns that say so it is a version of its own.
-        more = set(update.evidence) > set(current.evidence)
-        if update.text == current.text and not more:
+        if not changes(update, current):
             return Applied(update, current.id, KEPT, f"memory {current.id} says so already")
         if why := _late(current, origin):
             return Applied(update, current.id, REJECTED, why)
@@ -304,7 +307,7 @@ def index_version(
         The number of its terms.
     """
     database.execute("INSERT INTO vectors VALUES (?, ?, ?)", (row, vector, zlib.crc32(vector)))
-    words = tokens(f"{found_by}\n{context}")
+    words = document(found_by, context)
     database.execute("INSERT INTO terms (rowid, words) VALUES (?, ?)", (row, " ".join(words)))
     return len(words)
 

@@ -10,7 +10,7 @@ from duomem_jax.base.database import BUSY_SECONDS
 from duomem_jax.base.errors import UserError
 from duomem_jax.memory.store.change import matched
 from duomem_jax.memory.store.database import Database
-from duomem_jax.memory.store.lexical import COUNTED, tokens
+from duomem_jax.memory.store.lexical import COUNTED, document
 from duomem_jax.memory.store.rows import CONTENT, checksum
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def _clear_contexts(database: sqlite3.Connection, owner: str, said: set[str]) ->
                 cleared = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "", cleared)
         if cleared != context:
             _set_context(database, row, cleared)
-            words = tokens(f"{matched(text, speaker, key)}\n{cleared}")
+            words = document(matched(text, speaker, key), cleared)
             database.execute("UPDATE terms SET words = ? WHERE rowid = ?", (" ".join(words), row))
 
 

@@ -40,6 +40,11 @@ def tokens(text: str) -> list[str]:
     return [term.translate(_SAFE) for term in terms(text)]
 
 
+def document(found_by: str, context: str) -> list[str]:
+    """The terms of a memory: of what it is found by itself, and of its context."""
+    return tokens(f"{found_by}\n{context}")
+
+
 def terms_name() -> str:
     """What `terms` does, as a name: an index that was made by another one finds nothing."""
     return hashlib.sha256("\0".join(tokens(_SAMPLE)).encode()).hexdigest()[:16]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.store.change import matched, stored
 from duomem_jax.memory.store.database import Database
-from duomem_jax.memory.store.lexical import COUNTED, tokens
+from duomem_jax.memory.store.lexical import COUNTED, document
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def replace_terms(database: Database, name: str) -> None:
         connection.executemany(
             "INSERT INTO terms (rowid, words) VALUES (?, ?)",
             (
-                (row, " ".join(tokens(f"{matched(text, speaker, key)}\n{context}")))
+                (row, " ".join(document(matched(text, speaker, key), context)))
                 for row, text, speaker, key, context in rows
             ),
         )
