@@ -51,6 +51,7 @@ def commands() -> dict[str, Callable[..., Any]]:
         "compile-check": stages.compile_check,
         "compare": experiments.compare,
         "quickstart": experiments.quickstart,
+        "remember": experiments.remember,
     }
 
 
