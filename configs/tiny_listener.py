@@ -1,4 +1,4 @@
-"""The tiny listener (1.0 M parameters), a base for the experts of a memory.
+"""The tiny listener (1.2 M parameters), a base for the experts of a memory.
 
 python -m duomem_jax.tiny listener
 """
@@ -11,4 +11,4 @@ from duomem_jax.train.config import TrainConfig
 
 def get_config() -> TrainConfig:
     """About an hour on one slow core."""
-    return dataclasses.replace(pretraining("listener", steps=2400), global_batch=3)
+    return dataclasses.replace(pretraining("listener", steps=1700), global_batch=3)

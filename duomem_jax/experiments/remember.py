@@ -21,7 +21,7 @@ from duomem_jax.experiments.training import train_adapter
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.memory.operations.models import Models
 from duomem_jax.memory.teach import ANSWER, EXTRACT, UPDATE
-from duomem_jax.memory.teach.teaching import Name
+from duomem_jax.memory.teach.teaching import Name, Teaching
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.records.answers import collect_answers
@@ -32,6 +32,7 @@ from duomem_jax.stages.examples import Examples, examples
 from duomem_jax.stages.locomo import run
 from duomem_jax.stages.options import Folder
 from duomem_jax.train.config import OptimizerConfig, TrainConfig
+from duomem_jax.worlds.dialogues import Size
 
 log = logging.getLogger(__name__)
 KIND = "memories in miniature"  # of its output folder
@@ -39,6 +40,7 @@ NO_EXPERTS, ALL_EXPERTS = "memories, no experts", "memories, all experts"
 GOLD, GOLD_ANSWERED = "gold evidence", "gold evidence, answer expert"
 TURNS, TURNS_ANSWERED = "turns found", "turns found, answer expert"
 OPERATIONS = (EXTRACT, UPDATE, ANSWER)
+WORDS = 200  # on a page that answering is learnt from: as many as there are when it is tested
 NEXT = """\
 What to run next, in the folder that you are in:
 - train an expert of one operation with other values:
@@ -63,6 +65,7 @@ class Remembering:
     length: Length = 1024  # tokens of a row
     tokens: Count = 400  # of turns or memories that are shown with a question
     seed: Seed = 1
+    size: Size = Size()  # of a dialogue
     model: str = field(default_factory=lambda: str(model_folder("tiny-listener")))
 
 
@@ -155,8 +158,8 @@ def run_remembering(out: str, how: Remembering) -> Path:
     """
     root = Path(out)
     learnt, asked = str(root / "dialogues-train"), str(root / "dialogues-held-out")
-    log.info(dialogues(learnt, count=how.train, seed=how.seed))
-    log.info(dialogues(asked, count=how.test, seed=how.seed, held_out=True))
+    log.info(dialogues(learnt, count=how.train, seed=how.seed, size=how.size))
+    log.info(dialogues(asked, count=how.test, seed=how.seed, held_out=True, size=how.size))
     for operation in OPERATIONS:
         _train(out, operation, learnt, how)
     answers = str(root / "answers")
@@ -179,7 +182,7 @@ def _train(out: str, operation: Name, learnt: str, how: Remembering) -> None:
     """Demonstrations, rows and the expert of one operation."""
     root = Path(out) / operation
     shown, rows = str(root / "demonstrations"), str(root / "rows")
-    log.info(demonstrations(shown, learnt, operation))
+    log.info(demonstrations(shown, learnt, operation, Teaching(tokens=WORDS)))
     log.info(examples(rows, how.model, demonstrations=shown, how=Examples(length=how.length)))
     train_adapter(expert_training(out, operation, how))
 

@@ -16,12 +16,13 @@ from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.rope import Rope
 from duomem_jax.text.tokenizer import load_tokenizer
+from duomem_jax.tiny.listener.copying import compose_copying
 from duomem_jax.tiny.listener.lessons import lessons
 from duomem_jax.tiny.listener.tokenizer import save_tokenizer
 from duomem_jax.tiny.start import STD
 from duomem_jax.worlds.dialogues.generate.dates import DAYS, MONTHS
 
-MAX_LENGTH = 2048  # tokens of a conversation
+MAX_LENGTH = 4096  # tokens of a conversation; those of the lessons are shorter
 VOCABULARY = 2368  # rows of the embedding; a few more than the tokenizer has
 READ = 400  # dialogues that the tokenizer is learnt from
 _PERIODS = (3, 7, 12, 31)  # of the waves that a number's embedding is made of
@@ -38,9 +39,9 @@ def shape() -> ModelConfig:
         n_layers=4,
         n_heads=4,
         n_kv_heads=2,
-        head_dim=32,
+        head_dim=64,
         d_ff=384,
-        rope=Rope(10_000.0),
+        rope=Rope(1_000_000.0),
         max_len=MAX_LENGTH,
     )
 
@@ -90,7 +91,8 @@ def write_start(folder: str, seed: int = 0) -> str:
     if Path(folder).exists():
         return f"{folder}: already there, reused"
     config = shape()
-    params: dict[str, Any] = jax.device_get(Model(config).init(jax.random.key(seed)))
+    fresh = jax.device_get(Model(config).init(jax.random.key(seed)))
+    params: dict[str, Any] = jax.tree.map(np.array, fresh)
     # Made-up words alone, so that no training name is one token.
     texts = (
         message["content"] for i in range(READ) for lesson in lessons(i, 1.0) for message in lesson
@@ -99,6 +101,7 @@ def write_start(folder: str, seed: int = 0) -> str:
         save_tokenizer(tmp, texts, max_length=MAX_LENGTH)
         tokenizer = load_tokenizer(tmp)
         tokens = [tokenizer.decode([i]) for i in range(len(tokenizer))]
-        params["embedding"] = compose(np.asarray(params["embedding"]), tokens, seed)
+        params["embedding"] = compose(params["embedding"], tokens, seed)
+        compose_copying(params, config, STD, seed)
         save_pretrained(tmp, config, params)
     return f"{folder}: {config}"
