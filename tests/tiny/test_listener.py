@@ -2,6 +2,7 @@
 
 import re
 
+import jax
 import numpy as np
 import pytest
 
@@ -9,9 +10,11 @@ from duomem_jax.decode.grammar import json_text
 from duomem_jax.memory.operations import answer, extract, update
 from duomem_jax.memory.teach import demonstrate
 from duomem_jax.memory.teach.teaching import Teaching
+from duomem_jax.models.model import Model
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.listener.lessons import SEED, SIZE, lessons
-from duomem_jax.tiny.listener.start import STD, compose
+from duomem_jax.tiny.listener.copying import compose_copying
+from duomem_jax.tiny.listener.start import STD, compose, shape
 from duomem_jax.tiny.listener.swap import blurred, swapped
 from duomem_jax.tiny.listener.tokenizer import save_tokenizer
 from duomem_jax.tiny.listener.words import held_out_words, made_up, made_up_name
@@ -153,3 +156,48 @@ def test_rows_hold_lessons_of_several_sorts(corpus):
     asked = [m["content"] for own in corpus for le in own for m in le if m["role"] == "user"]
     sorts = {text.splitlines()[-1].split()[0] for text in asked}
     assert {"told", "who", "copy", "where", "same", "whose", "last", "later:", "When"} <= sorts
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_the_start_looks_for_what_came_after_the_same_two_tokens(copies):
+    """Attention of the first two layers, computed here from the parameters."""
+    config = shape()
+    params = jax.tree.map(np.array, jax.device_get(Model(config).init(jax.random.key(1))))
+    if copies:
+        compose_copying(params, config, STD, seed=1)
+    rng = np.random.default_rng(0)
+    once = rng.integers(300, 330, 60)
+    ids_T = np.concatenate([once, rng.integers(400, 430, 40), once])
+    x_TD = params["embedding"][ids_T]
+    back = [_attention(params, config, x_TD, 0, head) for head in (0, 1)]
+    one, two = (np.mean([a_TT[t, t - n] for t in range(60, 160)]) for n, a_TT in ((1, back[0]), (2, back[1])))
+    own = params["layers"]["self_attn"]
+    value_TH = _rms(x_TD) @ own["v_proj"]["kernel"][0][:, : config.head_dim]
+    for head, a_TT in enumerate(back):
+        rows = slice(head * config.head_dim, (head + 1) * config.head_dim)
+        x_TD = x_TD + a_TT @ value_TH @ own["o_proj"]["kernel"][0][rows]
+    again_TT = _attention(params, config, x_TD, 1, 0)
+    found = np.mean([again_TT[t, t - 99] for t in range(103, 160)])
+    assert (one > 0.8, two > 0.8, found > 5 / 160) == (copies, copies, copies), (one, two, found)
+
+
+def _rms(x):
+    return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6)
+
+
+def _attention(params, config, x_TD, layer, head):
+    """Weights of a head of the first group of keys."""
+    own, width = params["layers"]["self_attn"], config.head_dim
+    angle_TD = np.arange(len(x_TD))[:, None] * config.rope.frequencies(width)
+
+    def placed(name, columns):
+        y = _rms((_rms(x_TD) @ own[f"{name}_proj"]["kernel"][layer])[:, columns])
+        a, b = np.split(y * own[f"{name}_norm"]["scale"][layer], 2, axis=1)
+        cos, sin = np.cos(angle_TD), np.sin(angle_TD)
+        return np.concatenate([a * cos - b * sin, b * cos + a * sin], axis=1)
+
+    query = placed("q", slice(head * width, (head + 1) * width))
+    scores_TT = query @ placed("k", slice(0, width)).T / width**0.5
+    scores_TT = np.where(np.tri(len(x_TD)) > 0, scores_TT, -np.inf)
+    weights_TT = np.exp(scores_TT - scores_TT.max(1, keepdims=True))
+    return weights_TT / weights_TT.sum(1, keepdims=True)

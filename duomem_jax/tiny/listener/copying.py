@@ -1,9 +1,9 @@
-"""Attention that copies from the first step on: what came after the last two words the last time.
+"""Attention that begins near to copying: it looks for what came after the same two tokens before.
 
-Small models learn to copy late and all at once (Olsson et al. 2022, "In-context learning and
-induction heads", arXiv 2209.11895): the listener had read three million tokens without it. So two
-heads of the first layer begin as heads that look one and two tokens back, and one of the second
-layer as a head that looks for what these saw and takes the token there. All of it is trained.
+Small models learn to copy late (Olsson et al. 2022, "In-context learning and induction heads",
+arXiv 2209.11895): after two and a half million tokens a fresh one of this size still could not. So
+two heads of the first layer begin as heads that look one and two tokens back, and one of the second
+as a head that looks for what these saw and takes the token there. All of it is trained like the rest.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ LAST, TWO = 20, 14  # numbers that say what the last token is, and the one befor
 
 
 def compose_copying(params: dict[str, Any], config: ModelConfig, std: float, seed: int) -> None:
-    """Make some heads of fresh parameters copy.
+    """Make some heads of fresh parameters look for what is to be copied.
 
     Args:
         params: fresh ones, NumPy arrays, of width 128 and two layers at least; changed.
