@@ -5,6 +5,7 @@
 """
 
 import logging
+import os
 import shlex
 import time
 from dataclasses import field
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from duomem_jax.base.folder import claim_folder
 from duomem_jax.base.lock import lock_for_writing, unlock
+from duomem_jax.base.parallel import run_all
 from duomem_jax.base.ranges import Count, Length, Seed, options
 from duomem_jax.evals.dialogues.assistant import Assistant, Shown
 from duomem_jax.evals.dialogues.describe import QUESTIONS
@@ -23,6 +25,7 @@ from duomem_jax.memory.operations.models import Models
 from duomem_jax.memory.teach import ANSWER, EXTRACT, UPDATE
 from duomem_jax.memory.teach.teaching import Name, Teaching
 from duomem_jax.models.lora import LoraConfig
+from duomem_jax.models.platform import platform
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.records.answers import collect_answers
 from duomem_jax.report.write import write_report
@@ -58,7 +61,7 @@ What to run next, in the folder that you are in:
 class Remembering:
     """Sizes that fit ten minutes on two cores."""
 
-    train: Count = 300  # dialogues that the experts learn from
+    train: Count = 200  # dialogues that the experts learn from
     test: Count = 12  # held-out dialogues that are asked about
     steps: Count = 300  # of training, of each expert
     batch: Count = 4  # rows of a step
@@ -160,12 +163,13 @@ def run_remembering(out: str, how: Remembering) -> Path:
     learnt, asked = str(root / "dialogues-train"), str(root / "dialogues-held-out")
     log.info(dialogues(learnt, count=how.train, seed=how.seed, size=how.size))
     log.info(dialogues(asked, count=how.test, seed=how.seed, held_out=True, size=how.size))
-    for operation in OPERATIONS:
-        _train(out, operation, learnt, how)
+    workers = _workers()
+    run_all(_train, [(out, operation, learnt, how) for operation in OPERATIONS], workers)
     answers = str(root / "answers")
     rows = assistants(out, how)
-    for assistant in rows:
-        log.info(run(answers, asked, assistant))
+    # Those first that take longest: they have memories to write before they are asked.
+    longest = sorted(rows, key=lambda assistant: assistant.shown != "memories")
+    run_all(run, [(answers, asked, assistant) for assistant in longest], workers)
     found = results(collect_answers(answers), make_embedder(DEFAULT_EMBEDDER))
     return write_report(
         root,
@@ -176,6 +180,13 @@ def run_remembering(out: str, how: Remembering) -> Path:
         order=[assistant.name for assistant in rows],
         compared=COMPARED,
     )
+
+
+def _workers() -> int:
+    """Processes side by side: a small model makes poor use of a second core."""
+    if platform() != "cpu":
+        return 1
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, 2)
 
 
 def _train(out: str, operation: Name, learnt: str, how: Remembering) -> None:
