@@ -1,7 +1,7 @@
 """MemLoRA in miniature: one command from generated dialogues to a table of assistants.
 
-    dialogues -> demonstrations of each operation -> rows -> an expert for each operation
-    held-out dialogues + assistants -> answers -> report
+dialogues -> demonstrations of each operation -> rows -> an expert for each operation
+held-out dialogues + assistants -> answers -> report
 """
 
 import logging

@@ -19,7 +19,13 @@ from duomem_jax.train.config import load_config
 from duomem_jax.worlds.dialogues import Size
 
 SMALL = Remembering(
-    train=2, test=1, steps=1, batch=1, length=512, tokens=60, size=Size(sessions=1, turns=8, questions=3)
+    train=2,
+    test=1,
+    steps=1,
+    batch=1,
+    length=512,
+    tokens=60,
+    size=Size(sessions=1, turns=8, questions=3),
 )
 
 

@@ -12,8 +12,8 @@ from duomem_jax.memory.teach import demonstrate
 from duomem_jax.memory.teach.teaching import Teaching
 from duomem_jax.models.model import Model
 from duomem_jax.text.tokenizer import load_tokenizer
-from duomem_jax.tiny.listener.lessons import SEED, SIZE, lessons
 from duomem_jax.tiny.listener.copying import compose_copying
+from duomem_jax.tiny.listener.lessons import SEED, SIZE, lessons
 from duomem_jax.tiny.listener.start import STD, compose, shape
 from duomem_jax.tiny.listener.swap import blurred, swapped
 from duomem_jax.tiny.listener.tokenizer import save_tokenizer
@@ -104,7 +104,13 @@ def test_a_blurred_dialogue_keeps_what_is_noted():
 
 
 def test_any_text_survives_a_round_trip(tokenizer, texts):
-    own = ("", "Zażółć <b>\t\n  x", "刘洋's 1,050 euros, I'm 12345", "e\u0301 \U0001f600 ' ", "سلمى")
+    own = (
+        "",
+        "Zażółć <b>\t\n  x",
+        "刘洋's 1,050 euros, I'm 12345",
+        "e\u0301 \U0001f600 ' ",
+        "سلمى",
+    )
     for text in (*own, *texts[:200]):
         assert tokenizer.decode(tokenizer.encode(text)) == text
 
@@ -170,7 +176,10 @@ def test_the_start_looks_for_what_came_after_the_same_two_tokens(copies):
     ids_T = np.concatenate([once, rng.integers(400, 430, 40), once])
     x_TD = params["embedding"][ids_T]
     back = [_attention(params, config, x_TD, 0, head) for head in (0, 1)]
-    one, two = (np.mean([a_TT[t, t - n] for t in range(60, 160)]) for n, a_TT in ((1, back[0]), (2, back[1])))
+    one, two = (
+        np.mean([a_TT[t, t - n] for t in range(60, 160)])
+        for n, a_TT in ((1, back[0]), (2, back[1]))
+    )
     own = params["layers"]["self_attn"]
     value_TH = _rms(x_TD) @ own["v_proj"]["kernel"][0][:, : config.head_dim]
     for head, a_TT in enumerate(back):

@@ -58,9 +58,7 @@ def lessons(index: int, swapped_share: float = SWAPPED) -> Iterator[Chat]:
 
 def _pairs(pairs: list[tuple[str, str]]) -> Chat:
     """Questions and replies by turns."""
-    return [
-        message for ask, reply in pairs for message in (chat.user(ask), chat.assistant(reply))
-    ]
+    return [message for ask, reply in pairs for message in (chat.user(ask), chat.assistant(reply))]
 
 
 def _line(turn: Turn) -> str:
@@ -119,7 +117,9 @@ def _days(draw: Draw) -> Chat:
     today = datetime.date(2022, 1, 1) + datetime.timedelta(days=draw.below(1700))
     asked = []
     for _ in range(draw.between(5, 9)):
-        past = today - datetime.timedelta(days=draw.pick((draw.between(1, 13), draw.between(1, 45))))
+        past = today - datetime.timedelta(
+            days=draw.pick((draw.between(1, 13), draw.between(1, 45)))
+        )
         when = told(draw, past, today)
         asked.append((when.said, when.on))
     if draw.chance(0.5):
@@ -163,9 +163,7 @@ def _some(draw: Draw, dialogue: Dialogue, most: int) -> list[Fact]:
 def _compared(draw: Draw, dialogue: Dialogue) -> Iterator[Chat]:
     """Whether two sentences are about one thing, and whether they say the same of it."""
     facts = list(dialogue.facts)
-    news = [
-        i for i, fact in enumerate(facts) if any(f.about == fact.about for f in facts[:i])
-    ]
+    news = [i for i, fact in enumerate(facts) if any(f.about == fact.about for f in facts[:i])]
     if not news:
         return
     new = facts[draw.pick(news)]

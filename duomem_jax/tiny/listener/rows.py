@@ -43,9 +43,7 @@ def write_rows(out: str | os.PathLike, tokenizer_folder: str | os.PathLike) -> W
         for key in keys:
             first = int(key) * BLOCK
             block = [
-                lesson
-                for i in range(first, min(first + BLOCK, DIALOGUES))
-                for lesson in lessons(i)
+                lesson for i in range(first, min(first + BLOCK, DIALOGUES)) for lesson in lessons(i)
             ]
             encoded = chat_tokens(tokenizer).conversations(block)
             packed = pack_examples([Conversation(e) for e in encoded], form)

@@ -21,9 +21,7 @@ MERGES = 1900  # tokens of BPE beside the bytes
 NUMBERS = range(41)
 YEARS = range(2000, 2031)
 # Where a list ends or goes on is one token: one choice, not several.
-JSON = (
-    *('{"', '":[{"', '":[]}', '":"', '":', ',"', '"},{"', '},{"', '"}]}', "}]}", '"}', '","'),
-)
+JSON = (*('{"', '":[{"', '":[]}', '":"', '":', ',"', '"},{"', '},{"', '"}]}', "}]}", '"}', '","'),)
 # Keys and values of the replies; they are pieces of their own in the lessons, too.
 KEYS = ("facts", "turn", "fact", "operations", "do", "add", "update", "delete", "id", "text")
 _OTHERS = (NOTHING, answer.UNKNOWN, " [shares ")
