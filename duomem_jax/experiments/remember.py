@@ -72,7 +72,7 @@ class Remembering:
     model: str = field(default_factory=lambda: str(model_folder("tiny-listener")))
 
 
-def expert_training(out: str, operation: Name, how: Remembering = Remembering()) -> TrainConfig:
+def expert_training(out: str, operation: Name, how: Remembering) -> TrainConfig:
     """How the expert of an operation is trained."""
     root = Path(out) / operation
     return TrainConfig(
@@ -89,12 +89,15 @@ def expert_training(out: str, operation: Name, how: Remembering = Remembering())
     )
 
 
-def assistants(out: str, how: Remembering = Remembering()) -> list[Assistant]:
+def assistants(out: str, how: Remembering) -> list[Assistant]:
     """The rows of the table."""
 
     def one(name: str, shown: Shown, *experts: Name) -> Assistant:
-        adapters = {e: str(Path(expert_training(out, e, how).output) / "adapter") for e in experts}
-        return Assistant(name, Models(how.model, **adapters), shown, how.tokens)
+        extract, update, answer = (
+            str(Path(expert_training(out, o, how).output) / "adapter") if o in experts else ""
+            for o in OPERATIONS
+        )
+        return Assistant(name, Models(how.model, extract, update, answer), shown, how.tokens)
 
     return [
         one("no memory", "nothing"),
@@ -201,10 +204,11 @@ def _train(out: str, operation: Name, learnt: str, how: Remembering) -> None:
 def _note(how: Remembering) -> str:
     lora = expert_training("", EXTRACT, how).lora
     return (
-        f"{how.test} held-out dialogues: no name, value or phrasing of theirs is in the {how.train} "
-        f"dialogues that the experts learnt from. One model, {Path(how.model).name}, and for each "
-        f"operation a LoRA expert of rank {lora.rank} on it, {how.steps} steps of {how.batch} rows of "
-        f"{how.length} tokens. Turns and memories fill up to {how.tokens} tokens of a page."
+        f"{how.test} held-out dialogues: no name, value or phrasing of theirs is in the "
+        f"{how.train} dialogues that the experts learnt from. One model, {Path(how.model).name}, "
+        f"and for each operation a LoRA expert of rank {lora.rank} on it, {how.steps} steps of "
+        f"{how.batch} rows of {how.length} tokens. Turns and memories fill up to {how.tokens} "
+        "tokens of a page."
     )
 
 

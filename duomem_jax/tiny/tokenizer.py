@@ -164,7 +164,7 @@ def save_tokenizer(folder: Path, vocab: Vocabulary, *, max_length: int) -> None:
 
 
 def write_tokenizer(tokenizer: Any, folder: Path, *, max_length: int) -> None:
-    """Write a `tokenizers.Tokenizer` with the special tokens and the template of the tiny models."""
+    """Write a `tokenizers.Tokenizer`, with special tokens and template of the tiny models."""
     from tokenizers import AddedToken
 
     special = [PAD, END, *(f"<|{role}|>" for role in ROLES)]

@@ -30,7 +30,7 @@ SMALL = Remembering(
 
 
 def test_assistants_differ_in_what_they_are_shown_and_in_their_experts():
-    rows = {row.name: row for row in assistants("out")}
+    rows = {row.name: row for row in assistants("out", Remembering())}
     experts = {name: {o for o, f in row.models.experts.items() if f} for name, row in rows.items()}
     assert experts[NO_EXPERTS] == set()
     assert experts[ALL_EXPERTS] == {"extract", "update", "answer"}
@@ -75,4 +75,4 @@ def test_the_next_steps_train_the_expert_that_was_trained(tmp_path):
     text = next_steps("runs/remember")
     assert "--data runs/remember/extract/rows" in text
     config = load_config("configs/remember.py")
-    assert config == expert_training("runs/remember", "extract")
+    assert config == expert_training("runs/remember", "extract", Remembering())

@@ -1,4 +1,4 @@
-"""The embedded default: a tiny teacher, student and listener, whose folders are beside this file."""
+"""The embedded default: a tiny teacher, student and listener; their folders are beside it."""
 
 from importlib import resources
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""How the tiny listener is made: a base for the experts of a memory, which knows none of their work."""
+"""How the tiny listener is made: a base for the experts of a memory, new to their work."""

@@ -2,8 +2,8 @@
 
 Small models learn to copy late (Olsson et al. 2022, "In-context learning and induction heads",
 arXiv 2209.11895): after two and a half million tokens a fresh one of this size still could not. So
-two heads of the first layer begin as heads that look one and two tokens back, and one of the second
-as a head that looks for what these saw and takes the token there. All of it is trained like the rest.
+two heads of the first layer begin as heads that look one and two tokens back, and one of the
+second as a head that looks for what these saw and takes the token there. All of it is trained.
 """
 
 from typing import Any

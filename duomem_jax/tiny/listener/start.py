@@ -1,4 +1,4 @@
-"""The listener before training: tokenizer, shape, and an embedding that knows of spelling and numbers.
+"""The listener before training: tokenizer, shape, an embedding that knows spelling and numbers.
 
 `may`, ` may` and ` May` begin near each other, and so do 7 and 8: what is copied to the start of a
 sentence, or counted on from a day, is then known to be like what it was made from.
@@ -26,8 +26,10 @@ MAX_LENGTH = 4096  # tokens of a conversation; those of the lessons are shorter
 VOCABULARY = 2368  # rows of the embedding; a few more than the tokenizer has
 READ = 400  # dialogues that the tokenizer is learnt from
 _PERIODS = (3, 7, 12, 31)  # of the waves that a number's embedding is made of
-_SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-_SMALL = (*_SMALL, "eleven", "twelve")
+_SMALL = (
+    *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve"),
+)
 
 
 def shape() -> ModelConfig:

@@ -1,7 +1,7 @@
 """The listener's tokenizer: byte-level BPE of short pieces, and set phrases that are one token.
 
-The words of people's sentences are mostly one token each. Names and values are spelt in pieces, those
-of training dialogues like any others, since the texts that it learns from hold made-up ones. The
+The words of people's sentences are mostly one token each. Names and values are spelt in pieces,
+those of training dialogues like others, since the texts that it learns from hold made-up ones. The
 sentences of the operations' prompts are one token each: a prompt costs a small model nothing then.
 """
 
