@@ -63,7 +63,7 @@ class Remembering:
 
     train: Count = 200  # dialogues that the experts learn from
     test: Count = 12  # held-out dialogues that are asked about
-    steps: Count = 300  # of training, of each expert
+    steps: Count = 250  # of training, of each expert
     batch: Count = 4  # rows of a step
     length: Length = 1024  # tokens of a row
     tokens: Count = 400  # of turns or memories that are shown with a question
