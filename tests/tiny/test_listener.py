@@ -187,7 +187,7 @@ def test_the_start_looks_for_what_came_after_the_same_two_tokens(copies):
         x_TD = x_TD + a_TT @ value_TH @ own["o_proj"]["kernel"][0][rows]
     again_TT = _attention(params, config, x_TD, 1, 0)
     found = np.mean([again_TT[t, t - 99] for t in range(103, 160)])
-    assert (one > 0.8, two > 0.8, found > 5 / 160) == (copies, copies, copies), (one, two, found)
+    assert (one > 0.8, two > 0.8, found > 0.8) == (copies, copies, copies), (one, two, found)
 
 
 def _rms(x):

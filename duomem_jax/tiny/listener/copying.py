@@ -52,9 +52,11 @@ def compose_copying(params: dict[str, Any], config: ModelConfig, std: float, see
         query[0, 0, at + fast] = np.cos(back * angle)
         query[0, 0, at + fast + half] = -np.sin(back * angle)
     few = few_DE.shape[1]
+    # Nothing else: what other numbers a head carries would be noise in what a token is.
+    value[0, :, :width] = 0
     value[0, OWN, :few] = few_DE
     for head, place in enumerate((BEFORE, BEFORE_THAT)):
-        out[0, head * width : head * width + few] = 0
+        out[0, head * width : (head + 1) * width] = 0
         out[0, head * width : head * width + few, place] = np.eye(few) * std * 0.75
     slow = np.concatenate([np.arange(SLOW, half), np.arange(half + SLOW, width)])
     last, two = slow[:LAST], slow[LAST : LAST + TWO]
