@@ -11,4 +11,4 @@ from duomem_jax.train.config import TrainConfig
 
 def get_config() -> TrainConfig:
     """About an hour on one slow core."""
-    return dataclasses.replace(pretraining("listener", steps=1300), global_batch=3)
+    return dataclasses.replace(pretraining("listener", steps=5000), global_batch=3)
