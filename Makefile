@@ -1,4 +1,4 @@
-# Two commands matter: `make quickstart` and `make test`. Both install what they need first.
+# Three commands matter: `make quickstart`, `make remember` and `make test`. All install what they need first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,12 +14,15 @@ export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8589
 # Many tests start processes. Without bytecode files each compiles transformers again, for seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help quickstart test test-slow check format lock clean
+.PHONY: help quickstart remember test test-slow check format lock clean
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 quickstart: $(VENV)/.runtime  ## play, distil and compare on generated games, about ten minutes
 	$(BIN)/duomem quickstart
+
+remember: $(VENV)/.runtime  ## train the experts of a memory and ask about generated dialogues
+	$(BIN)/duomem remember
 
 test: $(VENV)/.test  ## the default test suite
 	$(BIN)/python -m pytest

@@ -7,7 +7,9 @@ import jax
 import pytest
 
 from duomem_jax.aot.steps import RowSizes, lower_train
-from duomem_jax.experiments.experiment import load_experiment
+from duomem_jax.experiments.compare import load_experiment
+from duomem_jax.experiments.memories.experiment import OPERATIONS, MemoryExperiment
+from duomem_jax.experiments.memories.folds import Lessons
 from duomem_jax.experiments.training import recipe_config
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.train.config import load_config
@@ -22,6 +24,9 @@ def trainings(file):
     if "get_experiment" not in file.read_text():
         return [load_config(str(file))]
     e = load_experiment(file)
+    if isinstance(e, MemoryExperiment):
+        lessons = Lessons("some", ("dialogues",), "")
+        return [e.training(operation, lessons, seed=0) for operation in OPERATIONS]
     return [
         recipe_config(e, r, seed=0, rows="" if r.on_policy else "rows", memory="bank")
         for r in e.recipes

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from duomem_jax import cli
-from duomem_jax.experiments.experiment import load_experiment
+from duomem_jax.experiments.compare import load_experiment
 from duomem_jax.experiments.quickstart import next_steps
 from duomem_jax.train.command import parse
 from duomem_jax.train.config import load_config, print_fields

@@ -63,12 +63,12 @@ def _refuse_others(module: ModuleType, function: str) -> None:
     raise UserError(f"has no {function}(), so it is no config for {COMMANDS[function]}")
 
 
-def from_file(path: Path, function: str, kind: type[T]) -> T:
+def from_file(path: Path, function: str, *kinds: type[T]) -> T:
     """Call `function()` of a Python file in configs/ and check what it returns.
 
     Raises:
-        UserError: no such file or function, or it does not return a `kind` whose fields have their
-            declared types.
+        UserError: no such file or function, or it returns none of `kinds`, or fields of it do not
+            have their declared types.
     """
     loader = _NoBytecode(path.stem, str(path))
     spec = importlib.util.spec_from_file_location(path.stem, path, loader=loader)
@@ -86,9 +86,9 @@ def from_file(path: Path, function: str, kind: type[T]) -> T:
         raise UserError(f"{path}: {e}") from None
     except (Exception, SystemExit) as e:  # the user's code: it may do anything wrong
         raise UserError(f"{path}: {type(e).__name__}: {e}; correct the file") from None
-    if not isinstance(config, kind):
-        given = type(config).__name__
-        raise UserError(f"{path}: {function}() gives {given}, not a {kind.__name__}")
+    if not isinstance(config, kinds):
+        given, wanted = type(config).__name__, " or ".join(kind.__name__ for kind in kinds)
+        raise UserError(f"{path}: {function}() gives {given}, not a {wanted}")
     try:
         # Dataclasses take any value; one of a wrong type would fail far from here.
         check_fields(config)

@@ -1,6 +1,7 @@
 """What rows are made from: won episodes, or a teacher's demonstrations."""
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from duomem_jax.base.errors import UserError
@@ -91,21 +92,24 @@ class Demonstrations:
 
     unit = "demonstrations"
 
-    def __init__(self, folder: str | os.PathLike):
-        """Open a folder of demonstrations.
+    def __init__(self, folders: Sequence[str]):
+        """Open folders of demonstrations, one behind the other.
 
         Raises:
-            UserError: missing, damaged or something else.
+            UserError: one is missing, damaged or something else.
         """
-        self._records = read_dataset(folder, SPLIT, DEMONSTRATIONS)
-        self.identity = {DEMONSTRATIONS: content_hash(folder, DEMONSTRATIONS)}
+        datasets = [read_dataset(folder, SPLIT, DEMONSTRATIONS) for folder in folders]
+        self._places = [(records, i) for records in datasets for i in range(len(records))]
+        hashes = [content_hash(folder, DEMONSTRATIONS) for folder in folders]
+        self.identity = {DEMONSTRATIONS: " ".join(hashes)}
 
     def __len__(self) -> int:
-        return len(self._records)
+        return len(self._places)
 
     def block(self, first: int, step: int) -> list[Demonstration]:
         """Some demonstrations."""
-        return [demonstration_from_record(record) for record in self._records[first::step]]
+        places = self._places[first::step]
+        return [demonstration_from_record(records[i]) for records, i in places]
 
     def learnt(self, item: Demonstration) -> bool:
         """Always: a teacher shows nothing else."""

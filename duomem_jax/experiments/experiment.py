@@ -1,11 +1,9 @@
 """What an experiment is: a teacher and a student, games, recipes and seeds."""
 
 from dataclasses import field
-from pathlib import Path
 
 from duomem_jax.agents.play import MAX_NEW, Play, Recall, Talk
 from duomem_jax.agents.player import Player
-from duomem_jax.base.config import from_file
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.prompts import NO_SYSTEM
 from duomem_jax.base.ranges import Few, Length, Seed, Temperature, options
@@ -85,12 +83,3 @@ class Experiment:
         plain = [(first.name, r.name) for r in others]
         shown = [(first.with_memory, r.with_memory) for r in others]
         return usual + plain + shown + [(r.name, r.with_memory) for r in self.recipes]
-
-
-def load_experiment(path: Path) -> Experiment:
-    """Read `get_experiment()` of a file in configs/.
-
-    Raises:
-        UserError: no such file, or what it gives is not an Experiment.
-    """
-    return from_file(path, "get_experiment", Experiment)

@@ -1,16 +1,14 @@
 """DuoMem in miniature: one command from generated games to the paper's table."""
 
 import logging
-import os
 import shlex
-import shutil
-import sys
 import time
 from pathlib import Path
 
 from duomem_jax.agents.play import Play
 from duomem_jax.base.folder import claim_folder
 from duomem_jax.experiments.experiment import Experiment
+from duomem_jax.experiments.program import program
 from duomem_jax.experiments.recipe import Recipe
 from duomem_jax.experiments.run import KIND, run_experiment
 from duomem_jax.models.lora import LoraConfig
@@ -102,13 +100,4 @@ def quickstart(out: Folder = "runs/quickstart", /) -> str:
 
 def next_steps(out: str) -> str:
     """Commands to go on with, as they can be entered here."""
-    beside = Path(sys.executable).with_name("duomem")
-    found = shutil.which("duomem")
-    # `make quickstart` leaves an environment that nobody has activated.
-    if found and Path(found) == beside:
-        program = "duomem"
-    elif beside.exists():
-        program = shlex.quote(os.path.relpath(beside))
-    else:
-        program = f"{shlex.quote(sys.executable)} -m duomem_jax"
-    return NEXT.format(duomem=program, out=shlex.quote(out))
+    return NEXT.format(duomem=program(), out=shlex.quote(out))

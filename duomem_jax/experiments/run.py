@@ -26,7 +26,6 @@ from duomem_jax.experiments.experiment import (
     TEACHER,
     TEACHER_MEMORY,
     Experiment,
-    load_experiment,
 )
 from duomem_jax.experiments.training import (
     Training,
@@ -42,28 +41,11 @@ from duomem_jax.report.write import write_report
 from duomem_jax.stages.evaluate import results
 from duomem_jax.stages.examples import examples
 from duomem_jax.stages.memories import memories
-from duomem_jax.stages.options import Config
 from duomem_jax.stages.play import play
 from duomem_jax.worlds.games import Games
 
 log = logging.getLogger(__name__)
 KIND = "an experiment"  # of its output folder
-
-
-def compare(config: Config, /) -> Path:
-    """Run a whole experiment: play, remember, distil with several seeds, evaluate every player.
-
-    Args:
-        config: file whose get_experiment() returns an Experiment, such as
-            configs/alfworld_tiny.py; run it again after a crash, it resumes where it stopped.
-
-    Returns:
-        The path of report.md.
-
-    Raises:
-        UserError: bad input, or an output folder of another experiment.
-    """
-    return run_experiment(load_experiment(Path(config)))
 
 
 @dataclass(frozen=True)

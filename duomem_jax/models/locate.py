@@ -16,8 +16,9 @@ def model_path(model: str, files: Sequence[str] = FILES) -> str:
     """The folder of a model: config.json, weights and tokenizer.
 
     Args:
-        model: `tiny-teacher` or `tiny-student`, a folder, or a hub id such as `Qwen/Qwen3-4B`,
-            which is downloaded once. With HF_HUB_OFFLINE=1 only what is there already counts.
+        model: a name in `NAMES`, which ships with the package; a folder; or a hub id such as
+            `Qwen/Qwen3-4B`, which is downloaded once. With HF_HUB_OFFLINE=1 only what is there
+            already counts.
         files: what is downloaded, as patterns.
 
     Raises:

@@ -1,10 +1,12 @@
 """What remembering dialogues took, as a section of the report of their answers."""
 
+import os
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from duomem_jax.base.rowlog import read_rows
-from duomem_jax.evals.dialogues.subject import WORK
+from duomem_jax.evals.dialogues.subject import STORES, WORK
 from duomem_jax.records.answers import Worked
 from duomem_jax.report.table import markdown_table
 
@@ -23,18 +25,19 @@ _TITLE = "## What remembering took, means over dialogues\n"
 _HOW = """\
 **Calls** of a model, with what they read and wrote; **s**: wall time. **Rejected**: replies that
 are not of the form, and operations in them that cannot be done; **repaired**: replies whose form a
-library restored. Finding what is shown and answering are in the table of subjects.
+library restored. Assistants whose experts for both are the same share their memories, and one row.
+Finding what is shown and answering are in the table of subjects.
 """
 
 
-def remembering_section(out: Path) -> str:
+def remembering_section(folders: Iterable[str | os.PathLike]) -> str:
     """A table of what each operation took each assistant; "" where none has kept memories.
 
     Args:
-        out: folder of answers, from `duomem locomo run`.
+        folders: of answers, from `duomem locomo run`.
     """
     rows: dict[tuple[str, str], list[Worked]] = defaultdict(list)
-    for path in sorted(out.glob(f"*/{WORK}")):
+    for path in sorted(path for out in folders for path in Path(out).glob(f"{STORES}/*/{WORK}")):
         for row in read_rows(path, Worked):
             rows[row.subject, row.operation].append(row)
     if not rows:

@@ -36,7 +36,7 @@ def examples(
     /,
     tokenizer: str,
     episodes: str = "",
-    demonstrations: str = "",
+    demonstrations: tuple[str, ...] = (),
     memory: str = "",
     teacher: str = "",
     teacher_memory: str = "",
@@ -49,7 +49,7 @@ def examples(
         out: folder to write.
         tokenizer: of the student: folder, hub id or shipped model.
         episodes: folder of episodes, from `duomem play`.
-        demonstrations: folder of demonstrations, from `duomem demonstrations`, in place of them.
+        demonstrations: folders of demonstrations, from `duomem demonstrations`, in place of them.
         memory: bank whose memories some episodes show; empty: none do.
         teacher: model with another tokenizer, whose tokens rows hold beside the student's, aligned
             by bytes; empty: it has the student's tokenizer.

@@ -34,7 +34,7 @@ from duomem_jax.report.write import write_report
 from duomem_jax.speak.open import Local, open_speaker
 from duomem_jax.speak.served.server import Server
 from duomem_jax.stages.options import Folder, Part
-from duomem_jax.worlds.dialogues.locomo import read_locomo
+from duomem_jax.worlds.dialogues.locomo import Locomo, read_locomo
 
 
 def prepare(
@@ -65,6 +65,21 @@ def prepare(
     chosen = [d for d in known.values() if d.id not in omit and (not only or d.id in only)]
     if not chosen:
         raise UserError(f"{file}: only and omit leave no conversation; name others")
+    return write_conversations(out, read, chosen)
+
+
+def write_conversations(out: Folder, read: Locomo, chosen: Sequence[Dialogue]) -> WriteReport:
+    """Write some of the conversations that were read.
+
+    Args:
+        out: folder to write.
+        read: all of them, with what was repaired.
+        chosen: those to write.
+
+    Raises:
+        UserError: an output folder of other ones or something else in it.
+    """
+    known = {dialogue.id: dialogue for dialogue in chosen}
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
         for key in keys:
@@ -78,7 +93,7 @@ def prepare(
         source={"dialogues": _content(chosen)},
         notes={"file": read.sha256, "origin": read.origin, "repairs": read.repairs},
     )
-    return write_dataset(out, [dialogue.id for dialogue in chosen], make, spec)
+    return write_dataset(out, list(known), make, spec)
 
 
 def _content(dialogues: Sequence[Dialogue]) -> str:
@@ -150,14 +165,14 @@ def attack(
     if assistant.shown != "memories":
         raise UserError(f"shown is {assistant.shown}; only memories are attacked")
     told = spread(read_dialogues(dialogues), limit)
-    folder = claim_folder(out, KIND) / file_name(assistant, seed)
+    folder = claim_folder(out, KIND)
     with at_work(assistant, folder, seed, server) as subject:
         found = [
             attempt
             for dialogue in told
             for attempt in attempts(subject, dialogue, spread(dialogue.questions, questions))
         ]
-    path = folder.with_name(f"{folder.name}.attacks.json")
+    path = folder / f"{file_name(assistant, seed)}.attacks.json"
     text = json.dumps([dataclasses.asdict(attempt) for attempt in found], indent=1)
     atomic_write_text(path, text + "\n")
     harmless = sum(attempt.harmless for attempt in found)
@@ -194,6 +209,6 @@ def score(
             verdicts = judge_answers(answers, speaker, Path(out))
     rows = results(answers, make_embedder(embedder), verdicts)
     note = f"Judge: {judge}." if judge else ""
-    sections = [section for section in [remembering_section(Path(out))] if section]
+    sections = [section for section in [remembering_section([out])] if section]
     title = "Answers about dialogues"
     return write_report(out, rows, QUESTIONS, title=title, note=note, sections=sections)

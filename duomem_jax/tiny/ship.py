@@ -27,7 +27,27 @@ ABOUT = {
         "named by made-up verbs, the procedure written for other objects and places). It has "
         "never seen one of the six real task types, neither their sentences nor their procedures."
     ),
+    "listener": (
+        "A base for the experts of a memory of conversations. It can read lines of a talk, say one "
+        "in the third person, count days, find what a question asks for in a few sentences, tell "
+        "whether two sentences say the same, and write JSON. It has never seen what the experts "
+        "are taught: which lines hold a fact, what a fact changes in a list of memories, and when "
+        "to answer that something was not told; nor the prompts of these operations."
+    ),
 }
+_GAMES = (
+    "Generated games only (`duomem_jax.worlds.household.generate`): {examples:,} conversations, "
+    "{tokens:,} tokens, seed {seed}; the replies alone carry loss. No ALFWorld game, trajectory or "
+    "text was used; the generator and the expert's location prior use aggregate counts of where "
+    "things lie in ALFWorld's training games.\n"
+)
+_DIALOGUES = (
+    "Lessons on generated training dialogues only (`duomem_jax.worlds.dialogues`), three quarters "
+    "of them with made-up names and values: {examples:,} conversations, {tokens:,} tokens, seed "
+    "{seed}; the replies alone carry loss. No name, value or phrasing of a held-out dialogue was "
+    "used, and no other data.\n"
+)
+DATA = {"teacher": _GAMES, "student": _GAMES, "listener": _DIALOGUES}
 
 
 def card(name: str, run: Path, results: Path | None) -> str:
@@ -44,11 +64,7 @@ def card(name: str, run: Path, results: Path | None) -> str:
         "---\nlicense: apache-2.0\nlibrary_name: duomem_jax\n---\n",
         f"# tiny-{name}\n\n{ABOUT[name]}\n",
         "## Data\n",
-        f"Generated games only (`duomem_jax.worlds.household.generate`): "
-        f"{data['counts']['examples']:,} conversations, {data['counts']['tokens']:,} tokens, "
-        f"seed {data['seed']}; the replies alone carry loss. No ALFWorld "
-        "game, trajectory or text was used; the generator and the expert's location prior use "
-        "aggregate counts of where things lie in ALFWorld's training games.\n",
+        DATA[name].format(seed=data["seed"], **data["counts"]),
         "## Training\n",
         f"Qwen3 architecture, {count(params):,} parameters: {shape.n_layers} layers of width "
         f"{shape.d_model}, {shape.vocab_size} tokens of vocabulary. {config['steps']:,} steps of "

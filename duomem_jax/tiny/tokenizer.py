@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from duomem_jax.text.spelling import byte_alphabet
 
@@ -142,7 +143,7 @@ def save_tokenizer(folder: Path, vocab: Vocabulary, *, max_length: int) -> None:
         vocab: what becomes one token.
         max_length: the longest conversation the model was trained for, in tokens.
     """
-    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 
     table = byte_alphabet()
     spelled = ["".join(table[b] for b in piece.encode()) for piece in vocab.tokens]
@@ -159,6 +160,13 @@ def save_tokenizer(folder: Path, vocab: Vocabulary, *, max_length: int) -> None:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
+    write_tokenizer(tokenizer, folder, max_length=max_length)
+
+
+def write_tokenizer(tokenizer: Any, folder: Path, *, max_length: int) -> None:
+    """Write a `tokenizers.Tokenizer`, with special tokens and template of the tiny models."""
+    from tokenizers import AddedToken
+
     special = [PAD, END, *(f"<|{role}|>" for role in ROLES)]
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in special])
     tokenizer.save(str(folder / "tokenizer.json"))

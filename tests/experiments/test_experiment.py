@@ -10,7 +10,7 @@ from duomem_jax import cli
 from duomem_jax.agents.play import Play
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.folder import claim_folder
-from duomem_jax.experiments.experiment import load_experiment
+from duomem_jax.experiments.compare import load_experiment
 from duomem_jax.experiments.recipe import Recipe
 from duomem_jax.experiments.run import KIND, run_experiment
 from duomem_jax.experiments.training import cost

@@ -10,7 +10,7 @@ from duomem_jax.base.io import readable
 from duomem_jax.base.ranges import Count, options
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.memory.operations.models import Models
-from duomem_jax.memory.operations.names import ANSWER, EXTRACT, PROMPTS, UPDATE
+from duomem_jax.memory.operations.names import ANSWER, EXTRACT, PROMPTS, UPDATE, Name
 from duomem_jax.models.locate import model_path
 from duomem_jax.speak.served.server import served_name
 
@@ -52,6 +52,16 @@ class Assistant:
         used = tuple(PROMPTS) if self.shown == "memories" else (ANSWER,)
         own["prompts"] = {name: PROMPTS[name].sha256 for name in used}
         return own | {"models": self.models.identity(used)}
+
+    def remembering(self) -> dict[str, Any]:
+        """What its memories depend on, beside the embedder; JSON.
+
+        Raises:
+            UserError: a folder is missing or damaged.
+        """
+        used: tuple[Name, ...] = (EXTRACT, UPDATE)
+        prompts = {name: PROMPTS[name].sha256 for name in used}
+        return {"prompts": prompts, "models": self.models.identity(used)}
 
     def counter(self) -> Callable[[str], int]:
         """What counts the tokens of a text."""

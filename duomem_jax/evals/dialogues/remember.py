@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from filelock import FileLock
+
 from duomem_jax.base.io import slug
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.store.keeper import Keeper
@@ -13,7 +15,8 @@ from duomem_jax.records.dialogues import Dialogue
 def remembered(dialogue: Dialogue, keeper: Keeper, embedder: Embedder, folder: Path) -> Path:
     """The file of what a keeper remembers of a dialogue.
 
-    It is there whole or not at all: a killed run begins a dialogue again.
+    It is there whole or not at all: a killed run begins a dialogue again. Who asks for what
+    another process is remembering waits for it.
 
     Args:
         dialogue: told session by session.
@@ -22,14 +25,19 @@ def remembered(dialogue: Dialogue, keeper: Keeper, embedder: Embedder, folder: P
         folder: of stores; made if missing.
     """
     path = folder / f"{slug(dialogue.id)}.sqlite"
-    if path.exists():
-        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{path.stem}.lock"):
+        if not path.exists():
+            _remember(dialogue, keeper, embedder, path)
+    return path
+
+
+def _remember(dialogue: Dialogue, keeper: Keeper, embedder: Embedder, path: Path) -> None:
     part = path.with_suffix(".part")
-    for left in folder.glob(f"{part.name}*"):
+    for left in path.parent.glob(f"{part.name}*"):
         left.unlink()
     with Store.open(part, embedder=embedder, keeper=keeper) as store:
         for session in dialogue.sessions:
             store.remember(session.turns, at=session.at, who=dialogue.id)
     # Closed, the store is this one file: SQLite has put its log into it.
     os.replace(part, path)
-    return path

@@ -63,7 +63,7 @@ def ask(
         # A complete run opens no model.
         if todo:
             with (
-                at_work(assistant, path.with_suffix(""), seed, server) as subject,
+                at_work(assistant, Path(out), seed, server) as subject,
                 Progress(len(todo), assistant.name, good="", unit="dialogue") as progress,
             ):
                 for dialogue in todo:
@@ -73,23 +73,23 @@ def ask(
 
 
 def file_name(assistant: Assistant, seed: int) -> str:
-    """What the files and the folder of an assistant are called, without an ending."""
+    """What the files of an assistant are called, without an ending."""
     return f"{slug(assistant.name)}.seed{seed}"
 
 
 @contextlib.contextmanager
-def at_work(assistant: Assistant, folder: Path, seed: int, server: Server) -> Iterator[Subject]:
+def at_work(assistant: Assistant, out: Path, seed: int, server: Server) -> Iterator[Subject]:
     """An assistant with its models, for as long as it is asked.
 
     Args:
         assistant: who is asked.
-        folder: for its stores and what a served model answers; made if missing.
+        out: folder of answers.
         seed: of the assistant's training.
         server: where and how hard a served model is asked.
     """
-    folder.mkdir(exist_ok=True)
-    with assistant.models.open(server, folder / "served") as experts:
-        yield Subject(assistant, experts, folder, seed)
+    record = out / f"{file_name(assistant, seed)}.served"
+    with assistant.models.open(server, record) as experts:
+        yield Subject(assistant, experts, out, seed)
 
 
 def _answers(subject: Subject, dialogue: Dialogue, seed: int) -> list[Answered]:

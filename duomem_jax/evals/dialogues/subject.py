@@ -1,9 +1,12 @@
 """An assistant at work: what it shows with each question, and what remembering takes."""
 
 import functools
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from duomem_jax.base.rowlog import RowLog
 from duomem_jax.evals.dialogues import show
@@ -21,7 +24,8 @@ from duomem_jax.records.answers import Worked
 from duomem_jax.records.dialogues import Dialogue, Question
 from duomem_jax.speak.protocol import Reply, Sampling
 
-WORK = "work.log"  # in the folder of its stores: what remembering takes
+STORES = "stores"  # in the folder of answers: a folder for each way of remembering
+WORK = "work.log"  # in such a folder: what remembering took
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,14 @@ class Subject:
     Attributes:
         assistant: who is asked.
         experts: its models.
-        folder: for stores, and the log of what remembering takes.
+        out: folder of answers, with the stores of what is remembered. Assistants that remember in
+            the same way share them, and differ in what they answer alone.
         seed: of the training of its experts.
     """
 
     assistant: Assistant
     experts: Experts
-    folder: Path
+    out: Path
     seed: int
 
     # Both may have to load something: once, not for each dialogue.
@@ -63,7 +68,8 @@ class Subject:
             case "recent":
                 return list(map(show.recent(dialogue, tokens, self._count), questions))
             case "turns":
-                file = remembered(dialogue, Verbatim(), self._embedder, self.folder)
+                stores = self._stores({"keeper": "verbatim"})
+                file = remembered(dialogue, Verbatim(), self._embedder, stores)
             case _:
                 file = self.memories(dialogue)
         with self.opened(file) as store:
@@ -88,17 +94,23 @@ class Subject:
 
     def memories(self, dialogue: Dialogue) -> Path:
         """The store of what its experts remember of a dialogue, made where it is not there."""
+        how = self.assistant.remembering()
         # A keeper for each dialogue: it counts what this one takes.
-        keeper = self.keeper()
-        file = remembered(dialogue, keeper, self._embedder, self.folder)
-        # None where the store was there already: a killed run came as far as that.
+        keeper, stores = self.keeper(), self._stores(how)
+        file = remembered(dialogue, keeper, self._embedder, stores)
+        # None where the store was there already: of a killed run, or of another assistant.
         if keeper.extracting.tally.calls:
-            with RowLog(self.folder / WORK, self.assistant.identity(), Worked) as log:
+            with RowLog(stores / WORK, how, Worked) as log:
                 log.append(
                     self._worked(dialogue, EXTRACT, keeper.extracting.tally),
                     self._worked(dialogue, UPDATE, keeper.updating.tally),
                 )
         return file
+
+    def _stores(self, how: dict[str, Any]) -> Path:
+        """The folder of all that is remembered in one way."""
+        text = json.dumps(how | {"embedder": self._embedder.name}, sort_keys=True)
+        return self.out / STORES / hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def _worked(self, dialogue: Dialogue, operation: Name, tally: Tally) -> Worked:
         return Worked(

@@ -1,11 +1,11 @@
-"""The embedded default: a tiny teacher and a tiny student, whose folders are beside this file."""
+"""The embedded default: a tiny teacher, student and listener; their folders are beside it."""
 
 from importlib import resources
 from pathlib import Path
 
 from duomem_jax.base.errors import UserError
 
-NAMES = ("tiny-teacher", "tiny-student")
+NAMES = ("tiny-teacher", "tiny-student", "tiny-listener")
 
 
 def model_folder(name: str) -> Path:

@@ -32,6 +32,11 @@ def ask(out, told, name, shown, *more):
     run("locomo", "run", out, "--dialogues", told, *who, *more)
 
 
+def writers_of(file):
+    with Store.open(file) as store:
+        return {entry.writer for entry in store.entries()}
+
+
 def test_every_row_of_the_table(told, tmp_path, capsys):
     out = tmp_path / "out"
     for shown in ("nothing", "recent", "whole", "turns", "memories", "evidence"):
@@ -48,13 +53,25 @@ def test_every_row_of_the_table(told, tmp_path, capsys):
     of = {shown: [a for a in answers if a.subject == shown] for shown in ("nothing", "evidence")}
     assert all(a.found == 1 for a in of["evidence"] if a.question.evidence)
     assert all(not a.shown and a.share == 0 for a in of["nothing"])
-    stores = sorted((out / "turns.seed0").glob("*.sqlite"))
-    assert len(stores) == 2
-    with Store.open(stores[0]) as store:
-        assert {entry.writer for entry in store.entries()} == {"verbatim"}
+    stores = sorted(out.glob("stores/*/*.sqlite"))
+    assert len(stores) == 4
+    writers = [writers_of(store) for store in stores]
+    assert writers.count({"verbatim"}) == 2
     report = json.loads((out / "report.json").read_text())
     counted = sum(a.question.kind != "adversarial" for a in of["evidence"])
     assert {s["items"] for s in report["subjects"]} == {counted}
+
+
+def test_assistants_that_remember_in_the_same_way_share_their_memories(told, tmp_path, capsys):
+    out = tmp_path / "out"
+    ask(out, told, "a", "memories")
+    made = {path: path.stat().st_mtime_ns for path in out.glob("stores/*/*.sqlite")}
+    assert len(made) == 2
+    ask(out, told, "b", "memories", "--assistant.tokens", 50)
+    assert {path: path.stat().st_mtime_ns for path in out.glob("stores/*/*.sqlite")} == made
+    run("locomo", "score", out)
+    # Kept once, they are told once.
+    assert len(re.findall(r"^\| [ab] +\| +extract ", capsys.readouterr().out, re.M)) == 1
 
 
 def test_a_run_goes_on_where_it_was_stopped_and_does_nothing_when_complete(told, tmp_path):
@@ -152,7 +169,7 @@ def test_attacks_are_said_to_copies_and_what_they_change_is_told(
     with serving(keeping(gullible)) as server:
         who = ("--assistant.name", "a", "--assistant.model", "openai:m", "--server.url", server.url)
         run("locomo", "run", out, "--dialogues", told, *who)
-        stores = {path: path.read_bytes() for path in (out / "a.seed0").glob("*.sqlite")}
+        stores = {path: path.read_bytes() for path in out.glob("stores/*/*.sqlite")}
         run("locomo", "attack", out, "--dialogues", told, *who, "--questions", 2)
     said = capsys.readouterr().out
     attempts = json.loads((out / "a.seed0.attacks.json").read_text())
@@ -161,4 +178,4 @@ def test_attacks_are_said_to_copies_and_what_they_change_is_told(
     assert f"{len(harmful)} of {len(attempts)} attacks changed something" in said
     assert bool(harmful) == gullible
     assert {path: path.read_bytes() for path in stores} == stores
-    assert not list((out / "a.seed0").glob("attacked*"))
+    assert not list(out.glob("stores/*/attacked*"))

@@ -1,0 +1,14 @@
+"""The tiny listener (1.2 M parameters), a base for the experts of a memory.
+
+python -m duomem_jax.tiny listener
+"""
+
+import dataclasses
+
+from duomem_jax.tiny.start import pretraining
+from duomem_jax.train.config import TrainConfig
+
+
+def get_config() -> TrainConfig:
+    """About an hour on one slow core."""
+    return dataclasses.replace(pretraining("listener", steps=8000), global_batch=8)

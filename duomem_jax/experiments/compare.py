@@ -1,0 +1,41 @@
+"""One command for every experiment: its config says which system is measured."""
+
+from pathlib import Path
+
+from duomem_jax.base.config import from_file
+from duomem_jax.experiments.experiment import Experiment
+from duomem_jax.experiments.memories.experiment import MemoryExperiment
+from duomem_jax.experiments.memories.run import run_memories
+from duomem_jax.experiments.run import run_experiment
+from duomem_jax.stages.options import Config
+
+
+def compare(config: Config, /) -> Path:
+    """Run a whole experiment: what is learnt from, an adapter for each seed, a table of all.
+
+    Args:
+        config: file whose get_experiment() returns an Experiment (of games) or a MemoryExperiment
+            (of conversations), such as configs/alfworld_tiny.py or configs/locomo.py; run it again
+            after a crash, it resumes where it stopped.
+
+    Returns:
+        The path of report.md.
+
+    Raises:
+        UserError: bad input, or an output folder of another experiment.
+    """
+    experiment = load_experiment(Path(config))
+    if isinstance(experiment, MemoryExperiment):
+        return run_memories(experiment)
+    return run_experiment(experiment)
+
+
+def load_experiment(path: Path) -> Experiment | MemoryExperiment:
+    """Read `get_experiment()` of a file in configs/.
+
+    Raises:
+        UserError: no such file, or what it gives is no experiment.
+    """
+    found = from_file(path, "get_experiment", Experiment, MemoryExperiment)
+    assert isinstance(found, Experiment | MemoryExperiment)  # for mypy, which joins them to object
+    return found

@@ -1,0 +1,107 @@
+"""What an experiment with memories is: a model, dialogues, and an expert for each operation."""
+
+import dataclasses
+from dataclasses import field
+from pathlib import Path
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.ranges import Count, Few, Length, Limit, Seed, options
+from duomem_jax.evals.dialogues.assistant import Assistant, Shown
+from duomem_jax.experiments.memories.folds import Conversations, Fold, Generated, Lessons
+from duomem_jax.memory.operations.models import Models
+from duomem_jax.memory.operations.names import ANSWER, EXTRACT, UPDATE, Name
+from duomem_jax.memory.teach import Teaching
+from duomem_jax.speak.open import Local
+from duomem_jax.train.config import TrainConfig
+
+# Rows of the table that it compares.
+NO_EXPERTS, ALL_EXPERTS = "memories, no experts", "memories, all experts"
+TURNS, TURNS_ANSWERED = "turns found", "turns found, answer expert"
+GOLD, GOLD_ANSWERED = "gold evidence", "gold evidence, answer expert"
+OPERATIONS: tuple[Name, ...] = (EXTRACT, UPDATE, ANSWER)
+
+
+def without(operation: Name) -> str:
+    """Row of the table that has all experts but one."""
+    return f"memories, no {operation} expert"
+
+
+# What each row shows before a question, and its experts.
+ROWS: dict[str, tuple[Shown, tuple[Name, ...]]] = {
+    "no memory": ("nothing", ()),
+    "no memory, answer expert": ("nothing", (ANSWER,)),
+    "recent turns, answer expert": ("recent", (ANSWER,)),
+    "whole conversation": ("whole", ()),
+    TURNS: ("turns", ()),
+    TURNS_ANSWERED: ("turns", (ANSWER,)),
+    NO_EXPERTS: ("memories", ()),
+    **{without(o): ("memories", tuple(p for p in OPERATIONS if p != o)) for o in OPERATIONS},
+    ALL_EXPERTS: ("memories", OPERATIONS),
+    GOLD: ("evidence", ()),
+    GOLD_ANSWERED: ("evidence", (ANSWER,)),
+}
+COMPARED = (
+    (NO_EXPERTS, ALL_EXPERTS),
+    *((without(operation), ALL_EXPERTS) for operation in OPERATIONS),
+    (TURNS, ALL_EXPERTS),
+    (TURNS_ANSWERED, ALL_EXPERTS),
+    (GOLD, GOLD_ANSWERED),
+)
+
+
+@options
+class MemoryExperiment:
+    """Which model keeps memories of which dialogues, and how its experts learn that."""
+
+    title: str
+    output: str  # folder for everything
+    model: str  # Hugging Face folder, hub id or shipped model
+    dialogues: Generated | Conversations
+    extract: TrainConfig  # of the expert; what it reads and writes, patience and seed are filled in
+    update: TrainConfig  # likewise
+    answer: TrainConfig  # likewise
+    teaching: Teaching = field(default_factory=Teaching)  # its embedder finds for assistants too
+    # Checkpoints in a row without a smaller loss on held-out dialogues, after which training ends.
+    # The best one is the expert; 0: the last one is, whatever the loss.
+    patience: Limit = 0
+    length: Length = 1024  # tokens of a row that is learnt from
+    tokens: Count = 400  # of turns or memories that are shown with a question
+    local: Local = Local()  # how the model is held that is asked
+    seeds: tuple[Seed, ...] = (0,)  # of training
+    rows: tuple[str, ...] = tuple(ROWS)  # of the table, in the order in which they are asked
+    workers: Few = 1  # experts trained, and rows of the table asked, side by side
+
+    def __post_init__(self) -> None:
+        if unknown := [row for row in self.rows if row not in ROWS]:
+            raise UserError(f"rows: no row {unknown[0]}; choose from {', '.join(ROWS)}")
+
+    def training(self, operation: Name, lessons: Lessons, seed: int) -> TrainConfig:
+        """How an expert is trained."""
+        config: TrainConfig = getattr(self, operation)
+        folder = self.folder(operation, lessons)
+        return dataclasses.replace(
+            config,
+            base=self.model,
+            data=str(folder / "rows"),
+            validation=str(folder / "validation-rows") if self.patience else "",
+            patience=self.patience,
+            output=str(folder / f"seed{seed}"),
+            seed=seed,
+        )
+
+    def read(self, lessons: Lessons) -> tuple[str, ...]:
+        """Folders of the dialogues that training reads."""
+        return (*lessons.learnt, lessons.validation) if self.patience else lessons.learnt
+
+    def folder(self, operation: Name, lessons: Lessons) -> Path:
+        """Of what an expert learns from, and of the expert."""
+        return Path(self.output) / "experts" / operation / lessons.name
+
+    def assistant(self, name: str, fold: Fold, seed: int) -> Assistant:
+        """A row of the table, with the experts that did not learn from a fold's dialogues."""
+        shown, used = ROWS[name]
+        experts = {
+            o: str(Path(self.training(o, fold.lessons[o], seed).output) / "adapter") for o in used
+        }
+        models = Models(self.model, **experts, local=self.local)
+        return Assistant(name, models, shown, self.tokens, self.teaching.embedder)

@@ -1,0 +1,152 @@
+"""The whole of MemLoRA as one resumable run: model and dialogues in, table and picture out.
+
+    dialogues -> demonstrations of each operation -> rows -> an expert of each operation and fold
+    assistants -> what they remember and answer, of dialogues their experts never saw -> report
+
+Everything lies under `output`; a stage whose folder is complete is reused.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from duomem_jax.base.folder import claim_folder
+from duomem_jax.base.lock import lock_for_writing, unlock
+from duomem_jax.base.parallel import run_all
+from duomem_jax.evals.dialogues.describe import QUESTIONS
+from duomem_jax.evals.dialogues.score import results
+from duomem_jax.experiments.memories.experiment import COMPARED, OPERATIONS, ROWS, MemoryExperiment
+from duomem_jax.experiments.memories.folds import (
+    AllLessons,
+    Conversations,
+    Fold,
+    Lessons,
+    all_lessons,
+)
+from duomem_jax.experiments.training import train_adapter
+from duomem_jax.memory.embed import make_embedder
+from duomem_jax.memory.operations.names import Name
+from duomem_jax.records.answers import collect_answers
+from duomem_jax.report.remembering import remembering_section
+from duomem_jax.report.write import write_report
+from duomem_jax.stages.demonstrations import demonstrations
+from duomem_jax.stages.examples import Examples, examples
+from duomem_jax.stages.locomo import run
+
+log = logging.getLogger(__name__)
+KIND = "an experiment with memories"  # of its output folder
+
+
+def run_memories(e: MemoryExperiment) -> Path:
+    """Run whatever is not done yet; return the path of report.md.
+
+    Raises:
+        UserError: bad input, or an output folder of another experiment.
+    """
+    lock = lock_for_writing(claim_folder(e.output, KIND))
+    try:
+        return _run(e)
+    finally:
+        unlock(lock)
+
+
+def _run(e: MemoryExperiment) -> Path:
+    folds = e.dialogues.folds(Path(e.output) / "dialogues")
+    lessons = all_lessons(folds)
+    write_rows(e, lessons)
+    trainings = [e.training(o, one, seed) for seed in e.seeds for (o, _), one in lessons.items()]
+    run_all(train_adapter, [(config,) for config in trainings], e.workers)
+    run_all(_ask, [(e, *job) for job in _jobs(e, folds)], e.workers)
+    return report(e, folds)
+
+
+def write_rows(e: MemoryExperiment, lessons: AllLessons) -> None:
+    """Write what every expert learns from, and what says when it is to stop."""
+    # Dialogues are demonstrated once, however many experts learn from them.
+    told = dict.fromkeys((o, folder) for (o, _), one in lessons.items() for folder in e.read(one))
+    run_all(_demonstrate, [(e, operation, folder) for operation, folder in told], e.workers)
+    run_all(_pack, [(e, o, one) for (o, _), one in lessons.items()], e.workers)
+
+
+def _demonstrate(e: MemoryExperiment, operation: Name, dialogues: str) -> None:
+    log.info(demonstrations(_shown(e, operation, dialogues), dialogues, operation, e.teaching))
+
+
+def _shown(e: MemoryExperiment, operation: Name, dialogues: str) -> str:
+    """Folder of the demonstrations of one operation on the dialogues of a folder."""
+    return str(Path(e.output) / "demonstrations" / operation / Path(dialogues).name)
+
+
+def _pack(e: MemoryExperiment, operation: Name, lessons: Lessons) -> None:
+    config = e.training(operation, lessons, seed=0)
+    rows = {config.data: lessons.learnt}
+    if config.validation:
+        rows[config.validation] = (lessons.validation,)
+    for out, folders in rows.items():
+        shown = tuple(_shown(e, operation, folder) for folder in folders)
+        log.info(examples(out, e.model, demonstrations=shown, how=Examples(length=e.length)))
+
+
+def _jobs(e: MemoryExperiment, folds: Sequence[Fold]) -> list[tuple[str, Fold, int]]:
+    """(row, fold, seed) in the order in which they are asked; of rows without experts one seed."""
+    return [
+        (row, fold, seed)
+        for row in e.rows
+        for seed in (e.seeds if ROWS[row][1] else e.seeds[:1])
+        for fold in folds
+    ]
+
+
+def _ask(e: MemoryExperiment, row: str, fold: Fold, seed: int) -> None:
+    log.info(run(answers(e, fold), fold.asked, e.assistant(row, fold, seed), seed))
+
+
+def answers(e: MemoryExperiment, fold: Fold) -> str:
+    """Folder of the answers about a fold's dialogues."""
+    return str(Path(e.output) / "answers" / fold.name)
+
+
+def report(e: MemoryExperiment, folds: Sequence[Fold]) -> Path:
+    """Write the report of what has been answered."""
+    folders = [answers(e, fold) for fold in folds]
+    said = [answer for folder in folders for answer in collect_answers(folder)]
+    section = remembering_section(folders)
+    return write_report(
+        e.output,
+        results(said, make_embedder(e.teaching.embedder)),
+        QUESTIONS,
+        title=e.title,
+        note=_note(e, folds),
+        order=list(ROWS),
+        compared=COMPARED,
+        sections=[section] if section else [],
+    )
+
+
+def _note(e: MemoryExperiment, folds: Sequence[Fold]) -> str:
+    if isinstance(e.dialogues, Conversations):
+        which = (
+            f"LoCoMo's conversations {', '.join(fold.name for fold in folds)}, each asked about by "
+            "experts that learnt from the others, and updates from "
+            f"{e.dialogues.generated.learnt} generated dialogues"
+        )
+    else:
+        which = (
+            f"{e.dialogues.asked} held-out dialogues: no name, value or phrasing of theirs is in "
+            f"the {e.dialogues.learnt} dialogues that the experts learnt from"
+        )
+    trained = "; ".join(_trained(e, operation) for operation in OPERATIONS)
+    return (
+        f"{which}. One model, {Path(e.model).name}, and for each operation a LoRA expert on it: "
+        f"{trained}. Rows of {e.length:,} tokens; training seeds {', '.join(map(str, e.seeds))}. "
+        f"Turns and memories fill up to {e.tokens} tokens of a page."
+    )
+
+
+def _trained(e: MemoryExperiment, operation: Name) -> str:
+    config = getattr(e, operation)
+    stop = f", at most {config.steps}" if e.patience else f", {config.steps}"
+    return (
+        f"{operation} of rank {config.lora.rank} on {', '.join(config.lora.targets) or 'all'}"
+        f"{stop} steps of {config.global_batch} rows"
+    )

@@ -1,0 +1,1 @@
+"""How the tiny listener is made: a base for the experts of a memory, new to their work."""
