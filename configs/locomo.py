@@ -11,7 +11,7 @@ import dataclasses
 import os
 
 from duomem_jax.experiments.memories.experiment import ROWS, MemoryExperiment
-from duomem_jax.experiments.memories.folds import Conversations
+from duomem_jax.experiments.memories.folds import Conversations, Generated
 from duomem_jax.memory.teach import Teaching
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.train.config import OptimizerConfig, TrainConfig
@@ -21,14 +21,14 @@ ATTENTION = LoraConfig(rank=8, alpha=16.0, targets=("q_proj", "v_proj"))
 
 
 def get_experiment() -> MemoryExperiment:
-    """16 rows of 1,024 tokens a step."""
+    """16 rows of 1,024 tokens a step: four times through LoCoMo's, half of the updates."""
     answer = TrainConfig(
         base="",
         data="",
         output="",
         lora=LoraConfig(rank=8, alpha=16.0),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=10),
-        steps=120,
+        steps=96,
         global_batch=16,
         dtype="bfloat16",
         checkpoint_every=24,
@@ -38,10 +38,12 @@ def get_experiment() -> MemoryExperiment:
         output="runs/locomo",
         model=os.environ.get("DUOMEM_MODEL", "HuggingFaceTB/SmolLM2-135M-Instruct"),
         dialogues=Conversations(
-            os.environ.get("DUOMEM_LOCOMO", "locomo10.json"), omit=("conv-30", "conv-41")
+            os.environ.get("DUOMEM_LOCOMO", "locomo10.json"),
+            omit=("conv-30", "conv-41"),
+            generated=Generated(learnt=300),
         ),
         extract=dataclasses.replace(answer, lora=ATTENTION),
-        update=dataclasses.replace(answer, lora=ATTENTION),
+        update=dataclasses.replace(answer, lora=ATTENTION, steps=144),
         answer=answer,
         teaching=Teaching(embedder="minilm", words=280),
         patience=1,

@@ -12,7 +12,7 @@ from duomem_jax.lora.tree import Adapter, stack
 from duomem_jax.models.hf import fingerprint
 from duomem_jax.records.chat import Chat
 from duomem_jax.speak.local import LocalConversations, LocalSpeaker
-from duomem_jax.speak.protocol import Reply, Request, Sampling
+from duomem_jax.speak.protocol import Reply, Request, Sampling, Speaker
 from duomem_jax.speak.room import Room
 
 BASE = 0  # its place in a stack of adapters
@@ -64,13 +64,17 @@ class Experts(LocalSpeaker):
         super().__init__(name, opened, tokenizer, identity, room, ends)
         self._experts = dict(experts)
 
-    def expert(self, name: str) -> "ExpertSpeaker":
+    def expert(self, name: str, through: Speaker | None = None) -> "ExpertSpeaker":
         """One of the experts as a speaker of its own, which shares all there is.
+
+        Args:
+            name: of the expert.
+            through: who passes its requests on to all experts; None: they ask at once.
 
         Raises:
             UserError: there is none of this name.
         """
-        return ExpertSpeaker(self, name, self._find(name))
+        return ExpertSpeaker(self, name, self._find(name), through or self)
 
     def _adapter(self, expert: str) -> int:
         return self._find(expert).place if expert else BASE
@@ -85,16 +89,17 @@ class Experts(LocalSpeaker):
 class ExpertSpeaker:
     """One expert of several; a `Speaker`."""
 
-    def __init__(self, experts: Experts, key: str, expert: Expert):
+    def __init__(self, experts: Experts, key: str, expert: Expert, asked: Speaker):
         """Speak for an expert.
 
         Args:
             experts: all of them.
             key: its name among them.
             expert: who it is.
+            asked: who answers for all of them.
         """
         self.name = expert.name
-        self._experts, self._key, self._expert = experts, key, expert
+        self._experts, self._key, self._expert, self._asked = experts, key, expert, asked
 
     def identity(self) -> dict[str, Any]:
         """That of the base under this adapter alone."""
@@ -102,11 +107,11 @@ class ExpertSpeaker:
 
     def reply(self, chats: Iterable[Chat], how: Sampling) -> Iterator[Reply | None]:
         """One reply to each chat, in order."""
-        return self._experts.answer(Request(chat, how, self._key) for chat in chats)
+        return self._asked.answer(Request(chat, how, self._key) for chat in chats)
 
     def answer(self, requests: Iterable[Request]) -> Iterator[Reply | None]:
         """One reply to each request, in order, all from this expert."""
-        return self._experts.answer(
+        return self._asked.answer(
             dataclasses.replace(request, expert=self._key) for request in requests
         )
 

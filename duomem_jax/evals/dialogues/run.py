@@ -4,6 +4,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from duomem_jax.base.folder import claim_folder
@@ -21,6 +22,7 @@ from duomem_jax.speak.protocol import Reply
 from duomem_jax.speak.served.server import Server
 
 KIND = "a set of answers"
+SIDE_BY_SIDE = 16  # dialogues: more than a batch has rows, as some wait for what is not the model
 
 
 def ask(
@@ -35,7 +37,8 @@ def ask(
 ) -> Path:
     """Let an assistant remember each dialogue, then answer all that is asked about it.
 
-    Run again, it goes on where it was stopped: a dialogue is asked about as a whole.
+    Several dialogues are remembered side by side, each as if it were alone. Run again, it goes on
+    where it was stopped: a dialogue is asked about as a whole.
 
     Args:
         assistant: who is asked.
@@ -66,8 +69,8 @@ def ask(
                 at_work(assistant, Path(out), seed, server) as subject,
                 Progress(len(todo), assistant.name, good="", unit="dialogue") as progress,
             ):
-                for dialogue in todo:
-                    log.append(*_answers(subject, dialogue, seed))
+                for answers in _side_by_side(subject, todo):
+                    log.append(*answers)
                     progress.add(True)
     return path
 
@@ -92,7 +95,26 @@ def at_work(assistant: Assistant, out: Path, seed: int, server: Server) -> Itera
         yield Subject(assistant, experts, out, seed)
 
 
-def _answers(subject: Subject, dialogue: Dialogue, seed: int) -> list[Answered]:
+def _side_by_side(subject: Subject, dialogues: Sequence[Dialogue]) -> Iterator[list[Answered]]:
+    """The answers about each dialogue, in their order."""
+    together = subject.experts.base
+
+    def work(dialogue: Dialogue) -> list[Answered]:
+        with together.at_work():
+            return _answers(subject, dialogue)
+
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        try:
+            # The facts of one dialogue are decided one by one: its neighbours fill the batch.
+            yield from pool.map(work, dialogues)
+        except BaseException:
+            # Leaving the block would wait for all dialogues before the error, or Ctrl-C, is seen.
+            together.stop()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _answers(subject: Subject, dialogue: Dialogue) -> list[Answered]:
     """What is answered to each question of a dialogue."""
     pages = subject.pages(dialogue)
     start = time.monotonic()
@@ -100,26 +122,25 @@ def _answers(subject: Subject, dialogue: Dialogue, seed: int) -> list[Answered]:
     # Questions are answered side by side: each has its share of the time.
     seconds = (time.monotonic() - start) / len(replies)
     return [
-        _answered(subject.assistant.name, dialogue, question, page, reply, seed, seconds)
+        _answered(subject, dialogue, question, page, reply, seconds)
         for question, page, reply in zip(dialogue.questions, pages, replies, strict=True)
     ]
 
 
 def _answered(
-    subject: str,
+    subject: Subject,
     dialogue: Dialogue,
     question: Question,
     page: Page,
     reply: Reply | None,
-    seed: int,
     seconds: float,
 ) -> Answered:
     cost = Usage(reply.prompt_tokens, reply.new_tokens, seconds) if reply else Usage(0, 0, seconds)
     return Answered(
-        subject=subject,
+        subject=subject.assistant.name,
         dialogue=dialogue.id,
         question=question,
-        seed=seed,
+        seed=subject.seed,
         answer=reply.text if reply else "",
         shown=tuple(f"[{memo.at}] {memo.text}" for memo in page.memos),
         found=page.found(question),

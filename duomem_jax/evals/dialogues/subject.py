@@ -3,10 +3,13 @@
 import functools
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from duomem_jax.base.rowlog import RowLog
 from duomem_jax.evals.dialogues import show
@@ -45,14 +48,25 @@ class Subject:
     out: Path
     seed: int
 
-    # Both may have to load something: once, not for each dialogue.
+    # Both may have to load something: once, not for each dialogue, however many threads ask.
+    _loading: threading.Lock = field(default_factory=threading.Lock, compare=False)
+
+    @property
+    def _embedder(self) -> Embedder:
+        with self._loading:
+            return self._loaded_embedder
+
+    @property
+    def _count(self) -> Callable[[str], int]:
+        with self._loading:
+            return self._loaded_count
 
     @functools.cached_property
-    def _embedder(self) -> Embedder:
+    def _loaded_embedder(self) -> Embedder:
         return make_embedder(self.assistant.embedder)
 
     @functools.cached_property
-    def _count(self) -> Callable[[str], int]:
+    def _loaded_count(self) -> Callable[[str], int]:
         return self.assistant.counter()
 
     def pages(self, dialogue: Dialogue) -> list[Page]:
@@ -100,7 +114,8 @@ class Subject:
         file = remembered(dialogue, keeper, self._embedder, stores)
         # None where the store was there already: of a killed run, or of another assistant.
         if keeper.extracting.tally.calls:
-            with RowLog(stores / WORK, how, Worked) as log:
+            # Others may have finished a dialogue at the same moment; a log has one writer.
+            with FileLock(stores / f".{WORK}.lock"), RowLog(stores / WORK, how, Worked) as log:
                 log.append(
                     self._worked(dialogue, EXTRACT, keeper.extracting.tally),
                     self._worked(dialogue, UPDATE, keeper.updating.tally),

@@ -7,7 +7,7 @@ from typing import Any
 
 from duomem_jax.base.prompts import load_prompt
 from duomem_jax.decode.grammar import json_text
-from duomem_jax.memory.operations.lines import block, day, line
+from duomem_jax.memory.operations.lines import block, day, line, spaced
 from duomem_jax.memory.operations.records import Add
 from duomem_jax.memory.operations.schemas import object_schema, text_schema
 from duomem_jax.memory.store.keeper import Rejected
@@ -88,7 +88,7 @@ def extract_schema(window: Window) -> dict[str, Any]:
 
 def extract_reply(noted: Sequence[Noted]) -> str:
     """The reply that says so, as experts are taught it."""
-    return json_text({"facts": [{"turn": n.turn + 1, "fact": n.text} for n in noted]})
+    return json_text({"facts": [{"turn": n.turn + 1, "fact": spaced(n.text)} for n in noted]})
 
 
 def read_extract(value: Any, window: Window) -> tuple[list[Add], list[Rejected]]:

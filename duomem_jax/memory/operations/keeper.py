@@ -18,6 +18,7 @@ from duomem_jax.memory.store.keeper import Answer, Plan
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.dialogues import Turn
 from duomem_jax.speak.protocol import Sampling, Speaker
+from duomem_jax.speak.together import Together
 
 # Tokens of a reply: eight facts, and four decisions of which each has a text.
 EXTRACT_TOKENS, UPDATE_TOKENS = 512, 256
@@ -25,9 +26,12 @@ EXTRACT_TOKENS, UPDATE_TOKENS = 512, 256
 
 @dataclass(frozen=True)
 class Experts:
-    """Who does what; each is a model, or an expert of one. `base` has no expert, and talks."""
+    """Who does what; each is a model, or an expert of one. `base` has no expert, and talks.
 
-    base: Speaker
+    Threads that are at work with `base` are answered together, whoever of these they ask.
+    """
+
+    base: Together
     extract: Speaker
     update: Speaker
     answer: Speaker

@@ -30,3 +30,13 @@ def day(at: str) -> str:
 def dated(at: str, text: str) -> str:
     """Some text of others as one line, behind the day of what it tells."""
     return f"[{day(at)}] {line(text)}"
+
+
+def spaced(text: str) -> str:
+    """A text as replies hold it: after a space, which readers take off.
+
+    Within a text a name follows a space, and that is how most tokenizers know it: " Caroline" is
+    one token, and "Caroline" behind a quotation mark two. SmolLM2-135M, taught without the space,
+    began a fifth of its notes with "Car Caroline".
+    """
+    return f" {text}"

@@ -14,6 +14,7 @@ from duomem_jax.memory.operations.keeper import Experts
 from duomem_jax.memory.operations.names import PROMPTS, Name
 from duomem_jax.speak.open import Local, open_experts, open_speaker, speaker_identity
 from duomem_jax.speak.served.server import Server, served_name
+from duomem_jax.speak.together import Together
 
 
 @options
@@ -66,7 +67,9 @@ class Models:
         """
         if served_name(self.model):
             with open_speaker(self.model, server=server, record=record) as speaker:
-                yield Experts(speaker, speaker, speaker, speaker)
+                served = Together(speaker)
+                yield Experts(served, served, served, served)
         else:
             speakers = open_experts(self.model, self.experts, self.local)
-            yield Experts(speakers, *map(speakers.expert, PROMPTS))
+            asked = Together(speakers)
+            yield Experts(asked, *(speakers.expert(name, asked) for name in PROMPTS))

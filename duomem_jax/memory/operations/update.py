@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from duomem_jax.base.prompts import load_prompt
 from duomem_jax.decode.grammar import json_text
 from duomem_jax.memory.operations.answer import Memo
-from duomem_jax.memory.operations.lines import block, dated
+from duomem_jax.memory.operations.lines import block, dated, spaced
 from duomem_jax.memory.operations.schemas import object_schema, text_schema
 from duomem_jax.memory.store.keeper import Rejected
 from duomem_jax.records import chat
@@ -73,7 +73,7 @@ def update_reply(decisions: Sequence[Decision]) -> str:
     said: list[dict[str, Any]] = []
     for decision in decisions:
         place = {} if decision.do == "add" else {"id": decision.index + 1}
-        text = {"text": decision.text} if decision.do == "update" and decision.text else {}
+        text = {"text": spaced(decision.text)} if decision.do == "update" and decision.text else {}
         said.append({"do": decision.do, **place, **text})
     return json_text({"operations": said})
 

@@ -6,12 +6,22 @@ from typing import Any
 
 from duomem_jax.base.ranges import Count, Seed, Share, options
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
-from duomem_jax.memory.operations.names import EXTRACT, PROMPTS, UPDATE, Name
+from duomem_jax.memory.operations.answer import answer_reply
+from duomem_jax.memory.operations.extract import Noted, extract_reply
+from duomem_jax.memory.operations.names import ANSWER, EXTRACT, PROMPTS, UPDATE, Name
+from duomem_jax.memory.operations.update import Decision, update_reply
 from duomem_jax.memory.teach.answers import Pages, answers
 from duomem_jax.memory.teach.extractions import extractions
 from duomem_jax.memory.teach.updates import updates
 from duomem_jax.records.demonstrations import Demonstration
 from duomem_jax.records.dialogues import Dialogue
+
+# A reply of each operation: demonstrations of another form are other ones.
+_REPLIES: dict[Name, str] = {
+    EXTRACT: extract_reply([Noted(0, "A fact.")]),
+    UPDATE: update_reply([Decision("add"), Decision("update", 0, "A fact.")]),
+    ANSWER: answer_reply(""),
+}
 
 
 @options
@@ -48,6 +58,7 @@ class Demonstrator:
         self.config: dict[str, Any] = {
             "operation": operation,
             "prompt": PROMPTS[operation].sha256,
+            "reply": _REPLIES[operation],
         }
         if operation == EXTRACT:
             return
