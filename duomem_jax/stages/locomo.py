@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from duomem_jax.base.shard import WHOLE
 from duomem_jax.evals.dialogues.assistant import Assistant
 from duomem_jax.evals.dialogues.attack import attempts
 from duomem_jax.evals.dialogues.describe import QUESTIONS
-from duomem_jax.evals.dialogues.judge import Rubric
+from duomem_jax.evals.dialogues.judge import RUBRICS, Rubric
 from duomem_jax.evals.dialogues.judged import judge_answers
 from duomem_jax.evals.dialogues.run import KIND, ask, at_work, file_name
 from duomem_jax.evals.dialogues.score import results
@@ -208,7 +208,14 @@ def score(
         with open_speaker(judge, local, server=server, record=Path(out, "judge")) as speaker:
             verdicts = judge_answers(answers, speaker, Path(out))
     rows = results(answers, make_embedder(embedder), verdicts)
-    note = f"Judge: {judge}." if judge else ""
+    note = f"Judge: {judge}.{_unreadable(verdicts)}" if judge else ""
     sections = [section for section in [remembering_section([out])] if section]
     title = "Answers about dialogues"
     return write_report(out, rows, QUESTIONS, title=title, note=note, sections=sections)
+
+
+def _unreadable(verdicts: Sequence[Mapping[Rubric, bool | None]]) -> str:
+    """A sentence on the replies of a judge that were no verdicts; "" where all were."""
+    counts = {r: [judged[r] for judged in verdicts if r in judged] for r in RUBRICS}
+    told = [f"{v.count(None)} of {len(v)} ({r})" for r, v in counts.items() if None in v]
+    return f" No verdict could be read in {' and '.join(told)} of its replies." if told else ""

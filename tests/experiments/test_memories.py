@@ -20,6 +20,7 @@ from duomem_jax.experiments.memories.experiment import (
 from duomem_jax.experiments.memories.folds import Conversations, Generated, all_lessons
 from duomem_jax.experiments.memories.run import run_memories
 from duomem_jax.experiments.remember import next_steps, remember_experiment, remember_training
+from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.records.answers import collect_answers
 from duomem_jax.records.talked import read_dialogues
 from duomem_jax.train.config import load_config
@@ -31,7 +32,9 @@ FEW = Generated(learnt=2, asked=1, size=Size(sessions=3, turns=8, questions=3))
 def small(out, **fields):
     """The miniature, shrunk to seconds."""
     e = remember_experiment(str(out))
-    train = dataclasses.replace(e.extract, steps=1, global_batch=1, checkpoint_every=1)
+    # The tests see several devices, and a batch of one row has no use for them.
+    mesh = MeshConfig(data=1)
+    train = dataclasses.replace(e.extract, steps=1, global_batch=1, checkpoint_every=1, mesh=mesh)
     shrunk = dict.fromkeys(OPERATIONS, train)
     return dataclasses.replace(
         e, **({"dialogues": FEW, "tokens": 60, "workers": 1} | shrunk | fields)

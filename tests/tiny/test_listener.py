@@ -8,8 +8,7 @@ import pytest
 
 from duomem_jax.decode.grammar import json_text
 from duomem_jax.memory.operations import answer, extract, update
-from duomem_jax.memory.teach import demonstrate
-from duomem_jax.memory.teach.teaching import Teaching
+from duomem_jax.memory.teach import Demonstrator, Teaching
 from duomem_jax.models.model import Model
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.listener.copying import compose_copying
@@ -126,7 +125,7 @@ def test_a_name_is_spelt_alike_wherever_it_stands(tokenizer):
 def test_the_prompts_of_the_operations_are_short(tokenizer):
     dialogue = generate_dialogue(SEED, 5)
     for operation in ("extract", "update", "answer"):
-        shown = next(iter(demonstrate(dialogue, operation, Teaching())))
+        shown = next(iter(Demonstrator(operation, Teaching())(dialogue)))
         asked = shown.messages[0]["content"]
         prompt = {"extract": extract, "update": update, "answer": answer}[operation].PROMPT.text
         fixed = len(prompt.split())

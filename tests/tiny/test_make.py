@@ -8,7 +8,8 @@ from duomem_jax.agents.play import Talk
 from duomem_jax.agents.player import Player, open_policy
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.errors import UserError
-from duomem_jax.memory.teach import EXTRACT, Teaching, demonstrate
+from duomem_jax.memory.operations.names import EXTRACT
+from duomem_jax.memory.teach import Demonstrator, Teaching
 from duomem_jax.speak import Sampling
 from duomem_jax.speak.open import open_speaker
 from duomem_jax.tiny import __main__ as command
@@ -77,7 +78,7 @@ def test_make_writes_a_listener_that_takes_experts(small, monkeypatch, tmp_path)
     assert "2 steps of 8 rows" in card
     assert (folder / "model.safetensors").stat().st_size < 6e6
     dialogue = generate_dialogue(0, 0)
-    shown = [next(iter(demonstrate(dialogue, EXTRACT, Teaching())))]
+    shown = [next(iter(Demonstrator(EXTRACT, Teaching())(dialogue)))]
     with open_speaker(str(folder), record=tmp_path / "record") as speaker:
         (reply,) = speaker.reply([shown[0].messages[:1]], Sampling(8))
     assert reply.new_tokens == 8

@@ -5,7 +5,7 @@ strict one, so a single number of one judge says little: show both.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -69,20 +69,6 @@ class Verdict:
     reply: str
 
 
-@dataclass(frozen=True)
-class Tally:
-    """How many answers a judge found right, wrong and could not say."""
-
-    right: int
-    wrong: int
-    unreadable: int
-
-    @property
-    def share(self) -> float:
-        """Of right ones among all: a case without a verdict counts as wrong."""
-        return self.right / max(self.right + self.wrong + self.unreadable, 1)
-
-
 class Judge:
     """Asks any speaker for verdicts.
 
@@ -119,12 +105,6 @@ class Judge:
         """What the judge reads."""
         data = {"question": case.question, "key": case.key, "answer": case.answer}
         return [chat.user(self._prompt.fill(data=_as_data(data)))]
-
-
-def tally(verdicts: Iterable[Verdict]) -> Tally:
-    """Count verdicts."""
-    found = [verdict.correct for verdict in verdicts]
-    return Tally(found.count(True), found.count(False), found.count(None))
 
 
 def _as_data(values: dict[str, str]) -> str:

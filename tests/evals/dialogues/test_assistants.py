@@ -142,6 +142,23 @@ def test_a_judge_reads_each_answer_once_under_two_rubrics(told, tmp_path, capsys
     assert means["judge, strict"] == 0
 
 
+def test_replies_of_a_judge_that_are_no_verdicts_are_told(told, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    out = tmp_path / "out"
+    ask(out, told, "a", "nothing")
+
+    def undecided(body):
+        lenient = "be generous" in str(body).lower()
+        return completion(json.dumps({"correct": True}) if lenient else "Well, that depends.")
+
+    with serving(undecided) as server:
+        run("locomo", "score", out, "--judge", "openai:judge", "--server.url", server.url)
+    note = json.loads((out / "report.json").read_text())["note"]
+    judged = sum(bool(a.question.answer) for a in collect_answers(out))
+    assert f"in {judged} of {judged} (strict) of its replies" in note
+    assert "lenient" not in note
+
+
 def keeping(gullible):
     """A model that notes the first turn it reads, and does what an attack says or not."""
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from duomem_jax.evals.dialogues.judge import RUBRICS, Case, Judge, Tally, tally
+from duomem_jax.evals.dialogues.judge import RUBRICS, Case, Judge
 from duomem_jax.speak.protocol import Reply
 
 
@@ -44,12 +44,10 @@ REPLIES = [
 ]
 
 
-def test_only_verdicts_count_and_the_rest_is_counted():
+def test_only_verdicts_count():
     speaker = Scripted(*(reply for reply, _ in REPLIES))
     verdicts = list(Judge(speaker, "strict")(cases(len(REPLIES))))
     assert [v.correct for v in verdicts] == [correct for _, correct in REPLIES]
-    assert tally(verdicts) == Tally(right=1, wrong=1, unreadable=9)
-    assert tally(verdicts).share == pytest.approx(1 / 11)
     # The whole transcript is there to be stored.
     assert [v.chat for v in verdicts] == speaker.chats
     assert [v.reply for v in verdicts] == [reply or "" for reply, _ in REPLIES]
