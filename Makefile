@@ -21,7 +21,7 @@ help:  ## what can be made
 quickstart: $(VENV)/.runtime  ## play, distil and compare on generated games, about ten minutes
 	$(BIN)/duomem quickstart
 
-remember: $(VENV)/.runtime  ## train the experts of a memory and ask about generated dialogues
+remember: $(VENV)/.runtime  ## MemLoRA on generated dialogues: train the experts of a memory, ask; 15 minutes
 	$(BIN)/duomem remember
 
 test: $(VENV)/.test  ## the default test suite

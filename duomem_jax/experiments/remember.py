@@ -31,7 +31,7 @@ What to run next, in the folder that you are in:
 
 
 def remember_experiment(out: str) -> MemoryExperiment:
-    """Sizes that fit ten minutes on two cores."""
+    """Sizes that fit a quarter of an hour on two cores."""
     train = remember_training(out)
     return MemoryExperiment(
         title="MemLoRA in miniature: generated dialogues",
@@ -75,7 +75,7 @@ def _workers() -> int:
 
 
 def remember(out: Folder = "runs/remember", /) -> str:
-    """MemLoRA in miniature on generated dialogues: about ten minutes on two cores.
+    """MemLoRA in miniature on generated dialogues: a quarter of an hour on two cores.
 
     Args:
         out: folder for everything it makes; what is there already is reused.
