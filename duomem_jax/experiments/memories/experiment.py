@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import field
 from pathlib import Path
+from typing import NamedTuple
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Count, Few, Length, Limit, Seed, options
@@ -26,19 +27,30 @@ def without(operation: Name) -> str:
     return f"memories, no {operation} expert"
 
 
-# What each row shows before a question, and its experts.
-ROWS: dict[str, tuple[Shown, tuple[Name, ...]]] = {
-    "no memory": ("nothing", ()),
-    "no memory, answer expert": ("nothing", (ANSWER,)),
-    "recent turns, answer expert": ("recent", (ANSWER,)),
-    "whole conversation": ("whole", ()),
-    TURNS: ("turns", ()),
-    TURNS_ANSWERED: ("turns", (ANSWER,)),
-    NO_EXPERTS: ("memories", ()),
-    **{without(o): ("memories", tuple(p for p in OPERATIONS if p != o)) for o in OPERATIONS},
-    ALL_EXPERTS: ("memories", OPERATIONS),
-    GOLD: ("evidence", ()),
-    GOLD_ANSWERED: ("evidence", (ANSWER,)),
+class Row(NamedTuple):
+    """Who is asked.
+
+    Attributes:
+        shown: before a question.
+        experts: operations that an expert does; the others the model does as it is.
+    """
+
+    shown: Shown
+    experts: tuple[Name, ...] = ()
+
+
+ROWS: dict[str, Row] = {
+    "no memory": Row("nothing"),
+    "no memory, answer expert": Row("nothing", (ANSWER,)),
+    "recent turns, answer expert": Row("recent", (ANSWER,)),
+    "whole conversation": Row("whole"),
+    TURNS: Row("turns"),
+    TURNS_ANSWERED: Row("turns", (ANSWER,)),
+    NO_EXPERTS: Row("memories"),
+    **{without(o): Row("memories", tuple(p for p in OPERATIONS if p != o)) for o in OPERATIONS},
+    ALL_EXPERTS: Row("memories", OPERATIONS),
+    GOLD: Row("evidence"),
+    GOLD_ANSWERED: Row("evidence", (ANSWER,)),
 }
 COMPARED = (
     (NO_EXPERTS, ALL_EXPERTS),
@@ -99,9 +111,11 @@ class MemoryExperiment:
 
     def assistant(self, name: str, fold: Fold, seed: int) -> Assistant:
         """A row of the table, with the experts that did not learn from a fold's dialogues."""
-        shown, used = ROWS[name]
+        row = ROWS[name]
         experts = {
-            o: str(Path(self.training(o, fold.lessons[o], seed).output) / "adapter") for o in used
+            operation: str(Path(self.training(operation, lessons, seed).output) / "adapter")
+            for operation, lessons in fold.lessons.items()
+            if operation in row.experts
         }
         models = Models(self.model, **experts, local=self.local)
-        return Assistant(name, models, shown, self.tokens, self.teaching.embedder)
+        return Assistant(name, models, row.shown, self.tokens, self.teaching.embedder)

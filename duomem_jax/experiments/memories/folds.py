@@ -68,6 +68,13 @@ class Generated:
         validation = self._write(root / "generated-validation", self.asked, self.seed + 1)
         return Lessons("generated", (learnt,), validation)
 
+    def told(self, folds: Sequence[Fold]) -> str:
+        """Which dialogues these are, for a report."""
+        return (
+            f"{self.asked} held-out dialogues: no name, value or phrasing of theirs is in the "
+            f"{self.learnt} dialogues that the experts learnt from"
+        )
+
     def _write(self, out: Path, count: int, seed: int, held_out: bool = False) -> str:
         log.info(dialogues(str(out), count=count, seed=seed, held_out=held_out, size=self.size))
         return str(out)
@@ -108,6 +115,14 @@ class Conversations:
             log.info(write_conversations(folder, read, [known[name]]))
         update = self.generated.lessons(root)
         return [self._fold(name, folders, update) for name in self.asked or names]
+
+    def told(self, folds: Sequence[Fold]) -> str:
+        """Which dialogues these are, for a report."""
+        return (
+            f"LoCoMo's conversations {', '.join(fold.name for fold in folds)}, each asked about by "
+            "experts that learnt from the others, and updates from "
+            f"{self.generated.learnt} generated dialogues"
+        )
 
     def _fold(self, name: str, folders: dict[str, str], update: Lessons) -> Fold:
         names = list(folders)

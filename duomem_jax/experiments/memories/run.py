@@ -18,7 +18,6 @@ from duomem_jax.evals.dialogues.score import results
 from duomem_jax.experiments.memories.experiment import COMPARED, OPERATIONS, ROWS, MemoryExperiment
 from duomem_jax.experiments.memories.folds import (
     AllLessons,
-    Conversations,
     Fold,
     Lessons,
     all_lessons,
@@ -92,7 +91,7 @@ def _jobs(e: MemoryExperiment, folds: Sequence[Fold]) -> list[tuple[str, Fold, i
     return [
         (row, fold, seed)
         for row in e.rows
-        for seed in (e.seeds if ROWS[row][1] else e.seeds[:1])
+        for seed in (e.seeds if ROWS[row].experts else e.seeds[:1])
         for fold in folds
     ]
 
@@ -124,22 +123,12 @@ def report(e: MemoryExperiment, folds: Sequence[Fold]) -> Path:
 
 
 def _note(e: MemoryExperiment, folds: Sequence[Fold]) -> str:
-    if isinstance(e.dialogues, Conversations):
-        which = (
-            f"LoCoMo's conversations {', '.join(fold.name for fold in folds)}, each asked about by "
-            "experts that learnt from the others, and updates from "
-            f"{e.dialogues.generated.learnt} generated dialogues"
-        )
-    else:
-        which = (
-            f"{e.dialogues.asked} held-out dialogues: no name, value or phrasing of theirs is in "
-            f"the {e.dialogues.learnt} dialogues that the experts learnt from"
-        )
     trained = "; ".join(_trained(e, operation) for operation in OPERATIONS)
     return (
-        f"{which}. One model, {Path(e.model).name}, and for each operation a LoRA expert on it: "
-        f"{trained}. Rows of {e.length:,} tokens; training seeds {', '.join(map(str, e.seeds))}. "
-        f"Turns and memories fill up to {e.tokens} tokens of a page."
+        f"{e.dialogues.told(folds)}. One model, {Path(e.model).name}, and for each operation a "
+        f"LoRA expert on it: {trained}. Rows of {e.length:,} tokens; training seeds "
+        f"{', '.join(map(str, e.seeds))}. Turns and memories fill up to {e.tokens} tokens of a "
+        "page."
     )
 
 
@@ -147,6 +136,6 @@ def _trained(e: MemoryExperiment, operation: Name) -> str:
     config = getattr(e, operation)
     stop = f", at most {config.steps}" if e.patience else f", {config.steps}"
     return (
-        f"{operation} of rank {config.lora.rank} on {', '.join(config.lora.targets) or 'all'}"
+        f"{operation} of rank {config.lora.rank} on {', '.join(config.lora.targets)}"
         f"{stop} steps of {config.global_batch} rows"
     )
