@@ -1,4 +1,4 @@
-"""The tiny listener (1.2 M parameters), a base for the experts of a memory.
+"""The tiny listener (1.3 M parameters), a base for the experts of a memory.
 
 python -m duomem_jax.tiny listener
 """
@@ -10,5 +10,5 @@ from duomem_jax.train.config import TrainConfig
 
 
 def get_config() -> TrainConfig:
-    """About an hour on one slow core."""
+    """Seven minutes on a GPU that others shared; some hours on one core."""
     return dataclasses.replace(pretraining("listener", steps=8000), global_batch=8)

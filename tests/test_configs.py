@@ -8,9 +8,10 @@ import pytest
 
 from duomem_jax.aot.steps import RowSizes, lower_train
 from duomem_jax.experiments.compare import load_experiment
-from duomem_jax.experiments.memories.experiment import OPERATIONS, MemoryExperiment
+from duomem_jax.experiments.memories.experiment import MemoryExperiment
 from duomem_jax.experiments.memories.folds import Lessons
 from duomem_jax.experiments.training import recipe_config
+from duomem_jax.memory.operations.names import OPERATIONS
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.train.config import load_config
 from duomem_jax.train.plan import sketch

@@ -5,11 +5,13 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.folder import claim_folder
 from duomem_jax.base.io import clear_os_errors
 
 LOCK = ".lock"  # in a folder
@@ -49,6 +51,20 @@ def unlock(lock: FileLock) -> None:
         # Removed while it is held: whoever has opened it meanwhile sees that its name is gone.
         Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
+
+
+@contextlib.contextmanager
+def writing_alone(folder: str | os.PathLike, kind: str) -> Iterator[None]:
+    """Take a folder for one kind of work and be its one writer within the block.
+
+    Raises:
+        UserError: as `claim_folder` and `lock_for_writing`.
+    """
+    lock = lock_for_writing(claim_folder(folder, kind))
+    try:
+        yield
+    finally:
+        unlock(lock)
 
 
 def _me() -> str:

@@ -1,5 +1,6 @@
 """DuoMem in miniature: one command from generated games to the paper's table."""
 
+import dataclasses
 import logging
 import shlex
 import time
@@ -11,13 +12,13 @@ from duomem_jax.experiments.experiment import Experiment
 from duomem_jax.experiments.program import program
 from duomem_jax.experiments.recipe import Recipe
 from duomem_jax.experiments.run import KIND, run_experiment
-from duomem_jax.models.lora import LoraConfig
+from duomem_jax.experiments.tiny import tiny_training
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.stages.examples import Examples
 from duomem_jax.stages.generate import generate
 from duomem_jax.stages.options import Folder
-from duomem_jax.train.config import OptimizerConfig, TrainConfig
+from duomem_jax.train.config import TrainConfig
 from duomem_jax.worlds.games import Games
 
 log = logging.getLogger(__name__)
@@ -57,18 +58,12 @@ def quickstart_experiment(out: str) -> Experiment:
 
 def quickstart_training(out: str) -> TrainConfig:
     """The adapter of the quick start."""
-    return TrainConfig(
+    return dataclasses.replace(
+        tiny_training(steps=120, warmup_steps=10, checkpoint_every=60),
         base=str(model_folder("tiny-student")),
         # For `configs/quickstart.py`, which trains on its own; an experiment fills these fields in.
         data=str(Path(out) / "examples"),
         output=str(Path(out) / "adapters" / "lora" / "seed0"),
-        lora=LoraConfig(rank=16, alpha=32.0),
-        optimizer=OptimizerConfig(
-            name="muon", learning_rate=1e-2, schedule="linear", warmup_steps=10
-        ),
-        steps=120,
-        global_batch=4,
-        checkpoint_every=60,
     )
 
 

@@ -1,5 +1,6 @@
 """MemLoRA in miniature: one command from generated dialogues to a table of assistants."""
 
+import dataclasses
 import os
 import shlex
 import time
@@ -9,12 +10,12 @@ from duomem_jax.experiments.memories.experiment import ROWS, MemoryExperiment
 from duomem_jax.experiments.memories.folds import Generated
 from duomem_jax.experiments.memories.run import run_memories
 from duomem_jax.experiments.program import program
+from duomem_jax.experiments.tiny import tiny_training
 from duomem_jax.memory.teach import Teaching
-from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.platform import platform
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.stages.options import Folder
-from duomem_jax.train.config import OptimizerConfig, TrainConfig
+from duomem_jax.train.config import TrainConfig
 
 NEXT = """\
 What to run next, in the folder that you are in:
@@ -52,18 +53,12 @@ def remember_experiment(out: str) -> MemoryExperiment:
 def remember_training(out: str) -> TrainConfig:
     """The expert of extraction; those of the others differ in their rows alone."""
     folder = f"{out}/experts/extract/generated"
-    return TrainConfig(
+    return dataclasses.replace(
+        tiny_training(steps=250, warmup_steps=10),
         base=str(model_folder("tiny-listener")),
         # For `configs/remember.py`, which trains on its own; an experiment fills these fields in.
         data=f"{folder}/rows",
         output=f"{folder}/seed0",
-        lora=LoraConfig(rank=16, alpha=32.0),
-        optimizer=OptimizerConfig(
-            name="muon", learning_rate=1e-2, schedule="linear", warmup_steps=10
-        ),
-        steps=250,
-        global_batch=4,
-        checkpoint_every=100,
     )
 
 

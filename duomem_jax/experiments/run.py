@@ -14,8 +14,7 @@ from pathlib import Path
 from statistics import fmean
 
 from duomem_jax.agents.player import Player
-from duomem_jax.base.folder import claim_folder
-from duomem_jax.base.lock import lock_for_writing, unlock
+from duomem_jax.base.lock import writing_alone
 from duomem_jax.base.parallel import run_all
 from duomem_jax.evals.fidelity import Fidelity
 from duomem_jax.evals.games.describe import GAMES, games_in
@@ -67,11 +66,8 @@ def run_experiment(e: Experiment) -> Path:
     Raises:
         UserError: bad input, or an output folder of another experiment.
     """
-    lock = lock_for_writing(claim_folder(e.output, KIND))
-    try:
+    with writing_alone(e.output, KIND):
         return _run(e)
-    finally:
-        unlock(lock)
 
 
 def _run(e: Experiment) -> Path:

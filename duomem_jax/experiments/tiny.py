@@ -1,4 +1,4 @@
-"""What the experiments with the tiny models on real games share."""
+"""What the experiments with the tiny models share."""
 
 import os
 from pathlib import Path
@@ -26,11 +26,13 @@ def real_games() -> str:
     return folder
 
 
-def tiny_training(steps: int) -> TrainConfig:
-    """LoRA on the tiny student; the experiment says which model, rows and output each adapter has.
+def tiny_training(steps: int, warmup_steps: int = 20, checkpoint_every: int = 100) -> TrainConfig:
+    """LoRA on a tiny model; the experiment says which model, rows and output each adapter has.
 
     Args:
         steps: of 4 rows each.
+        warmup_steps: of them.
+        checkpoint_every: so many steps.
     """
     return TrainConfig(
         base="",
@@ -40,9 +42,9 @@ def tiny_training(steps: int) -> TrainConfig:
         # Muon: with one seed, 300 steps and a third of the training games its adapter won 92 of the
         # 140 games of valid_seen, AdamW's 83.
         optimizer=OptimizerConfig(
-            name="muon", learning_rate=1e-2, schedule="linear", warmup_steps=20
+            name="muon", learning_rate=1e-2, schedule="linear", warmup_steps=warmup_steps
         ),
         steps=steps,
         global_batch=4,
-        checkpoint_every=100,
+        checkpoint_every=checkpoint_every,
     )

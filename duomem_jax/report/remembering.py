@@ -23,10 +23,11 @@ _HEADER = (
 )
 _TITLE = "## What remembering took, means over dialogues\n"
 _HOW = """\
-**Calls** of a model, with what they read and wrote; **s**: wall time. **Rejected**: replies that
-are not of the form, and operations in them that cannot be done; **repaired**: replies whose form a
-library restored. Assistants whose experts for both are the same share their memories, and one row.
-Finding what is shown and answering are in the table of subjects.
+**Calls** of a model, with what they read and wrote; **s**: wall time, in which other dialogues may
+have been remembered too. **Rejected**: replies that are not of the form, and operations in them
+that cannot be done; **repaired**: replies whose form a library restored. Assistants whose experts
+for both are the same share their memories, and one row. Finding what is shown and answering are in
+the table of subjects.
 """
 
 

@@ -13,13 +13,13 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.experiments.memories.experiment import (
     ALL_EXPERTS,
     NO_EXPERTS,
-    OPERATIONS,
     ROWS,
     without,
 )
 from duomem_jax.experiments.memories.folds import Conversations, Generated, all_lessons
 from duomem_jax.experiments.memories.run import run_memories
 from duomem_jax.experiments.remember import next_steps, remember_experiment, remember_training
+from duomem_jax.memory.operations.names import OPERATIONS
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.records.answers import collect_answers
 from duomem_jax.records.talked import read_dialogues

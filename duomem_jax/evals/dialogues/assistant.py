@@ -1,6 +1,6 @@
 """Who is asked about a dialogue: the record that the command line fills."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -10,7 +10,7 @@ from duomem_jax.base.io import readable
 from duomem_jax.base.ranges import Count, options
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.memory.operations.models import Models
-from duomem_jax.memory.operations.names import ANSWER, EXTRACT, PROMPTS, UPDATE, Name
+from duomem_jax.memory.operations.names import ANSWER, EXTRACT, OPERATIONS, PROMPTS, UPDATE, Name
 from duomem_jax.models.locate import model_path
 from duomem_jax.speak.served.server import served_name
 
@@ -49,9 +49,7 @@ class Assistant:
         own: dict[str, Any] = {"name": self.name, "shown": self.shown, "tokens": self.tokens}
         if self.shown in ("turns", "memories"):
             own["embedder"] = make_embedder(self.embedder).name
-        used = tuple(PROMPTS) if self.shown == "memories" else (ANSWER,)
-        own["prompts"] = {name: PROMPTS[name].sha256 for name in used}
-        return own | {"models": self.models.identity(used)}
+        return own | self._replies(OPERATIONS if self.shown == "memories" else (ANSWER,))
 
     def remembering(self) -> dict[str, Any]:
         """What its memories depend on, beside the embedder; JSON.
@@ -59,9 +57,12 @@ class Assistant:
         Raises:
             UserError: a folder is missing or damaged.
         """
-        used: tuple[Name, ...] = (EXTRACT, UPDATE)
-        prompts = {name: PROMPTS[name].sha256 for name in used}
-        return {"prompts": prompts, "models": self.models.identity(used)}
+        return self._replies((EXTRACT, UPDATE))
+
+    def _replies(self, operations: Sequence[Name]) -> dict[str, Any]:
+        """What the replies of some operations depend on."""
+        prompts = {name: PROMPTS[name].sha256 for name in operations}
+        return {"prompts": prompts, "models": self.models.identity(operations)}
 
     def counter(self) -> Callable[[str], int]:
         """What counts the tokens of a text."""

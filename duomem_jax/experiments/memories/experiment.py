@@ -10,7 +10,7 @@ from duomem_jax.base.ranges import Count, Few, Length, Limit, Seed, options
 from duomem_jax.evals.dialogues.assistant import Assistant, Shown
 from duomem_jax.experiments.memories.folds import Conversations, Fold, Generated, Lessons
 from duomem_jax.memory.operations.models import Models
-from duomem_jax.memory.operations.names import ANSWER, EXTRACT, UPDATE, Name
+from duomem_jax.memory.operations.names import ANSWER, OPERATIONS, Name
 from duomem_jax.memory.teach import Teaching
 from duomem_jax.speak.open import Local
 from duomem_jax.train.config import TrainConfig
@@ -19,7 +19,6 @@ from duomem_jax.train.config import TrainConfig
 NO_EXPERTS, ALL_EXPERTS = "memories, no experts", "memories, all experts"
 TURNS, TURNS_ANSWERED = "turns found", "turns found, answer expert"
 GOLD, GOLD_ANSWERED = "gold evidence", "gold evidence, answer expert"
-OPERATIONS: tuple[Name, ...] = (EXTRACT, UPDATE, ANSWER)
 
 
 def without(operation: Name) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Count, Seed, options
-from duomem_jax.memory.operations.names import ANSWER, EXTRACT, UPDATE, Name
+from duomem_jax.memory.operations.names import ANSWER, EXTRACT, OPERATIONS, UPDATE, Name
 from duomem_jax.stages.dialogues import dialogues
 from duomem_jax.stages.locomo import write_conversations
 from duomem_jax.worlds.dialogues import Size
@@ -58,9 +58,7 @@ class Generated:
     def folds(self, root: Path) -> list[Fold]:
         """Write the dialogues; the one fold."""
         asked = self._write(root / "held-out", self.asked, self.seed, held_out=True)
-        return [
-            Fold("generated", asked, dict.fromkeys((EXTRACT, UPDATE, ANSWER), self.lessons(root)))
-        ]
+        return [Fold("generated", asked, dict.fromkeys(OPERATIONS, self.lessons(root)))]
 
     def lessons(self, root: Path) -> Lessons:
         """Write the dialogues that experts learn from."""

@@ -10,12 +10,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from duomem_jax.base.folder import claim_folder
-from duomem_jax.base.lock import lock_for_writing, unlock
+from duomem_jax.base.lock import writing_alone
 from duomem_jax.base.parallel import run_all
 from duomem_jax.evals.dialogues.describe import QUESTIONS
 from duomem_jax.evals.dialogues.score import results
-from duomem_jax.experiments.memories.experiment import COMPARED, OPERATIONS, ROWS, MemoryExperiment
+from duomem_jax.experiments.memories.experiment import COMPARED, ROWS, MemoryExperiment
 from duomem_jax.experiments.memories.folds import (
     AllLessons,
     Fold,
@@ -24,7 +23,7 @@ from duomem_jax.experiments.memories.folds import (
 )
 from duomem_jax.experiments.training import train_adapter
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.operations.names import Name
+from duomem_jax.memory.operations.names import OPERATIONS, Name
 from duomem_jax.records.answers import collect_answers
 from duomem_jax.report.remembering import remembering_section
 from duomem_jax.report.write import write_report
@@ -42,11 +41,8 @@ def run_memories(e: MemoryExperiment) -> Path:
     Raises:
         UserError: bad input, or an output folder of another experiment.
     """
-    lock = lock_for_writing(claim_folder(e.output, KIND))
-    try:
+    with writing_alone(e.output, KIND):
         return _run(e)
-    finally:
-        unlock(lock)
 
 
 def _run(e: MemoryExperiment) -> Path:

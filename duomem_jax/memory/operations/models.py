@@ -11,7 +11,7 @@ import tyro
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import options
 from duomem_jax.memory.operations.keeper import Experts
-from duomem_jax.memory.operations.names import PROMPTS, Name
+from duomem_jax.memory.operations.names import OPERATIONS, Name
 from duomem_jax.speak.open import Local, open_experts, open_speaker, speaker_identity
 from duomem_jax.speak.served.server import Server, served_name
 from duomem_jax.speak.together import Together
@@ -39,9 +39,9 @@ class Models:
     @property
     def experts(self) -> dict[str, str]:
         """PEFT folder of each operation; "" for the model as it is."""
-        return {name: getattr(self, name) for name in PROMPTS}
+        return {name: getattr(self, name) for name in OPERATIONS}
 
-    def identity(self, operations: Iterable[Name] = tuple(PROMPTS)) -> dict[str, Any]:
+    def identity(self, operations: Iterable[Name] = OPERATIONS) -> dict[str, Any]:
         """What the replies of some operations depend on; JSON.
 
         Raises:
@@ -72,4 +72,4 @@ class Models:
         else:
             speakers = open_experts(self.model, self.experts, self.local)
             asked = Together(speakers)
-            yield Experts(asked, *(speakers.expert(name, asked) for name in PROMPTS))
+            yield Experts(asked, *(speakers.expert(name, asked) for name in OPERATIONS))

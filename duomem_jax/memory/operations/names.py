@@ -14,3 +14,4 @@ PROMPTS: dict[Name, Prompt] = {
     UPDATE: update.PROMPT,
     ANSWER: answer.PROMPT,
 }
+OPERATIONS: tuple[Name, ...] = tuple(PROMPTS)

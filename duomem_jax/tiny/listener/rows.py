@@ -14,7 +14,7 @@ from duomem_jax.text.tokenizer import (
 )
 from duomem_jax.tiny.listener.lessons import SEED, lessons
 
-DIALOGUES = 4000  # read about twice
+DIALOGUES = 4000  # read two to three times
 BLOCK = 80  # dialogues a unit
 LENGTH = 1024  # T, tokens a row
 
