@@ -14,7 +14,7 @@ from duomem_jax.memory.operations.names import ANSWER, EXTRACT, OPERATIONS, PROM
 from duomem_jax.models.locate import model_path
 from duomem_jax.speak.served.server import served_name
 
-Shown = Literal["nothing", "recent", "whole", "turns", "memories", "evidence"]
+Shown = Literal["nothing", "recent", "whole", "turns", "facts", "memories", "evidence"]
 
 
 @options
@@ -23,8 +23,9 @@ class Assistant:
 
     name: str  # in the report
     models: Annotated[Models, tyro.conf.arg(name="")]
-    # Nothing; the last turns; all turns; turns that are found for the question; memories that the
-    # model keeps; or the turns that the answer is in.
+    # Nothing; the last turns; all turns; what is found for the question, of the turns, of the facts
+    # that a teacher would keep or of the memories that the model keeps; or the turns that the
+    # answer is in.
     shown: Shown = "memories"
     tokens: Count = 400  # of what is shown, at most; `whole` and `evidence` show all there is
     embedder: str = DEFAULT_EMBEDDER  # of turns and memories
@@ -47,7 +48,7 @@ class Assistant:
             UserError: a folder is missing or damaged.
         """
         own: dict[str, Any] = {"name": self.name, "shown": self.shown, "tokens": self.tokens}
-        if self.shown in ("turns", "memories"):
+        if self.shown in ("turns", "facts", "memories"):
             own["embedder"] = make_embedder(self.embedder).name
         return own | self._replies(OPERATIONS if self.shown == "memories" else (ANSWER,))
 

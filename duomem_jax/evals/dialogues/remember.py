@@ -1,6 +1,7 @@
 """The stores that assistants are asked from, one for each dialogue."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
@@ -9,35 +10,59 @@ from duomem_jax.base.io import slug
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.store.keeper import Keeper
 from duomem_jax.memory.store.store import Store
+from duomem_jax.memory.teach.scratch import tell_facts
 from duomem_jax.records.dialogues import Dialogue
+from duomem_jax.worlds.dialogues import teacher
 
 
 def remembered(dialogue: Dialogue, keeper: Keeper, embedder: Embedder, folder: Path) -> Path:
-    """The file of what a keeper remembers of a dialogue.
-
-    It is there whole or not at all: a killed run begins a dialogue again. Who asks for what
-    another process is remembering waits for it.
+    """The file of what a keeper remembers of a dialogue that it is told session by session.
 
     Args:
-        dialogue: told session by session.
+        dialogue: what is told.
         keeper: decides what is remembered.
         embedder: of the memories.
         folder: of stores; made if missing.
+    """
+
+    def write(part: Path) -> None:
+        with Store.open(part, embedder=embedder, keeper=keeper) as store:
+            for session in dialogue.sessions:
+                store.remember(session.turns, at=session.at, who=dialogue.id)
+
+    return _written(dialogue, folder, write)
+
+
+def known(dialogue: Dialogue, embedder: Embedder, folder: Path) -> Path:
+    """The file of what a teacher would remember: all facts that still hold at the end.
+
+    Args:
+        dialogue: with its facts.
+        embedder: of the memories.
+        folder: of stores; made if missing.
+    """
+
+    def write(part: Path) -> None:
+        with Store.open(part, embedder=embedder) as store:
+            tell_facts(store, dialogue, teacher.remembered(dialogue))
+
+    return _written(dialogue, folder, write)
+
+
+def _written(dialogue: Dialogue, folder: Path, write: Callable[[Path], None]) -> Path:
+    """The file of a dialogue, written where it is not there.
+
+    It is there whole or not at all: a killed run begins a dialogue again. Who asks for what
+    another process is writing waits for it.
     """
     path = folder / f"{slug(dialogue.id)}.sqlite"
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / f".{path.stem}.lock"):
         if not path.exists():
-            _remember(dialogue, keeper, embedder, path)
+            part = path.with_suffix(".part")
+            for left in path.parent.glob(f"{part.name}*"):
+                left.unlink()
+            write(part)
+            # Closed, the store is this one file: SQLite has put its log into it.
+            os.replace(part, path)
     return path
-
-
-def _remember(dialogue: Dialogue, keeper: Keeper, embedder: Embedder, path: Path) -> None:
-    part = path.with_suffix(".part")
-    for left in path.parent.glob(f"{part.name}*"):
-        left.unlink()
-    with Store.open(part, embedder=embedder, keeper=keeper) as store:
-        for session in dialogue.sessions:
-            store.remember(session.turns, at=session.at, who=dialogue.id)
-    # Closed, the store is this one file: SQLite has put its log into it.
-    os.replace(part, path)

@@ -18,10 +18,12 @@ class Page:
     Attributes:
         memos: in any order.
         turns: ids of the turns that they are, or rest on.
+        ids: of the memories that they are; none where nothing was recalled.
     """
 
     memos: tuple[Memo, ...] = ()
     turns: frozenset[str] = frozenset()
+    ids: tuple[int, ...] = ()
 
     def found(self, question: Question) -> float:
         """Share of the question's evidence that is here; -1 where it has none."""
@@ -36,10 +38,11 @@ class Page:
 
 @dataclass(frozen=True)
 class _Line:
-    """A memo and the turns it is, or rests on."""
+    """A memo, the turns it is, or rests on, and the memory that it is, if it is one."""
 
     memo: Memo
     turns: tuple[str, ...]
+    id: int | None = None
 
 
 Show = Callable[[Question], Page]
@@ -73,7 +76,7 @@ def recalled(store: Store, tokens: int, count: Count) -> Show:
 
     def show(question: Question) -> Page:
         found = (
-            _Line(memo_of(entry), entry.evidence)
+            _Line(memo_of(entry), entry.evidence, entry.id)
             for entry, _ in store.recall(question.text, tokens=tokens)
         )
         return _page(_within(found, tokens, count))
@@ -99,4 +102,5 @@ def _within(lines: Iterable[_Line], tokens: int, count: Count) -> list[_Line]:
 
 def _page(lines: Sequence[_Line]) -> Page:
     turns = frozenset(turn for line in lines for turn in line.turns)
-    return Page(tuple(line.memo for line in lines), turns)
+    ids = tuple(line.id for line in lines if line.id is not None)
+    return Page(tuple(line.memo for line in lines), turns, ids)

@@ -14,7 +14,7 @@ from filelock import FileLock
 from duomem_jax.base.rowlog import RowLog
 from duomem_jax.evals.dialogues import show
 from duomem_jax.evals.dialogues.assistant import Assistant
-from duomem_jax.evals.dialogues.remember import remembered
+from duomem_jax.evals.dialogues.remember import known, remembered
 from duomem_jax.evals.dialogues.show import Page
 from duomem_jax.memory.embed import Embedder, make_embedder
 from duomem_jax.memory.operations.answer import LONGEST, answer_chat
@@ -23,6 +23,7 @@ from duomem_jax.memory.operations.keeper import Experts, ModelKeeper
 from duomem_jax.memory.operations.names import EXTRACT, UPDATE, Name
 from duomem_jax.memory.store.keeper import Keeper, Verbatim
 from duomem_jax.memory.store.store import Store
+from duomem_jax.memory.teach.scratch import TEACHER
 from duomem_jax.records.answers import Worked
 from duomem_jax.records.dialogues import Dialogue, Question
 from duomem_jax.speak.protocol import Reply, Sampling
@@ -81,13 +82,18 @@ class Subject:
                 return list(map(show.evidence(dialogue), questions))
             case "recent":
                 return list(map(show.recent(dialogue, tokens, self._count), questions))
-            case "turns":
-                stores = self._stores({"keeper": "verbatim"})
-                file = remembered(dialogue, Verbatim(), self._embedder, stores)
-            case _:
-                file = self.memories(dialogue)
-        with self.opened(file) as store:
+        with self.opened(self.held(dialogue)) as store:
             return self.recalled(store, questions)
+
+    def held(self, dialogue: Dialogue) -> Path:
+        """The store that is searched for a question: of turns, or of memories."""
+        match self.assistant.shown:
+            case "turns":
+                stores = self._stores({"keeper": Verbatim.name})
+                return remembered(dialogue, Verbatim(), self._embedder, stores)
+            case "facts":
+                return known(dialogue, self._embedder, self._stores({"keeper": TEACHER}))
+        return self.memories(dialogue)
 
     def recalled(self, store: Store, questions: Sequence[Question]) -> list[Page]:
         """What it shows of a store with each question."""

@@ -18,6 +18,7 @@ from duomem_jax.train.config import TrainConfig
 # Rows of the table that it compares.
 NO_EXPERTS, ALL_EXPERTS = "memories, no experts", "memories, all experts"
 TURNS, TURNS_ANSWERED = "turns found", "turns found, answer expert"
+TAUGHT = "memories, teacher's"
 GOLD, GOLD_ANSWERED = "gold evidence", "gold evidence, answer expert"
 
 
@@ -48,6 +49,7 @@ ROWS: dict[str, Row] = {
     NO_EXPERTS: Row("memories"),
     **{without(o): Row("memories", tuple(p for p in OPERATIONS if p != o)) for o in OPERATIONS},
     ALL_EXPERTS: Row("memories", OPERATIONS),
+    TAUGHT: Row("facts", (ANSWER,)),
     GOLD: Row("evidence"),
     GOLD_ANSWERED: Row("evidence", (ANSWER,)),
 }

@@ -7,10 +7,8 @@ from duomem_jax.base.sample import derived_seed
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.answer import Memo, answer_chat, answer_reply, memo_of
 from duomem_jax.memory.operations.names import ANSWER
-from duomem_jax.memory.operations.records import Add
-from duomem_jax.memory.store.entry import Origin
 from duomem_jax.memory.store.store import Store
-from duomem_jax.memory.teach.scratch import scratch_store
+from duomem_jax.memory.teach.scratch import scratch_store, tell_facts
 from duomem_jax.records import chat
 from duomem_jax.records.demonstrations import Demonstration
 from duomem_jax.records.dialogues import ADVERSARIAL, Dialogue, Question
@@ -44,7 +42,7 @@ def answers(dialogue: Dialogue, embedder: Embedder, pages: Pages) -> Iterator[De
     """
     with scratch_store(embedder) as turns, scratch_store(embedder) as facts:
         _tell_turns(turns, dialogue)
-        _tell_facts(facts, dialogue)
+        tell_facts(facts, dialogue, dialogue.facts)
         for question in dialogue.questions:
             name = f"{dialogue.id}/{question.id}"
             if question.kind == ADVERSARIAL and not _drawn(pages, name, pages.unanswerable):
@@ -67,12 +65,6 @@ def _drawn(pages: Pages, name: str, share: float) -> bool:
 def _tell_turns(store: Store, dialogue: Dialogue) -> None:
     for session in dialogue.sessions:
         store.remember(session.turns, at=session.at)
-
-
-def _tell_facts(store: Store, dialogue: Dialogue) -> None:
-    for fact in dialogue.facts:
-        origin = Origin("teacher", happened=dialogue.sessions[fact.session].at)
-        store.apply([Add(fact.text, fact.speaker, fact.evidence)], origin)
 
 
 def _cited(store: Store, question: Question) -> list[Memo]:

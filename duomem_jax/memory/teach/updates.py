@@ -9,13 +9,12 @@ from duomem_jax.memory.operations.records import Add, Delete, Operation, Update
 from duomem_jax.memory.operations.update import SIMILAR, Decision, Do, update_chat, update_reply
 from duomem_jax.memory.store.entry import Entry, Origin
 from duomem_jax.memory.store.store import Store
-from duomem_jax.memory.teach.scratch import scratch_store
+from duomem_jax.memory.teach.scratch import TEACHER, scratch_store
 from duomem_jax.records import chat
 from duomem_jax.records.demonstrations import Demonstration
 from duomem_jax.records.dialogues import Dialogue, Fact
 from duomem_jax.worlds.dialogues import teacher
 
-_WRITER = "teacher"
 # Without `KEEP`: as in MemLoRA, what stays is not written.
 _DO: dict[str, Do] = {teacher.ADD: "add", teacher.UPDATE: "update", teacher.DELETE: "delete"}
 
@@ -40,7 +39,7 @@ def updates(dialogue: Dialogue, embedder: Embedder) -> Iterator[Demonstration]:
                     ],
                 )
             operations = [_operation(decision, fact, known) for decision in decisions]
-            for done in store.apply(operations, Origin(_WRITER, dialogue.id, "", at)):
+            for done in store.apply(operations, Origin(TEACHER, dialogue.id, "", at)):
                 if done.id is not None:
                     facts[done.id] = fact
 

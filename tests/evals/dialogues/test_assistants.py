@@ -10,6 +10,7 @@ from duomem_jax import cli
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.answers import collect_answers
 from duomem_jax.records.talked import read_dialogues
+from duomem_jax.worlds.dialogues import teacher
 
 MODEL = "tiny-student"
 
@@ -39,27 +40,41 @@ def writers_of(file):
 
 def test_every_row_of_the_table(told, tmp_path, capsys):
     out = tmp_path / "out"
-    for shown in ("nothing", "recent", "whole", "turns", "memories", "evidence"):
+    rows = ("nothing", "recent", "whole", "turns", "facts", "memories", "evidence")
+    for shown in rows:
         ask(out, told, shown, shown)
     run("locomo", "score", out)
     text = capsys.readouterr().out
     questions = sum(len(d.questions) for d in read_dialogues(told))
-    for shown in ("nothing", "recent", "whole", "turns", "memories", "evidence"):
+    for shown in rows:
         (row,) = [line for line in text.splitlines() if line.startswith(f"| {shown} ")][:1]
         assert row
     assert re.findall(r"^\| memories +\| +(extract|update) ", text, re.M) == ["extract", "update"]
     answers = collect_answers(out)
-    assert len(answers) == 6 * questions
+    assert len(answers) == 7 * questions
     of = {shown: [a for a in answers if a.subject == shown] for shown in ("nothing", "evidence")}
     assert all(a.found == 1 for a in of["evidence"] if a.question.evidence)
     assert all(not a.shown and a.share == 0 for a in of["nothing"])
     stores = sorted(out.glob("stores/*/*.sqlite"))
-    assert len(stores) == 4
+    assert len(stores) == 6
     writers = [writers_of(store) for store in stores]
-    assert writers.count({"verbatim"}) == 2
+    assert writers.count({"verbatim"}) == writers.count({"teacher"}) == 2
     report = json.loads((out / "report.json").read_text())
     counted = sum(a.question.kind != "adversarial" for a in of["evidence"])
     assert {s["items"] for s in report["subjects"]} == {counted}
+
+
+def test_what_a_teacher_would_remember_is_what_holds_at_the_end(tmp_path):
+    size = ("--size.sessions", 12, "--size.questions", 5)
+    run("dialogues", tmp_path / "told", "--count", 1, "--seed", 3, *size)
+    ask(tmp_path / "out", tmp_path / "told", "a", "facts")
+    (dialogue,) = read_dialogues(tmp_path / "told")
+    (file,) = (tmp_path / "out").glob("stores/*/*.sqlite")
+    with Store.open(file) as store:
+        held = sorted((e.text, e.happened, e.evidence) for e in store.entries())
+    facts = teacher.remembered(dialogue)
+    assert held == sorted((f.text, dialogue.sessions[f.session].at, f.evidence) for f in facts)
+    assert 0 < len(held) < len(dialogue.facts)
 
 
 def test_assistants_that_remember_in_the_same_way_share_their_memories(told, tmp_path, capsys):
