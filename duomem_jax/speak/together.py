@@ -7,13 +7,17 @@ with a thread for each piece of it, and be written as if it were alone.
 
 import contextlib
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from duomem_jax.records.chat import Chat
 from duomem_jax.speak.protocol import Conversations, Reply, Request, Sampling, Speaker
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+SIDE_BY_SIDE = 16  # more than a batch has rows, as some wait for what is not the model
 
 
 @dataclass(eq=False)
@@ -62,6 +66,27 @@ class Together:
             with self._changed:
                 self._threads -= 1
                 self._changed.notify_all()
+
+    def map(self, work: Callable[[Item], Made], items: Sequence[Item]) -> Iterator[Made]:
+        """What becomes of each item, in order, while several are worked on side by side.
+
+        Args:
+            work: on one item; it asks this model, in a thread of its own.
+            items: which.
+        """
+
+        def one(item: Item) -> Made:
+            with self.at_work():
+                return work(item)
+
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+            try:
+                yield from pool.map(one, items)
+            except BaseException:
+                # Leaving the block would wait for all items before the error, or Ctrl-C, is seen.
+                self.stop()
+                pool.shutdown(cancel_futures=True)
+                raise
 
     def stop(self) -> None:
         """End the work of all threads: who asks, now or later, gets a `CancelledError`."""

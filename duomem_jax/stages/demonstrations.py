@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import WHOLE
+from duomem_jax.memory.operations.models import Models
 from duomem_jax.memory.operations.names import Name
 from duomem_jax.memory.teach import Demonstrator, Teaching
 from duomem_jax.records.demonstrations import DEMONSTRATION_LAYOUT, demonstration_to_record
@@ -11,7 +12,8 @@ from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.spec import DEMONSTRATIONS, DIALOGUES
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.records.talked import read_dialogues
-from duomem_jax.stages.options import Folder, Part
+from duomem_jax.speak.served.server import Server
+from duomem_jax.stages.options import Folder, Part, served_record
 
 
 def demonstrations(
@@ -20,28 +22,35 @@ def demonstrations(
     dialogues: str,
     operation: Name,
     how: Teaching = Teaching(),
+    teacher: Models = Models(),
     shard: Part = WHOLE,
+    server: Server = Server(),
 ) -> WriteReport:
     """Write what a teacher shows an expert of one operation, for `duomem examples`.
 
-    The teacher is what is known of the dialogues: their facts and the keys of their questions.
+    The teacher is what is known of the dialogues, their facts and the keys of their questions; or a
+    model that keeps memories of them.
 
     Args:
         out: folder to write.
         dialogues: folder of dialogues, from `duomem dialogues` or `duomem locomo prepare`.
         operation: extract facts from turns, update memories by a fact, or answer a question.
         how: what stands before questions and new facts.
+        teacher: a model that extracts and updates, alone or with experts of its own; without one
+            the dialogues' own facts are the teacher.
         shard: write part i/n.
+        server: where a teacher openai:NAME is.
 
     Raises:
         UserError: bad input, or an output folder of another config.
     """
     stored = {dialogue.id: dialogue for dialogue in read_dialogues(dialogues)}
-    demonstrate = Demonstrator(operation, how)
+    demonstrate = Demonstrator(operation, how, teacher)
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
-        for key in keys:
-            yield key, list(map(demonstration_to_record, demonstrate(stored[key]))), {}
+        told = demonstrate([stored[key] for key in keys], server, served_record(out, shard))
+        for key, shown in zip(keys, told, strict=True):
+            yield key, list(map(demonstration_to_record, shown.demonstrations)), shown.counts
 
     spec = DatasetSpec(
         DEMONSTRATIONS,

@@ -125,7 +125,7 @@ def test_a_name_is_spelt_alike_wherever_it_stands(tokenizer):
 def test_the_prompts_of_the_operations_are_short(tokenizer):
     dialogue = generate_dialogue(SEED, 5)
     for operation in ("extract", "update", "answer"):
-        shown = next(iter(Demonstrator(operation, Teaching())(dialogue)))
+        shown = next(Demonstrator(operation, Teaching())([dialogue])).demonstrations[0]
         asked = shown.messages[0]["content"]
         prompt = {"extract": extract, "update": update, "answer": answer}[operation].PROMPT.text
         fixed = len(prompt.split())

@@ -4,7 +4,6 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from duomem_jax.base.folder import claim_folder
@@ -22,7 +21,6 @@ from duomem_jax.speak.protocol import Reply
 from duomem_jax.speak.served.server import Server
 
 KIND = "a set of answers"
-SIDE_BY_SIDE = 16  # dialogues: more than a batch has rows, as some wait for what is not the model
 
 
 def ask(
@@ -69,7 +67,8 @@ def ask(
                 at_work(assistant, Path(out), seed, server) as subject,
                 Progress(len(todo), assistant.name, good="", unit="dialogue") as progress,
             ):
-                for answers in _side_by_side(subject, todo):
+                # The facts of one dialogue are decided one by one: its neighbours fill the batch.
+                for answers in subject.experts.base.map(lambda d: _answers(subject, d), todo):
                     log.append(*answers)
                     progress.add(True)
     return path
@@ -93,25 +92,6 @@ def at_work(assistant: Assistant, out: Path, seed: int, server: Server) -> Itera
     record = out / f"{file_name(assistant, seed)}.served"
     with assistant.models.open(server, record) as experts:
         yield Subject(assistant, experts, out, seed)
-
-
-def _side_by_side(subject: Subject, dialogues: Sequence[Dialogue]) -> Iterator[list[Answered]]:
-    """The answers about each dialogue, in their order."""
-    together = subject.experts.base
-
-    def work(dialogue: Dialogue) -> list[Answered]:
-        with together.at_work():
-            return _answers(subject, dialogue)
-
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        try:
-            # The facts of one dialogue are decided one by one: its neighbours fill the batch.
-            yield from pool.map(work, dialogues)
-        except BaseException:
-            # Leaving the block would wait for all dialogues before the error, or Ctrl-C, is seen.
-            together.stop()
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _answers(subject: Subject, dialogue: Dialogue) -> list[Answered]:

@@ -14,6 +14,7 @@ from duomem_jax.memory.operations.extract import (
 )
 from duomem_jax.memory.operations.records import Add
 from duomem_jax.memory.operations.update import read_update, update_chat, update_schema
+from duomem_jax.memory.store.change import plain
 from duomem_jax.memory.store.keeper import Answer, Plan
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.dialogues import Turn
@@ -106,5 +107,4 @@ class ModelKeeper:
 
 def _same(fact: Add, known: Sequence[Known]) -> Known | None:
     """What says this in the same words."""
-    words = fact.text.casefold().split()
-    return next((k for k in known if k.memo.text.casefold().split() == words), None)
+    return next((k for k in known if plain(k.memo.text) == plain(fact.text)), None)

@@ -67,11 +67,12 @@ def identity(text: str, speaker: str, owner: str, kind: str, key: str) -> bytes:
 
     The speaker counts where the text does not name him: two people may say "I love dogs".
     """
-    parts = [owner, kind, _plain(key), _plain(matched(text, speaker, ""))]
+    parts = [owner, kind, plain(key), plain(matched(text, speaker, ""))]
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """A text without what makes no difference to what it says: case and spaces."""
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 

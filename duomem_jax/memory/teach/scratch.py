@@ -9,6 +9,7 @@ from pathlib import Path
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.records import Add
 from duomem_jax.memory.store.entry import Origin
+from duomem_jax.memory.store.keeper import Keeper
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.dialogues import Dialogue, Fact
 
@@ -16,11 +17,11 @@ TEACHER = "teacher"  # who wrote it, in the history
 
 
 @contextlib.contextmanager
-def scratch_store(embedder: Embedder) -> Iterator[Store]:
+def scratch_store(embedder: Embedder, keeper: Keeper | None = None) -> Iterator[Store]:
     """An empty store whose file is removed at the end."""
     with (
         tempfile.TemporaryDirectory(prefix="duomem-") as folder,
-        Store.open(Path(folder) / "memories.sqlite", embedder=embedder) as store,
+        Store.open(Path(folder) / "memories.sqlite", embedder=embedder, keeper=keeper) as store,
     ):
         yield store
 

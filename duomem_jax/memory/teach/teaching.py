@@ -1,20 +1,27 @@
 """One operation at a time: what an expert of it is shown of a dialogue."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Count, Seed, Share, options
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.memory.operations.answer import answer_reply
 from duomem_jax.memory.operations.extract import Noted, extract_reply
+from duomem_jax.memory.operations.keeper import Experts
+from duomem_jax.memory.operations.models import Models
 from duomem_jax.memory.operations.names import ANSWER, EXTRACT, PROMPTS, UPDATE, Name
 from duomem_jax.memory.operations.update import Decision, update_reply
 from duomem_jax.memory.teach.answers import Pages, answers
 from duomem_jax.memory.teach.extractions import extractions
+from duomem_jax.memory.teach.shown import Shown
+from duomem_jax.memory.teach.spoken import spoken
 from duomem_jax.memory.teach.updates import updates
 from duomem_jax.records.demonstrations import Demonstration
 from duomem_jax.records.dialogues import Dialogue
+from duomem_jax.speak.served.server import Server
 
 # A reply of each operation: demonstrations of another form are other ones.
 _REPLIES: dict[Name, str] = {
@@ -41,37 +48,68 @@ class Teaching:
 
 
 class Demonstrator:
-    """Shows an operation.
+    """Shows an operation: by rules, or as models do it.
 
     Attributes:
         config: what the demonstrations depend on; JSON.
     """
 
-    def __init__(self, operation: Name, how: Teaching):
+    def __init__(self, operation: Name, how: Teaching, models: Models = Models()):
         """Get ready; an embedder is made where one is needed.
 
+        Args:
+            operation: what is shown.
+            how: what stands before new facts and questions.
+            models: who shows it; without a model, what is known of the dialogues does.
+
         Raises:
-            UserError: it lacks a model, a package or a key.
+            UserError: the embedder lacks a model, a package or a key; models are to answer; a
+                folder of theirs is missing or damaged.
         """
-        self._operation = operation
+        if models.answer or (models.model and operation == ANSWER):
+            raise UserError("teacher: answers are the keys of the questions, no model's; omit it")
+        self._operation, self._models = operation, models
         self._pages = Pages(how.words, how.evidence_share, how.unanswerable, how.seed)
         self.config: dict[str, Any] = {
             "operation": operation,
             "prompt": PROMPTS[operation].sha256,
             "reply": _REPLIES[operation],
         }
-        if operation == EXTRACT:
-            return
+        if models.model:
+            asked = (EXTRACT,) if operation == EXTRACT else (EXTRACT, UPDATE)
+            self.config["teacher"] = models.identity(asked)
         # Once for all dialogues: it may have to load a model.
         self._embedder = make_embedder(how.embedder)
-        self.config["embedder"] = self._embedder.name
-        if operation != UPDATE:
+        if operation != EXTRACT:
+            self.config["embedder"] = self._embedder.name
+        if operation == ANSWER:
             self.config |= dataclasses.asdict(self._pages)
 
-    def __call__(self, dialogue: Dialogue) -> Iterator[Demonstration]:
-        """Every chat that an expert of the operation is shown of a dialogue."""
+    def __call__(
+        self, dialogues: Sequence[Dialogue], server: Server = Server(), record: Path = Path()
+    ) -> Iterator[Shown]:
+        """Every chat that an expert of the operation is shown of each dialogue.
+
+        Args:
+            dialogues: which.
+            server: where and how hard a served model is asked.
+            record: where its answers and their cost are kept.
+
+        Raises:
+            UserError: a model cannot be opened or asked.
+        """
+        if not self._models.model:
+            yield from (Shown(list(self._by_rules(dialogue)), {}) for dialogue in dialogues)
+            return
+        with self._models.open(server, record) as experts:
+            yield from experts.base.map(lambda d: self._spoken(d, experts), dialogues)
+
+    def _by_rules(self, dialogue: Dialogue) -> Iterator[Demonstration]:
         if self._operation == EXTRACT:
             return extractions(dialogue)
         if self._operation == UPDATE:
             return updates(dialogue, self._embedder)
         return answers(dialogue, self._embedder, self._pages)
+
+    def _spoken(self, dialogue: Dialogue, experts: Experts) -> Shown:
+        return spoken(dialogue, self._operation, experts, self._embedder)
