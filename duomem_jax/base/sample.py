@@ -15,6 +15,11 @@ def derived_seed(seed: int, name: str) -> int:
     return int.from_bytes(digest, "little")
 
 
+def drawn(seed: int, name: str, share: float) -> bool:
+    """Whether what has this name is in a share that is drawn by name."""
+    return derived_seed(seed, name) < share * 2**32
+
+
 def spread(items: Sequence[T], n: int) -> Sequence[T]:
     """`n` of the items, evenly spread over their order (of games: by task type); 0: all."""
     if not 0 < n < len(items):

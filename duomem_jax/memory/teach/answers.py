@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from duomem_jax.base.sample import derived_seed
+from duomem_jax.base.sample import drawn
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.answer import Memo, answer_chat, answer_reply, memo_of
 from duomem_jax.memory.operations.names import ANSWER
@@ -45,21 +45,17 @@ def answers(dialogue: Dialogue, embedder: Embedder, pages: Pages) -> Iterator[De
         tell_facts(facts, dialogue, dialogue.facts)
         for question in dialogue.questions:
             name = f"{dialogue.id}/{question.id}"
-            if question.kind == ADVERSARIAL and not _drawn(pages, name, pages.unanswerable):
+            if question.kind == ADVERSARIAL and not drawn(pages.seed, name, pages.unanswerable):
                 continue
             # Half of those with more than the evidence, from each of the stores.
-            of = facts if _drawn(pages, f"{name}/facts", 0.5) else turns
-            alone = _drawn(pages, f"{name}/evidence", pages.evidence_share)
+            of = facts if drawn(pages.seed, f"{name}/facts", 0.5) else turns
+            alone = drawn(pages.seed, f"{name}/evidence", pages.evidence_share)
             page = _cited(turns, question) if alone else _found(of, question, pages.words)
             # Without what the answer is in, a page would teach nothing but guessing.
             if page:
                 reply = chat.assistant(answer_reply(question.answer))
                 messages = [*answer_chat(question.text, page), reply]
                 yield Demonstration(name, ANSWER, dialogue.id, messages)
-
-
-def _drawn(pages: Pages, name: str, share: float) -> bool:
-    return derived_seed(pages.seed, name) < share * 2**32
 
 
 def _tell_turns(store: Store, dialogue: Dialogue) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Count, Seed, Share, options
+from duomem_jax.base.sample import drawn
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.memory.operations.answer import answer_reply
 from duomem_jax.memory.operations.extract import Noted, extract_reply
@@ -44,7 +45,10 @@ class Teaching:
     # Of the adversarial questions, those that are shown. An expert that saw all of LoCoMo's, which
     # are a quarter of its questions, declined 82 of 152 that it could have answered.
     unanswerable: Share = 0.2
-    seed: Seed = 0  # of which question is shown what
+    # Of the new facts that change nothing, those that are shown: they are most of all, and a model
+    # that adds everything is right more often than not.
+    added: Share = 1.0
+    seed: Seed = 0  # of which question, and which fact, is shown what
 
 
 class Demonstrator:
@@ -68,7 +72,7 @@ class Demonstrator:
         """
         if models.answer or (models.model and operation == ANSWER):
             raise UserError("teacher: answers are the keys of the questions, no model's; omit it")
-        self._operation, self._models = operation, models
+        self._operation, self._how, self._models = operation, how, models
         self._pages = Pages(how.words, how.evidence_share, how.unanswerable, how.seed)
         self.config: dict[str, Any] = {
             "operation": operation,
@@ -82,6 +86,8 @@ class Demonstrator:
         self._embedder = make_embedder(how.embedder)
         if operation != EXTRACT:
             self.config["embedder"] = self._embedder.name
+        if operation == UPDATE:
+            self.config |= {"added": how.added, "seed": how.seed}
         if operation == ANSWER:
             self.config |= dataclasses.asdict(self._pages)
 
@@ -108,8 +114,11 @@ class Demonstrator:
         if self._operation == EXTRACT:
             return extractions(dialogue)
         if self._operation == UPDATE:
-            return updates(dialogue, self._embedder)
+            return updates(dialogue, self._embedder, self._shows)
         return answers(dialogue, self._embedder, self._pages)
+
+    def _shows(self, name: str) -> bool:
+        return drawn(self._how.seed, f"{name}/added", self._how.added)
 
     def _spoken(self, dialogue: Dialogue, experts: Experts) -> Shown:
         return spoken(dialogue, self._operation, experts, self._embedder)

@@ -107,3 +107,15 @@ def test_no_model_answers_in_place_of_the_keys(told, tmp_path, operation, more, 
     assert stop.value.code == 2
     assert capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_facts_that_change_nothing_are_shown_as_often_as_asked_for(told, tmp_path):
+    def texts(share):
+        found = shown(tmp_path / share, told, UPDATE, "--how.added", share)
+        return [d.messages[-1]["content"] for d in found]
+
+    added = '{"operations":[{"do":"add"}]}'
+    every, some, none = texts("1"), texts("0.5"), texts("0")
+    assert 0 < some.count(added) < every.count(added)
+    assert none == [text for text in every if text != added]
+    assert none == [text for text in some if text != added]
