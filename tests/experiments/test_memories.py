@@ -4,12 +4,14 @@ import copy
 import dataclasses
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from made_up_locomo import CONVERSATION
 
 from duomem_jax import cli
 from duomem_jax.base.errors import UserError
+from duomem_jax.evals.dialogues.assistant import Shown
 from duomem_jax.experiments.memories.experiment import (
     ALL_EXPERTS,
     NO_EXPERTS,
@@ -62,9 +64,7 @@ def test_rows_differ_in_what_is_shown_and_in_their_experts(tmp_path):
         assert experts[without(operation)] == set(OPERATIONS) - {operation}
     # One model, and one budget for turns and for memories.
     assert len({(row.models.model, row.tokens, row.embedder) for row in rows.values()}) == 1
-    assert {row.shown for row in rows.values()} == {
-        *("nothing", "recent", "whole", "turns", "memories", "evidence"),
-    }
+    assert {row.shown for row in rows.values()} == set(get_args(Shown))
 
 
 def test_no_expert_learns_from_what_it_is_asked_about(tmp_path):
