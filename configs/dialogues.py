@@ -1,0 +1,43 @@
+"""Generated dialogues, with experts of a real model: small enough for a night of two cores.
+
+    duomem compare configs/dialogues.py
+
+SmolLM2-135M-Instruct; DUOMEM_MODEL names another model. The dialogues that are asked about have
+names, values and phrasings that no expert has seen.
+"""
+
+import dataclasses
+import os
+
+from duomem_jax.experiments.memories.experiment import ROWS, MemoryExperiment
+from duomem_jax.experiments.memories.folds import Generated
+from duomem_jax.memory.teach import Teaching
+from duomem_jax.models.lora import LoraConfig
+from duomem_jax.train.config import OptimizerConfig, TrainConfig
+
+
+def get_experiment() -> MemoryExperiment:
+    """4 rows of 1,024 tokens a step: half an hour of two cores for each expert."""
+    train = TrainConfig(
+        base="",
+        data="",
+        output="",
+        lora=LoraConfig(rank=8, alpha=16.0),
+        optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=5),
+        steps=64,
+        global_batch=4,
+        checkpoint_every=16,
+    )
+    return MemoryExperiment(
+        title="MemLoRA: generated dialogues",
+        output="runs/dialogues",
+        model=os.environ.get("DUOMEM_MODEL", "HuggingFaceTB/SmolLM2-135M-Instruct"),
+        dialogues=Generated(learnt=200),
+        extract=train,
+        update=dataclasses.replace(train, lora=LoraConfig(rank=16, alpha=32.0), steps=80),
+        answer=train,
+        # Without fewer of them, the expert of updates learns to add everything.
+        teaching=Teaching(added=0.4),
+        # Read again for each question, the whole conversation would take longer than all the rest.
+        rows=tuple(row for row in ROWS if row != "whole conversation"),
+    )
