@@ -1,6 +1,7 @@
 """What each maintenance policy does to the size of the memories of long dialogues, and to answers.
 
-    duomem dialogues runs/long --count 12 --seed 5 --held-out --size.sessions 60 --size.questions 40
+    duomem dialogues runs/long --count 12 --seed 5 --held-out --size.sessions 60 \\
+        --size.questions 100
     python benchmarks/maintenance.py runs/long --assistant.name facts --assistant.shown facts \\
         --assistant.model tiny-listener --assistant.answer ADAPTER
 
@@ -21,14 +22,15 @@ from duomem_jax.base.progress import Progress
 from duomem_jax.evals.dialogues.assistant import Assistant
 from duomem_jax.evals.dialogues.metrics import key_of, locomo_f1
 from duomem_jax.evals.dialogues.run import at_work
+from duomem_jax.evals.dialogues.show import Page
 from duomem_jax.evals.dialogues.subject import Subject
-from duomem_jax.evals.stats import Interval, cluster_bootstrap
+from duomem_jax.evals.stats import cluster_bootstrap
 from duomem_jax.memory.maintain.policies import POLICIES
 from duomem_jax.memory.maintain.run import maintain
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.dialogues import ADVERSARIAL, Dialogue, Question
 from duomem_jax.records.talked import read_dialogues
-from duomem_jax.report.table import markdown_table
+from duomem_jax.report.table import markdown_table, percent, points
 from duomem_jax.speak.served.server import Server
 
 NONE = "none"
@@ -108,7 +110,7 @@ def outcome(subject: Subject, store: Store, questions: Sequence[Question]) -> Ou
     )
 
 
-def scores(subject: Subject, questions: Sequence[Question], pages: Sequence) -> list[float]:
+def scores(subject: Subject, questions: Sequence[Question], pages: Sequence[Page]) -> list[float]:
     """F1 of the answers; what does not fit is wrong."""
     replies = subject.replies(questions, pages)
     return [
@@ -130,14 +132,8 @@ def line(policy: str, rows: list[Outcome], none: list[Outcome]) -> list[str]:
         f"{sum(row.words for row in rows) / len(rows):,.0f}",
         f"{100 * sum(found) / len(found):.1f}",
         percent(cluster_bootstrap([row.f1 for row in rows])),
-        "" if policy == NONE else percent(cluster_bootstrap(gains), "+"),
+        "" if policy == NONE else points(cluster_bootstrap(gains)),
     ]
-
-
-def percent(interval: Interval, sign: str = "") -> str:
-    """In %, with its ends."""
-    mean, low, high = (100 * value for value in (interval.mean, interval.low, interval.high))
-    return f"{mean:{sign}.1f} [{low:.1f}, {high:.1f}]"
 
 
 if __name__ == "__main__":

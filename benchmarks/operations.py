@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import tyro
@@ -49,6 +49,16 @@ HEADER = (
     "F1",
     "same",
 )
+
+
+class Cost(NamedTuple):
+    """What all calls of one operation took."""
+
+    operation: str
+    calls: int
+    read: int
+    written: int
+    seconds: float
 
 
 def main(
@@ -94,7 +104,8 @@ def table_lines(kind: str, found: dict[str, Any], first: list[str]) -> list[list
     """
     same = sum(a == b for a, b in zip(first, found["answers"], strict=True)) / len(first)
     lines = []
-    for name, calls, read, written, seconds in found["operations"]:
+    for row in found["operations"]:
+        name, calls, read, written, seconds = Cost(*row)
         own = [f"{100 * found['f1']:.1f}", f"{100 * same:.0f} %"] if name == ANSWER else ["", ""]
         head = [kind or "as it is", f"{found['weights'] / 1e6:.0f}", f"{found['memory']:,.0f}"]
         costs = [f"{read / calls:.0f}", f"{written / calls:.1f}", f"{seconds / calls:.2f}"]
@@ -118,7 +129,7 @@ def measure(dialogues: str, assistant: Assistant) -> dict[str, Any]:
         (log,) = Path(out).glob(f"{STORES}/*/{WORK}")
         worked = [row for row in read_rows(log, Worked) if row.dialogue == told.id]
     operations = [
-        (w.operation, w.calls, w.cost.prompt_tokens, w.cost.new_tokens, w.cost.seconds)
+        Cost(w.operation, w.calls, w.cost.prompt_tokens, w.cost.new_tokens, w.cost.seconds)
         for w in worked
     ]
     keys = zip(answers, told.questions, strict=True)
@@ -126,20 +137,22 @@ def measure(dialogues: str, assistant: Assistant) -> dict[str, Any]:
     return {
         "weights": weights,
         "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "operations": [*operations, (ANSWER, len(answers), *cost)],
+        "operations": [*operations, cost],
         "answers": answers,
         "f1": sum(scores) / len(scores),
     }
 
 
-def answered(subject: Subject, dialogue: Dialogue) -> tuple[list[str], tuple[int, int, float]]:
-    """Answers about a dialogue; tokens read and written, and seconds."""
+def answered(subject: Subject, dialogue: Dialogue) -> tuple[list[str], Cost]:
+    """Answers about a dialogue, "" where a chat does not fit, and what they took."""
     pages = subject.pages(dialogue)
     start = time.monotonic()
-    replies = [reply for reply in subject.replies(dialogue.questions, pages) if reply]
+    replies = subject.replies(dialogue.questions, pages)
     seconds = time.monotonic() - start
-    read, new = sum(r.prompt_tokens for r in replies), sum(r.new_tokens for r in replies)
-    return [reply.text for reply in replies], (read, new, seconds)
+    given = [reply for reply in replies if reply]
+    read, new = sum(r.prompt_tokens for r in given), sum(r.new_tokens for r in given)
+    texts = [reply.text if reply else "" for reply in replies]
+    return texts, Cost(ANSWER, len(texts), read, new, seconds)
 
 
 if __name__ == "__main__":

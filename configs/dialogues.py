@@ -1,4 +1,4 @@
-"""Generated dialogues, with experts of a real model: small enough for a night of two cores.
+"""Generated dialogues, with experts of a real model that two cores can train.
 
     duomem compare configs/dialogues.py
 
@@ -36,7 +36,7 @@ def get_experiment() -> MemoryExperiment:
         extract=train,
         update=dataclasses.replace(train, lora=LoraConfig(rank=16, alpha=32.0), steps=80),
         answer=train,
-        # Without fewer of them, the expert of updates learns to add everything.
+        # With all facts that are merely added, they would be two thirds of what is shown.
         teaching=Teaching(added=0.4),
         # Read again for each question, the whole conversation would take longer than all the rest.
         rows=tuple(row for row in ROWS if row != "whole conversation"),

@@ -48,7 +48,7 @@ def demonstrations(
     demonstrate = Demonstrator(operation, how, teacher)
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
-        told = demonstrate([stored[key] for key in keys], server, served_record(out, shard))
+        told = demonstrate([stored[key] for key in keys], served_record(out, shard), server)
         for key, shown in zip(keys, told, strict=True):
             yield key, list(map(demonstration_to_record, shown.demonstrations)), shown.counts
 

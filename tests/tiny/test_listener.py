@@ -122,10 +122,10 @@ def test_a_name_is_spelt_alike_wherever_it_stands(tokenizer):
         assert any(spelt[i : i + len(name)] == name for i in places), (text, spelt)
 
 
-def test_the_prompts_of_the_operations_are_short(tokenizer):
+def test_the_prompts_of_the_operations_are_short(tokenizer, tmp_path):
     dialogue = generate_dialogue(SEED, 5)
     for operation in ("extract", "update", "answer"):
-        shown = next(Demonstrator(operation, Teaching())([dialogue])).demonstrations[0]
+        shown = next(Demonstrator(operation, Teaching())([dialogue], tmp_path)).demonstrations[0]
         asked = shown.messages[0]["content"]
         prompt = {"extract": extract, "update": update, "answer": answer}[operation].PROMPT.text
         fixed = len(prompt.split())

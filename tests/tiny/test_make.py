@@ -78,7 +78,7 @@ def test_make_writes_a_listener_that_takes_experts(small, monkeypatch, tmp_path)
     assert "2 steps of 8 rows" in card
     assert (folder / "model.safetensors").stat().st_size < 6e6
     dialogue = generate_dialogue(0, 0)
-    shown = next(Demonstrator(EXTRACT, Teaching())([dialogue])).demonstrations[:1]
+    shown = next(Demonstrator(EXTRACT, Teaching())([dialogue], tmp_path)).demonstrations[:1]
     with open_speaker(str(folder), record=tmp_path / "record") as speaker:
         (reply,) = speaker.reply([shown[0].messages[:1]], Sampling(8))
     assert reply.new_tokens == 8

@@ -10,7 +10,7 @@ from duomem_jax.base.io import slug
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.store.keeper import Keeper
 from duomem_jax.memory.store.store import Store
-from duomem_jax.memory.teach.scratch import tell_facts
+from duomem_jax.memory.teach.tell import tell_facts, tell_turns
 from duomem_jax.records.dialogues import Dialogue
 from duomem_jax.worlds.dialogues import teacher
 
@@ -27,8 +27,7 @@ def remembered(dialogue: Dialogue, keeper: Keeper, embedder: Embedder, folder: P
 
     def write(part: Path) -> None:
         with Store.open(part, embedder=embedder, keeper=keeper) as store:
-            for session in dialogue.sessions:
-                store.remember(session.turns, at=session.at, who=dialogue.id)
+            tell_turns(store, dialogue)
 
     return _written(dialogue, folder, write)
 

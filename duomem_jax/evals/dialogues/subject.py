@@ -23,7 +23,7 @@ from duomem_jax.memory.operations.keeper import Experts, ModelKeeper
 from duomem_jax.memory.operations.names import EXTRACT, UPDATE, Name
 from duomem_jax.memory.store.keeper import Keeper, Verbatim
 from duomem_jax.memory.store.store import Store
-from duomem_jax.memory.teach.scratch import TEACHER
+from duomem_jax.memory.teach.tell import TEACHER
 from duomem_jax.records.answers import Worked
 from duomem_jax.records.dialogues import Dialogue, Question
 from duomem_jax.speak.protocol import Reply, Sampling

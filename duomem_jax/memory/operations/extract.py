@@ -98,7 +98,14 @@ def read_extract(value: Any, window: Window) -> tuple[list[Add], list[Rejected]]
         value: the reply, parsed.
         window: what was asked about.
     """
-    adds, rejected = [], []
+    noted, rejected = read_noted(value, window)
+    turns = window.turns
+    return [Add(n.text, turns[n.turn].speaker, (turns[n.turn].id,)) for n in noted], rejected
+
+
+def read_noted(value: Any, window: Window) -> tuple[list[Noted], list[Rejected]]:
+    """The facts in a reply, as `read_extract`, in the order of the reply."""
+    noted, rejected = [], []
     for fact in value["facts"]:
         text = " ".join(fact["fact"].split())
         if not text:
@@ -106,6 +113,5 @@ def read_extract(value: Any, window: Window) -> tuple[list[Add], list[Rejected]]
         elif not 1 <= fact["turn"] <= len(window.turns):
             rejected.append(Rejected(json_text(fact), "no turn of that number"))
         else:
-            turn = window.turns[fact["turn"] - 1]
-            adds.append(Add(text, turn.speaker, (turn.id,)))
-    return adds, rejected
+            noted.append(Noted(fact["turn"] - 1, text))
+    return noted, rejected

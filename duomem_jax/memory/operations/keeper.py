@@ -107,4 +107,5 @@ class ModelKeeper:
 
 def _same(fact: Add, known: Sequence[Known]) -> Known | None:
     """What says this in the same words."""
-    return next((k for k in known if plain(k.memo.text) == plain(fact.text)), None)
+    words = plain(fact.text)
+    return next((k for k in known if plain(k.memo.text) == words), None)

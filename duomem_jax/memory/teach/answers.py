@@ -8,7 +8,8 @@ from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.answer import Memo, answer_chat, answer_reply, memo_of
 from duomem_jax.memory.operations.names import ANSWER
 from duomem_jax.memory.store.store import Store
-from duomem_jax.memory.teach.scratch import scratch_store, tell_facts
+from duomem_jax.memory.teach.scratch import scratch_store
+from duomem_jax.memory.teach.tell import tell_facts, tell_turns
 from duomem_jax.records import chat
 from duomem_jax.records.demonstrations import Demonstration
 from duomem_jax.records.dialogues import ADVERSARIAL, Dialogue, Question
@@ -41,7 +42,7 @@ def answers(dialogue: Dialogue, embedder: Embedder, pages: Pages) -> Iterator[De
         pages: what stands before them.
     """
     with scratch_store(embedder) as turns, scratch_store(embedder) as facts:
-        _tell_turns(turns, dialogue)
+        tell_turns(turns, dialogue)
         tell_facts(facts, dialogue, dialogue.facts)
         for question in dialogue.questions:
             name = f"{dialogue.id}/{question.id}"
@@ -56,11 +57,6 @@ def answers(dialogue: Dialogue, embedder: Embedder, pages: Pages) -> Iterator[De
                 reply = chat.assistant(answer_reply(question.answer))
                 messages = [*answer_chat(question.text, page), reply]
                 yield Demonstration(name, ANSWER, dialogue.id, messages)
-
-
-def _tell_turns(store: Store, dialogue: Dialogue) -> None:
-    for session in dialogue.sessions:
-        store.remember(session.turns, at=session.at)
 
 
 def _cited(store: Store, question: Question) -> list[Memo]:

@@ -18,7 +18,7 @@ from duomem_jax.memory.operations.update import Decision, update_reply
 from duomem_jax.memory.teach.answers import Pages, answers
 from duomem_jax.memory.teach.extractions import extractions
 from duomem_jax.memory.teach.shown import Shown
-from duomem_jax.memory.teach.spoken import spoken
+from duomem_jax.memory.teach.spoken import spoken_extractions, spoken_updates
 from duomem_jax.memory.teach.updates import updates
 from duomem_jax.records.demonstrations import Demonstration
 from duomem_jax.records.dialogues import Dialogue
@@ -30,6 +30,7 @@ _REPLIES: dict[Name, str] = {
     UPDATE: update_reply([Decision("add"), Decision("update", 0, "A fact.")]),
     ANSWER: answer_reply(""),
 }
+_ADDS = update_reply([Decision("add")])
 
 
 @options
@@ -82,43 +83,55 @@ class Demonstrator:
         if models.model:
             asked = (EXTRACT,) if operation == EXTRACT else (EXTRACT, UPDATE)
             self.config["teacher"] = models.identity(asked)
+        if operation == EXTRACT:
+            return
         # Once for all dialogues: it may have to load a model.
         self._embedder = make_embedder(how.embedder)
-        if operation != EXTRACT:
-            self.config["embedder"] = self._embedder.name
+        self.config["embedder"] = self._embedder.name
         if operation == UPDATE:
             self.config |= {"added": how.added, "seed": how.seed}
-        if operation == ANSWER:
+        else:
             self.config |= dataclasses.asdict(self._pages)
 
     def __call__(
-        self, dialogues: Sequence[Dialogue], server: Server = Server(), record: Path = Path()
+        self, dialogues: Sequence[Dialogue], record: Path, server: Server = Server()
     ) -> Iterator[Shown]:
         """Every chat that an expert of the operation is shown of each dialogue.
 
         Args:
             dialogues: which.
-            server: where and how hard a served model is asked.
-            record: where its answers and their cost are kept.
+            record: where the answers of a served model and their cost are kept.
+            server: where and how hard it is asked.
 
         Raises:
             UserError: a model cannot be opened or asked.
         """
         if not self._models.model:
-            yield from (Shown(list(self._by_rules(dialogue)), {}) for dialogue in dialogues)
+            yield from map(self._thinned, map(self._by_rules, dialogues))
             return
         with self._models.open(server, record) as experts:
-            yield from experts.base.map(lambda d: self._spoken(d, experts), dialogues)
+            spoken = experts.base.map(lambda d: self._spoken(d, experts), dialogues)
+            yield from map(self._thinned, spoken)
 
-    def _by_rules(self, dialogue: Dialogue) -> Iterator[Demonstration]:
+    def _by_rules(self, dialogue: Dialogue) -> Shown:
         if self._operation == EXTRACT:
-            return extractions(dialogue)
+            return Shown(list(extractions(dialogue)), {})
         if self._operation == UPDATE:
-            return updates(dialogue, self._embedder, self._shows)
-        return answers(dialogue, self._embedder, self._pages)
-
-    def _shows(self, name: str) -> bool:
-        return drawn(self._how.seed, f"{name}/added", self._how.added)
+            return Shown(list(updates(dialogue, self._embedder)), {})
+        return Shown(list(answers(dialogue, self._embedder, self._pages)), {})
 
     def _spoken(self, dialogue: Dialogue, experts: Experts) -> Shown:
-        return spoken(dialogue, self._operation, experts, self._embedder)
+        if self._operation == EXTRACT:
+            return spoken_extractions(dialogue, experts)
+        return spoken_updates(dialogue, experts, self._embedder)
+
+    def _thinned(self, shown: Shown) -> Shown:
+        """With fewer of the facts that are merely added, whoever the teacher is."""
+        kept = [d for d in shown.demonstrations if not self._adds(d) or self._drawn(d)]
+        return shown._replace(demonstrations=kept)
+
+    def _adds(self, demonstration: Demonstration) -> bool:
+        return demonstration.messages[-1]["content"] == _ADDS
+
+    def _drawn(self, demonstration: Demonstration) -> bool:
+        return drawn(self._how.seed, f"{demonstration.id}/added", self._how.added)

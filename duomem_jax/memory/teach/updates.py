@@ -1,6 +1,6 @@
 """Demonstrations of updates: the facts of a dialogue are told to a store one by one."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.answer import Memo
@@ -9,37 +9,29 @@ from duomem_jax.memory.operations.records import Add, Delete, Operation, Update
 from duomem_jax.memory.operations.update import SIMILAR, Decision, Do, update_chat, update_reply
 from duomem_jax.memory.store.entry import Entry, Origin
 from duomem_jax.memory.store.store import Store
-from duomem_jax.memory.teach.scratch import TEACHER, scratch_store
+from duomem_jax.memory.teach.scratch import scratch_store
+from duomem_jax.memory.teach.tell import TEACHER
 from duomem_jax.records import chat
 from duomem_jax.records.demonstrations import Demonstration
 from duomem_jax.records.dialogues import Dialogue, Fact
 from duomem_jax.worlds.dialogues import teacher
 
-Drawn = Callable[[str], bool]  # by the name of a demonstration
-_ADD = Decision("add")
 # Without `KEEP`: as in MemLoRA, what stays is not written.
 _DO: dict[str, Do] = {teacher.ADD: "add", teacher.UPDATE: "update", teacher.DELETE: "delete"}
 
 
-def updates(dialogue: Dialogue, embedder: Embedder, drawn: Drawn) -> Iterator[Demonstration]:
-    """What each fact changes, where there are memories that it could change.
-
-    Args:
-        dialogue: with its facts.
-        embedder: finds memories that are like a fact.
-        drawn: whether a fact that changes nothing and is added is shown.
-    """
+def updates(dialogue: Dialogue, embedder: Embedder) -> Iterator[Demonstration]:
+    """What each fact changes, where there are memories that it could change."""
     facts: dict[int, Fact] = {}  # what each memory says
     with scratch_store(embedder) as store:
         for number, fact in enumerate(dialogue.facts):
             at = dialogue.sessions[fact.session].at
             known = _similar(store, fact)
             decisions = decide([facts[entry.id] for entry in known], fact)
-            name = f"{dialogue.id}/{number}"
-            if known and (decisions != [_ADD] or drawn(name)):
+            if known:
                 memos = [Memo(entry.happened, entry.text) for entry in known]
                 yield Demonstration(
-                    name,
+                    f"{dialogue.id}/{number}",
                     UPDATE,
                     dialogue.id,
                     [

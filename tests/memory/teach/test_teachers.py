@@ -119,3 +119,11 @@ def test_facts_that_change_nothing_are_shown_as_often_as_asked_for(told, tmp_pat
     assert 0 < some.count(added) < every.count(added)
     assert none == [text for text in every if text != added]
     assert none == [text for text in some if text != added]
+
+
+def test_a_model_too_shows_fewer_of_them(told, tmp_path):
+    (dialogue,) = read_dialogues(told)
+    with serving(Teacher(dialogue)) as server:
+        found = shown(tmp_path / "out", told, UPDATE, "--how.added", 0, *served(server))
+    assert found
+    assert '{"operations":[{"do":"add"}]}' not in {d.messages[-1]["content"] for d in found}
