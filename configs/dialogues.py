@@ -32,7 +32,7 @@ def get_experiment() -> MemoryExperiment:
         title="MemLoRA: generated dialogues",
         output="runs/dialogues",
         model=os.environ.get("DUOMEM_MODEL", "HuggingFaceTB/SmolLM2-135M-Instruct"),
-        dialogues=Generated(learnt=200),
+        dialogues=Generated(learnt=200, asked=6),
         extract=train,
         update=dataclasses.replace(train, lora=LoraConfig(rank=16, alpha=32.0), steps=80),
         answer=train,

@@ -50,7 +50,7 @@ class Draft:
         return tuple(operation for operation in self._operations if operation is not None)
 
     def similar(self, fact: Add) -> list[Known]:
-        """What may tell of the same, oldest first."""
+        """What may tell of the same, the likest first; behind it, what is yet to be added."""
         found = []
         for entry, _ in self._store.recall(fact.text, k=SIMILAR, who=self._who):
             place = self._changed.get(entry.id)
@@ -63,7 +63,7 @@ class Draft:
             operation = self._operations[place]
             assert isinstance(operation, Add)
             found.append(Known(Memo(self._at, operation.text), None, place))
-        return sorted(found, key=lambda known: known.memo.at)
+        return found
 
     def _nearest(self, fact: Add) -> list[int]:
         """Places of what is added and most like a fact."""

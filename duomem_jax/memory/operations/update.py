@@ -46,9 +46,11 @@ def update_chat(fact: Memo, known: Sequence[Memo]) -> Chat:
 
     Args:
         fact: what was said.
-        known: memories that may say the same, or something else of the same.
+        known: memories that may say the same, or something else of the same, the likest first:
+            that one is most often the one that changes, and a place is easy to learn.
     """
     # Numbers of this call alone: a model miscopies long ids, and what it may name is on the page.
+    # The fact stands first, so that each memory can be read with it in mind.
     memories = (f"{i}. {dated(memo.at, memo.text)}" for i, memo in enumerate(known, 1))
     text = PROMPT.fill(memories=block(memories), fact=dated(fact.at, fact.text))
     return [chat.user(text)]

@@ -26,7 +26,7 @@ def updates(dialogue: Dialogue, embedder: Embedder) -> Iterator[Demonstration]:
     with scratch_store(embedder) as store:
         for number, fact in enumerate(dialogue.facts):
             at = dialogue.sessions[fact.session].at
-            known = _similar(store, fact)
+            known = [entry for entry, _ in store.recall(fact.text, k=SIMILAR)]
             decisions = decide([facts[entry.id] for entry in known], fact)
             if known:
                 memos = [Memo(entry.happened, entry.text) for entry in known]
@@ -56,12 +56,6 @@ def decide(known: Sequence[Fact], fact: Fact) -> list[Decision]:
         for d in teacher.update(known, fact)
         if d.kind in _DO
     ]
-
-
-def _similar(store: Store, fact: Fact) -> list[Entry]:
-    """As a `Draft` finds them, oldest first."""
-    found = [entry for entry, _ in store.recall(fact.text, k=SIMILAR)]
-    return sorted(found, key=lambda entry: entry.happened)
 
 
 def _operation(decision: Decision, fact: Fact, known: Sequence[Entry]) -> Operation:

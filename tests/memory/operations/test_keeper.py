@@ -191,6 +191,26 @@ def test_numbers_are_those_of_the_page_and_reach_no_memory_of_others(kept):
     assert texts(store) == ["Ben plays chess."]
 
 
+def test_a_fact_is_compared_with_the_memory_that_is_most_like_it_first(kept):
+    asked = []
+
+    def answer(body):
+        text = body["messages"][-1]["content"]
+        if "<turns>" in text:
+            return completion(facts("Ann moved to Nice."))
+        asked.append(text.split("<memories>\n")[1].split("\n</memories>")[0].split("\n"))
+        return completion(operations({"do": "update", "id": 1}))
+
+    store = kept(answer)
+    old = [Add("Ben has a dog and Ann a cat.", "Ben"), Add("Ann moved to Lyon.", "Ann")]
+    store.apply([old[1]], Origin("me", "", happened=AT))
+    store.apply([old[0]], Origin("me", "", happened="2023-05-01T12:00:00Z"))
+    store.remember([Turn("a", "Ann", "I moved to Nice.")], at=LATER)
+    assert [line[:2] for line in asked[0]] == ["1.", "2."]
+    assert asked[0][0].endswith("Ann moved to Lyon.")
+    assert set(texts(store)) == {"Ben has a dog and Ann a cat.", "Ann moved to Nice."}
+
+
 def test_nothing_said_means_nothing_asked_and_nothing_kept(kept):
     store = kept(saying(extract="must not be asked"))
     assert store.remember([], at=AT) == []
