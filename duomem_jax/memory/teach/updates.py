@@ -8,7 +8,6 @@ from duomem_jax.memory.operations.names import UPDATE
 from duomem_jax.memory.operations.records import Add, Delete, Operation, Update
 from duomem_jax.memory.operations.update import SIMILAR, Decision, Do, update_chat, update_reply
 from duomem_jax.memory.store.entry import Entry, Origin
-from duomem_jax.memory.store.store import Store
 from duomem_jax.memory.teach.scratch import scratch_store
 from duomem_jax.memory.teach.tell import TEACHER
 from duomem_jax.records import chat
