@@ -173,18 +173,26 @@ def fingerprint(folder: str | os.PathLike) -> str:
     digest = hashlib.sha256()
     # The weights that are read: another file beside them makes no other model.
     for file in (config, *weight_files(folder)):
-        facts = file.stat()
-        try:
-            # Resolved, as in the hub's cache the names in a folder are links.
-            digest.update(_file_digest(file.resolve(), facts.st_size, facts.st_mtime_ns))
-        except OSError as e:
-            raise UserError(f"{file}: cannot be read ({e.strerror}); {AGAIN}") from None
+        digest.update(file_digest(file))
     return digest.hexdigest()
 
 
+def file_digest(file: Path) -> bytes:
+    """SHA-256 of a file, read once as long as its size and time stay: weights are gigabytes.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        facts = file.stat()
+        # Resolved, as in the hub's cache the names in a folder are links.
+        return _digest(file.resolve(), facts.st_size, facts.st_mtime_ns)
+    except OSError as e:
+        raise UserError(f"{file}: cannot be read ({e.strerror}); {AGAIN}") from None
+
+
 @functools.cache
-def _file_digest(file: Path, size: int, changed_ns: int) -> bytes:
-    """SHA-256 of a file, read once as long as its size and time stay: weights are gigabytes."""
+def _digest(file: Path, size: int, changed_ns: int) -> bytes:
     with open(file, "rb") as f:
         return hashlib.file_digest(f, "sha256").digest()
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from duomem_jax.base.errors import UserError, first_line
+from duomem_jax.models.gguf import SUFFIX, unpacked
+from duomem_jax.models.packaged import PACKAGES, packaged_file
 from duomem_jax.models.shipped import NAMES, model_folder
 from duomem_jax.records.there import instead
 
@@ -16,9 +18,9 @@ def model_path(model: str, files: Sequence[str] = FILES) -> str:
     """The folder of a model: config.json, weights and tokenizer.
 
     Args:
-        model: a name in `NAMES`, which ships with the package; a folder; or a hub id such as
-            `Qwen/Qwen3-4B`, which is downloaded once. With HF_HUB_OFFLINE=1 only what is there
-            already counts.
+        model: a name in `NAMES`, which ships with the package, or in `PACKAGES`; a folder; a .gguf
+            file, which is unpacked once; or a hub id such as `Qwen/Qwen3-4B`, which is downloaded
+            once. With HF_HUB_OFFLINE=1 only what is there already counts.
         files: what is downloaded, as patterns.
 
     Raises:
@@ -29,12 +31,16 @@ def model_path(model: str, files: Sequence[str] = FILES) -> str:
     # Before the hub: `owner/name` may be a folder too, and needs no network then.
     if Path(model).is_dir():
         return model
+    if model in PACKAGES:
+        return str(unpacked(packaged_file(model)))
+    if model.endswith(SUFFIX) and Path(model).is_file():
+        return str(unpacked(Path(model)))
     if Path(model).exists():
         raise UserError(f"{model}: no model; {instead(model, 'a Hugging Face folder')}")
     if not HUB_ID.fullmatch(model):
         raise UserError(
-            f"{model}: no such folder; give a Hugging Face folder, a hub id such as "
-            f"Qwen/Qwen3-4B, or one of {', '.join(NAMES)}"
+            f"{model}: no such folder; give a Hugging Face folder, a .gguf file, a hub id such as "
+            f"Qwen/Qwen3-4B, or one of {', '.join((*NAMES, *PACKAGES))}"
         )
     return _downloaded(model, files)
 

@@ -23,6 +23,13 @@ from duomem_jax.records.chat import Chat
 logger = logging.getLogger(__name__)
 
 DAY = datetime.datetime(2024, 7, 26)  # what Llama's templates print where there is no clock
+# Of a model that was trained on no chats: every message between its role and the end of a text, the
+# only token that such a tokenizer has for an end.
+PLAIN = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{{ message.role }}\n{{ message.content }}{{ eos_token }}\n"
+    "{% endfor %}{% if add_generation_prompt %}assistant\n{% endif %}"
+)
 TURNS = 50  # of the chat that a template is tried on: as many as a game has
 
 # Words that no template holds, each different, so that `partition` finds their places.

@@ -8,6 +8,7 @@ its last reply; text that a template puts after it belongs to the next user turn
 
 import functools
 import hashlib
+import logging
 import os
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
@@ -16,7 +17,9 @@ from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.records.chat import Chat
 from duomem_jax.records.there import instead
 from duomem_jax.text.encoded import Example
-from duomem_jax.text.template import TurnTemplate
+from duomem_jax.text.template import PLAIN, TurnTemplate
+
+logger = logging.getLogger(__name__)
 
 # Texts of a game repeat; beyond this many the memory is worth more than the time.
 _MAX_CACHED = 20_000
@@ -27,7 +30,7 @@ def load_tokenizer(folder: str | os.PathLike) -> Any:
     """Tokenizer of a Hugging Face folder or hub name.
 
     Raises:
-        UserError: it cannot be loaded, is only part of one, or has no chat template.
+        UserError: it cannot be loaded, is only part of one, or no chat can be written with it.
     """
     # Here, since transformers takes seconds to import.
     from transformers import AutoTokenizer
@@ -44,7 +47,8 @@ def load_tokenizer(folder: str | os.PathLike) -> Any:
             f"{folder}: no tokenizer could be loaded ({first_line(e)}); "
             + instead(folder, "a folder with tokenizer.json and tokenizer_config.json")
         ) from e
-    tokenizer.chat_template = _default_template(folder, tokenizer.chat_template)
+    template = _default_template(folder, tokenizer.chat_template)
+    tokenizer.chat_template = template or _plain_template(folder, tokenizer)
     return tokenizer
 
 
@@ -63,7 +67,7 @@ def _check_vocabulary(folder: str | os.PathLike, tokenizer: Any) -> None:
 
 
 def _default_template(folder: str | os.PathLike, template: Any) -> str:
-    """The chat template that is used, of one or several."""
+    """The chat template that is used, of one or several; empty where there is none."""
     # Several have names; transformers too takes the one called so unless there are tools.
     if isinstance(template, dict):
         if "default" not in template:
@@ -72,16 +76,22 @@ def _default_template(folder: str | os.PathLike, template: Any) -> str:
                 "none called default; keep one of them as chat_template.jinja"
             )
         template = template["default"]
-    if not template:
-        raise UserError(
-            f"{folder}: the tokenizer has no chat_template; use a chat model's, or put one there "
-            "as chat_template.jinja"
-        )
-    if not isinstance(template, str):
+    if not isinstance(template, str | None):
         raise UserError(
             f"{folder}: chat_template in tokenizer_config.json is no text; download the model again"
         )
-    return template
+    return template or ""
+
+
+def _plain_template(folder: str | os.PathLike, tokenizer: Any) -> str:
+    """What chats look like to a model that was trained on none."""
+    if tokenizer.eos_token is None:
+        raise UserError(
+            f"{folder}: the tokenizer has no chat_template, and no eos_token for a plain one; use a "
+            "chat model's, or put one there as chat_template.jinja"
+        )
+    logger.info("%s: has no chat template; messages stand between role and %s", folder, tokenizer.eos_token)
+    return PLAIN
 
 
 def check_ids(name: str, tokenizer: Any, vocab_size: int, framing: Collection[int] = ()) -> None:

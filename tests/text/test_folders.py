@@ -65,7 +65,9 @@ def test_half_a_download_is_refused(folder, kind):
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"model": 3}', "[" * 5000])
 def test_a_damaged_tokenizer_is_refused(folder, text):
-    for name in ("tokenizer.json", "tokenizer_config.json"):
+    # An empty config is no damage: what it could say has defaults, the chat template included.
+    names = ["tokenizer.json", *(["tokenizer_config.json"] if text != "{}" else [])]
+    for name in names:
         before = (folder / name).read_text()
         (folder / name).write_text(text)
         with pytest.raises(UserError, match=str(folder)):
@@ -76,20 +78,43 @@ def test_a_damaged_tokenizer_is_refused(folder, text):
 @pytest.mark.parametrize(
     ("template", "says"),
     [
-        (None, "has no chat_template; .* chat_template.jinja"),
-        ("", "has no chat_template"),
         (3, "is no text"),
         (
             [{"name": "rag", "template": CHATML}, {"name": "tools", "template": CHATML}],
             "rag, tools",
         ),
-        ([{"name": "default", "template": ""}], "has no chat_template"),
         ([3], "no tokenizer could be loaded"),
     ],
 )
 def test_a_template_that_is_none_is_refused(folder, template, says):
     configure(folder, chat_template=template)
     with pytest.raises(UserError, match=says):
+        load_tokenizer(folder)
+
+
+@pytest.mark.parametrize("template", [None, "", [{"name": "default", "template": ""}]])
+def test_a_model_without_a_template_gets_a_plain_one(folder, template):
+    configure(folder, chat_template=template)
+    tokenizer = load_tokenizer(folder)
+    messages = [chat.system("Play."), chat.user("Hello?"), chat.assistant("Yes.")]
+    end = tokenizer.eos_token
+    whole = f"system\nPlay.{end}\nuser\nHello?{end}\nassistant\nYes.{end}\n"
+    assert tokenizer.apply_chat_template(messages, tokenize=False) == whole
+    ids = chat_tokens(tokenizer).since(messages[:2])
+    assert tokenizer.decode(ids) == whole[: whole.index("Yes.")]
+    assert chat_tokens(tokenizer).end_id == tokenizer.eos_token_id
+
+
+def test_defaults_of_an_empty_config_are_checked_against_the_model(folder):
+    (folder / "tokenizer_config.json").write_text("{}")
+    tokenizer = load_tokenizer(folder)
+    with pytest.raises(UserError, match="vocabulary ends at"):
+        check_ids("model", tokenizer, 1078, chat_tokens(tokenizer).framing)
+
+
+def test_without_a_template_and_an_end_no_chat_can_be_written(folder):
+    configure(folder, chat_template=None, eos_token=None)
+    with pytest.raises(UserError, match=r"no chat_template, and no eos_token"):
         load_tokenizer(folder)
 
 
