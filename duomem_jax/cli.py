@@ -54,6 +54,7 @@ def commands() -> dict[str, Callable[..., Any]]:
         "compile-check": stages.compile_check,
         "compare": experiments.compare,
         "quickstart": experiments.quickstart,
+        "real": experiments.real,
         "remember": experiments.remember,
     }
 

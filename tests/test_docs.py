@@ -15,6 +15,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import pytest
 
 from duomem_jax import cli
 from duomem_jax.experiments.compare import load_experiment
-from duomem_jax.experiments.quickstart import next_steps
+from duomem_jax.experiments.program import next_steps
 from duomem_jax.train.command import parse
 from duomem_jax.train.config import load_config, print_fields
 
@@ -288,18 +289,19 @@ def test_what_costs_little_is_run(called, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("out", ["runs/quickstart", "runs/with space"])
-def test_the_next_steps_of_the_quick_start(called, monkeypatch, out):
-    text = next_steps(out)
+@pytest.mark.parametrize("name", ["quickstart", "real"])
+def test_the_next_steps_of_an_experiment_on_generated_games(called, name, out):
+    text = next_steps(sys.modules[f"duomem_jax.experiments.{name}"].NEXT, out)
     program = re.search(r"^  (.*duomem\S*(?: -m duomem_jax)?) train", text, re.M)[1]
     lines = [line for line in text.replace("\\\n", " ").splitlines() if line.startswith("  ")]
     commands = [line.replace(program, "duomem") for line in lines if program in line]
-    assert len(commands) == 2
-    training, comparing = called("\n".join(commands))
+    training, *others = called("\n".join(commands))
     check(training)
-    check(comparing)
-    config = load_config(str(ROOT / "configs/quickstart.py"), training[training.index("--data") :])
+    for other in others:
+        check(other)
+    config = load_config(str(ROOT / f"configs/{name}.py"), training[training.index("--data") :])
     assert config.data == f"{out}/examples"
-    # The folder of the quick start's own adapter belongs to it.
+    # The folder of the experiment's own adapter belongs to it.
     assert config.output != f"{out}/adapters/lora/seed0"
 
 

@@ -1,27 +1,19 @@
 """DuoMem in miniature: one command from generated games to the paper's table."""
 
 import dataclasses
-import logging
-import shlex
-import time
 from pathlib import Path
 
 from duomem_jax.agents.play import Play
-from duomem_jax.base.folder import claim_folder
 from duomem_jax.experiments.experiment import Experiment
-from duomem_jax.experiments.program import program
+from duomem_jax.experiments.miniature import Miniature, run_miniature
 from duomem_jax.experiments.recipe import Recipe
-from duomem_jax.experiments.run import KIND, run_experiment
 from duomem_jax.experiments.tiny import tiny_training
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.stages.examples import Examples
-from duomem_jax.stages.generate import generate
 from duomem_jax.stages.options import Folder
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.worlds.games import Games
-
-log = logging.getLogger(__name__)
 
 TRAIN_GAMES, TEST_GAMES = 240, 60
 NEXT = """\
@@ -79,20 +71,4 @@ def quickstart(out: Folder = "runs/quickstart", /) -> str:
     Raises:
         UserError: the output folder is of another version, or the disk is full.
     """
-    start = time.monotonic()
-    claim_folder(out, KIND)
-    # Other seeds for training and test: the games differ.
-    log.info(generate(f"{out}/games-train", count=TRAIN_GAMES, seed=1))
-    log.info(generate(f"{out}/games-test", count=TEST_GAMES, seed=2))
-    report = run_experiment(quickstart_experiment(out))
-    passed = time.monotonic() - start
-    text = report.read_text(encoding="utf-8")
-    return (
-        f"{text}\nPicture: {report.with_name('success.png')}\n"
-        f"All of it took {passed:.0f} s.\n\n{next_steps(out)}"
-    )
-
-
-def next_steps(out: str) -> str:
-    """Commands to go on with, as they can be entered here."""
-    return NEXT.format(duomem=program(), out=shlex.quote(out))
+    return run_miniature(Miniature(quickstart_experiment(out), TRAIN_GAMES, TEST_GAMES), NEXT)

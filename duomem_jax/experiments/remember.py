@@ -2,14 +2,13 @@
 
 import dataclasses
 import os
-import shlex
 import time
 
 from duomem_jax.evals.dialogues.describe import QUESTIONS
 from duomem_jax.experiments.memories.experiment import ROWS, MemoryExperiment
 from duomem_jax.experiments.memories.folds import Generated
 from duomem_jax.experiments.memories.run import run_memories
-from duomem_jax.experiments.program import program
+from duomem_jax.experiments.program import ending
 from duomem_jax.experiments.tiny import tiny_training
 from duomem_jax.memory.teach import Teaching
 from duomem_jax.models.platform import platform
@@ -83,14 +82,4 @@ def remember(out: Folder = "runs/remember", /) -> str:
     """
     start = time.monotonic()
     report = run_memories(remember_experiment(out))
-    passed = time.monotonic() - start
-    text = report.read_text(encoding="utf-8")
-    return (
-        f"{text}\nPicture: {report.with_name(f'{QUESTIONS.headline}.png')}\n"
-        f"All of it took {passed:.0f} s.\n\n{next_steps(out)}"
-    )
-
-
-def next_steps(out: str) -> str:
-    """Commands to go on with, as they can be entered here."""
-    return NEXT.format(duomem=program(), out=shlex.quote(out))
+    return ending(report, f"{QUESTIONS.headline}.png", time.monotonic() - start, NEXT)

@@ -87,10 +87,12 @@ def _plain_template(folder: str | os.PathLike, tokenizer: Any) -> str:
     """What chats look like to a model that was trained on none."""
     if tokenizer.eos_token is None:
         raise UserError(
-            f"{folder}: the tokenizer has no chat_template, and no eos_token for a plain one; use a "
-            "chat model's, or put one there as chat_template.jinja"
+            f"{folder}: the tokenizer has no chat_template, and no eos_token for a plain one; use "
+            "a chat model's, or put one there as chat_template.jinja"
         )
-    logger.info("%s: has no chat template; messages stand between role and %s", folder, tokenizer.eos_token)
+    logger.info(
+        "%s: has no chat template; messages stand between role and %s", folder, tokenizer.eos_token
+    )
     return PLAIN
 
 

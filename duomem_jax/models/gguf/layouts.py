@@ -64,8 +64,8 @@ def config_of(file: GgufFile) -> HfConfig:
     layout = layout_of(file)
     if unknown := sorted(set(file.own_keys()) - _READ - layout.keys):
         raise UserError(
-            f"{file.path}: {file.architecture}.{unknown[0]} is {file.own(unknown[0])!r}, which this "
-            "version does not know; convert the model's Hugging Face folder instead"
+            f"{file.path}: {file.architecture}.{unknown[0]} is {file.own(unknown[0])!r}, which "
+            "this version does not know; convert the model's Hugging Face folder instead"
         )
     shared = {theirs: file.own(ours) for ours, theirs in _SHARED.items()}
     return {
