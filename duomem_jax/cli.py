@@ -51,6 +51,7 @@ def commands() -> dict[str, Callable[..., Any]]:
         "locomo score": stages.locomo.score,
         "locomo attack": stages.locomo.attack,
         "export": stages.export,
+        "show": stages.show,
         "compile-check": stages.compile_check,
         "compare": experiments.compare,
         "quickstart": experiments.quickstart,

@@ -18,6 +18,7 @@ from duomem_jax.stages.generate import generate
 from duomem_jax.stages.label import Label, label
 from duomem_jax.stages.memories import maintain, memories
 from duomem_jax.stages.play import play
+from duomem_jax.stages.show import show
 
 __all__ = [
     "Examples",
@@ -38,4 +39,5 @@ __all__ = [
     "memory",
     "play",
     "results",
+    "show",
 ]

@@ -1,0 +1,5 @@
+"""What lies at a path, for a person to read."""
+
+from duomem_jax.report.show.things import Which, shown
+
+__all__ = ["Which", "shown"]

@@ -1,0 +1,184 @@
+"""What lies at a path as text: what it is, and some of what it holds."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import read_json
+from duomem_jax.base.log import read_log
+from duomem_jax.base.ranges import Count, Limit, options
+from duomem_jax.models.locate import model_path
+from duomem_jax.records.demonstrations import demonstration_from_record
+from duomem_jax.records.dialogues import dialogue_from_record
+from duomem_jax.records.episodes import episode_from_record
+from duomem_jax.records.memories import memory_from_record
+from duomem_jax.records.store import spec
+from duomem_jax.records.store.manifest import load_manifest, split_facts
+from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.there import there
+from duomem_jax.report.show.records import (
+    demonstration_text,
+    dialogue_text,
+    episode_text,
+    indented,
+    memory_text,
+    row_text,
+)
+from duomem_jax.text.tokenizer import load_tokenizer
+from duomem_jax.worlds.games import Games
+
+
+@options
+class Which:
+    """Which records of a dataset or a log."""
+
+    first: Limit = 0  # counted from 0
+    limit: Count = 1  # records at most
+    name: str = ""  # only those whose id has this in it
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How records of one kind of dataset are shown.
+
+    Attributes:
+        ids: fields that name a record.
+        text: of a stored record.
+    """
+
+    ids: tuple[str, ...]
+    text: Callable[[dict[str, Any]], str]
+
+
+_KINDS = {
+    spec.EPISODES: _Kind(("game_id", "task"), lambda r: episode_text(episode_from_record(r))),
+    spec.MEMORIES: _Kind(("id", "key", "game_id"), lambda r: memory_text(memory_from_record(r))),
+    spec.DIALOGUES: _Kind(("id",), lambda r: dialogue_text(dialogue_from_record(r))),
+    spec.DEMONSTRATIONS: _Kind(
+        ("id", "group"), lambda r: demonstration_text(demonstration_from_record(r))
+    ),
+}
+
+
+def shown(path: Path, which: Which, tokenizer: str = "") -> str:
+    """What lies at a path.
+
+    Args:
+        path: a dataset, games, an adapter, a model, a run of training, a file of results or of
+            answers, or a folder with a report.
+        which: records of it.
+        tokenizer: folder of the tokenizer of packed rows; "": they are shown as ids.
+
+    Raises:
+        UserError: nothing that can be shown, or it is damaged.
+    """
+    if path.suffix == ".sqlite" and path.is_file():
+        return _log(path, which)
+    if path.is_dir() and load_manifest(path):
+        return _dataset(path, which, tokenizer)
+    for name, text in _FILES.items():
+        if (path / name).is_file():
+            return text(path)
+    raise UserError(f"{path}: there is {there(path)}, which cannot be shown")
+
+
+def _dataset(folder: Path, which: Which, tokenizer: str) -> str:
+    manifest = load_manifest(folder)
+    assert manifest is not None
+    kind, facts = manifest["name"], split_facts(folder, spec.SPLIT)
+    records = read_dataset(folder, spec.SPLIT)
+    counts = ", ".join(f"{count:,} {name}" for name, count in facts["counts"].items())
+    head = f"{folder}: {facts['records']:,} {kind}" + (f" ({counts})" if counts else "")
+    if kind == spec.ROWS:
+        own = load_tokenizer(model_path(tokenizer)) if tokenizer else None
+        one = _Kind((), lambda record: row_text(record, own))
+    elif kind in _KINDS:
+        one = _KINDS[kind]
+    else:
+        raise UserError(f"{folder}: holds {kind}, which cannot be shown")
+    found = _picked(records, which, lambda r: [r[field] for field in one.ids], str(folder))
+    return "\n\n".join([head, *map(one.text, found)])
+
+
+def _picked(
+    records: Sequence[Any], which: Which, ids: Callable[[Any], list[str]], where: str
+) -> list[Any]:
+    """Some records.
+
+    Raises:
+        UserError: none is meant.
+    """
+    if not which.name:
+        found = list(records[which.first : which.first + which.limit])
+    else:
+        named = (r for r in records if any(which.name in name for name in ids(r)))
+        found = [r for _, r in zip(range(which.first + which.limit), named, strict=False)]
+        found = found[which.first :]
+    if not found and len(records):
+        meant = f"named {which.name!r}" if which.name else f"from {which.first} on"
+        raise UserError(f"{where}: no record {meant}; there are {len(records):,}")
+    return found
+
+
+def _log(path: Path, which: Which) -> str:
+    """Rows of results or answers, as they are stored."""
+    config, records = read_log(path)
+    rows = [json.loads(record) for record in records]
+    head = f"{path}: {len(rows):,} rows\n{_facts(config)}"
+    found = _picked(rows, which, lambda row: [str(v) for v in row.values()], str(path))
+    return "\n\n".join([head, *map(_facts, found)])
+
+
+def _facts(values: Any, depth: int = 0) -> str:
+    """Nested fields, one a line."""
+    lines = []
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            lines += [f"{'  ' * depth}{name}:", _facts(value, depth + 1)]
+        elif isinstance(value, str) and "\n" in value:
+            lines += [f"{'  ' * depth}{name}:", indented(value)]
+        else:
+            told = value if isinstance(value, str) else json.dumps(value)
+            lines.append(f"{'  ' * depth}{name}: {told}")
+    return "\n".join(lines)
+
+
+def _adapter(folder: Path) -> str:
+    """What PEFT is told of an adapter, and what the notes beside it say."""
+    peft = read_json(folder / "adapter_config.json", missing="", damaged="copy it again")
+    told = ("base_model_name_or_path", "r", "lora_alpha", "use_rslora", "target_modules")
+    facts = {name: peft[name] for name in told if name in peft}
+    notes = folder / "duomem.json"
+    if notes.exists():
+        facts |= read_json(notes, missing="", damaged="copy it again")
+    return f"{folder}: a PEFT adapter\n{_facts(facts)}"
+
+
+def _config(folder: Path) -> str:
+    """A model, or a run of training with its last record."""
+    config = read_json(folder / "config.json", missing="", damaged="copy it again")
+    return f"{folder}: {there(folder)}\n{_facts(config)}"
+
+
+def _games(folder: Path) -> str:
+    """Generated games, by the kind of their task."""
+    kinds = Counter(task.kind for task in Games(str(folder)).load())
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
+    return f"{folder}: {kinds.total():,} games ({counts})"
+
+
+def _report(folder: Path) -> str:
+    return (folder / "report.md").read_text(encoding="utf-8")
+
+
+# The first that is there decides.
+_FILES: dict[str, Callable[[Path], str]] = {
+    "report.md": _report,
+    "adapter_config.json": _adapter,
+    "config.json": _config,
+    "generated.json": _games,
+}

@@ -1,0 +1,23 @@
+"""Any artefact, for a person to read."""
+
+from pathlib import Path
+
+from duomem_jax.report.show import Which, shown
+from duomem_jax.stages.options import Folder
+
+
+def show(path: Folder, /, which: Which = Which(), tokenizer: str = "") -> str:
+    """Show what lies at a path: episodes, memories, dialogues, rows, an adapter, results, a report.
+
+    Args:
+        path: what any other command has written.
+        which: which records of it.
+        tokenizer: model whose tokenizer made packed rows; without it they are shown as ids.
+
+    Returns:
+        What it is, and the records that were asked for.
+
+    Raises:
+        UserError: nothing that can be shown, or it is damaged.
+    """
+    return shown(Path(path), which, tokenizer)
