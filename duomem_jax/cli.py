@@ -52,6 +52,8 @@ def commands() -> dict[str, Callable[..., Any]]:
         "locomo attack": stages.locomo.attack,
         "export": stages.export,
         "show": stages.show,
+        "import": stages.import_,
+        "dump": stages.dump,
         "compile-check": stages.compile_check,
         "compare": experiments.compare,
         "quickstart": experiments.quickstart,

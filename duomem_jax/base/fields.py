@@ -25,7 +25,7 @@ def check_fields(record: Any) -> None:
 def record_of(kind: type[R], facts: Any) -> R:
     """A dataclass of what JSON gave, whose fields have the types that it declares.
 
-    Dataclasses inside it are made likewise, and lists become tuples where it has tuples.
+    Dataclasses inside it and in its tuples are made likewise, and lists become tuples.
 
     Raises:
         TypeError: other fields, a value of another type, or no mapping at all.
@@ -42,10 +42,21 @@ def _made(kind: Any, facts: Any) -> Any:
         if dataclasses.is_dataclass(hint) and isinstance(value, dict):
             value = _made(hint, value)
         elif typing.get_origin(hint) is tuple and isinstance(value, list):
+            item = typing.get_args(hint)[0]
+            if dataclasses.is_dataclass(item):
+                value = [_item(item, facts, f"{name}[{i}]") for i, facts in enumerate(value)]
             value = tuple(value)
         # The only way for a frozen dataclass to set a field.
         object.__setattr__(record, name, value)
     return record
+
+
+def _item(kind: Any, facts: Any, name: str) -> Any:
+    """A dataclass in a tuple; what is wrong with it says which one it was."""
+    try:
+        return _made(kind, facts)
+    except TypeError as e:
+        raise TypeError(f"{name}: {e}") from None
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:
@@ -77,6 +88,10 @@ def _check(record: Any, prefix: str) -> None:
             )
         if dataclasses.is_dataclass(value):
             _check(value, f"{prefix}{name}.")
+        elif isinstance(value, tuple):
+            for i, item in enumerate(value):
+                if dataclasses.is_dataclass(item):
+                    _check(item, f"{prefix}{name}[{i}].")
 
 
 @functools.cache  # rows of one kind come in tens of thousands

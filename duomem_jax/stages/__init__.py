@@ -16,6 +16,7 @@ from duomem_jax.stages.examples import Examples, examples
 from duomem_jax.stages.export import export
 from duomem_jax.stages.generate import generate
 from duomem_jax.stages.label import Label, label
+from duomem_jax.stages.lines import dump, import_
 from duomem_jax.stages.memories import maintain, memories
 from duomem_jax.stages.play import play
 from duomem_jax.stages.show import show
@@ -28,10 +29,12 @@ __all__ = [
     "compile_check",
     "demonstrations",
     "dialogues",
+    "dump",
     "evaluate",
     "examples",
     "export",
     "generate",
+    "import_",
     "label",
     "locomo",
     "maintain",

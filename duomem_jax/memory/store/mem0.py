@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.times import now
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.records import FACT, PROCEDURE, Add, Delete, Update
 from duomem_jax.memory.retrieve import Retriever
@@ -31,7 +32,6 @@ from duomem_jax.memory.store.entry import (
 )
 from duomem_jax.memory.store.keeper import Keeper, Verbatim
 from duomem_jax.memory.store.store import Store
-from duomem_jax.memory.store.times import now
 from duomem_jax.records.dialogues import Turn
 
 SCOPES = ("user_id", "agent_id", "run_id")

@@ -16,6 +16,7 @@ import numpy as np
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.fields import check_fields
 from duomem_jax.base.ranges import Count, Limit, checked
+from duomem_jax.base.times import now, utc
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.records import Operation
 from duomem_jax.memory.retrieve import Ranking, Retriever, Vectors, usual_retriever
@@ -37,7 +38,6 @@ from duomem_jax.memory.store.lexical import Frequencies, search, terms_name
 from duomem_jax.memory.store.reindex import replace_terms, replace_vectors
 from duomem_jax.memory.store.rows import entries, entries_by_id, versions
 from duomem_jax.memory.store.space import Space, default_name
-from duomem_jax.memory.store.times import now, utc
 from duomem_jax.memory.store.vectors import VectorCache
 from duomem_jax.memory.store.where import where
 from duomem_jax.records.dialogues import Turn

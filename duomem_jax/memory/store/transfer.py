@@ -17,13 +17,13 @@ from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.base.fields import check_value
 from duomem_jax.base.io import atomic_file
 from duomem_jax.base.parse import parse_json
+from duomem_jax.base.times import utc
 from duomem_jax.memory.operations.records import KINDS
 from duomem_jax.memory.store.change import identity, index_version, insert_version, matched
 from duomem_jax.memory.store.database import REMEDY, Database
 from duomem_jax.memory.store.entry import ADD, DELETE, UPDATE
 from duomem_jax.memory.store.lexical import COUNTED
 from duomem_jax.memory.store.rows import CONTENT, MEMORY, SELECT, checksum, intact
-from duomem_jax.memory.store.times import utc
 from duomem_jax.memory.store.vectors import is_intact
 
 FORMAT, VERSION = "duomem-store", 1

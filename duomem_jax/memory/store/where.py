@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from duomem_jax.memory.store.times import utc
+from duomem_jax.base.times import utc
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Points of time, as a store holds them: ISO 8601 in UTC, to the second."""
+"""Points of time, as records hold them: ISO 8601 in UTC, to the second."""
 
 from datetime import UTC, datetime
 

@@ -1,0 +1,1 @@
+"""Records as JSON Lines: what others bring, and what others can read."""

@@ -1,0 +1,59 @@
+"""Chats as servers and trainers take them, one a line.
+
+{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.records.chat import Chat, Message, Role
+from duomem_jax.records.demonstrations import Demonstration
+from duomem_jax.records.lines.read import read_lines
+
+OPERATION = "chat"  # what an imported chat shows
+
+
+@dataclass(frozen=True)
+class MessageLine:
+    """One message."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class ChatLine:
+    """One chat, whose replies are to be learnt."""
+
+    messages: tuple[MessageLine, ...]
+
+
+def read_chat_lines(path: Path) -> list[Demonstration]:
+    """Chats of a file.
+
+    Raises:
+        UserError: a line is no chat, or roles follow each other in another way.
+    """
+    found = []
+    for number, (where, line) in enumerate(read_lines(path, ChatLine)):
+        messages = [Message(role=m.role, content=m.content) for m in line.messages]
+        _check(messages, where)
+        found.append(Demonstration(f"{number:08}", OPERATION, f"{number:08}", messages))
+    return found
+
+
+def _check(messages: Chat, where: str) -> None:
+    roles = [message["role"] for message in messages]
+    talk = roles[1:] if roles[:1] == ["system"] else roles
+    usual = ["user", "assistant"] * (len(talk) // 2)
+    if not talk or talk != usual:
+        raise UserError(
+            f"{where}: the roles are {', '.join(roles) or 'missing'}; give user and assistant by "
+            "turns, the last one assistant, with at most one system message before them"
+        )
+
+
+def chat_line(messages: Chat) -> dict:
+    """A chat as a line."""
+    return {"messages": [dict(message) for message in messages]}

@@ -1,0 +1,122 @@
+"""JSON Lines in and out: data of others, and data for others."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.io import atomic_file, check_free
+from duomem_jax.data.sources import Demonstrations
+from duomem_jax.models.hf import file_digest
+from duomem_jax.records.demonstrations import DEMONSTRATION_LAYOUT, demonstration_to_record
+from duomem_jax.records.dialogues import DIALOGUE_LAYOUT, dialogue_to_record
+from duomem_jax.records.episodes import Episode
+from duomem_jax.records.lines.chats import chat_line, read_chat_lines
+from duomem_jax.records.lines.dialogues import dialogue_line, read_dialogue_lines
+from duomem_jax.records.lines.episodes import episode_line, read_episode_lines
+from duomem_jax.records.played import read_episodes, write_episodes
+from duomem_jax.records.store.features import Layout
+from duomem_jax.records.store.manifest import load_manifest
+from duomem_jax.records.store.spec import DEMONSTRATIONS, DIALOGUES, EPISODES
+from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
+from duomem_jax.records.talked import read_dialogues
+from duomem_jax.records.there import instead
+from duomem_jax.stages.options import Folder
+from duomem_jax.text.turns import episode_messages
+from duomem_jax.worlds import DEFAULT, open_world
+
+Kind = Literal["episodes", "dialogues", "chats"]
+_UNITS = 100  # records that are stored at once
+
+
+def import_(out: Folder, /, file: str, kind: Kind, world: str = DEFAULT) -> WriteReport:
+    """Read episodes, conversations or chats of others from JSON Lines (docs/own_data.md).
+
+    Args:
+        out: folder to write, as `duomem play`, `dialogues` and `demonstrations` write theirs.
+        file: one JSON object a line.
+        kind: what the lines are.
+        world: where episodes were played; it names their kinds and tells a player the rules.
+
+    Raises:
+        UserError: a line is something else; the output folder is of another file.
+    """
+    path = Path(file)
+    source = {"sha256": file_digest(path).hex()}
+    if kind == "episodes":
+        open_world(world)
+        return _import_episodes(out, read_episode_lines(path, world), source, world)
+    if kind == "dialogues":
+        records = list(map(dialogue_to_record, read_dialogue_lines(path)))
+        return _write(out, records, DIALOGUES, DIALOGUE_LAYOUT, source)
+    records = list(map(demonstration_to_record, read_chat_lines(path)))
+    return _write(out, records, DEMONSTRATIONS, DEMONSTRATION_LAYOUT, source)
+
+
+def _import_episodes(
+    out: str, episodes: Sequence[Episode], source: dict[str, Any], world: str
+) -> WriteReport:
+    wanted = {(e.game_id, e.seed): e for e in episodes}
+    return write_episodes(
+        out,
+        list(wanted),
+        lambda missing: [wanted[key] for key in missing],
+        source=source,
+        config={"imported": EPISODES, "world": world},
+        seed=0,
+    )
+
+
+def _write(
+    out: str, records: Sequence[dict], name: str, layout: Layout, source: dict[str, Any]
+) -> WriteReport:
+    width = len(str(len(records)))
+    starts = range(0, len(records), _UNITS)
+    parts = {f"{i:0{width}}": list(records[i : i + _UNITS]) for i in starts}
+
+    def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
+        return ((key, parts[key], {}) for key in keys)
+
+    spec = DatasetSpec(name, layout, source=source, config={"imported": name})
+    return write_dataset(out, list(parts), make, spec)
+
+
+def dump(folder: Folder, /, file: str, chats: bool = False) -> str:
+    """Write episodes, conversations or chats as JSON Lines, which `duomem import` reads.
+
+    Args:
+        folder: what `duomem play`, `dialogues`, `demonstrations` or `import` wrote.
+        file: to write; nothing may be there.
+        chats: episodes as chats with their replies, in the form that trainers and servers take.
+
+    Raises:
+        UserError: the folder holds something else; there is a file.
+    """
+    lines = _lines(Path(folder), chats)
+    out = Path(file)
+    check_free(out)
+    count = 0
+    with atomic_file(out) as f:
+        for line in lines:
+            f.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+            count += 1
+    return f"{out}: {count:,} lines"
+
+
+def _lines(folder: Path, chats: bool) -> Iterator[Mapping[str, Any]]:
+    """What a folder holds, a line for each record."""
+    manifest = load_manifest(folder)
+    kind = manifest["name"] if manifest else ""
+    if kind == EPISODES:
+        episodes = read_episodes(folder)
+        if chats:
+            return (chat_line(episode_messages(e)) for e in episodes)
+        return map(episode_line, episodes)
+    if kind == DIALOGUES and not chats:
+        return map(dialogue_line, read_dialogues(folder))
+    if kind == DEMONSTRATIONS:
+        shown = Demonstrations([str(folder)])
+        return (chat_line(d.messages) for d in shown.block(0, 1))
+    wanted = "episodes" if chats else "a dataset of episodes, dialogues or demonstrations"
+    raise UserError(f"{folder}: {instead(folder, wanted)}")
