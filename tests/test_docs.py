@@ -103,7 +103,7 @@ def call_stage(words):
         return functools.wraps(function)(lambda *args, **kwargs: None)
 
     # The functions as they are, for their arguments and docstrings, but for what they do.
-    stages = {name: nothing(function) for name, function in COMMANDS.items()}
+    stages = {name: nothing(command.run) for name, command in COMMANDS.items()}
     cli.call(words, stages)
 
 
@@ -286,6 +286,29 @@ def test_what_costs_little_is_run(called, tmp_path, monkeypatch):
     for args in small:
         cli.main(args)
         assert (tmp_path / args[1]).is_dir()
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=lambda command: command.name)
+def test_the_example_of_every_command_is_one(called, command):
+    (words,) = called(f"duomem {command.name} {command.example}")
+    check(words)
+
+
+def test_help_is_a_table_of_contents(capsys):
+    cli.main(["--help"])
+    text = capsys.readouterr().out
+    names = dict.fromkeys(name.split(" ")[0] for name in COMMANDS)
+    assert re.findall(r"^  (\S+) ", text, re.M) == list(names)
+    assert all(len(line) < 120 for line in text.splitlines())
+    cli.main([])
+    assert capsys.readouterr().out == text
+
+
+def test_the_help_of_a_command_shows_its_example(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["memory", "recall", "--help"])
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert 'duomem memory recall memories.sqlite "Where does Ana live?"' in text
 
 
 @pytest.mark.parametrize("out", ["runs/quickstart", "runs/with space"])

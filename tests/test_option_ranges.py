@@ -34,7 +34,7 @@ def numbers(owner, seen):
 
 def all_numbers():
     seen = set()
-    owners = [*cli.commands().values(), TrainConfig, Experiment]
+    owners = [*(command.run for command in cli.commands().values()), TrainConfig, Experiment]
     found = [number for owner in owners for number in numbers(owner, seen)]
     # A share of a stage is one word, checked by its own parser; a class variable is no option.
     return [n for n in found if n[0].__name__ not in ("Shard",)]

@@ -49,7 +49,7 @@ def kill_when_silent(server, args, after):
     """
     assert after % SLOTS == 0
     server.faults = [None] * after + [lambda _: time.sleep(60)] * SLOTS
-    process = subprocess.Popen([sys.executable, "-m", "duomem_jax.cli", *args], cwd=REPO)
+    process = subprocess.Popen([sys.executable, "-m", "duomem_jax", *args], cwd=REPO)
     try:
         deadline = time.monotonic() + 60
         while len(server.requests) <= after and time.monotonic() < deadline:

@@ -1,5 +1,6 @@
 """`duomem <stage>`: one sub-command per arrow of the data flow, made from the stages themselves."""
 
+import functools
 import sys
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -8,58 +9,10 @@ from typing import Any
 
 from duomem_jax.base.commandline import run_command
 from duomem_jax.base.terminal import say
+from duomem_jax.cli.commands import TRAIN, Command, commands
+from duomem_jax.cli.overview import GROUPS, overview
 
-GROUPS = {
-    "memory": "A store of memories: add, plan, recall, answer, show, history, forget, export, ...",
-    "locomo": "Conversations of many sessions, and questions about them: prepare, run, score, ...",
-}
-TRAIN = "train"  # its options are the fields of a config, so it reads its command line itself
-
-
-def commands() -> dict[str, Callable[..., Any]]:
-    """The functions that the command line is made from, by name."""
-    from duomem_jax import experiments, stages
-
-    return {
-        "generate": stages.generate,
-        "play": stages.play,
-        "dialogues": stages.dialogues,
-        "memories": stages.memories,
-        "maintain": stages.maintain,
-        "demonstrations": stages.demonstrations,
-        "examples": stages.examples,
-        "label": stages.label,
-        TRAIN: _train_help,
-        "evaluate": stages.evaluate,
-        "audit": stages.audit,
-        "chat": stages.chat,
-        "memory add": stages.memory.add,
-        "memory plan": stages.memory.plan,
-        "memory recall": stages.memory.recall,
-        "memory answer": stages.memory.answer,
-        "memory show": stages.memory.show,
-        "memory history": stages.memory.history,
-        "memory forget": stages.memory.forget,
-        "memory export": stages.memory.export,
-        "memory import": stages.memory.import_,
-        "memory reindex": stages.memory.reindex,
-        "memory maintain": stages.memory.maintain,
-        "memory bank": stages.memory.bank,
-        "memory credit": stages.memory.credit,
-        "locomo prepare": stages.locomo.prepare,
-        "locomo run": stages.locomo.run,
-        "locomo score": stages.locomo.score,
-        "locomo attack": stages.locomo.attack,
-        "export": stages.export,
-        "show": stages.show,
-        "import": stages.import_,
-        "dump": stages.dump,
-        "compile-check": stages.compile_check,
-        "compare": experiments.compare,
-        "quickstart": experiments.quickstart,
-        "real": experiments.real,
-        "remember": experiments.remember,
-    }
+__all__ = ["GROUPS", "call", "commands", "main"]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -75,11 +28,14 @@ def _call(argv: list[str]) -> None:
     if argv == ["--version"]:
         say(f"duomem-jax {metadata.version('duomem-jax')}")
         return
+    if not argv or argv[0] in ("-h", "--help"):
+        say(overview(commands().values()))
+        return
     from duomem_jax.mesh.compile_cache import keep_compiled
 
     # Before anything compiles, and only here: it changes the environment of the process.
     keep_compiled()
-    _show(call(argv, commands()))
+    _show(call(argv, {name: _with_example(command) for name, command in commands().items()}))
 
 
 def call(argv: list[str], functions: Mapping[str, Callable[..., Any]]) -> Any:
@@ -125,6 +81,20 @@ def _group_helps() -> dict[str, Callable[..., Any]]:
     return {name: told(text) for name, text in GROUPS.items()}
 
 
+def _with_example(command: Command) -> Callable[..., Any]:
+    """The function of a command, whose help shows how it is called."""
+
+    @functools.wraps(command.run)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        return command.run(*args, **kwargs)
+
+    # Behind the first paragraph, which tells what it does; the arguments come last.
+    first, *rest = (command.run.__doc__ or "").split("\n\n")
+    example = f"    Example: duomem {command.name} {command.example}".rstrip()
+    run.__doc__ = "\n\n".join([first, example, *rest])
+    return run
+
+
 def _train(argv: list[str]) -> None:
     from duomem_jax.mesh.compile_cache import keep_compiled
     from duomem_jax.mesh.hosts import joined
@@ -134,17 +104,9 @@ def _train(argv: list[str]) -> None:
     train(argv, f"duomem {TRAIN}", joined)
 
 
-def _train_help() -> None:
-    """Train an adapter, or all parameters of a small model: --config FILE [--field value ...]."""
-
-
 def _show(result: Any) -> None:
     """Print what a stage returns: a sentence, a folder, or a report as a whole."""
     # A report is what the user wants to read; of other paths the name will do.
     if isinstance(result, Path) and result.suffix == ".md":
         result = result.read_text(encoding="utf-8")
     say(str(result))
-
-
-if __name__ == "__main__":
-    main()
