@@ -1,6 +1,8 @@
 """Data of others comes in, and goes out again as it came."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -112,6 +114,14 @@ def test_chats_are_demonstrations_and_come_back(tmp_path):
     dump(str(tmp_path / "chats"), str(tmp_path / "out.jsonl"))
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
     assert list(map(json.loads, lines)) == [CHAT, system]
+
+
+def test_the_lines_in_the_docs_are_read(tmp_path):
+    page = Path(__file__).parents[2] / "docs/own_data.md"
+    blocks = re.findall(r"```json\n(.*?)```", page.read_text(), re.S)
+    for kind, block in zip(LINES, blocks, strict=True):
+        (tmp_path / "in.jsonl").write_text(block)
+        assert import_(str(tmp_path / kind), str(tmp_path / "in.jsonl"), kind).records == 1
 
 
 @pytest.mark.parametrize(
