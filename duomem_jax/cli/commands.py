@@ -150,6 +150,7 @@ def commands() -> dict[str, Command]:
             "runs/attack --dialogues runs/talks --assistant.name memories "
             "--assistant.model tiny-listener",
         ),
+        Command("doctor", s.doctor, MEASURE, "--config configs/quickstart.py"),
         Command("show", s.show, DATA, "runs/episodes --which.limit 1"),
         Command("import", s.import_, DATA, "runs/mine --file mine.jsonl --kind episodes"),
         Command("dump", s.dump, DATA, "runs/episodes --file episodes.jsonl"),

@@ -11,6 +11,7 @@ from duomem_jax.stages.chat import chat
 from duomem_jax.stages.compile_check import compile_check
 from duomem_jax.stages.demonstrations import demonstrations
 from duomem_jax.stages.dialogues import dialogues
+from duomem_jax.stages.doctor import doctor
 from duomem_jax.stages.evaluate import evaluate, results
 from duomem_jax.stages.examples import Examples, examples
 from duomem_jax.stages.export import export
@@ -29,6 +30,7 @@ __all__ = [
     "compile_check",
     "demonstrations",
     "dialogues",
+    "doctor",
     "dump",
     "evaluate",
     "examples",
