@@ -2,22 +2,33 @@
 
 from pathlib import Path
 
-from duomem_jax.report.show import Which, shown
+from duomem_jax.report.show import Which, shown, write_shown
 from duomem_jax.stages.options import Folder
 
 
-def show(path: Folder, /, which: Which = Which(), tokenizer: str = "") -> str:
+def show(
+    path: Folder,
+    /,
+    which: Which = Which(),
+    tokenizer: str = "",
+    html: str = "",
+    memory: str = "",
+) -> str:
     """Show what lies at a path: episodes, memories, dialogues, rows, an adapter, results, a report.
 
     Args:
         path: what any other command has written.
         which: which records of it.
         tokenizer: model whose tokenizer made packed rows; without it they are shown as ids.
+        html: file to write instead: a page on which an episode or a dialogue is played again.
+        memory: bank of the memories that an episode on a page was shown.
 
     Returns:
         What it is, and the records that were asked for.
 
     Raises:
-        UserError: nothing that can be shown, or it is damaged.
+        UserError: nothing that can be shown, or it is damaged; there is a file at `html`.
     """
+    if html:
+        return write_shown(Path(path), which, Path(html), memory)
     return shown(Path(path), which, tokenizer)

@@ -1,6 +1,8 @@
 """What is shown of a folder is what it holds."""
 
+import dataclasses
 import re
+from html.parser import HTMLParser
 
 import pytest
 
@@ -10,6 +12,7 @@ from duomem_jax.models.shipped import model_folder
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.records.talked import read_dialogues
+from duomem_jax.report.page import Block, Frame, dialogue_frames, episode_frames, write_page
 from duomem_jax.report.show import Which
 from duomem_jax.stages import (
     demonstrations,
@@ -125,3 +128,76 @@ def test_games_are_counted_by_kind(root):
 def test_what_cannot_be_shown_is_refused(root, what):
     with pytest.raises(UserError, match="which cannot be shown"):
         show(str(root / what))
+
+
+class Texts(HTMLParser):
+    """The text of each element of a class, and all addresses."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.texts, self.addresses, self._inside = [], [], 0
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.addresses += [attrs[name] for name in ("src", "href") if name in attrs]
+        if self._inside or "block" in (attrs.get("class") or "").split():
+            if not self._inside:
+                self.texts.append("")
+            self._inside += tag == "div"
+
+    def handle_endtag(self, tag):
+        self._inside -= bool(self._inside) and tag == "div"
+
+    def handle_data(self, data):
+        if self._inside:
+            self.texts[-1] += data
+
+
+def test_an_episode_is_played_again_on_a_page(root, tmp_path):
+    said = show(str(root / "episodes"), html=str(tmp_path / "page.html"))
+    page = Texts((tmp_path / "page.html").read_text())
+    first = read_episodes(root / "episodes")[0]
+    assert f"{len(first.turns) + 1} steps" in said
+    wanted = [part for t in first.turns for part in (t.observation, t.thought, t.action) if part]
+    assert len(page.texts) == len(wanted) + 2
+    for text, part in zip(page.texts, wanted, strict=False):
+        assert text.endswith(part)
+    assert page.addresses == []
+    with pytest.raises(UserError, match=r"page\.html"):
+        show(str(root / "episodes"), html=str(tmp_path / "page.html"))
+
+
+def test_memories_stand_on_the_page_of_an_episode(root, tmp_path):
+    memory = read_dataset(root / "memories", "train")[0]
+    episode = dataclasses.replace(read_episodes(root / "episodes")[0], memory_ids=(memory["id"],))
+    (frame, *_) = episode_frames(episode, {memory["id"]: memory["text"]})
+    assert [block.text for block in frame.blocks] == [memory["text"]]
+
+
+def test_a_dialogue_is_played_again_and_facts_appear_when_they_are_known(root, tmp_path):
+    show(str(root / "dialogues"), html=str(tmp_path / "page.html"))
+    (dialogue,) = read_dialogues(root / "dialogues")
+    frames = list(dialogue_frames(dialogue))
+    turns = [turn for _, turn in dialogue.turns()]
+    for turn, frame in zip(turns, frames, strict=False):
+        assert frame.blocks[0].text == turn.said
+        known = [fact.text for fact in dialogue.facts if fact.evidence[-1] == turn.id]
+        assert [block.text for block in frame.blocks[1:]] == known
+    assert len(frames) == len(turns) + len(dialogue.questions)
+
+
+def test_what_others_said_is_text_on_a_page(tmp_path):
+    hostile = "</div></script><script>alert(1)</script><img src=x onerror=alert(1)>{{ 7 * 7 }}"
+    frames = [Frame((Block("seen", hostile, hostile),))]
+    write_page(tmp_path / "page.html", hostile, frames)
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<script>") == 1
+    assert Texts(page).addresses == []
+    assert Texts(page).texts == [hostile * 2]
+
+
+def test_a_page_is_made_of_nothing_else(root, tmp_path):
+    with pytest.raises(UserError, match="holds memories; a page is made of"):
+        show(str(root / "memories"), html=str(tmp_path / "page.html"))
+    assert not (tmp_path / "page.html").exists()

@@ -19,7 +19,7 @@ from duomem_jax.records.memories import memory_from_record
 from duomem_jax.records.store import spec
 from duomem_jax.records.store.manifest import load_manifest, split_facts
 from duomem_jax.records.store.reader import read_dataset
-from duomem_jax.records.there import there
+from duomem_jax.records.there import instead, there
 from duomem_jax.report.show.records import (
     demonstration_text,
     dialogue_text,
@@ -86,22 +86,32 @@ def shown(path: Path, which: Which, tokenizer: str = "") -> str:
     raise UserError(f"{path}: there is {there(path)}, which cannot be shown")
 
 
-def _dataset(folder: Path, which: Which, tokenizer: str) -> str:
+def picked_records(folder: Path, which: Which) -> tuple[str, list[dict[str, Any]]]:
+    """The kind of a dataset, and some of its records as they are stored.
+
+    Raises:
+        UserError: no dataset, or no such record.
+    """
     manifest = load_manifest(folder)
-    assert manifest is not None
-    kind, facts = manifest["name"], split_facts(folder, spec.SPLIT)
+    if manifest is None:
+        raise UserError(f"{folder}: {instead(folder, 'a dataset')}")
+    kind = manifest["name"]
+    fields = _KINDS[kind].ids if kind in _KINDS else ()
     records = read_dataset(folder, spec.SPLIT)
+    return kind, _picked(records, which, lambda r: [r[name] for name in fields], str(folder))
+
+
+def _dataset(folder: Path, which: Which, tokenizer: str) -> str:
+    kind, found = picked_records(folder, which)
+    facts = split_facts(folder, spec.SPLIT)
     counts = ", ".join(f"{count:,} {name}" for name, count in facts["counts"].items())
     head = f"{folder}: {facts['records']:,} {kind}" + (f" ({counts})" if counts else "")
     if kind == spec.ROWS:
         own = load_tokenizer(model_path(tokenizer)) if tokenizer else None
-        one = _Kind((), lambda record: row_text(record, own))
-    elif kind in _KINDS:
-        one = _KINDS[kind]
-    else:
+        return "\n\n".join([head, *(row_text(record, own) for record in found)])
+    if kind not in _KINDS:
         raise UserError(f"{folder}: holds {kind}, which cannot be shown")
-    found = _picked(records, which, lambda r: [r[field] for field in one.ids], str(folder))
-    return "\n\n".join([head, *map(one.text, found)])
+    return "\n\n".join([head, *map(_KINDS[kind].text, found)])
 
 
 def _picked(
