@@ -14,7 +14,7 @@ export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8589
 # Many tests start processes. Without bytecode files each compiles transformers again, for seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help quickstart real remember test test-slow check format lock clean
+.PHONY: help quickstart real remember test test-slow check docs format lock clean
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -40,6 +40,9 @@ check: $(VENV)/.dev  ## style, types, import contract, shell scripts and lock fi
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/shellcheck -x tpu/*.sh
 	$(UV) lock --quiet --check --offline --default-index $(LOCK_INDEX)
+
+docs: $(VENV)/.docs  ## the static site, in runs/site
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs runs/site
 
 format: $(VENV)/.dev  ## fix what a machine can fix
 	$(BIN)/ruff check --fix .
@@ -77,6 +80,9 @@ $(VENV)/.smollm2: $(VENV)/.runtime
 $(VENV)/.test: pyproject.toml uv.lock | $(BIN)/uv
 	$(BIN)/pip install --quiet $(TORCH)
 	$(call install,--extra test --prune torch --prune sentence-transformers)
+
+$(VENV)/.docs: $(VENV)/.runtime
+	$(call install,--extra docs)
 
 $(VENV)/.dev: pyproject.toml uv.lock | $(BIN)/uv
 	$(call install,--extra dev)

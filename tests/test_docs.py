@@ -32,7 +32,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 OURS = ("duomem", "python", "make", "tpu/babysit.sh", "tpu/slice.sh", "tpu/xpk.sh")
 # What is somebody else's is only not to be misspelt.
-OTHERS = ("gcloud", "pip", "sky", "transformers", "vllm")
+OTHERS = ("gcloud", "pip", "python3", "sky", "transformers", "vllm")
 OTHERS_OPTIONS = {"--max-logprobs", "--max-model-len", "--xla-force-host-platform-device-count"}
 COMMANDS = cli.commands()
 
@@ -61,6 +61,8 @@ def called(tmp_path_factory):
     place = tmp_path_factory.mktemp("shell")
     (place / "tpu").mkdir()
     (place / "bin").mkdir()
+    (place / ".venv/bin").mkdir(parents=True)
+    (place / ".venv/bin/activate").touch()
     shutil.copy(ROOT / "tpu/example.env", place / "tpu")
     record = place / "record"
     # In one piece, as commands in the background write at the same time.

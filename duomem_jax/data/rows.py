@@ -117,14 +117,14 @@ class RowFormat:
         return record
 
     def empty(self, *leading: int) -> Batch:
-        """Rows [*leading,T] without a token."""
+        """Rows without a token, T of each behind the leading sizes."""
         # Through `batch_of`, so that their types are those of rows that were read, and a program
         # that is compiled for these takes the real ones.
         fields = self.layout().items()
         return batch_of({n: np.zeros((*leading, *shape), kind) for n, (kind, shape) in fields})
 
     def shapes(self, batch: int) -> Batch:
-        """A batch of so many rows, as `jax.ShapeDtypeStruct`s."""
+        """A batch of so many rows: `jax.ShapeDtypeStruct` in place of arrays."""
         # One row, not `batch` of them: a global batch of many chips need not exist here.
         empty = self.empty(1)
         return jax.tree.map(lambda x: jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype), empty)

@@ -108,7 +108,7 @@ class Model:
         return x_BTD
 
     def head(self, base: Params) -> Callable[[jax.Array], jax.Array]:
-        """The function from x_...D after the final norm to logits_...V, float32."""
+        """The function from activations [...,D] after the final norm to logits [...,V], float32."""
         c = self.config
         # [D,V] for a head of its own, or a tied one laid out for decoding; else the table [V,D].
         kernel, axis = (base["head"], 1) if "head" in base else (base["embedding"], 0)

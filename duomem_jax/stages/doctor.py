@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from duomem_jax.base.ranges import Few, Length, checked
 
 OURS = "duomem-jax"
-_FOR_DEVELOPERS = ("test", "dev")
+_FOR_DEVELOPERS = ("test", "docs", "dev")
 _SETTINGS = (
     *("JAX_PLATFORMS", "XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", "HF_HOME", "HF_HUB_OFFLINE"),
     *("ALFWORLD_DATA", "DUOMEM_REAL_GAMES"),
