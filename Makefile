@@ -14,7 +14,7 @@ export GLIBC_TUNABLES := glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=8589
 # Many tests start processes. Without bytecode files each compiles transformers again, for seconds.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help quickstart real remember test test-slow check docs format lock clean
+.PHONY: help quickstart real remember test test-slow check colabs docs format lock clean
 help:  ## what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -40,6 +40,13 @@ check: $(VENV)/.dev  ## style, types, import contract, shell scripts and lock fi
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/shellcheck -x tpu/*.sh
 	$(UV) lock --quiet --check --offline --default-index $(LOCK_INDEX)
+
+# Run in a folder of their own, and kept there once their last cell has passed.
+NOTEBOOKS := $(patsubst colabs/%.py,runs/colabs/%.ipynb,$(wildcard colabs/*.py))
+colabs: $(NOTEBOOKS)  ## run every notebook; with DUOMEM_SMOKE=1 in less than three minutes each
+runs/colabs/%.ipynb: colabs/%.py $(VENV)/.docs
+	mkdir -p runs/colabs
+	cd runs/colabs && ../../$(BIN)/jupytext --quiet --to ipynb --execute --output $*.ipynb ../../$<
 
 docs: $(VENV)/.docs  ## the static site, in runs/site
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs runs/site

@@ -13,7 +13,7 @@ html_theme_options = {"show_toc_level": 2}
 # Headings of pages are what other pages link to.
 myst_heading_anchors = 3
 myst_enable_extensions = ["dollarmath"]
-# Notebooks are built and run by `make colabs`; the pages' own blocks are run or parsed by the tests.
+# Notebooks are run by `make colabs`; the tests run or parse the blocks of pages.
 nb_execution_mode = "off"
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
