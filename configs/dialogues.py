@@ -38,6 +38,7 @@ def get_experiment() -> MemoryExperiment:
         answer=train,
         # With all facts that are merely added, they would be two thirds of what is shown.
         teaching=Teaching(added=0.4),
+        workers=2,
         # Read again for each question, the whole conversation would take longer than all the rest.
         rows=tuple(row for row in ROWS if row != "whole conversation"),
     )
