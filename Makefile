@@ -21,7 +21,7 @@ help:  ## what can be made
 quickstart: $(VENV)/.runtime  ## play, distil and compare on generated games, about ten minutes
 	$(BIN)/duomem quickstart
 
-real: $(VENV)/.smollm2  ## the same with a real language model of 135 million parameters, 45 minutes
+real: $(VENV)/.smollm2  ## the same with a real language model of 135 million parameters
 	$(BIN)/duomem real
 
 remember: $(VENV)/.runtime  ## MemLoRA on generated dialogues: train the experts of a memory, ask; 15 minutes
@@ -43,7 +43,7 @@ check: $(VENV)/.dev  ## style, types, import contract, shell scripts and lock fi
 
 # Run in a folder of their own, and kept there once their last cell has passed.
 NOTEBOOKS := $(patsubst colabs/%.py,runs/colabs/%.ipynb,$(wildcard colabs/*.py))
-colabs: $(NOTEBOOKS)  ## run every notebook; with DUOMEM_SMOKE=1 in less than three minutes each
+colabs: $(NOTEBOOKS)  ## run every notebook; DUOMEM_SMOKE=1 for small sizes
 runs/colabs/%.ipynb: colabs/%.py $(VENV)/.docs
 	mkdir -p runs/colabs
 	cd runs/colabs && ../../$(BIN)/jupytext --quiet --to ipynb --execute --output $*.ipynb ../../$<

@@ -115,14 +115,6 @@ def _best(call: Callable[[], jax.Array]) -> float:
     return min(seconds)
 
 
-def matmul_peak(dtype: str = "float32") -> float:
-    """FLOPs a second of a large matrix product, as this machine's limit."""
-    n = 2048
-    x_NN = jnp.ones((n, n), dtype)
-    product = jax.jit(jnp.matmul)
-    return 2 * n**3 / _best(lambda: product(x_NN, x_NN))
-
-
 def bandwidth() -> float:
     """Bytes a second of a matrix of half a gigabyte times a vector, as this machine's limit."""
     w_FD, x_D = jnp.ones((150_000, 896)), jnp.ones(896)

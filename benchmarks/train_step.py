@@ -12,8 +12,9 @@ import tempfile
 from typing import Literal
 
 import tyro
-from beside import OURS, RANK, TrainOptions, Way, matmul_peak, measure, random_model
+from beside import OURS, RANK, TrainOptions, Way, measure, random_model
 
+from duomem_jax.aot.here import product_speed
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.report.table import markdown_table
 
@@ -61,7 +62,8 @@ def main(
     ours = found[OURS]
     work = flops(config, how.length, how.share)
     print(
-        f"{work / 1e9:.0f} GFLOP a step; matrix products: {matmul_peak(dtype) / 1e9:.0f} GFLOP/s\n"
+        f"{work / 1e9:.0f} GFLOP a step; "
+        f"matrix products: {product_speed(dtype) / 1e9:.0f} GFLOP/s\n"
     )
     head = (
         "way",

@@ -85,9 +85,7 @@ def check(
         UserError: no such model, a mesh that is impossible, or a step that does not fit.
     """
     plan = sketch(config, devices)
-    # Only this kind of target reads candidates, so training would not send them.
-    if not plan.targets.needs.stored:
-        rows = rows._replace(candidates=0)
+    rows = rows.read_by(plan)
     steps = []
     for name in names:
         compiled = _compile(COMPILERS[name], name, plan, rows, topology)

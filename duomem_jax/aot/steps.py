@@ -28,6 +28,11 @@ class RowSizes(NamedTuple):
     replies: int  # A, reply tokens a row has at most
     candidates: int  # C, stored targets a reply token; 0: none
 
+    def read_by(self, plan: Plan) -> "RowSizes":
+        """What of the rows the step of a plan is sent."""
+        # Only one kind of target reads candidates.
+        return self if plan.targets.needs.stored else self._replace(candidates=0)
+
     def format(self, vocab: int) -> RowFormat:
         """The format of such rows, for a teacher with `vocab` tokens."""
         targets = None

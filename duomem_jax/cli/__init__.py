@@ -10,7 +10,7 @@ from typing import Any
 from duomem_jax.base.commandline import run_command
 from duomem_jax.base.terminal import say
 from duomem_jax.cli.commands import TRAIN, Command, commands
-from duomem_jax.cli.overview import GROUPS, overview
+from duomem_jax.cli.overview import GROUPS, SUMMARY, overview
 
 __all__ = ["GROUPS", "call", "commands", "main"]
 
@@ -63,8 +63,7 @@ def call(argv: list[str], functions: Mapping[str, Callable[..., Any]]) -> Any:
     return tyro.extras.subcommand_cli_from_dict(
         {name: f for name, f in functions.items() if " " not in name} | _group_helps(),
         prog="duomem",
-        description="Distil a teacher into a student: games, episodes, memories, examples, "
-        "adapter, results, report; and keep the memories of conversations.",
+        description=SUMMARY,
         args=argv,
     )
 

@@ -8,12 +8,9 @@ GROUPS = {
     "memory": "A store of memories: add, plan, recall, answer, show, history, forget, export, ...",
     "locomo": "Conversations of many sessions, and questions about them: prepare, run, score, ...",
 }
-_HEAD = """\
-usage: duomem COMMAND [options]
-
+SUMMARY = """\
 Distil a large teacher's skill into a small student, as memories that it reads and as adapters on
-its weights; and keep the memories of conversations.
-"""
+its weights; and keep the memories of conversations."""
 _TAIL = """
 `duomem COMMAND --help` lists the options of a command and shows an example; `duomem memory` and
 `duomem locomo` list the commands of a group; `duomem --version` says which release this is.
@@ -30,7 +27,7 @@ def overview(commands: Iterable[Command]) -> str:
 
 
 def _lines(commands: list[Command]) -> Iterator[str]:
-    yield _HEAD
+    yield f"usage: duomem COMMAND [options]\n\n{SUMMARY}\n"
     for chapter in CHAPTERS:
         yield chapter
         told = set()

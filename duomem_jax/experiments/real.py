@@ -13,6 +13,7 @@ from duomem_jax.train.config import OptimizerConfig, TrainConfig
 from duomem_jax.worlds.games import Games
 
 STUDENT = "smollm2"
+TRAIN_GAMES, TEST_GAMES = 60, 24
 NEXT = """\
 What to run next, in the folder that you are in:
 - train an adapter with other values:
@@ -24,7 +25,7 @@ What to run next, in the folder that you are in:
 
 
 def real_experiment(out: str) -> Experiment:
-    """Sizes that fit three quarters of an hour on two cores."""
+    """Sizes for two cores."""
     root = Path(out)
     return Experiment(
         title="DuoMem with SmolLM2-135M-Instruct: generated games",
@@ -59,7 +60,7 @@ def real_training(out: str) -> TrainConfig:
 
 
 def real(out: Folder = "runs/real", /) -> str:
-    """DuoMem with SmolLM2-135M-Instruct on generated games: three quarters of an hour on two cores.
+    """DuoMem with SmolLM2-135M-Instruct on generated games: sized for two cores.
 
     Args:
         out: folder for everything it makes; what is there already is reused.
@@ -71,4 +72,4 @@ def real(out: Folder = "runs/real", /) -> str:
         UserError: the model is not installed, the output folder is of another version, or the disk
             is full.
     """
-    return run_miniature(Miniature(real_experiment(out), 60, 24), NEXT)
+    return run_miniature(Miniature(real_experiment(out), TRAIN_GAMES, TEST_GAMES), NEXT)

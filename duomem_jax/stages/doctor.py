@@ -6,10 +6,14 @@ import os
 import platform
 from collections.abc import Iterator
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
 from duomem_jax.base.ranges import Few, Length, checked
+
+if TYPE_CHECKING:
+    from duomem_jax.aot.here import Needs
 
 OURS = "duomem-jax"
 _FOR_DEVELOPERS = ("test", "docs", "dev")
@@ -39,7 +43,7 @@ class Diagnosis:
     cores: int
     free_bytes: int | None
     settings: dict[str, str]
-    run: dict[str, float | str] | None
+    run: "Needs | None"
 
 
 @checked
@@ -83,12 +87,12 @@ def _diagnosis(config: str, length: int, candidates: int) -> Diagnosis:
     )
 
 
-def _run(config: str, length: int, candidates: int) -> dict[str, float | str]:
+def _run(config: str, length: int, candidates: int) -> "Needs":
     from duomem_jax.aot.here import needs
     from duomem_jax.aot.steps import RowSizes
     from duomem_jax.train.config import load_config
 
-    return dataclasses.asdict(needs(load_config(config), RowSizes(length, length, candidates)))
+    return needs(load_config(config), RowSizes(length, length, candidates))
 
 
 def _needed(package: str, extra: str = "") -> Iterator[str]:
@@ -141,10 +145,10 @@ def _text(found: Diagnosis) -> str:
         lines += ["", "Settings in the environment"]
         lines += [f"  {name}={value}" for name, value in found.settings.items()]
     if found.run:
-        lines += ["", f"Training {found.run['model']}"]
-        lines.append(f"  {float(found.run['bytes']) / 2**30:.2f} GiB on each device")
+        lines += ["", f"Training {found.run.model}"]
+        lines.append(f"  {found.run.bytes / 2**30:.2f} GiB on each device")
         lines.append(
-            f"  {float(found.run['seconds']) / 60:.1f} minutes at the least, at the "
-            f"{float(found.run['flops']) / 1e9:,.0f} GFLOP/s of a large product here"
+            f"  {found.run.seconds / 60:.1f} minutes at the least, at the "
+            f"{found.run.flops / 1e9:,.0f} GFLOP/s of a large product here"
         )
     return "\n".join(lines)

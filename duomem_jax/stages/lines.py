@@ -8,7 +8,6 @@ from typing import Any, Literal
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_file, check_free
 from duomem_jax.data.sources import Demonstrations
-from duomem_jax.models.hf import file_digest
 from duomem_jax.records.demonstrations import DEMONSTRATION_LAYOUT, demonstration_to_record
 from duomem_jax.records.dialogues import DIALOGUE_LAYOUT, dialogue_to_record
 from duomem_jax.records.episodes import Episode
@@ -17,7 +16,7 @@ from duomem_jax.records.lines.dialogues import dialogue_line, read_dialogue_line
 from duomem_jax.records.lines.episodes import episode_line, read_episode_lines
 from duomem_jax.records.played import read_episodes, write_episodes
 from duomem_jax.records.store.features import Layout
-from duomem_jax.records.store.manifest import load_manifest
+from duomem_jax.records.store.manifest import file_sha256, load_manifest
 from duomem_jax.records.store.spec import DEMONSTRATIONS, DIALOGUES, EPISODES
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.records.talked import read_dialogues
@@ -43,15 +42,19 @@ def import_(out: Folder, /, file: str, kind: Kind, world: str = DEFAULT) -> Writ
         UserError: a line is something else; the output folder is of another file.
     """
     path = Path(file)
-    source = {"sha256": file_digest(path).hex()}
     if kind == "episodes":
         open_world(world)
-        return _import_episodes(out, read_episode_lines(path, world), source, world)
+        return _import_episodes(out, read_episode_lines(path, world), _source(path), world)
     if kind == "dialogues":
         records = list(map(dialogue_to_record, read_dialogue_lines(path)))
-        return _write(out, records, DIALOGUES, DIALOGUE_LAYOUT, source)
+        return _write(out, records, DIALOGUES, DIALOGUE_LAYOUT, _source(path))
     records = list(map(demonstration_to_record, read_chat_lines(path)))
-    return _write(out, records, DEMONSTRATIONS, DEMONSTRATION_LAYOUT, source)
+    return _write(out, records, DEMONSTRATIONS, DEMONSTRATION_LAYOUT, _source(path))
+
+
+def _source(path: Path) -> dict[str, str]:
+    """The identity of a file that was read."""
+    return {"sha256": file_sha256(path)}
 
 
 def _import_episodes(

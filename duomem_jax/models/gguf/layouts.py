@@ -65,7 +65,7 @@ def config_of(file: GgufFile) -> HfConfig:
     if unknown := sorted(set(file.own_keys()) - _READ - layout.keys):
         raise UserError(
             f"{file.path}: {file.architecture}.{unknown[0]} is {file.own(unknown[0])!r}, which "
-            "this version does not know; convert the model's Hugging Face folder instead"
+            "this version does not know; use the model's Hugging Face folder instead"
         )
     shared = {theirs: file.own(ours) for ours, theirs in _SHARED.items()}
     return {
@@ -142,7 +142,7 @@ def _qwen(file: GgufFile) -> HfConfig:
     if window := file.own("attention.sliding_window"):
         raise UserError(
             f"{file.path}: {file.architecture}.attention.sliding_window is {window!r}, and not "
-            "which layers slide; convert the model's Hugging Face folder instead"
+            "which layers slide; use the model's Hugging Face folder instead"
         )
     return {"rope_parameters": _rope(file), "use_sliding_window": False}
 
@@ -152,11 +152,11 @@ def _gemma(file: GgufFile, pattern: int, largest: int) -> HfConfig:
 
     Args:
         file: of one of them.
-        pattern: every which layer sees everything, where the file does not say it.
-        largest: layers of the model of 27B.
+        pattern: one layer in so many sees everything, where the file does not say it.
+        largest: how many layers the 27B model has.
     """
     layers, width = file.own("block_count"), file.own("embedding_length")
-    # As in llama.cpp: the largest of each is scaled by the width of a head had it been shared out.
+    # As in llama.cpp: the 27B models are scaled as if their heads shared the width evenly.
     scale = width // file.own("attention.head_count") if layers == largest else _head_dim(file)
     pattern = file.own(_PATTERN, pattern)
     if isinstance(pattern, list):

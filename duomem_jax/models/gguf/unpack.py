@@ -21,7 +21,7 @@ from duomem_jax.models.weight_files import INDEX
 SUFFIX = ".gguf"
 SHARD = 1 << 30  # bytes of weights in a file; so much is in memory at once
 _FORM = 1  # of what is written: raised where a later version unpacks in another way
-# Which most weights were trained in; what it rounds is far below what 8 bits a weight have lost.
+# Most weights were trained in it, and it rounds far less than quantization to 8 bits did.
 _DTYPE = np.dtype(ml_dtypes.bfloat16)
 
 log = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import read_json
 from duomem_jax.base.log import read_log
 from duomem_jax.base.ranges import Count, Limit, options
+from duomem_jax.lora.peft import NOTES
 from duomem_jax.models.locate import model_path
 from duomem_jax.records.demonstrations import demonstration_from_record
 from duomem_jax.records.dialogues import dialogue_from_record
@@ -162,7 +163,7 @@ def _adapter(folder: Path) -> str:
     peft = read_json(folder / "adapter_config.json", missing="", damaged="copy it again")
     told = ("base_model_name_or_path", "r", "lora_alpha", "use_rslora", "target_modules")
     facts = {name: peft[name] for name in told if name in peft}
-    notes = folder / "duomem.json"
+    notes = folder / NOTES
     if notes.exists():
         facts |= read_json(notes, missing="", damaged="copy it again")
     return f"{folder}: a PEFT adapter\n{_facts(facts)}"
