@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from duomem_jax.memory.operations.answer import LONGEST, Memo, answer_chat, memo_of
 from duomem_jax.memory.operations.ask import Asker, Question
 from duomem_jax.memory.operations.draft import Draft, Known
 from duomem_jax.memory.operations.extract import (
+    Window,
     extract_chat,
     extract_schema,
     read_extract,
@@ -17,7 +19,7 @@ from duomem_jax.memory.operations.update import read_update, update_chat, update
 from duomem_jax.memory.store.change import plain
 from duomem_jax.memory.store.keeper import Answer, Plan
 from duomem_jax.memory.store.store import Store
-from duomem_jax.records.dialogues import Turn
+from duomem_jax.records.dialogues import Session, Turn
 from duomem_jax.speak.protocol import Sampling, Speaker
 from duomem_jax.speak.together import Together
 
@@ -58,15 +60,19 @@ class ModelKeeper:
         self.extracting = Asker(experts.extract, EXTRACT_TOKENS)
         self.updating = Asker(experts.update, UPDATE_TOKENS)
         self._answerer, self._k = experts.answer, answer_k
+        self._extracted: dict[Window, Any] = {}  # replies to what has not been planned yet
+
+    def expect(self, sessions: Sequence[Session]) -> None:
+        """Extract from all sessions in full batches; one alone has fewer windows than rows."""
+        self._extract([part for session in sessions for part in windows(session.turns, session.at)])
 
     def plan(self, store: Store, turns: Sequence[Turn], at: str, who: str) -> Plan:
         """What some turns of one session change."""
         before = len(self.extracting.tally.rejected), len(self.updating.tally.rejected)
         draft, parts = Draft(store, at, who), list(windows(turns, at))
-        asked = [Question(extract_chat(part), extract_schema(part)) for part in parts]
-        # All at once: what a window says does not depend on what is known.
-        for part, value in zip(parts, self.extracting.ask(asked), strict=True):
-            if value is not None:
+        self._extract(parts)
+        for part in parts:
+            if (value := self._extracted[part]) is not None:
                 facts, rejected = read_extract(value, part)
                 self.extracting.tally.rejected += rejected
                 # One after the other: a later one may take an earlier one back.
@@ -74,7 +80,16 @@ class ModelKeeper:
                     self._update(draft, fact, at)
         rejected = self.extracting.tally.rejected[before[0] :]
         rejected += self.updating.tally.rejected[before[1] :]
+        for part in parts:
+            self._extracted.pop(part, None)
         return Plan(draft.operations, tuple(rejected))
+
+    def _extract(self, parts: Sequence[Window]) -> None:
+        """Ask about the windows that have not been asked about yet."""
+        # All at once: what a window says does not depend on what is known.
+        new = [part for part in dict.fromkeys(parts) if part not in self._extracted]
+        asked = [Question(extract_chat(part), extract_schema(part)) for part in new]
+        self._extracted.update(zip(new, self.extracting.ask(asked), strict=True))
 
     def _update(self, draft: Draft, fact: Add, at: str) -> None:
         """Take down what a fact changes."""

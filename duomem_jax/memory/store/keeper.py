@@ -62,6 +62,15 @@ class Keeper(Protocol):
 
     name: str
 
+    def expect(self, sessions: Sequence[Session]) -> None:
+        """Be told what will be told next, session by session: some of it may be done at once.
+
+        It changes no plan, and nothing need be done.
+
+        Args:
+            sessions: each will be `plan`ned, in order, with the same turns and time.
+        """
+
     def plan(self, store: "Store", turns: Sequence[Turn], at: str, who: str) -> Plan:
         """What is to be done once `turns` have been said; the store is only read.
 
@@ -87,6 +96,9 @@ class Verbatim:
     """Keeps every turn as it was said, found by the turns around it, too; needs no model."""
 
     name = "verbatim"
+
+    def expect(self, sessions: Sequence[Session]) -> None:
+        """Nothing takes long enough."""
 
     def plan(self, store: "Store", turns: Sequence[Turn], at: str, who: str) -> Plan:
         """One `Add` a turn; turns without any text are left out."""

@@ -13,6 +13,7 @@ TEACHER = "teacher"  # who wrote it, in the history
 
 def tell_turns(store: Store, dialogue: Dialogue) -> None:
     """Let a store's keeper remember a dialogue session by session."""
+    store.keeper.expect(dialogue.sessions)
     for session in dialogue.sessions:
         store.remember(session.turns, at=session.at, who=dialogue.id)
 

@@ -11,10 +11,12 @@ from faulty_server import completion, serving
 from teaching_server import Teacher
 
 from duomem_jax.memory.embed import make_embedder
+from duomem_jax.memory.operations.extract import windows
 from duomem_jax.memory.operations.keeper import Experts, ModelKeeper
 from duomem_jax.memory.operations.records import Add, Delete, Keep, Update
 from duomem_jax.memory.store.entry import Origin
 from duomem_jax.memory.store.store import Store
+from duomem_jax.memory.teach.tell import tell_turns
 from duomem_jax.records.dialogues import Turn
 from duomem_jax.speak import open_speaker
 from duomem_jax.speak.served.server import Server
@@ -101,6 +103,28 @@ def test_a_plan_changes_nothing_and_is_what_remembering_does(kept):
         assert texts(store) == before
         applied = store.remember(session.turns, at=session.at)
         assert tuple(a.operation for a in applied) == plan.operations
+
+
+def test_a_dialogue_told_as_a_whole_has_every_window_read_once_and_before_all_updates(kept):
+    dialogue = generate_dialogue(11, 7, Size(sessions=3))
+    model, asked = Teacher(dialogue), []
+
+    def listening(body):
+        asked.append("extract" if "<turns>" in body["messages"][-1]["content"] else "update")
+        return model(body)
+
+    store = kept(listening)
+    tell_turns(store, dialogue)
+    at_once = store.entries()
+    extractions = sum(len(list(windows(s.turns, s.at))) for s in dialogue.sessions)
+    assert asked[:extractions] == ["extract"] * extractions
+    assert asked[extractions:] == ["update"] * len(asked[extractions:]) != []
+    store.forget(who=dialogue.id)
+    for session in dialogue.sessions:
+        store.remember(session.turns, at=session.at, who=dialogue.id)
+    assert [(e.text, e.evidence) for e in store.entries()] == [
+        (e.text, e.evidence) for e in at_once
+    ]
 
 
 def test_a_correction_within_one_breath_replaces_what_it_corrects(kept):
