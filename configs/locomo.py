@@ -16,12 +16,9 @@ from duomem_jax.memory.teach import Teaching
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.train.config import OptimizerConfig, TrainConfig
 
-# As in MemLoRA; the other operations have these on all projections.
-ATTENTION = LoraConfig(rank=8, alpha=16.0, targets=("q_proj", "v_proj"))
-
 
 def get_experiment() -> MemoryExperiment:
-    """16 rows of 1,024 tokens a step: four times through LoCoMo's, half of the updates."""
+    """16 rows of 1,024 tokens a step: four times through LoCoMo's at most."""
     answer = TrainConfig(
         base="",
         data="",
@@ -40,12 +37,12 @@ def get_experiment() -> MemoryExperiment:
         dialogues=Conversations(
             os.environ.get("DUOMEM_LOCOMO", "locomo10.json"),
             omit=("conv-30", "conv-41"),
-            generated=Generated(learnt=300),
+            generated=Generated(learnt=600),
         ),
-        extract=dataclasses.replace(answer, lora=ATTENTION),
-        update=dataclasses.replace(answer, lora=ATTENTION, steps=144),
+        extract=dataclasses.replace(answer, steps=64),
+        update=dataclasses.replace(answer, lora=LoraConfig(rank=16, alpha=32.0), steps=400),
         answer=answer,
-        teaching=Teaching(embedder="minilm", words=280),
+        teaching=Teaching(embedder="minilm", words=280, added=0.4),
         patience=1,
         # The conversations are longer than what the model reads.
         rows=tuple(row for row in ROWS if row != "whole conversation"),
