@@ -90,6 +90,8 @@ class Demonstrator:
         self.config["embedder"] = self._embedder.name
         if operation == UPDATE:
             self.config |= {"added": how.added, "seed": how.seed}
+            if not models.model:
+                self.config["missed"] = True  # `updates` shows facts without what they change, too
         else:
             self.config |= dataclasses.asdict(self._pages)
 

@@ -1,6 +1,6 @@
 """Demonstrations of updates: the facts of a dialogue are told to a store one by one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.answer import Memo
@@ -26,22 +26,29 @@ def updates(dialogue: Dialogue, embedder: Embedder) -> Iterator[Demonstration]:
         for number, fact in enumerate(dialogue.facts):
             at = dialogue.sessions[fact.session].at
             known = [entry for entry, _ in store.recall(fact.text, k=SIMILAR)]
+            pages = {f"{dialogue.id}/{number}": known}
+            # A model that extracts misses some facts: what would change one of those is new. Who
+            # never sees that changes some other memory instead.
+            if missed := _without(fact, known, facts):
+                pages[f"{dialogue.id}/{number}/missed"] = missed
+            for name, page in pages.items():
+                if page:
+                    memos = [Memo(entry.happened, entry.text) for entry in page]
+                    reply = update_reply(decide([facts[entry.id] for entry in page], fact))
+                    messages = [*update_chat(Memo(at, fact.text), memos), chat.assistant(reply)]
+                    yield Demonstration(name, UPDATE, dialogue.id, messages)
             decisions = decide([facts[entry.id] for entry in known], fact)
-            if known:
-                memos = [Memo(entry.happened, entry.text) for entry in known]
-                yield Demonstration(
-                    f"{dialogue.id}/{number}",
-                    UPDATE,
-                    dialogue.id,
-                    [
-                        *update_chat(Memo(at, fact.text), memos),
-                        chat.assistant(update_reply(decisions)),
-                    ],
-                )
             operations = [_operation(decision, fact, known) for decision in decisions]
             for done in store.apply(operations, Origin(TEACHER, dialogue.id, "", at)):
                 if done.id is not None:
                     facts[done.id] = fact
+
+
+def _without(fact: Fact, known: Sequence[Entry], facts: Mapping[int, Fact]) -> list[Entry]:
+    """The memories that are not about the same thing; none where all or none are."""
+    decisions = teacher.update([facts[entry.id] for entry in known], fact)
+    same = {decision.index for decision in decisions} - {None}
+    return [entry for i, entry in enumerate(known) if i not in same] if same else []
 
 
 def decide(known: Sequence[Fact], fact: Fact) -> list[Decision]:

@@ -69,7 +69,28 @@ def test_updates_of_a_model_are_those_of_its_own_memories(told, tmp_path):
     done = {said["do"] for reply in replies for said in reply}
     assert done >= {"add", "update"}
     # As the rules do, by the same facts, though other memories may stand beside them.
-    assert facts(decided) == facts(shown(tmp_path / "rules", told, UPDATE))
+    # (The rules show some of them a second time, without what they change.)
+    assert facts(decided) == list(dict.fromkeys(facts(shown(tmp_path / "rules", told, UPDATE))))
+
+
+def test_what_changes_a_memory_is_new_where_that_memory_is_missing(told, tmp_path):
+    found = {d.id: d.messages for d in shown(tmp_path / "rules", told, UPDATE)}
+
+    def said(chat):
+        return json.loads(chat[-1]["content"])["operations"]
+
+    def memories(chat):
+        page = re.search(r"<memories>\n(.*)\n</memories>", chat[0]["content"], re.DOTALL)[1]
+        return [line.split(". ", 1)[1] for line in page.splitlines()]
+
+    twins = [(found[i.removesuffix("/missed")], found[i]) for i in found if i.endswith("/missed")]
+    assert len(twins) > 5
+    for whole, missed in twins:
+        assert said(missed) == [{"do": "add"}] != said(whole)
+        decided = {operation.get("id") for operation in said(whole)} - {None}
+        left = [text for i, text in enumerate(memories(whole), 1) if i not in decided]
+        assert memories(missed) == left or not decided  # what is known already is not mentioned
+        assert {*memories(missed)} < {*memories(whole)}
 
 
 def test_what_cannot_be_read_is_not_shown_and_counted(told, tmp_path, capsys):
