@@ -63,7 +63,10 @@ class ModelKeeper:
         self._extracted: dict[Window, Any] = {}  # replies to what has not been planned yet
 
     def expect(self, sessions: Sequence[Session]) -> None:
-        """Extract from all sessions in full batches; one alone has fewer windows than rows."""
+        """Extract from all sessions in full batches; one alone has fewer windows than rows.
+
+        Replies that cannot be read are counted in the tally, and are in no plan.
+        """
         self._extract([part for session in sessions for part in windows(session.turns, session.at)])
 
     def plan(self, store: Store, turns: Sequence[Turn], at: str, who: str) -> Plan:
