@@ -88,6 +88,12 @@ class MemoryExperiment:
         if unknown := [row for row in self.rows if row not in ROWS]:
             raise UserError(f"rows: no row {unknown[0]}; choose from {', '.join(ROWS)}")
 
+    @property
+    def taught(self) -> tuple[Name, ...]:
+        """Operations that a row has an expert of; others are not learnt."""
+        asked = {operation for row in self.rows for operation in ROWS[row].experts}
+        return tuple(operation for operation in OPERATIONS if operation in asked)
+
     def training(self, operation: Name, lessons: Lessons, seed: int) -> TrainConfig:
         """How an expert is trained."""
         config: TrainConfig = getattr(self, operation)

@@ -23,7 +23,7 @@ from duomem_jax.experiments.memories.folds import (
 )
 from duomem_jax.experiments.training import train_adapter
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.operations.names import OPERATIONS, Name
+from duomem_jax.memory.operations.names import Name
 from duomem_jax.records.answers import collect_answers
 from duomem_jax.report.remembering import remembering_section
 from duomem_jax.report.write import write_report
@@ -47,7 +47,7 @@ def run_memories(e: MemoryExperiment) -> Path:
 
 def _run(e: MemoryExperiment) -> Path:
     folds = e.dialogues.folds(Path(e.output) / "dialogues")
-    lessons = all_lessons(folds)
+    lessons = {key: one for key, one in all_lessons(folds).items() if key[0] in e.taught}
     write_rows(e, lessons)
     trainings = [e.training(o, one, seed) for seed in e.seeds for (o, _), one in lessons.items()]
     run_all(train_adapter, [(config,) for config in trainings], e.workers)
@@ -119,10 +119,10 @@ def report(e: MemoryExperiment, folds: Sequence[Fold]) -> Path:
 
 
 def _note(e: MemoryExperiment, folds: Sequence[Fold]) -> str:
-    trained = "; ".join(_trained(e, operation) for operation in OPERATIONS)
+    trained = "; ".join(_trained(e, operation) for operation in e.taught) or "none"
     return (
-        f"{e.dialogues.told(folds)}. One model, {Path(e.model).name}, and for each operation a "
-        f"LoRA expert on it: {trained}. Rows of {e.length:,} tokens; training seeds "
+        f"{e.dialogues.told(folds)}. One model, {Path(e.model).name}, and LoRA experts on it, one "
+        f"for an operation: {trained}. Rows of {e.length:,} tokens; training seeds "
         f"{', '.join(map(str, e.seeds))}. Turns and memories fill up to {e.tokens} tokens of a "
         "page."
     )
