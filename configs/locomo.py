@@ -18,7 +18,7 @@ from duomem_jax.train.config import OptimizerConfig, TrainConfig
 
 
 def get_experiment() -> MemoryExperiment:
-    """16 rows of 1,024 tokens a step: four times through LoCoMo's at most."""
+    """16 rows of 1,024 tokens a step."""
     answer = TrainConfig(
         base="",
         data="",

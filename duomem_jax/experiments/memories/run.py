@@ -47,7 +47,7 @@ def run_memories(e: MemoryExperiment) -> Path:
 
 def _run(e: MemoryExperiment) -> Path:
     folds = e.dialogues.folds(Path(e.output) / "dialogues")
-    lessons = {key: one for key, one in all_lessons(folds).items() if key[0] in e.taught}
+    lessons = {(o, name): one for (o, name), one in all_lessons(folds).items() if o in e.taught}
     write_rows(e, lessons)
     trainings = [e.training(o, one, seed) for seed in e.seeds for (o, _), one in lessons.items()]
     run_all(train_adapter, [(config,) for config in trainings], e.workers)

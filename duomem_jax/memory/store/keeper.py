@@ -98,7 +98,7 @@ class Verbatim:
     name = "verbatim"
 
     def expect(self, sessions: Sequence[Session]) -> None:
-        """Nothing takes long enough."""
+        """Do nothing: there is no model that could be asked in advance."""
 
     def plan(self, store: "Store", turns: Sequence[Turn], at: str, who: str) -> Plan:
         """One `Add` a turn; turns without any text are left out."""

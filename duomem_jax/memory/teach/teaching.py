@@ -91,7 +91,8 @@ class Demonstrator:
         if operation == UPDATE:
             self.config |= {"added": how.added, "seed": how.seed}
             if not models.model:
-                self.config["missed"] = True  # `updates` shows facts without what they change, too
+                # `updates` also shows facts without the memories that they change.
+                self.config["missed"] = True
         else:
             self.config |= dataclasses.asdict(self._pages)
 

@@ -1,6 +1,6 @@
 """Demonstrations of updates: the facts of a dialogue are told to a store one by one."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from duomem_jax.memory.embed import Embedder
 from duomem_jax.memory.operations.answer import Memo
@@ -20,38 +20,42 @@ _DO: dict[str, Do] = {teacher.ADD: "add", teacher.UPDATE: "update", teacher.DELE
 
 
 def updates(dialogue: Dialogue, embedder: Embedder) -> Iterator[Demonstration]:
-    """What each fact changes, where there are memories that it could change."""
+    """What each fact changes, where there are memories that it could change.
+
+    A fact that is about some of them is shown a second time, without those, as a new one. A model
+    that extracts misses some facts, and an expert that never lacks what a fact changes learns to
+    change another memory instead.
+    """
     facts: dict[int, Fact] = {}  # what each memory says
     with scratch_store(embedder) as store:
         for number, fact in enumerate(dialogue.facts):
             at = dialogue.sessions[fact.session].at
             known = [entry for entry, _ in store.recall(fact.text, k=SIMILAR)]
-            pages = {f"{dialogue.id}/{number}": known}
-            # A model that extracts misses some facts: what would change one of those is new. Who
-            # never sees that changes some other memory instead.
-            if missed := _without(fact, known, facts):
-                pages[f"{dialogue.id}/{number}/missed"] = missed
-            for name, page in pages.items():
-                if page:
-                    memos = [Memo(entry.happened, entry.text) for entry in page]
-                    reply = update_reply(decide([facts[entry.id] for entry in page], fact))
-                    messages = [*update_chat(Memo(at, fact.text), memos), chat.assistant(reply)]
-                    yield Demonstration(name, UPDATE, dialogue.id, messages)
-            decisions = decide([facts[entry.id] for entry in known], fact)
+            decided = teacher.update([facts[entry.id] for entry in known], fact)
+            about = {d.index for d in decided if d.index is not None}
+            others = [entry for i, entry in enumerate(known) if i not in about]
+            decisions, new = _written(decided, fact), Memo(at, fact.text)
+            name = f"{dialogue.id}/{number}"
+            if known:
+                yield _lesson(name, dialogue, new, known, decisions)
+            if about and others:
+                yield _lesson(f"{name}/missed", dialogue, new, others, [Decision("add")])
             operations = [_operation(decision, fact, known) for decision in decisions]
             for done in store.apply(operations, Origin(TEACHER, dialogue.id, "", at)):
                 if done.id is not None:
                     facts[done.id] = fact
 
 
-def _without(fact: Fact, known: Sequence[Entry], facts: Mapping[int, Fact]) -> list[Entry]:
-    """The memories that are not about the same thing; none where all or none are."""
-    decisions = teacher.update([facts[entry.id] for entry in known], fact)
-    same = {decision.index for decision in decisions} - {None}
-    return [entry for i, entry in enumerate(known) if i not in same] if same else []
+def _lesson(
+    name: str, dialogue: Dialogue, new: Memo, known: Sequence[Entry], decisions: Sequence[Decision]
+) -> Demonstration:
+    """Decisions on a new fact beside some memories, as a chat."""
+    asked = update_chat(new, [Memo(entry.happened, entry.text) for entry in known])
+    messages = [*asked, chat.assistant(update_reply(decisions))]
+    return Demonstration(name, UPDATE, dialogue.id, messages)
 
 
-def decide(known: Sequence[Fact], fact: Fact) -> list[Decision]:
+def _written(decided: Sequence[teacher.Decision], fact: Fact) -> list[Decision]:
     """The teacher's decisions as an expert is to write them: what stays is not mentioned."""
     return [
         Decision(
@@ -59,7 +63,7 @@ def decide(known: Sequence[Fact], fact: Fact) -> list[Decision]:
             -1 if d.index is None else d.index,
             "" if d.text == fact.text else d.text,
         )
-        for d in teacher.update(known, fact)
+        for d in decided
         if d.kind in _DO
     ]
 

@@ -68,9 +68,10 @@ def test_updates_of_a_model_are_those_of_its_own_memories(told, tmp_path):
     replies = [json.loads(d.messages[-1]["content"])["operations"] for d in decided]
     done = {said["do"] for reply in replies for said in reply}
     assert done >= {"add", "update"}
-    # As the rules do, by the same facts, though other memories may stand beside them.
-    # (The rules show some of them a second time, without what they change.)
-    assert facts(decided) == list(dict.fromkeys(facts(shown(tmp_path / "rules", told, UPDATE))))
+    # As the rules do, by the same facts, though other memories may stand beside them. (The rules
+    # show some of them a second time, without what they change.)
+    by_rules = [d for d in shown(tmp_path / "rules", told, UPDATE) if not d.id.endswith("/missed")]
+    assert facts(decided) == facts(by_rules)
 
 
 def test_what_changes_a_memory_is_new_where_that_memory_is_missing(told, tmp_path):
