@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +19,10 @@ os.environ.setdefault(
     if version("jaxlib").startswith("0.10.")
     else "--xla_force_host_platform_device_count=8",
 )
+# Eight devices share a pool of eight threads. Collectives of a device that do not depend on each
+# other start in any order, and once devices wait in each thread for different ones, none is left:
+# XLA aborts after a minute. With more threads they go on.
+os.environ.setdefault("PJRT_NPROC", "32")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
@@ -27,6 +32,10 @@ from tiny_run import base_folder, config_file, data_folder, done  # noqa: F401 -
 
 REPO = Path(__file__).resolve().parents[1]
 LONG = ("train", "experiments")  # rooms whose files take longest
+
+# A suite that a script runs in the background inherits that Ctrl-C is ignored, and so would all
+# processes that it tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items) -> None:

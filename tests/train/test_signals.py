@@ -10,7 +10,15 @@ import pytest
 import train
 from duomem_jax.train.watch.preemption import notice
 
-MANY = 100_000  # steps, more than there is time for
+MANY = 10_000  # steps, more than there is time for
+
+
+@pytest.fixture(autouse=True)
+def hangups_count():
+    """Also under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def send_when_training(output, number):
