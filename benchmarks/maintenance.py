@@ -81,12 +81,12 @@ def maintained(subject: Subject, dialogue: Dialogue) -> dict[str, Outcome]:
     with subject.opened(used) as store:
         credit(subject, store, asked[::2])
     outcomes = {}
-    for policy in (NONE, *POLICIES):
+    for name, policy in {NONE: None, **POLICIES}.items():
         shutil.copyfile(used, copy)
         with subject.opened(copy) as store:
-            if policy != NONE:
+            if policy is not None:
                 maintain(store, policy, dialogue.sessions[-1].at)
-            outcomes[policy] = outcome(subject, store, asked[1::2])
+            outcomes[name] = outcome(subject, store, asked[1::2])
     used.unlink()
     copy.unlink()
     return outcomes

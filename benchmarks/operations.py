@@ -19,7 +19,6 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import tyro
 
 from duomem_jax.base.rowlog import read_rows
@@ -31,6 +30,7 @@ from duomem_jax.memory.operations.names import ANSWER
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.locate import model_path
 from duomem_jax.models.quantize import KINDS
+from duomem_jax.models.shapes import tree_bytes
 from duomem_jax.records.answers import Worked
 from duomem_jax.records.dialogues import Dialogue
 from duomem_jax.records.talked import read_dialogues
@@ -117,7 +117,7 @@ def measure(dialogues: str, assistant: Assistant) -> dict[str, Any]:
     """Costs of the second dialogue, by operation."""
     models = assistant.models
     _, params = load_pretrained(model_path(models.model), quantize=models.local.quantize)
-    weights = sum(x.nbytes for x in jax.tree.leaves(params))
+    weights = tree_bytes(params)
     del params
     warm, told = read_dialogues(dialogues)[:2]
     with (

@@ -13,6 +13,7 @@ from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.locate import model_path
 from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import KINDS
+from duomem_jax.models.shapes import tree_bytes
 from duomem_jax.objectives import States, TextTargets
 
 
@@ -42,7 +43,7 @@ def main(data: str, model: str = "tiny-teacher", rows: int = 32) -> None:
             summed, tokens = loss(params, next(read))
             total, weight = total + float(summed), weight + float(tokens)
         read.close()
-        size = sum(x.nbytes for x in jax.tree.leaves(params))
+        size = tree_bytes(params)
         kernels = size - params["embedding"].nbytes
         mean = total / weight
         print(

@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import jax
-import numpy as np
+from jax.dtypes import itemsize_bits
 
 from duomem_jax.models.config import DTYPES
 from duomem_jax.models.model import Model
@@ -38,8 +38,10 @@ def weight_shapes(
 
 
 def tree_bytes(tree: Any) -> int:
-    """Bytes of all arrays or shapes of a tree."""
-    return sum(math.prod(x.shape) * np.dtype(x.dtype).itemsize for x in jax.tree.leaves(tree))
+    """Bytes of all arrays or shapes of a tree, on a device, where two 4-bit numbers share one."""
+    # An array's own `nbytes` is that of a copy on the host, whose 4-bit numbers have a byte each.
+    bits = [math.prod(x.shape) * itemsize_bits(x.dtype) for x in jax.tree.leaves(tree)]
+    return sum(bits) // 8
 
 
 def _at(leaf: jax.ShapeDtypeStruct, sharding: Any) -> jax.ShapeDtypeStruct:

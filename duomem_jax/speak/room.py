@@ -3,9 +3,6 @@
 import logging
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
 from duomem_jax.base.errors import UserError
 from duomem_jax.decode.generator import rows_of_a_call
 from duomem_jax.decode.pages import PAGE, first_pages
@@ -13,7 +10,6 @@ from duomem_jax.mesh.memory import usable_memory
 from duomem_jax.models.cache import token_bytes
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
-from duomem_jax.models.platform import platform
 from duomem_jax.models.shapes import tree_bytes, weight_shapes
 from duomem_jax.speak.protocol import LONGEST, SLOTS
 
@@ -124,10 +120,7 @@ class Room:
 
 
 def _weight_bytes(config: ModelConfig, quantize: str) -> int:
-    shapes = weight_shapes(Model(config), config.dtype, quantize)
-    # Two 4-bit numbers share a byte on accelerators, while a CPU gives each its own.
-    packed = [x for x in jax.tree.leaves(shapes) if x.dtype == jnp.uint4 and platform() != "cpu"]
-    return tree_bytes(shapes) - tree_bytes(packed) // 2
+    return tree_bytes(weight_shapes(Model(config), config.dtype, quantize))
 
 
 def mib(n_bytes: float) -> str:

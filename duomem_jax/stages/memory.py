@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
@@ -12,7 +12,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Count, checked
 from duomem_jax.memory.bank import read_memories
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, Embedder, make_embedder
-from duomem_jax.memory.maintain import maintain_store as run_policy
+from duomem_jax.memory.maintain import POLICIES, PolicyName, maintain_store
 from duomem_jax.memory.operations.keeper import ModelKeeper
 from duomem_jax.memory.operations.models import Models
 from duomem_jax.memory.operations.records import Operation
@@ -264,7 +264,7 @@ def reindex(store: File, /, embedder: str) -> str:
 def maintain(
     store: File,
     /,
-    policy: Literal["useless", "fading", "duplicates", "budget"],
+    policy: PolicyName,
     at: str = "",
     who: str = "",
 ) -> str:
@@ -280,7 +280,7 @@ def maintain(
         UserError: no such store, or a time without a zone.
     """
     with _there(store) as opened:
-        applied = run_policy(opened, policy, opened.moment(at or None), who or None)
+        applied = maintain_store(opened, POLICIES[policy], opened.moment(at or None), who or None)
         done = sum(each.status != REJECTED for each in applied)
         return f"{store}: {done:,} changes, {len(opened):,} memories left"
 

@@ -9,7 +9,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.memory.bank import MemoryBank, bank_content
 from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.maintain import maintain_store, update_memories
+from duomem_jax.memory.maintain import POLICIES, maintain_store, update_memories
 from duomem_jax.memory.maintain.bank import credit, prune
 from duomem_jax.memory.operations.records import Add
 from duomem_jax.memory.store.entry import Origin
@@ -69,7 +69,7 @@ def test_uses_are_counted_and_what_misled_is_dropped_as_in_a_bank(folder, file):
     wanted = prune(credit(bank.memories, episodes))
     with Store.open(file) as store:
         assert credit_episodes(store, episodes) == 3
-        maintain_store(store, "useless", store.moment(None))
+        maintain_store(store, POLICIES["useless"], store.moment(None))
         kept = stored_scripts(store)
     assert len(wanted) < len(bank.memories)
     assert sorted(kept, key=lambda m: m.id) == sorted(wanted, key=lambda m: m.id)

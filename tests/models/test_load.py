@@ -20,6 +20,7 @@ from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.models.quantize import KINDS, Quantize, as_kernel
+from duomem_jax.models.shapes import tree_bytes
 from duomem_jax.models.trees import for_decoding
 from duomem_jax.objectives import Batch, States, TextTargets, Tokens
 
@@ -77,6 +78,13 @@ def test_quantised_kernels_are_near_the_whole_ones(folder, kind):
     inputs = np.arange(32)[None] * 7 % 64, np.arange(32)[None], np.ones((1, 32))
     want, got = (np.asarray(jax.jit(Model(CONFIG).hidden)(p, *inputs)) for p in (whole, params))
     assert np.abs(got - want).mean() < (0.02 if kind == "int8" else 0.25)
+
+
+@pytest.mark.parametrize("kind", ["", *KINDS])
+def test_bytes_are_those_that_xla_counts(folder, kind):
+    _, params = load_pretrained(folder, quantize=kind)
+    compiled = jax.jit(lambda tree: tree, keep_unused=True).lower(params).compile()
+    assert tree_bytes(params) == compiled.memory_analysis().argument_size_in_bytes
 
 
 def test_adapter_gradients_on_quantised_kernels_equal_those_on_dequantised_ones(folder):

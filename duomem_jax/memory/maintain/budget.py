@@ -10,7 +10,7 @@ from duomem_jax.memory.store.entry import Entry
 WORDS = 2000  # of all memories of an owner
 
 
-def to_budget(entries: Sequence[Entry], vectors: Vectors, now: str) -> list[Operation]:
+def budget(entries: Sequence[Entry], vectors: Vectors, now: str) -> list[Operation]:
     """Delete what has no room within `WORDS` words of each owner."""
     left: dict[str, int] = {}
     operations: list[Operation] = []

@@ -1,9 +1,9 @@
-"""Policies by name: one file, one line here, one test to add another."""
+"""Policies by name: one file, its name and a line here, one test to add another."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
-from duomem_jax.memory.maintain.budget import to_budget
+from duomem_jax.memory.maintain.budget import budget
 from duomem_jax.memory.maintain.forgetting import fading
 from duomem_jax.memory.maintain.merge import duplicates
 from duomem_jax.memory.maintain.usefulness import useless
@@ -15,9 +15,10 @@ from duomem_jax.memory.store.entry import Entry
 # UTC).
 Policy: TypeAlias = Callable[[Sequence[Entry], Vectors, str], list[Operation]]
 
-POLICIES: dict[str, Policy] = {
+PolicyName = Literal["useless", "fading", "duplicates", "budget"]
+POLICIES: dict[PolicyName, Policy] = {
     "useless": useless,
     "fading": fading,
     "duplicates": duplicates,
-    "budget": to_budget,
+    "budget": budget,
 }

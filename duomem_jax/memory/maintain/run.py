@@ -2,19 +2,19 @@
 
 from dataclasses import replace
 
-from duomem_jax.memory.maintain.policies import POLICIES
+from duomem_jax.memory.maintain.policies import Policy
 from duomem_jax.memory.operations.records import Update
 from duomem_jax.memory.store.change import Step
 from duomem_jax.memory.store.entry import Applied, Origin
 from duomem_jax.memory.store.store import Store
 
 
-def maintain(store: Store, policy: str, at: str, who: str | None = None) -> list[Applied]:
+def maintain(store: Store, policy: Policy, at: str, who: str | None = None) -> list[Applied]:
     """Drop or merge memories, each owner's by themselves.
 
     Args:
         store: whose.
-        policy: one of `POLICIES`.
+        policy: what proposes the changes; the history has its name.
         at: the time to go by, ISO 8601 in UTC.
         who: whose memories; None: everybody's.
 
@@ -24,8 +24,8 @@ def maintain(store: Store, policy: str, at: str, who: str | None = None) -> list
     applied = []
     for owner in store.owners() if who is None else [who]:
         entries = {entry.id: entry for entry in store.entries(who=owner)}
-        operations = POLICIES[policy](list(entries.values()), store.vectors(who=owner), at)
-        origin = Origin(policy, owner, happened=at)
+        operations = policy(list(entries.values()), store.vectors(who=owner), at)
+        origin = Origin(policy.__name__, owner, happened=at)
         steps = [
             # What is merged still tells of the time that it told of.
             Step(o, replace(origin, happened=entries[o.id].happened))

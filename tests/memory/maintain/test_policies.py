@@ -9,7 +9,7 @@ from duomem_jax.memory.maintain import POLICIES, maintain_store
 from duomem_jax.memory.maintain import budget as budgets
 from duomem_jax.memory.maintain.forgetting import DAYS, LEAST, retention
 from duomem_jax.memory.maintain.merge import same_words
-from duomem_jax.memory.operations.records import Add
+from duomem_jax.memory.operations.records import Add, Delete
 from duomem_jax.memory.store.entry import Origin
 from duomem_jax.memory.store.store import Store
 
@@ -29,7 +29,7 @@ def put(store, text, day="2024-12-01", evidence=(), owner="", speaker="Ann"):
 
 
 def maintain(store, policy):
-    maintain_store(store, policy, NOW)
+    maintain_store(store, POLICIES[policy], NOW)
     return [entry.text for entry in store.entries()]
 
 
@@ -113,6 +113,17 @@ def test_a_budget_keeps_the_most_valuable(store, monkeypatch):
     for _ in range(2):
         store.credit([useful], True)
     assert maintain(store, "budget") == ["new words", "useful words"]
+
+
+def test_a_policy_of_ones_own_needs_no_name(store):
+    def newest(entries, vectors, now):
+        return [Delete(entry.id) for entry in sorted(entries, key=lambda e: e.happened)[:-1]]
+
+    old = put(store, "old", "2024-01-01")
+    put(store, "new", "2024-12-30")
+    (applied,) = maintain_store(store, newest, NOW)
+    assert (applied.id, [entry.text for entry in store.entries()]) == (old, ["new"])
+    assert store.history(old)[-1].writer == "newest"
 
 
 @pytest.mark.parametrize("policy", POLICIES)
