@@ -10,7 +10,9 @@ import contextlib
 import functools
 import importlib
 import importlib.util
+import inspect
 import io
+import pkgutil
 import re
 import shlex
 import shutil
@@ -21,6 +23,7 @@ from pathlib import Path
 
 import pytest
 
+import duomem_jax
 from duomem_jax import cli
 from duomem_jax.experiments.compare import load_experiment
 from duomem_jax.experiments.program import next_steps
@@ -274,6 +277,25 @@ def test_python_of_a_page(page):
                 module = importlib.import_module(node.module)
                 for name in node.names:
                     assert hasattr(module, name.name), (node.module, name.name)
+
+
+def doors():
+    """All packages that say what they give to others, but for the commands', which is `--help`."""
+    for found in pkgutil.walk_packages(duomem_jax.__path__, "duomem_jax."):
+        if found.ispkg and found.name != "duomem_jax.cli":
+            module = importlib.import_module(found.name)
+            if hasattr(module, "__all__"):
+                yield module
+
+
+def test_the_api_page_has_every_door_and_every_name_is_explained():
+    page = (ROOT / "docs/api.md").read_text()
+    assert set(re.findall(r"automodule:: (\S+)", page)) == {door.__name__ for door in doors()}
+    for door in doors():
+        for name in door.__all__:
+            given = getattr(door, name)
+            if inspect.isclass(given) or inspect.isroutine(given):
+                assert inspect.getdoc(given), (door.__name__, name)
 
 
 def test_what_costs_little_is_run(called, tmp_path, monkeypatch):
