@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from duomem_jax.base.heap import give_back
 from duomem_jax.models.platform import platform
 
 # Written tokens are a few rows. Those XLA multiplies with a kernel at least as fast by itself as in
@@ -72,6 +73,7 @@ def compiled(
     """The recipe's function, compiled for these shapes."""
     jitted = _jitted(recipe)
     jitted.lower(*jax.tree.unflatten(tree, shapes)).compile()
+    give_back()
     # The function and not what was compiled, which `jit` finds again. A program that is called
     # directly refuses committed arrays of 4-bit numbers: it asks for packed ones, and they do not
     # say that they are (JAX 0.10).
