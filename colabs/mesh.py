@@ -30,8 +30,8 @@ if importlib.util.find_spec("duomem_jax") is None:
     wanted = f"{SOURCE}[tpu]" if TPU else SOURCE
     subprocess.run([sys.executable, "-m", "pip", "install", "-q", wanted], check=True)
 if not TPU:
-    # Before JAX starts: afterwards the number of devices is fixed. More threads than devices, as
-    # one of them may wait in two collectives at once.
+    # Before JAX starts: afterwards the number of devices is fixed. More threads than devices,
+    # or collectives that wait for each other may hold all of them.
     os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
     os.environ["PJRT_NPROC"] = "32"
 

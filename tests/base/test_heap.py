@@ -1,5 +1,6 @@
 """What was freed goes back to the machine."""
 
+import os
 import platform
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from duomem_jax.base.heap import give_back
 
 def held():
     """Bytes of this process in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")

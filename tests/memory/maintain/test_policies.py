@@ -115,7 +115,7 @@ def test_a_budget_keeps_the_most_valuable(store, monkeypatch):
     assert maintain(store, "budget") == ["new words", "useful words"]
 
 
-def test_a_policy_of_ones_own_needs_no_name(store):
+def test_a_policy_of_ones_own_need_not_be_registered(store):
     def newest(entries, vectors, now):
         return [Delete(entry.id) for entry in sorted(entries, key=lambda e: e.happened)[:-1]]
 
@@ -124,6 +124,10 @@ def test_a_policy_of_ones_own_needs_no_name(store):
     (applied,) = maintain_store(store, newest, NOW)
     assert (applied.id, [entry.text for entry in store.entries()]) == (old, ["new"])
     assert store.history(old)[-1].writer == "newest"
+
+
+def test_the_history_and_the_command_say_the_same_name():
+    assert all(policy.__name__ == name for name, policy in POLICIES.items())
 
 
 @pytest.mark.parametrize("policy", POLICIES)
