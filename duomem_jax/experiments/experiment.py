@@ -24,8 +24,8 @@ class Experiment:
 
     title: str
     output: str  # folder for everything
-    teacher: str  # Hugging Face folder
-    student: str  # Hugging Face folder
+    teacher: str  # a model, or one of the world's own players
+    student: str  # a model that runs here
     train_games: Games  # played by the teacher, to be remembered and learnt
     self_games: Games  # played by the student itself, for its own memories
     test_games: Games  # played by every row of the table
@@ -34,8 +34,8 @@ class Experiment:
     seeds: tuple[Seed, ...] = (0, 1, 2)  # of training; one adapter each
     play: Play = field(default_factory=Play)
     examples: Examples = field(default_factory=Examples)
-    max_new: Length = MAX_NEW  # tokens a reply may have
-    temperature: Temperature = 0.0
+    max_new: Length = MAX_NEW  # tokens a reply of the student may have
+    temperature: Temperature = 0.0  # of the student
     # Of the student that plays for its own memories: without luck it would win nothing.
     self_temperature: Temperature = 1.0
     workers: Few = 1  # adapters trained, and rows of the table played, side by side
@@ -48,11 +48,13 @@ class Experiment:
 
     def player(self, name: str, *, adapter: str = "", memory: str = "") -> Player:
         """A row of the table: the teacher, or the student with what it is given."""
+        # As it was trained, or by rules: what the student is told and shown is nothing to it.
+        if name == TEACHER:
+            return Player(name=name, model=self.teacher)
+        # All others are the student, so that rows differ in what it is given.
         return Player(
             name=name,
-            # One row is the teacher; all others are the student, so that rows differ in what it is
-            # given.
-            model=self.teacher if name == TEACHER else self.student,
+            model=self.student,
             recall=self.recall(memory),
             # As the adapters of the experiment are trained, the student without one included.
             talk=Talk(self.examples.system or NO_SYSTEM, self.max_new, self.temperature),

@@ -6,7 +6,6 @@ from duomem_jax.agents.play import Play
 from duomem_jax.experiments.experiment import Experiment
 from duomem_jax.experiments.miniature import Miniature, run_miniature
 from duomem_jax.models.lora import LoraConfig
-from duomem_jax.models.shipped import model_folder
 from duomem_jax.stages.examples import Examples
 from duomem_jax.stages.options import Folder
 from duomem_jax.train.config import OptimizerConfig, TrainConfig
@@ -30,7 +29,7 @@ def real_experiment(out: str) -> Experiment:
     return Experiment(
         title="DuoMem with SmolLM2-135M-Instruct: generated games",
         output=out,
-        teacher=str(model_folder("tiny-teacher")),
+        teacher="expert",
         student=STUDENT,
         train_games=Games(str(root / "games-train")),
         # Few: without an adapter it wins nothing, and a lost game takes all its steps.
