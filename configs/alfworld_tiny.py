@@ -9,8 +9,9 @@ docs/results.md.
 """
 
 from duomem_jax.agents.play import Play
+from duomem_jax.experiments.alfworld import real_games
 from duomem_jax.experiments.experiment import Experiment
-from duomem_jax.experiments.tiny import real_games, tiny_training
+from duomem_jax.experiments.tiny import tiny_training
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.stages.examples import Examples
 from duomem_jax.worlds.games import Games

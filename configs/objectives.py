@@ -10,9 +10,10 @@ number of steps. About two and a half hours of two cores; the result is in docs/
 import dataclasses
 
 from duomem_jax.agents.play import Play
+from duomem_jax.experiments.alfworld import real_games
 from duomem_jax.experiments.experiment import Experiment
 from duomem_jax.experiments.recipe import Recipe
-from duomem_jax.experiments.tiny import real_games, tiny_training
+from duomem_jax.experiments.tiny import tiny_training
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.objectives.config import ObjectiveConfig

@@ -1,7 +1,8 @@
 """Chances that depend on names alone, and few of many."""
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -25,3 +26,21 @@ def spread(items: Sequence[T], n: int) -> Sequence[T]:
     if not 0 < n < len(items):
         return items
     return [items[i * len(items) // n] for i in range(n)]
+
+
+def few_of_each(
+    items: Sequence[T], n: int, kind: Callable[[T], str], name: Callable[[T], str], seed: int
+) -> list[T]:
+    """`n` items of each kind, or all of a kind with fewer, in their order.
+
+    Which ones depends on their names and the seed. A larger `n` keeps those of a smaller one.
+    """
+    kinds = defaultdict(list)
+    for item in items:
+        kinds[kind(item)].append(name(item))
+    chosen = {
+        one
+        for names in kinds.values()
+        for one in sorted(names, key=lambda one: derived_seed(seed, one))[:n]
+    }
+    return [item for item in items if name(item) in chosen]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from duomem_jax.base.config import from_file
+from duomem_jax.experiments.curve import LearningCurve, run_curve
 from duomem_jax.experiments.experiment import Experiment
 from duomem_jax.experiments.memories.experiment import MemoryExperiment
 from duomem_jax.experiments.memories.run import run_memories
@@ -14,8 +15,9 @@ def compare(config: Config, /) -> Path:
     """Run a whole experiment: what is learnt from, an adapter for each seed, a table of all.
 
     Args:
-        config: file whose get_experiment() returns an Experiment (of games) or a MemoryExperiment
-            (of conversations), such as configs/alfworld_tiny.py or configs/locomo.py; run it again
+        config: file whose get_experiment() returns an Experiment (of games), a LearningCurve (of
+            games, with fewer and more episodes) or a MemoryExperiment (of conversations), such as
+            configs/alfworld.py, configs/alfworld_episodes.py and configs/locomo.py; run it again
             after a crash, it resumes where it stopped.
 
     Returns:
@@ -27,15 +29,18 @@ def compare(config: Config, /) -> Path:
     experiment = load_experiment(Path(config))
     if isinstance(experiment, MemoryExperiment):
         return run_memories(experiment)
+    if isinstance(experiment, LearningCurve):
+        return run_curve(experiment)
     return run_experiment(experiment)
 
 
-def load_experiment(path: Path) -> Experiment | MemoryExperiment:
+def load_experiment(path: Path) -> Experiment | LearningCurve | MemoryExperiment:
     """Read `get_experiment()` of a file in configs/.
 
     Raises:
         UserError: no such file, or what it gives is no experiment.
     """
-    found = from_file(path, "get_experiment", Experiment, MemoryExperiment)
-    assert isinstance(found, Experiment | MemoryExperiment)  # for mypy, which joins them to object
+    found = from_file(path, "get_experiment", Experiment, LearningCurve, MemoryExperiment)
+    # For mypy, which joins them to object.
+    assert isinstance(found, Experiment | LearningCurve | MemoryExperiment)
     return found

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 from duomem_jax.agents.player import Player
 from duomem_jax.base.lock import writing_alone
@@ -33,7 +34,7 @@ from duomem_jax.experiments.training import (
     plan_trainings,
     train_adapter,
 )
-from duomem_jax.records.results import collect_results
+from duomem_jax.records.results import Result, collect_results
 from duomem_jax.report.picture import draw_distance
 from duomem_jax.report.recipes import HOW_TO_READ, RecipeRow, recipes_table
 from duomem_jax.report.write import write_report
@@ -60,6 +61,19 @@ class Memories:
     won: int
 
 
+class Entry(NamedTuple):
+    """A player of the test games.
+
+    Attributes:
+        player: a row of the table, or one of its seeds.
+        seed: of its training, and so of its play; 0 where nothing was trained. Part of the name of
+            the file of results: adapters of one recipe never share one.
+    """
+
+    player: Player
+    seed: int = 0
+
+
 def run_experiment(e: Experiment) -> Path:
     """Run whatever is not done yet; return the path of report.md.
 
@@ -75,12 +89,11 @@ def _run(e: Experiment) -> Path:
     # As greedy as in the table it would win nothing, and so have no memories of its own.
     lucky = dataclasses.replace(usual.talk, temperature=e.self_temperature)
     alone = dataclasses.replace(usual, talk=lucky)
-    teacher = _remember(e, "teacher", e.player(TEACHER), e.train_games)
-    student = _remember(e, "student", alone, e.self_games)
+    teacher = remember(e, "teacher", e.player(TEACHER), e.train_games)
+    student = remember(e, "student", alone, e.self_games)
     trainings = plan_trainings(e, teacher.bank)
     run_all(train_adapter, [(training.config,) for training in trainings], e.workers)
-    _play_all(e, trainings, teacher.bank, student.bank)
-    rows = collect_results([Path(e.output) / "results"])
+    rows = play_all(e, _entries(e, trainings, teacher.bank, student.bank))
     # One recipe has nothing to be compared with: its distance to the teacher is not measured.
     sections = []
     if len(e.recipes) > 1:
@@ -97,7 +110,7 @@ def _run(e: Experiment) -> Path:
     )
 
 
-def _remember(e: Experiment, who: str, player: Player, games: Games) -> Memories:
+def remember(e: Experiment, who: str, player: Player, games: Games) -> Memories:
     """Let a player play, and write its memories."""
     root = Path(e.output)
     episodes, bank = str(root / f"{who}-episodes"), str(root / f"{who}-memories")
@@ -111,27 +124,31 @@ def _remember(e: Experiment, who: str, player: Player, games: Games) -> Memories
     return Memories(bank, won)
 
 
-def _play_all(
-    e: Experiment, trainings: Sequence[Training], teacher_bank: str, self_bank: str
-) -> None:
-    """Let every row of the table play the test games."""
-    # Seed 0 where nothing was trained. Elsewhere the seed of training is also that of play, and
-    # part of the name of the file of results: adapters of one recipe never share one.
-    players = [
-        (e.player(TEACHER), 0),
-        (e.player(NO_MEMORY), 0),
-        (e.player(SELF_MEMORY, memory=self_bank), 0),
-        (e.player(TEACHER_MEMORY, memory=teacher_bank), 0),
-    ]
-    for t in trainings:
-        both = e.player(t.recipe.with_memory, adapter=t.adapter, memory=teacher_bank)
-        players += [(e.player(t.recipe.name, adapter=t.adapter), t.seed), (both, t.seed)]
+def play_all(e: Experiment, entries: Sequence[Entry]) -> list[Result]:
+    """Let all play the test games; results of these and of what has played before."""
     out = str(Path(e.output) / "results")
     jobs = [
         (out, e.test_games, player, dataclasses.replace(e.play, seed=seed))
-        for player, seed in players
+        for player, seed in entries
     ]
     run_all(results, jobs, e.workers)
+    return collect_results([out])
+
+
+def _entries(
+    e: Experiment, trainings: Sequence[Training], teacher_bank: str, self_bank: str
+) -> list[Entry]:
+    """Every row of the table."""
+    entries = [
+        Entry(e.player(TEACHER)),
+        Entry(e.player(NO_MEMORY)),
+        Entry(e.player(SELF_MEMORY, memory=self_bank)),
+        Entry(e.player(TEACHER_MEMORY, memory=teacher_bank)),
+    ]
+    for t in trainings:
+        both = e.player(t.recipe.with_memory, adapter=t.adapter, memory=teacher_bank)
+        entries += [Entry(e.player(t.recipe.name, adapter=t.adapter), t.seed), Entry(both, t.seed)]
+    return entries
 
 
 def training_section(

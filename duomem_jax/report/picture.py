@@ -36,7 +36,7 @@ def draw_headlines(
     subtitle: str = "",
 ) -> None:
     """Write `headlines_figure` as a PNG at `path`."""
-    _write(path, headlines_figure(subjects, description, title=title, subtitle=subtitle))
+    write_png(path, headlines_figure(subjects, description, title=title, subtitle=subtitle))
 
 
 def headlines_figure(
@@ -50,7 +50,7 @@ def headlines_figure(
         title: above the picture.
         subtitle: smaller, below the title: what was measured.
     """
-    fig, ax = _blank(height=1.5 + 0.52 * len(subjects))
+    fig, ax = blank(height=1.5 + 0.52 * len(subjects))
     means = [100 * s.headline.mean for s in subjects]
     # matplotlib takes the arms of an error bar, not its ends.
     low = [m - 100 * s.headline.low for m, s in zip(means, subjects, strict=True)]
@@ -83,7 +83,7 @@ def draw_distance(
     title: str,
 ) -> None:
     """Write `distance_figure` as a PNG at `path`."""
-    _write(path, distance_figure(points, description, title=title))
+    write_png(path, distance_figure(points, description, title=title))
 
 
 def distance_figure(
@@ -96,7 +96,7 @@ def distance_figure(
         description: how the headline is called.
         title: above the picture.
     """
-    fig, ax = _blank(height=5)
+    fig, ax = blank(height=5)
     for i, (name, distance, headline) in enumerate(points):
         mean, low, high = (100 * v for v in (headline.mean, headline.low, headline.high))
         # Colours come again after eight recipes, with another mark.
@@ -113,7 +113,7 @@ def distance_figure(
     return fig
 
 
-def _blank(height: float) -> tuple["Figure", "Axes"]:
+def blank(height: float) -> tuple["Figure", "Axes"]:
     """A figure of its own, so that pyplot's global state and interactive backends stay alone."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -123,7 +123,8 @@ def _blank(height: float) -> tuple["Figure", "Axes"]:
     return fig, fig.add_subplot()
 
 
-def _write(path: str | os.PathLike, fig: "Figure") -> None:
+def write_png(path: str | os.PathLike, fig: "Figure") -> None:
+    """Write a figure as a PNG at `path`."""
     # Drawn in memory, so that the file appears whole or not at all.
     out = io.BytesIO()
     fig.savefig(out, format="png")

@@ -7,8 +7,8 @@ from dataclasses import fields
 from typing import Any
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.ranges import Limit, options
-from duomem_jax.base.sample import spread
+from duomem_jax.base.ranges import Limit, Seed, options
+from duomem_jax.base.sample import few_of_each, spread
 from duomem_jax.worlds import DEFAULT, open_world
 from duomem_jax.worlds.base import Task, World
 
@@ -20,6 +20,8 @@ class Games:
     path: str  # folder or file, in a form that the world reads
     split: str = ""  # sub-folder or file in it; empty: all
     limit: Limit = 0  # so many, evenly spread over their order; 0: all
+    per_kind: Limit = 0  # so many of each kind of task, or all there are; 0: all
+    draw: Seed = 0  # of which these are
     world: str = DEFAULT  # one of `worlds.WORLDS`
     engine: str = ""  # what runs the world, where it has several; empty: its default
 
@@ -37,7 +39,12 @@ class Games:
         Raises:
             UserError: none there, a broken one, or two of one id.
         """
-        tasks = list(spread(self.open_world().tasks(self.path, self.split), self.limit))
+        tasks = self.open_world().tasks(self.path, self.split)
+        if self.per_kind:
+            tasks = few_of_each(
+                tasks, self.per_kind, lambda task: task.kind, lambda task: task.id, self.draw
+            )
+        tasks = list(spread(tasks, self.limit))
         seen: set[str] = set()
         for task in tasks:
             # Episodes and results are told apart by it: of two games one would be lost.

@@ -11,6 +11,8 @@ from duomem_jax.agents.play import Play
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.folder import claim_folder
 from duomem_jax.experiments.compare import load_experiment
+from duomem_jax.experiments.curve import LearningCurve, run_curve
+from duomem_jax.experiments.experiment import TEACHER
 from duomem_jax.experiments.recipe import Recipe
 from duomem_jax.experiments.run import KIND, run_experiment
 from duomem_jax.experiments.training import cost
@@ -95,6 +97,40 @@ def test_compare_and_quickstart_print_the_report(file, experiment, capsys, monke
     assert "games-train: already there, reused" in printed
     assert report in printed
     assert "What to run next" in printed
+
+
+def test_the_teacher_is_not_told_what_the_student_is(experiment):
+    """A system message would be strange to a teacher that was trained without one."""
+    told = dataclasses.replace(experiment.examples, system="@play")
+    e = dataclasses.replace(experiment, examples=told)
+    world = e.test_games.open_world()
+    assert e.player("no memory").manner(world).system == world.prompt
+    assert e.player(TEACHER).manner(world).system == ""
+
+
+def test_a_learning_curve_has_two_rows_for_each_number_of_games(experiment, tmp_path):
+    small = dataclasses.replace(experiment, output=str(tmp_path / "curve"), teacher="expert")
+    games = experiment.train_games
+    kinds = {task.kind for task in games.load()}
+    sizes = [len(dataclasses.replace(games, per_kind=n).load()) for n in (1, 2)]
+    assert sizes[0] == len(kinds) < sizes[1]
+
+    report = run_curve(LearningCurve(small, per_kind=(1, 2)))
+    rows = collect_results([report.parent / "results"])
+    seeds = {(r.subject, r.seed) for r in rows}
+    students = {(f"{name}, {n} games", s) for name in ("LoRA", "both") for n in sizes for s in (0, 1)}
+    assert seeds == {("teacher", 0), ("no memory", 0), *students}
+    text = report.read_text()
+    assert f"| both, {sizes[0]} games - LoRA, {sizes[0]} games" in text
+    assert "(curve.png)" in text
+    assert (report.parent / "curve.png").exists()
+    assert run_curve(LearningCurve(small, per_kind=(1, 2))).read_text() == text
+
+
+def test_a_learning_curve_is_refused_where_its_numbers_do_not_increase(experiment):
+    for wrong in ((), (2, 1), (1, 1)):
+        with pytest.raises(UserError, match="numbers of games that increase"):
+            LearningCurve(experiment, per_kind=wrong)
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """The household as one of the worlds: what it tells the rest of the code."""
 
+from collections import Counter
+
 import pytest
 
 from duomem_jax.base.errors import UserError
@@ -41,3 +43,21 @@ def test_generated_games_are_found_again_and_each_is_a_group(tmp_path):
     assert all(task.group == task.id for task in tasks)
     spread = Games(str(tmp_path / "games"), limit=2).load()
     assert [task.id for task in spread] == [tasks[0].id, tasks[1].id]
+
+
+def test_few_of_each_kind_are_drawn_and_more_of_them_hold_the_same(tmp_path):
+    Household().generate(tmp_path / "games", 40, seed=1)
+
+    def drawn(n, draw=0):
+        games = Games(str(tmp_path / "games"), per_kind=n, draw=draw).load()
+        assert games == sorted(games, key=everything.index)
+        return games
+
+    everything = Games(str(tmp_path / "games")).load()
+    there = Counter(game.kind for game in everything)
+    for n in (1, 2, 100):
+        assert Counter(game.kind for game in drawn(n)) == {k: min(n, c) for k, c in there.items()}
+    one, two = ({game.id for game in drawn(n)} for n in (1, 2))
+    assert one < two
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(1, draw=1)

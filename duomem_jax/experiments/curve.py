@@ -1,0 +1,149 @@
+"""A learning curve: the same student taught with fewer and more of the teacher's episodes."""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+from duomem_jax.agents.player import Player
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.lock import writing_alone
+from duomem_jax.base.parallel import run_all
+from duomem_jax.base.ranges import Count, options
+from duomem_jax.evals.games.describe import GAMES, games_in
+from duomem_jax.evals.summary import summarize
+from duomem_jax.experiments.experiment import NO_MEMORY, TEACHER, Experiment
+from duomem_jax.experiments.run import KIND, Entry, play_all, remember
+from duomem_jax.experiments.training import Training, plan_trainings, train_adapter
+from duomem_jax.records.results import Result
+from duomem_jax.report.curve import Line, Point, draw_curve
+from duomem_jax.report.write import write_report
+
+PICTURE = "curve.png"
+AXIS = "games that the teacher played, as many of each kind of task"
+SECTION = f"""\
+## Learning curve
+
+![Success by the number of games]({PICTURE})
+
+Each seed draws games of its own, and trains on them. Small marks are seeds, large ones their mean
+with its interval.
+"""
+
+
+@options
+class LearningCurve:
+    """An experiment with more and more of the teacher's games.
+
+    Its one recipe trains all adapters, in as many steps each. A seed of it decides both which games
+    are drawn and how an adapter starts.
+    """
+
+    experiment: Experiment
+    per_kind: tuple[Count, ...]  # games of each kind of task that the teacher plays
+
+    def __post_init__(self) -> None:
+        if len(self.experiment.recipes) != 1:
+            raise UserError("a learning curve has one recipe; give one experiment for each")
+        if not self.per_kind or sorted({*self.per_kind}) != [*self.per_kind]:
+            raise UserError(f"per_kind is {self.per_kind}; give numbers of games that increase")
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A student taught with the games of one draw.
+
+    Attributes:
+        games: that the teacher played.
+        experiment: of the draw.
+        memory: the teacher's bank; "" where it won nothing.
+        training: of the adapter.
+    """
+
+    games: int
+    experiment: Experiment
+    memory: str
+    training: Training
+
+    @property
+    def rows(self) -> tuple[str, str]:
+        """What the report calls the student without memories and with them."""
+        recipe = self.training.recipe
+        plain, shown = (f"{n}, {self.games} games" for n in (recipe.name, recipe.with_memory))
+        return plain, shown
+
+    def players(self) -> Iterator[Player]:
+        """The students of the two rows."""
+        for row, memory in zip(self.rows, ("", self.memory), strict=True):
+            yield self.experiment.player(row, adapter=self.training.adapter, memory=memory)
+
+
+def run_curve(curve: LearningCurve) -> Path:
+    """Run whatever is not done yet; return the path of report.md.
+
+    Raises:
+        UserError: bad input, or an output folder of another experiment.
+    """
+    with writing_alone(curve.experiment.output, KIND):
+        return _run(curve)
+
+
+def _run(curve: LearningCurve) -> Path:
+    e = curve.experiment
+    taught = [_teach(e, n, seed) for n in curve.per_kind for seed in e.seeds]
+    run_all(train_adapter, [(t.training.config,) for t in taught], e.workers)
+    students = [Entry(player, t.training.seed) for t in taught for player in t.players()]
+    rows = play_all(e, [Entry(e.player(TEACHER)), Entry(e.player(NO_MEMORY)), *students])
+    pairs = list(dict.fromkeys(t.rows for t in taught))
+    draw_curve(Path(e.output) / PICTURE, _lines(taught, rows), GAMES, title=e.title, axis=AXIS)
+    return write_report(
+        e.output,
+        rows,
+        games_in(e.test_games.open_world()),
+        title=e.title,
+        note=_note(e),
+        order=[NO_MEMORY, *(name for pair in pairs for name in pair), TEACHER],
+        compared=pairs,
+        sections=[SECTION],
+    )
+
+
+def _teach(whole: Experiment, per_kind: int, seed: int) -> Taught:
+    """Let the teacher play the games of a draw, and make rows of them."""
+    games = dataclasses.replace(whole.train_games, per_kind=per_kind, draw=seed)
+    out = Path(whole.output) / f"{per_kind}-of-each" / f"draw{seed}"
+    e = dataclasses.replace(whole, output=str(out), train_games=games, seeds=(seed,))
+    teacher = remember(e, "teacher", e.player(TEACHER), games)
+    (training,) = plan_trainings(e, teacher.bank)
+    return Taught(len(games.load()), e, teacher.bank, training)
+
+
+def _lines(taught: Sequence[Taught], rows: Sequence[Result]) -> list[Line]:
+    """The student without memories and with them, over the number of games."""
+    success = {summary.subject: summary.headline for summary in summarize(rows, GAMES)}
+    games = {t.rows: t.games for t in taught}
+    seeds: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        seeds[row.subject][row.seed].append(GAMES.value(row))
+    recipe = taught[0].training.recipe
+    return [
+        Line(
+            name,
+            [
+                Point(n, success[pair[i]], tuple(map(fmean, seeds[pair[i]].values())))
+                for pair, n in games.items()
+            ],
+        )
+        for i, name in enumerate((recipe.name, recipe.with_memory))
+    ]
+
+
+def _note(e: Experiment) -> str:
+    return (
+        f"Games: {e.test_games.protocol(e.play.max_steps)}, admissible commands not shown, "
+        f"temperature {e.temperature:g}. Student {Path(e.student).name}, teacher "
+        f"{Path(e.teacher).name}; LoRA rank {e.train.lora.rank}, {e.train.steps} steps of "
+        f"{e.train.global_batch} rows; {e.examples.k} memories shown, of the same games."
+    )

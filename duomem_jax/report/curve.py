@@ -1,0 +1,87 @@
+"""A picture of a score that changes with a number, as PNG."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from duomem_jax.evals.describe import Description
+from duomem_jax.evals.stats import Interval
+from duomem_jax.report.picture import blank, colours, write_png
+
+if TYPE_CHECKING:  # imported when something is drawn: it takes a second
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Point:
+    """A score at one number.
+
+    Attributes:
+        x: the number.
+        score: from 0 to 1, over all seeds.
+        seeds: the score of each.
+    """
+
+    x: int
+    score: Interval
+    seeds: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A subject at each number."""
+
+    name: str
+    points: Sequence[Point]
+
+
+def draw_curve(
+    path: str | os.PathLike,
+    lines: Sequence[Line],
+    description: Description,
+    *,
+    title: str,
+    axis: str,
+) -> None:
+    """Write `curve_figure` as a PNG at `path`."""
+    write_png(path, curve_figure(lines, description, title=title, axis=axis))
+
+
+def curve_figure(
+    lines: Sequence[Line], description: Description, *, title: str, axis: str
+) -> "Figure":
+    """The headline in per cent with 95 % intervals over a number, which is drawn as its logarithm.
+
+    Args:
+        lines: of the same numbers.
+        description: how the headline is called.
+        title: above the picture.
+        axis: what the number is.
+    """
+    fig, ax = blank(height=4.5)
+    for i, (line, colour) in enumerate(zip(lines, colours([x.name for x in lines]), strict=True)):
+        # Side by side, or one line's intervals would hide the other's.
+        xs = [point.x * 1.03**i for point in line.points]
+        means, low, high = (
+            [100 * getattr(point.score, end) for point in line.points]
+            for end in ("mean", "low", "high")
+        )
+        arms = [[m - at for m, at in zip(means, low, strict=True)]]
+        arms.append([at - m for m, at in zip(means, high, strict=True)])
+        ax.errorbar(xs, means, arms, fmt="o-", color=colour, capsize=3, label=line.name, zorder=3)
+        for x, point in zip(xs, line.points, strict=True):
+            each = [100 * score for score in point.seeds]
+            ax.scatter([x] * len(each), each, s=9, color=colour, alpha=0.5, zorder=2)
+    ax.set_xscale("log")
+    numbers = [point.x for point in lines[0].points]
+    ax.set_xticks(numbers, [f"{n:,}" for n in numbers])
+    ax.minorticks_off()
+    ax.set_ylim(0, 103)
+    ax.set_xlabel(axis)
+    ax.set_ylabel(description.axis)
+    ax.grid(color="#dddddd", zorder=0)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, loc="lower right")
+    ax.set_title(title, loc="left", fontsize=13, fontweight="bold")
+    return fig
