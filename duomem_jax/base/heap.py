@@ -1,6 +1,23 @@
 """Memory that was freed, and that the C library keeps for later."""
 
+import contextlib
 import ctypes
+import gc
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def handing_back() -> Iterator[None]:
+    """Return to the machine what a block has used, so that the next does not come on top of it.
+
+    A model, its cache and its programs are more than half of what a machine may have.
+    """
+    try:
+        yield
+    finally:
+        # Weights may hang in a circle that only the collector takes apart.
+        gc.collect()
+        give_back()
 
 
 def give_back() -> None:

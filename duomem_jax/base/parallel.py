@@ -12,6 +12,7 @@ from typing import Any
 
 from duomem_jax.base.commandline import quiet_libraries, show_log, shows_log
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.heap import handing_back
 from duomem_jax.base.terminal import prepare_streams
 
 # What a process of one accelerator may see; set before JAX starts.
@@ -34,7 +35,7 @@ def run_all(function: Callable[..., Any], jobs: Sequence[tuple], workers: int) -
     """
     # Nothing to share out: no process need start, and the job gets the whole machine.
     if workers == 1 or len(jobs) < 2:
-        return [function(*job) for job in jobs]
+        return [_alone(function, *job) for job in jobs]
     context = multiprocessing.get_context("spawn")  # a fork would inherit JAX's threads
     # A pool does not number its processes: each draws its number here, when it starts.
     numbers = context.Queue()
@@ -55,6 +56,11 @@ def run_all(function: Callable[..., Any], jobs: Sequence[tuple], workers: int) -
             # Leaving the block would run every job that is still waiting before the error is seen.
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _alone(function: Callable[..., Any], *job: Any) -> Any:
+    with handing_back():
+        return function(*job)
 
 
 def _results(futures: Sequence[Future], workers: int) -> list[Any]:
@@ -108,7 +114,7 @@ def _job(function: Callable[..., Any], *job: Any) -> Any:
     """A job in a worker, which Ctrl-C interrupts; what it raises goes to who waits for it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return function(*job)
+        return _alone(function, *job)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # Nobody is there for the result. It may be a state that was saved.

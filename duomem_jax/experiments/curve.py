@@ -117,7 +117,7 @@ def _teach(whole: Experiment, per_kind: int, seed: int) -> Taught:
     e = dataclasses.replace(whole, output=str(out), train_games=games, seeds=(seed,))
     teacher = remember(e, "teacher", e.player(TEACHER), games)
     (training,) = plan_trainings(e, teacher.bank)
-    return Taught(len(games.load()), e, teacher.bank, training)
+    return Taught(teacher.played, e, teacher.bank, training)
 
 
 def _lines(taught: Sequence[Taught], rows: Sequence[Result]) -> list[Line]:

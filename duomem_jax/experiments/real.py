@@ -12,7 +12,7 @@ from duomem_jax.train.config import OptimizerConfig, TrainConfig
 from duomem_jax.worlds.games import Games
 
 STUDENT = "smollm2"
-TRAIN_GAMES, TEST_GAMES = 60, 24
+TRAIN_GAMES, TEST_GAMES = 60, 20
 NEXT = """\
 What to run next, in the folder that you are in:
 - train an adapter with other values:
@@ -33,12 +33,12 @@ def real_experiment(out: str) -> Experiment:
         student=STUDENT,
         train_games=Games(str(root / "games-train")),
         # Few: without an adapter it wins nothing, and a lost game takes all its steps.
-        self_games=Games(str(root / "games-train"), limit=8),
+        self_games=Games(str(root / "games-train"), limit=6),
         test_games=Games(str(root / "games-test")),
         train=real_training(out),
         seeds=(0,),
-        play=Play(slots=24, max_steps=30),
-        examples=Examples(length=1024, system="@play", k=2),
+        play=Play(slots=16, max_steps=20),
+        examples=Examples(length=2048, system="@play", k=2),
         max_new=48,
     )
 
@@ -53,7 +53,7 @@ def real_training(out: str) -> TrainConfig:
         lora=LoraConfig(rank=16, alpha=32.0),
         optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=5),
         steps=48,
-        global_batch=4,
+        global_batch=2,
         checkpoint_every=12,
     )
 

@@ -15,6 +15,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from duomem_jax.agents.player import Player
+from duomem_jax.base.heap import handing_back
 from duomem_jax.base.lock import writing_alone
 from duomem_jax.base.parallel import run_all
 from duomem_jax.evals.fidelity import Fidelity
@@ -54,10 +55,12 @@ class Memories:
 
     Attributes:
         bank: the folder; "" where it won none.
-        won: how many games.
+        played: how many games.
+        won: of them.
     """
 
     bank: str
+    played: int
     won: int
 
 
@@ -103,7 +106,7 @@ def _run(e: Experiment) -> Path:
         rows,
         games_in(e.test_games.open_world()),
         title=e.title,
-        note=_note(e, student.won),
+        note=_note(e, student),
         order=e.players,
         compared=e.compared,
         sections=sections,
@@ -114,14 +117,15 @@ def remember(e: Experiment, who: str, player: Player, games: Games) -> Memories:
     """Let a player play, and write its memories."""
     root = Path(e.output)
     episodes, bank = str(root / f"{who}-episodes"), str(root / f"{who}-memories")
-    report = play(episodes, games, player, e.play)
+    with handing_back():
+        report = play(episodes, games, player, e.play)
     log.info(report)
-    won = report.counts["won"]
+    played, won = report.records, report.counts["won"]
     # Writing memories refuses a folder without a won game; the experiment goes on without them.
     if not won:
-        return Memories("", 0)
+        return Memories("", played, 0)
     log.info(memories(bank, episodes, e.examples.embedder))
-    return Memories(bank, won)
+    return Memories(bank, played, won)
 
 
 def play_all(e: Experiment, entries: Sequence[Entry]) -> list[Result]:
@@ -139,12 +143,11 @@ def _entries(
     e: Experiment, trainings: Sequence[Training], teacher_bank: str, self_bank: str
 ) -> list[Entry]:
     """Every row of the table."""
-    entries = [
-        Entry(e.player(TEACHER)),
-        Entry(e.player(NO_MEMORY)),
-        Entry(e.player(SELF_MEMORY, memory=self_bank)),
-        Entry(e.player(TEACHER_MEMORY, memory=teacher_bank)),
-    ]
+    entries = [Entry(e.player(TEACHER)), Entry(e.player(NO_MEMORY))]
+    # With nothing to remember it would play as it does without memory.
+    if self_bank:
+        entries.append(Entry(e.player(SELF_MEMORY, memory=self_bank)))
+    entries.append(Entry(e.player(TEACHER_MEMORY, memory=teacher_bank)))
     for t in trainings:
         both = e.player(t.recipe.with_memory, adapter=t.adapter, memory=teacher_bank)
         entries += [Entry(e.player(t.recipe.name, adapter=t.adapter), t.seed), Entry(both, t.seed)]
@@ -198,12 +201,13 @@ def _recipe_rows(
     return list(rows.values())
 
 
-def _note(e: Experiment, self_won: int) -> str:
+def _note(e: Experiment, student: Memories) -> str:
+    own = f"the {student.won} of {student.played} games that it won by itself"
     return (
         f"Games: {e.test_games.protocol(e.play.max_steps)}, admissible "
         f"commands not shown, temperature {e.temperature:g}. Student {Path(e.student).name}, "
         f"teacher {Path(e.teacher).name}; LoRA rank {e.train.lora.rank}, {e.train.steps} steps, "
         f"training seeds {', '.join(map(str, e.seeds))}; {e.examples.k} memories shown. The "
-        f"student's own memories come from the {self_won} games it won by itself at temperature "
-        f"{e.self_temperature:g}."
+        f"student's own memories come from {own} at temperature {e.self_temperature:g}"
+        f"{'' if student.won else ', so there are none, and no row for them'}."
     )

@@ -1,12 +1,14 @@
 """What was freed goes back to the machine."""
 
+import gc
 import os
 import platform
+import weakref
 from pathlib import Path
 
 import pytest
 
-from duomem_jax.base.heap import give_back
+from duomem_jax.base.heap import give_back, handing_back
 
 
 def held():
@@ -24,3 +26,20 @@ def test_what_is_freed_between_pieces_that_stay_is_given_back():
     give_back()
     assert before - held() > 100 * 2**20
     assert len(kept) == 2000
+
+
+def test_what_hangs_in_a_circle_is_gone_behind_a_block():
+    class Held:
+        pass
+
+    gc.disable()  # nothing but the block may take it apart
+    try:
+        with handing_back():
+            held = Held()
+            held.itself = held
+            left = weakref.ref(held)
+            del held
+            assert left() is not None
+        assert left() is None
+    finally:
+        gc.enable()

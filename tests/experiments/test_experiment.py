@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,9 @@ def test_a_learning_curve_has_two_rows_for_each_number_of_games(experiment, tmp_
     report = run_curve(LearningCurve(small, per_kind=(1, 2)))
     rows = collect_results([report.parent / "results"])
     seeds = {(r.subject, r.seed) for r in rows}
-    students = {(f"{name}, {n} games", s) for name in ("LoRA", "both") for n in sizes for s in (0, 1)}
+    students = {
+        (f"{name}, {n} games", s) for name in ("LoRA", "both") for n in sizes for s in (0, 1)
+    }
     assert seeds == {("teacher", 0), ("no memory", 0), *students}
     text = report.read_text()
     assert f"| both, {sizes[0]} games - LoRA, {sizes[0]} games" in text

