@@ -14,11 +14,13 @@ class Column:
         title: of the column.
         value: of a result; None where it has none, which is left out of the mean.
         form: for `str.format`.
+        cost: whether it is what an item takes, which has a picture of its own.
     """
 
     title: str
     value: Callable[[Result], float | None]
     form: str = "{:.1f}"
+    cost: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Description:
         remarks: sentences under that table.
         kinds: short name of each kind, in the order of the columns; kinds that are not in it
             follow under their own names.
+        over: title of the column over which the headline has a picture; "" for none.
         apart: kinds that have a column among the kinds and count nowhere else.
         cluster: what of a result is drawn together where its interval is taken by resampling.
     """
@@ -57,6 +60,7 @@ class Description:
     columns: tuple[Column, ...] = ()
     remarks: tuple[Remark, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
+    over: str = ""
     apart: frozenset[str] = frozenset()
     cluster: Callable[[Result], str] = lambda result: result.group
 

@@ -24,6 +24,7 @@ from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.records.store.spec import ROWS, SPLIT
 
 BINS = 15  # of the calibration error (Guo et al., arXiv 1706.04599)
+TURNS = 30  # that are told apart: few games are longer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Fidelity:
         agreement: share of tokens where both would write the same.
         calibration_error: mean distance, over bins of confidence, of the student's confidence in
             its likeliest token and how often that was written.
+        by_turn: `forward_kl` of each turn of an episode, up to the last one that has tokens; the
+            last of `TURNS` also counts those behind it.
     """
 
     tokens: int
@@ -46,6 +49,7 @@ class Fidelity:
     cross_entropy: float
     agreement: float
     calibration_error: float
+    by_turn: tuple[float, ...] = ()
 
 
 def measure_fidelity(
@@ -85,7 +89,14 @@ def measure_fidelity(
     bins = np.abs(sums["confident"] - sums["right"]).sum()
     names = ("forward_kl", "reverse_kl", "cross_entropy", "agreement")
     means = {name: float(sums[name] / total) for name in names}
-    return Fidelity(tokens=int(total), **means, calibration_error=float(bins / total))
+    turns = sums["turn_tokens"]
+    last = int(turns.nonzero()[0].max(initial=-1)) + 1
+    return Fidelity(
+        tokens=int(total),
+        **means,
+        calibration_error=float(bins / total),
+        by_turn=tuple((sums["turn_kl"][:last] / turns[:last].clip(1)).tolist()),
+    )
 
 
 def _sums(
@@ -98,10 +109,11 @@ def _sums(
     student_head, teacher_head = student.head(base), teacher.head(taught)
     ids_BT, mask_BT = next_tokens(tokens)
     # Reply tokens only, moved to the front of their rows: the head is applied to no others.
-    live_BA, moved = replies_first(mask_BT, (*states_BTD, ids_BT), ids_BT.shape[1])
+    turns_BT = _turns(mask_BT, tokens.segments_BT)
+    live_BA, moved = replies_first(mask_BT, (*states_BTD, ids_BT, turns_BT), ids_BT.shape[1])
 
     def compare(chunk: tuple) -> dict[str, jax.Array]:
-        x_BXD, y_BXE, ids_BX = chunk
+        x_BXD, y_BXE, ids_BX, turns_BX = chunk
         logits_s, logits_t = student_head(x_BXD), teacher_head(y_BXE)
         # Models of one tokenizer may pad their vocabularies to different sizes; what is beyond the
         # shorter one is no word.
@@ -116,11 +128,13 @@ def _sums(
             "agreement": likeliest_BX == log_t.argmax(-1),
             "confidence": jnp.exp(log_s.max(-1)),
             "right": likeliest_BX == ids_BX,
+            "turn": turns_BX,
         }
 
     # Both heads at once: the chunk is chosen for the logits of the two.
     found = map_over_tokens(compare, moved, student.config.vocab_size + teacher.config.vocab_size)
     confidence_BA, right_BA = found.pop("confidence"), found.pop("right")
+    turns_BAn = live_BA[..., None] & (found.pop("turn")[..., None] == jnp.arange(TURNS))
     # A confidence of exactly 1 belongs to the last bin.
     bin_BA = jnp.minimum((confidence_BA * BINS).astype(int), BINS - 1)
     bins_BAn = live_BA[..., None] & (bin_BA[..., None] == jnp.arange(BINS))
@@ -130,4 +144,17 @@ def _sums(
         # [BINS] each: how sure the student was in a bin, and how often it was right.
         "confident": jnp.sum(bins_BAn * confidence_BA[..., None], axis=(0, 1)),
         "right": jnp.sum(bins_BAn * right_BA[..., None], axis=(0, 1)),
+        # [TURNS] each.
+        "turn_tokens": jnp.sum(turns_BAn, axis=(0, 1)),
+        "turn_kl": jnp.sum(turns_BAn * found["forward_kl"][..., None], axis=(0, 1)),
     }
+
+
+def _turns(mask_BT: jax.Array, segments_BT: jax.Array) -> jax.Array:
+    """Which reply of its episode each reply token is in, counted from 0; others have any number."""
+    shifted = jnp.pad(mask_BT[:, :-1], ((0, 0), (1, 0)))
+    begun_BT = jnp.cumsum(mask_BT & ~shifted.astype(bool), axis=1)
+    # Replies of a row before an episode begins are taken off.
+    first_BT = jnp.pad(segments_BT[:, 1:] != segments_BT[:, :-1], ((0, 0), (1, 0)))
+    before_BT = jax.lax.cummax(jnp.where(first_BT, begun_BT - mask_BT.astype(int), 0), axis=1)
+    return jnp.clip(begun_BT - before_BT - 1, 0, TURNS - 1)

@@ -18,7 +18,7 @@ from duomem_jax.experiments.experiment import NO_MEMORY, TEACHER, Experiment
 from duomem_jax.experiments.run import KIND, Entry, play_all, remember
 from duomem_jax.experiments.training import Training, plan_trainings, train_adapter
 from duomem_jax.records.results import Result
-from duomem_jax.report.curve import Line, Point, draw_curve
+from duomem_jax.report.pictures.curve import Line, Point, draw_curve
 from duomem_jax.report.write import write_report
 
 PICTURE = "curve.png"

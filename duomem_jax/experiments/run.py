@@ -36,7 +36,8 @@ from duomem_jax.experiments.training import (
     train_adapter,
 )
 from duomem_jax.records.results import Result, collect_results
-from duomem_jax.report.picture import draw_distance
+from duomem_jax.report.pictures.points import Placed, draw_points
+from duomem_jax.report.pictures.turns import draw_turns
 from duomem_jax.report.recipes import HOW_TO_READ, RecipeRow, recipes_table
 from duomem_jax.report.write import write_report
 from duomem_jax.stages.evaluate import results
@@ -47,6 +48,12 @@ from duomem_jax.worlds.games import Games
 
 log = logging.getLogger(__name__)
 KIND = "an experiment"  # of its output folder
+DISTANCE = "KL(teacher, student) on the teacher's replies in the test games, nats a token"
+PICTURES = """\
+![Success against the distance to the teacher](distance.png)
+
+![Distance to the teacher by turn](turns.png)
+"""
 
 
 @dataclass(frozen=True)
@@ -166,13 +173,19 @@ def training_section(
     success = {summary.subject: summary.headline for summary in summaries}
     # A point needs success on games, and "no adapter" is no row of that table.
     points = [
-        (row.name, fmean(f.forward_kl for f in row.fidelities), success[row.name])
+        Placed(row.name, fmean(f.forward_kl for f in row.fidelities), success[row.name])
         for row in rows
         if row.name in success
     ]
-    draw_distance(Path(e.output) / "distance.png", points, GAMES, title=e.title)
-    picture = "![Success against the distance to the teacher](distance.png)\n"
-    return "\n".join(["## Training\n", recipes_table(rows), picture, HOW_TO_READ])
+    out = Path(e.output)
+    draw_points(out / "distance.png", points, GAMES, title=e.title, axis=DISTANCE)
+    # All seeds of a recipe have read the same replies, so their turns are as many.
+    turns = {
+        row.name: [fmean(turn) for turn in zip(*(f.by_turn for f in row.fidelities), strict=True)]
+        for row in rows[1:]
+    }
+    draw_turns(out / "turns.png", turns, title=e.title)
+    return "\n".join(["## Training\n", recipes_table(rows), PICTURES, HOW_TO_READ])
 
 
 def _probe(e: Experiment) -> str:

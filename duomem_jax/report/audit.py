@@ -17,7 +17,7 @@ from duomem_jax.evals.audit.inheritance import (
 )
 from duomem_jax.evals.audit.scores import AuditScores
 from duomem_jax.evals.stats import Interval
-from duomem_jax.report.rates import draw_rates
+from duomem_jax.report.pictures.rates import draw_rates
 from duomem_jax.report.table import markdown_table, percent, points
 
 Value = TypeVar("Value")

@@ -1,18 +1,39 @@
-"""Write a comparison of subjects: report.md, a picture and report.json in one folder."""
+"""Write a comparison of subjects: report.md, its pictures and report.json in one folder."""
 
 import dataclasses
 import itertools
 import json
 import os
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
+from typing import NamedTuple
 
 from duomem_jax.base.io import atomic_write_text
 from duomem_jax.evals.describe import Description
 from duomem_jax.evals.summary import Difference, Summary, compare, correct, summarize
 from duomem_jax.records.results import Result
-from duomem_jax.report.picture import draw_headlines
+from duomem_jax.report.pictures.costs import draw_costs
+from duomem_jax.report.pictures.headlines import draw_headlines
+from duomem_jax.report.pictures.kinds import draw_kinds
+from duomem_jax.report.pictures.points import Placed, draw_points
 from duomem_jax.report.table import differences_table, kinds_table, subjects_table
+
+
+class Pictures(NamedTuple):
+    """Their files.
+
+    Attributes:
+        headline: of each subject.
+        kinds: the headline on each kind of items.
+        costs: what each takes; "" where the description has no such column.
+        over: the headline over a column; "" where the description names none.
+    """
+
+    headline: str
+    kinds: str
+    costs: str
+    over: str
 
 
 def write_report(
@@ -29,10 +50,10 @@ def write_report(
     """Compare subjects.
 
     Args:
-        folder: created if missing; its report.md, report.json and picture are replaced.
+        folder: created if missing; its report.md, report.json and pictures are replaced.
         rows: results of all subjects; each may have other items and seeds.
-        description: which score is compared, and how it is told; names the picture.
-        title: first heading and title of the picture.
+        description: which score is compared, and how it is told; names the first picture.
+        title: first heading and title of the pictures.
         note: protocol to state under the title: split, step limit, models.
         order: names of subjects that come first; the others follow as they occur.
         compared: pairs (base, other) of the table of differences; None: every pair.
@@ -51,33 +72,59 @@ def write_report(
     found = [compare(rows, a, b, description) for a, b in wanted if {a, b} <= {*names}]
     # Corrected for the pairs that are shown, not for all that are possible.
     pairs = correct([p for p in found if p is not None])
-    picture = folder / f"{description.headline}.png"
-    draw_headlines(
-        picture, subjects, description, title=title, subtitle=_counts(subjects, description)
-    )
+    pictures = _draw(folder, subjects, description, title)
     report = {"title": title, "note": note, "subjects": subjects, "differences": pairs}
     # All numbers unrounded, for whoever wants to draw or compare them differently.
     text = json.dumps(report, indent=2, default=dataclasses.asdict)
     atomic_write_text(folder / "report.json", text + "\n")
     head = [f"# {title}\n", *([f"{note}\n"] if note else [])]
-    parts = [*head, *_parts(subjects, pairs, description, picture.name), *sections]
+    parts = [*head, *_parts(subjects, pairs, description, pictures), *sections]
     end = ["## How to read this\n", description.how_to_read]
     atomic_write_text(folder / "report.md", "\n".join([*parts, *end]))
     return folder / "report.md"
+
+
+def _draw(
+    folder: Path, subjects: Sequence[Summary], description: Description, title: str
+) -> Pictures:
+    """All pictures of the subjects."""
+    pictures = Pictures(
+        headline=f"{description.headline}.png",
+        kinds="kinds.png",
+        costs="costs.png" if any(column.cost for column in description.columns) else "",
+        over="over.png" if description.over else "",
+    )
+    counts = _counts(subjects, description)
+    draw_headlines(folder / pictures.headline, subjects, description, title=title, subtitle=counts)
+    draw_kinds(folder / pictures.kinds, subjects, description, title=title)
+    if pictures.costs:
+        draw_costs(folder / pictures.costs, subjects, description, title=title)
+    if pictures.over:
+        placed = [Placed(s.subject, s.means[description.over], s.headline) for s in subjects]
+        # A subject to which the column does not apply has no place.
+        there = [point for point in placed if isfinite(point.x)]
+        draw_points(folder / pictures.over, there, description, title=title, axis=description.over)
+    return pictures
 
 
 def _parts(
     subjects: Sequence[Summary],
     pairs: Sequence[Difference],
     description: Description,
-    picture: str,
+    pictures: Pictures,
 ) -> list[str]:
-    """The picture and the tables, in Markdown."""
+    """The pictures and the tables, in Markdown."""
     name = description.title.capitalize()
-    parts = [f"![{name} of each subject]({picture})\n", "## Subjects\n"]
+    parts = [f"![{name} of each subject]({pictures.headline})\n", "## Subjects\n"]
     parts.append(subjects_table(subjects, description))
     parts += [f"{s.subject}: {remark}\n" for s in subjects for remark in s.remarks]
-    parts += [f"## {name} per {description.kind}, %\n", kinds_table(subjects, description)]
+    if pictures.costs:
+        parts.append(f"![What each subject takes]({pictures.costs})\n")
+    if pictures.over:
+        parts.append(f"![{name} over {description.over}]({pictures.over})\n")
+    parts.append(f"## {name} per {description.kind}, %\n")
+    parts.append(f"![{name} per {description.kind}]({pictures.kinds})\n")
+    parts.append(kinds_table(subjects, description))
     if pairs:
         parts += ["## Paired differences\n", differences_table(pairs, description)]
     return parts

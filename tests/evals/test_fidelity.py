@@ -22,11 +22,26 @@ def log_probs(folder, row):
     return np.asarray(jax.nn.log_softmax(model.head(params)(x)), np.float64)[0]
 
 
+def turns_of(row, places):
+    """Which reply of its episode each place is in."""
+    turns, last, turn = [], None, 0
+    for place in places:
+        episode = row["segment_ids"][place]
+        if last is None or episode != row["segment_ids"][last]:
+            turn = 0
+        elif place != last + 1:
+            turn += 1
+        turns.append(turn)
+        last = place
+    return turns
+
+
 def test_fidelity_equals_numpy_on_full_logits(played):
     rows = list(read_dataset(played / "rows", "train"))
-    s, t, written = [], [], []
+    s, t, written, turns = [], [], [], []
     for row in rows:
         places = np.nonzero(row["loss_mask"])[0]
+        turns += turns_of(row, places)
         s.append(log_probs(STUDENT, row)[places - 1])
         t.append(log_probs(TEACHER, row)[places - 1])
         written.append(row["tokens"][places])
@@ -35,6 +50,9 @@ def test_fidelity_equals_numpy_on_full_logits(played):
     assert found.tokens == len(written)
     assert found.forward_kl == pytest.approx((np.exp(t) * (t - s)).sum(-1).mean(), rel=1e-3)
     assert found.reverse_kl == pytest.approx((np.exp(s) * (s - t)).sum(-1).mean(), rel=1e-3)
+    nats = (np.exp(t) * (t - s)).sum(-1)
+    by_turn = [nats[np.array(turns) == i].mean() for i in range(max(turns) + 1)]
+    assert found.by_turn == pytest.approx(by_turn, rel=1e-3)
     picked = s[np.arange(len(written)), written]
     assert found.cross_entropy == pytest.approx(-picked.mean(), rel=1e-3)
     assert found.agreement == pytest.approx((s.argmax(-1) == t.argmax(-1)).mean(), abs=1e-3)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import sys
-from itertools import product
 from pathlib import Path
 
 import pytest

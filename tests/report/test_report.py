@@ -1,4 +1,6 @@
 import json
+from itertools import pairwise
+from xml.etree import ElementTree
 
 import pytest
 from matplotlib.colors import to_hex
@@ -11,14 +13,13 @@ from duomem_jax.evals.stats import Interval
 from duomem_jax.evals.summary import summarize
 from duomem_jax.records.results import Result, Usage
 from duomem_jax.report import write_report
-from duomem_jax.report.picture import (
-    PLAYER_COLOUR,
-    colours,
-    distance_figure,
-    draw_distance,
-    draw_headlines,
-    headlines_figure,
-)
+from duomem_jax.report.pictures.canvas import PLAYER_COLOUR, colours, write_picture
+from duomem_jax.report.pictures.costs import costs_figure
+from duomem_jax.report.pictures.curve import Line, Point, curve_figure
+from duomem_jax.report.pictures.headlines import headlines_figure
+from duomem_jax.report.pictures.kinds import kinds_figure
+from duomem_jax.report.pictures.points import Placed, points_figure
+from duomem_jax.report.pictures.turns import turns_figure
 from duomem_jax.report.recipes import RecipeRow, recipes_table
 from duomem_jax.report.table import markdown_table
 from duomem_jax.worlds import open_world
@@ -52,7 +53,13 @@ def test_report_folder(tmp_path, rows):
     assert "| mine      |    20 |     1 | 100.0 [83.9, 100.0] |" in text
     assert "| no memory |    20 |     1 |    10.0 [2.8, 30.1] |" in text
     assert "| Both      |    20 |     2 |" in text
-    assert "## Success per task type, %\n\n| subject   |   put | examine |" in text
+    assert "## Success per task type, %\n\n![Success per task type](kinds.png)\n" in text
+    assert "| subject   |   put | examine |" in text
+    assert all(
+        (tmp_path / f"{name}.{form}").exists()
+        for name in ("success", "kinds", "costs")
+        for form in ("png", "svg")
+    )
     assert "| no memory |  10.0 |    10.0 |" in text
     assert text.index("| mine") < text.index("| no memory") < text.index("| Both")
     assert "no memory: in 1 of its lost games the conversation outgrew" in text
@@ -87,29 +94,78 @@ def test_headlines_figure_shows_a_bar_a_whisker_and_a_number_for_each_subject(ro
     assert high > 100
 
 
-def test_draw_headlines_writes_a_png(tmp_path, rows):
+def test_a_picture_is_a_png_and_an_svg_and_the_same_each_time(tmp_path, rows):
     subjects = summarize(rows, HOUSEHOLD)
-    draw_headlines(tmp_path / "s.png", subjects, HOUSEHOLD, title="t")
-    assert (tmp_path / "s.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        figure = headlines_figure(subjects, HOUSEHOLD, title="t")
+        write_picture(tmp_path / folder / "s.png", figure)
+    first, second = ({f.name: f.read_bytes() for f in (tmp_path / x).iterdir()} for x in "ab")
+    assert first == second
+    assert first["s.png"][:8] == b"\x89PNG\r\n\x1a\n"
+    assert ElementTree.fromstring(first["s.svg"]).tag.endswith("svg")
 
 
-def test_distance_figure_shows_a_point_with_its_interval_for_each_recipe(tmp_path):
-    points = [(f"recipe {i}", 0.1 * i, Interval(0.5 + i / 100, 0.4, 0.7)) for i in range(12)]
-    (ax,) = distance_figure(points, GAMES, title="t").axes
-    assert len(ax.containers) == 12
-    for (name, distance, success), drawn in zip(points, ax.containers, strict=True):
-        point, _, (whisker,) = drawn
-        assert drawn.get_label() == name
-        assert (point.get_xdata()[0], point.get_ydata()[0]) == pytest.approx(
-            (distance, 100 * success.mean)
-        )
-        assert list(whisker.get_segments()[0][:, 1]) == pytest.approx([40, 70])
-    looks = {(c[0].get_color(), c[0].get_marker()) for c in ax.containers}
-    assert len(looks) == 12
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == [name for name, _, _ in points]
-    assert ax.get_ylabel() == GAMES.axis
-    draw_distance(tmp_path / "d.png", points, GAMES, title="t")
-    assert (tmp_path / "d.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+def test_kinds_figure_has_a_number_for_each_subject_and_kind(rows):
+    subjects = summarize(rows, HOUSEHOLD)
+    (ax,) = kinds_figure(subjects, HOUSEHOLD, title="t").axes
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["put", "examine"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["no memory", "Both", "mine"]
+    shown = {text.get_position(): text.get_text() for text in ax.texts}
+    assert shown == {
+        (0, 0): "10", (1, 0): "10", (0, 1): "75", (1, 1): "65", (0, 2): "100", (1, 2): "100",
+    }  # fmt: skip
+    # Read on both ends of the colours.
+    assert {text.get_text(): text.get_color() for text in ax.texts}["10"] == "white"
+    assert {text.get_text(): text.get_color() for text in ax.texts}["100"] == "black"
+
+
+def test_costs_figure_has_a_panel_for_each_cost(rows):
+    subjects = summarize(rows, HOUSEHOLD)
+    axes = costs_figure(subjects, HOUSEHOLD, title="t").axes
+    assert [ax.get_xlabel() for ax in axes] == ["steps", "tokens read", "tokens written"]
+    bars = [bar.get_width() for bar in axes[0].containers[0]]
+    assert bars == pytest.approx([45.5, 18.5, 5.0])
+    assert [text.get_text().strip() for text in axes[0].texts] == ["45.5", "18.5", "5.0"]
+
+
+def test_points_figure_names_each_point_and_no_name_hides_another():
+    scores = [Interval(0.5 + i / 1000, 0.4, 0.7) for i in range(12)]
+    points = [Placed(f"recipe {i}", 0.01 * i, score) for i, score in enumerate(scores)]
+    (ax,) = points_figure(points, GAMES, title="t", axis="distance").axes
+    dots, _, (whiskers,) = ax.containers[0]
+    assert dots.get_xdata() == pytest.approx([p.x for p in points])
+    assert dots.get_ydata() == pytest.approx([100 * p.score.mean for p in points])
+    assert whiskers.get_segments()[0][:, 1] == pytest.approx([40, 70])
+    assert (ax.get_xlim()[0], ax.get_ylim()[0]) == (0, 0)  # small differences look small
+    named = {text.get_text(): text for text in ax.texts}
+    assert {name: text.xy[1] for name, text in named.items()} == pytest.approx(
+        {p.name: 100 * p.score.mean for p in points}
+    )
+    heights = sorted(text.xyann[1] for text in named.values())
+    assert min(b - a for a, b in pairwise(heights)) > 4
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("distance", GAMES.axis)
+
+
+def test_curve_figure_shows_means_intervals_and_seeds():
+    points = [Point(n, Interval(n / 100, 0.0, n / 50), (0.0, n / 50)) for n in (6, 30)]
+    (ax,) = curve_figure(
+        [Line("LoRA", points), Line("both", points)], GAMES, title="t", axis="games"
+    ).axes
+    assert [c.get_label() for c in ax.containers] == ["LoRA", "both"]
+    assert list(ax.containers[0][0].get_ydata()) == pytest.approx([6, 30])
+    assert [list(c.get_offsets()[:, 1]) for c in ax.collections if len(c.get_offsets()) == 2]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["6", "30"]
+    assert ax.get_xscale() == "log"
+
+
+def test_turns_figure_names_each_line_at_its_end():
+    (ax,) = turns_figure({"text": [0.1, 0.3], "logits": [0.1, 0.2, 0.4]}, title="t").axes
+    assert [list(line.get_ydata()) for line in ax.lines] == [[0.1, 0.3], [0.1, 0.2, 0.4]]
+    assert {text.get_text(): text.xy for text in ax.texts} == {
+        "text": (2, 0.3),
+        "logits": (3, 0.4),
+    }
 
 
 def test_report_on_questions_has_their_words(tmp_path):
@@ -141,7 +197,10 @@ def test_report_on_questions_has_their_words(tmp_path):
     assert "![F1 of each subject](f1.png)" in text
     assert (tmp_path / "f1.png").exists()
     assert "| subject | questions | seeds |    F1 % [95 % CI] | tokens read |" in text
-    assert "## F1 per category, %\n\n| subject | when |  who |" in text
+    assert (
+        "## F1 per category, %\n\n![F1 per category](kinds.png)\n\n| subject | when |  who |"
+        in text
+    )
     assert "| plain   | 50.0 | 25.0 |" in text
     assert "| memory - plain |        16 |         +25.0 [+25.0, +25.0] |           - |" in text
     assert "game" not in text

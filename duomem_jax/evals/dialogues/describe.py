@@ -9,6 +9,7 @@ from duomem_jax.evals.dialogues.score import CORRECTED, FOUND, SHARE, judged_as
 from duomem_jax.records.dialogues import ADVERSARIAL, KINDS
 from duomem_jax.records.results import Result
 
+RECALL = "evidence shown %"  # the column
 _WHOLE = 0.999  # of the evidence
 
 
@@ -32,6 +33,7 @@ QUESTIONS = Description(
     items="questions",
     kind="kind of question",
     kinds={kind: kind for kind in KINDS},
+    over=RECALL,
     apart=frozenset({ADVERSARIAL}),
     columns=(
         Column("F1, corrected keys", _percent(CORRECTED)),
@@ -41,11 +43,11 @@ QUESTIONS = Description(
         Column("similarity", _percent(SIMILARITY)),
         Column("L", _percent(COMPOSITE)),
         *(Column(judged_as(rubric), _percent(judged_as(rubric))) for rubric in RUBRICS),
-        Column("evidence shown %", _percent(FOUND)),
+        Column(RECALL, _percent(FOUND)),
         Column("F1 given evidence", _given_evidence),
         Column("share shown %", _percent(SHARE)),
-        Column("tokens read", lambda r: r.cost.prompt_tokens, "{:,.0f}"),
-        Column("s / question", lambda r: r.cost.seconds, "{:.2f}"),
+        Column("tokens read", lambda r: r.cost.prompt_tokens, "{:,.0f}", cost=True),
+        Column("s / question", lambda r: r.cost.seconds, "{:.2f}", cost=True),
     ),
     remarks=(
         Remark("{count} of its answers were cut off.", lambda r: r.ended == "cut"),

@@ -22,9 +22,9 @@ GAMES = Description(
     kind="task type",
     columns=(
         Column(f"in {SHORT_STEPS} steps %", _in_time),
-        Column("steps", lambda r: r.scores["steps"]),
-        Column("tokens read", lambda r: r.cost.prompt_tokens, "{:,.0f}"),
-        Column("tokens written", lambda r: r.cost.new_tokens, "{:,.0f}"),
+        Column("steps", lambda r: r.scores["steps"], cost=True),
+        Column("tokens read", lambda r: r.cost.prompt_tokens, "{:,.0f}", cost=True),
+        Column("tokens written", lambda r: r.cost.new_tokens, "{:,.0f}", cost=True),
         Column("s / game", lambda r: r.cost.seconds, "{:.2f}"),
     ),
     remarks=(

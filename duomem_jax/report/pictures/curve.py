@@ -1,4 +1,4 @@
-"""A picture of a score that changes with a number, as PNG."""
+"""Lines of a score that changes with a number."""
 
 import os
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from duomem_jax.evals.describe import Description
 from duomem_jax.evals.stats import Interval
-from duomem_jax.report.picture import blank, colours, write_png
+from duomem_jax.report.pictures.canvas import arms, bare, blank, colours, entitle, write_picture
 
 if TYPE_CHECKING:  # imported when something is drawn: it takes a second
     from matplotlib.figure import Figure
@@ -44,8 +44,8 @@ def draw_curve(
     title: str,
     axis: str,
 ) -> None:
-    """Write `curve_figure` as a PNG at `path`."""
-    write_png(path, curve_figure(lines, description, title=title, axis=axis))
+    """Write `curve_figure`."""
+    write_picture(path, curve_figure(lines, description, title=title, axis=axis))
 
 
 def curve_figure(
@@ -59,17 +59,15 @@ def curve_figure(
         title: above the picture.
         axis: what the number is.
     """
-    fig, ax = blank(height=4.5)
+    fig = blank(height=4.5)
+    ax = fig.add_subplot()
     for i, (line, colour) in enumerate(zip(lines, colours([x.name for x in lines]), strict=True)):
         # Side by side, or one line's intervals would hide the other's.
         xs = [point.x * 1.03**i for point in line.points]
-        means, low, high = (
-            [100 * getattr(point.score, end) for point in line.points]
-            for end in ("mean", "low", "high")
+        means, low, high = arms([point.score for point in line.points])
+        ax.errorbar(
+            xs, means, [low, high], fmt="o-", color=colour, capsize=3, label=line.name, zorder=3
         )
-        arms = [[m - at for m, at in zip(means, low, strict=True)]]
-        arms.append([at - m for m, at in zip(means, high, strict=True)])
-        ax.errorbar(xs, means, arms, fmt="o-", color=colour, capsize=3, label=line.name, zorder=3)
         for x, point in zip(xs, line.points, strict=True):
             each = [100 * score for score in point.seeds]
             ax.scatter([x] * len(each), each, s=9, color=colour, alpha=0.5, zorder=2)
@@ -80,8 +78,7 @@ def curve_figure(
     ax.set_ylim(0, 103)
     ax.set_xlabel(axis)
     ax.set_ylabel(description.axis)
-    ax.grid(color="#dddddd", zorder=0)
-    ax.spines[["top", "right"]].set_visible(False)
+    bare(ax, grid="both")
     ax.legend(frameon=False, loc="lower right")
-    ax.set_title(title, loc="left", fontsize=13, fontweight="bold")
+    entitle(ax, title)
     return fig
