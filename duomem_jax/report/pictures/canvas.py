@@ -101,7 +101,13 @@ def name_points(ax: "Axes", points: Sequence[tuple[float, float, str]]) -> None:
             va="center",
             fontsize=9,
             color=INK,
-            arrowprops={"arrowstyle": "-", "color": "#bbbbbb", "lw": 0.7, "shrinkB": 4},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": "#bbbbbb",
+                "lw": 0.7,
+                "relpos": (0, 0.5),  # from the left end of the name
+                "shrinkB": 4,
+            },
         )
 
 
