@@ -1,7 +1,10 @@
-"""JSON that somebody else may have written or damaged: all that can be wrong is one exception."""
+"""JSON: of what others wrote all that can be wrong is one exception; and lines for scripts."""
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+import numpy as np
 
 DEEPEST = 100  # levels; what walks through a document, such as `json.dumps`, ends at about 1,000
 
@@ -30,6 +33,17 @@ def parse_json(text: str | bytes) -> Any:
     if "\\ud" in text.lower():
         json.dumps(found, ensure_ascii=False).encode()
     return found
+
+
+def json_lines(records: Iterable[Mapping[str, Any]]) -> str:
+    """JSON Lines, for scripts; numpy's numbers and arrays become plain ones."""
+    return "\n".join(json.dumps(r, ensure_ascii=False, default=_plain) for r in records)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 def _is_deep(document: Any) -> bool:

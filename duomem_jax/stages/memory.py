@@ -3,12 +3,14 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.parse import json_lines
 from duomem_jax.base.ranges import Count, checked
 from duomem_jax.memory.bank import read_memories
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, Embedder, make_embedder
@@ -105,6 +107,7 @@ def recall(
     at: str = "",
     who: str = "",
     speaker: str = "",
+    json: bool = False,
 ) -> str:
     """Show the memories that fit a question, best first.
 
@@ -115,12 +118,15 @@ def recall(
         at: as it was known then, such as 2024-05-01T12:00:00Z; empty: now.
         who: whose memories; empty: all.
         speaker: whom they are about; empty: all.
+        json: one line of JSON for each, with its score.
 
     Raises:
         UserError: no such store, or a time without a zone.
     """
     with _there(store) as opened:
         found = opened.recall(query, k=k, at=at or None, who=who or None, speaker=speaker or None)
+        if json:
+            return json_lines({"score": score} | asdict(entry) for entry, score in found)
         return (
             "\n".join(f"{score:8.3f}  {memory_line(entry)}" for entry, score in found) or "nothing"
         )
@@ -134,6 +140,7 @@ def answer(
     at: str = "",
     who: str = "",
     server: Server = Server(),
+    json: bool = False,
 ) -> str:
     """Answer a question from memories.
 
@@ -144,28 +151,34 @@ def answer(
         at: as it was known then; empty: now.
         who: whose memories; empty: all.
         server: where a model openai:NAME is.
+        json: one line of JSON, with the memories that were shown.
 
     Raises:
         UserError: no such store or model.
     """
     with _there(store) as opened, _kept(opened, models, server):
         found = opened.answer(query, at=at or None, who=who or None)
+        if json:
+            return json_lines([{"text": found.text, "shown": [asdict(e) for e in found.shown]}])
         return "\n".join([found.text, *(f"  from {memory_line(entry)}" for entry in found.shown)])
 
 
-def show(store: File, /, at: str = "", who: str = "") -> str:
+def show(store: File, /, at: str = "", who: str = "", json: bool = False) -> str:
     """Show all memories.
 
     Args:
         store: file of the store.
         at: as they were then; empty: now.
         who: whose; empty: all.
+        json: one line of JSON for each.
 
     Raises:
         UserError: no such store, or a time without a zone.
     """
     with _there(store) as opened:
         entries = opened.entries(at=at or None, who=who or None)
+        if json:
+            return json_lines(map(asdict, entries))
         return "\n".join(map(memory_line, entries)) or "nothing"
 
 

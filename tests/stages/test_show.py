@@ -1,9 +1,11 @@
 """What is shown of a folder is what it holds."""
 
 import dataclasses
+import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from duomem_jax.agents.player import Player
@@ -201,3 +203,33 @@ def test_a_page_is_made_of_nothing_else(root, tmp_path):
     with pytest.raises(UserError, match="holds memories; a page is made of"):
         show(str(root / "memories"), html=str(tmp_path / "page.html"))
     assert not (tmp_path / "page.html").exists()
+
+
+def lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_json_has_records_as_they_are_stored(root):
+    for name in ("episodes", "memories", "dialogues", "extract", "rows"):
+        found = lines(show(str(root / name), Which(limit=100), json=True))
+        stored = list(read_dataset(root / name, "train"))
+        assert len(found) == len(stored)
+        for one, other in zip(found, stored, strict=True):
+            assert one.keys() == other.keys()
+            for field, value in other.items():
+                np.testing.assert_equal(one[field], getattr(value, "tolist", lambda v=value: v)())
+    (file,) = (root / "results").glob("*.sqlite")
+    wins = lines(show(str(file), Which(limit=100), json=True))
+    assert {row["item"] for row in wins} == {e.game_id for e in read_episodes(root / "episodes")}
+    assert all(row["scores"]["success"] == 1 for row in wins)
+
+
+def test_json_of_what_is_no_dataset_is_one_line(root):
+    (games,) = lines(show(str(root / "games"), json=True))
+    assert sum(games.values()) == GAMES
+    (report,) = lines(show(str(root / "results"), json=True))
+    assert [subject["subject"] for subject in report["subjects"]] == ["expert"]
+    (model,) = lines(show(str(model_folder("tiny-student")), json=True))
+    assert model["model_type"] == "qwen3"
+    with pytest.raises(UserError, match="give either html or json"):
+        show(str(root / "games"), html="page.html", json=True)

@@ -55,6 +55,21 @@ class _Kind:
     text: Callable[[dict[str, Any]], str]
 
 
+@dataclass(frozen=True)
+class _Thing:
+    """How a folder that is no dataset is shown.
+
+    Attributes:
+        head: what it is, in words.
+        facts: what is known of it.
+        text: all of it; None: head and facts.
+    """
+
+    head: Callable[[Path], str]
+    facts: Callable[[Path], dict[str, Any]]
+    text: Callable[[Path], str] | None = None
+
+
 _KINDS = {
     spec.EPISODES: _Kind(("game_id", "task"), lambda r: episode_text(episode_from_record(r))),
     spec.MEMORIES: _Kind(("id", "key", "game_id"), lambda r: memory_text(memory_from_record(r))),
@@ -81,9 +96,27 @@ def shown(path: Path, which: Which, tokenizer: str = "") -> str:
         return _log(path, which)
     if path.is_dir() and load_manifest(path):
         return _dataset(path, which, tokenizer)
-    for name, text in _FILES.items():
+    thing = _thing(path)
+    return thing.text(path) if thing.text else _told(thing, path)
+
+
+def stored(path: Path, which: Which) -> list[dict[str, Any]]:
+    """The same as values: records as they are stored, or one of what is known of the rest.
+
+    Raises:
+        UserError: as `shown`.
+    """
+    if path.suffix == ".sqlite" and path.is_file():
+        return _rows(path, read_log(path)[1], which)
+    if path.is_dir() and load_manifest(path):
+        return picked_records(path, which)[1]
+    return [_thing(path).facts(path)]
+
+
+def _thing(path: Path) -> _Thing:
+    for name, thing in _FILES.items():
         if (path / name).is_file():
-            return text(path)
+            return thing
     raise UserError(f"{path}: there is {there(path)}, which cannot be shown")
 
 
@@ -138,10 +171,13 @@ def _picked(
 def _log(path: Path, which: Which) -> str:
     """Rows of results or answers, as they are stored."""
     config, records = read_log(path)
+    found = _rows(path, records, which)
+    return "\n\n".join([f"{path}: {len(records):,} rows\n{_facts(config)}", *map(_facts, found)])
+
+
+def _rows(path: Path, records: Sequence[bytes], which: Which) -> list[dict[str, Any]]:
     rows = [json.loads(record) for record in records]
-    head = f"{path}: {len(rows):,} rows\n{_facts(config)}"
-    found = _picked(rows, which, lambda row: [str(v) for v in row.values()], str(path))
-    return "\n\n".join([head, *map(_facts, found)])
+    return _picked(rows, which, lambda row: [str(v) for v in row.values()], str(path))
 
 
 def _facts(values: Any, depth: int = 0) -> str:
@@ -158,7 +194,11 @@ def _facts(values: Any, depth: int = 0) -> str:
     return "\n".join(lines)
 
 
-def _adapter(folder: Path) -> str:
+def _told(thing: _Thing, folder: Path) -> str:
+    return f"{folder}: {thing.head(folder)}\n{_facts(thing.facts(folder))}"
+
+
+def _adapter(folder: Path) -> dict[str, Any]:
     """What PEFT is told of an adapter, and what the notes beside it say."""
     peft = read_json(folder / "adapter_config.json", missing="", damaged="copy it again")
     told = ("base_model_name_or_path", "r", "lora_alpha", "use_rslora", "target_modules")
@@ -166,30 +206,38 @@ def _adapter(folder: Path) -> str:
     notes = folder / NOTES
     if notes.exists():
         facts |= read_json(notes, missing="", damaged="copy it again")
-    return f"{folder}: a PEFT adapter\n{_facts(facts)}"
+    return facts
 
 
-def _config(folder: Path) -> str:
-    """A model, or a run of training with its last record."""
-    config = read_json(folder / "config.json", missing="", damaged="copy it again")
-    return f"{folder}: {there(folder)}\n{_facts(config)}"
+def _config(folder: Path) -> dict[str, Any]:
+    """Of a model, or of a run of training."""
+    return read_json(folder / "config.json", missing="", damaged="copy it again")
 
 
-def _games(folder: Path) -> str:
-    """Generated games, by the kind of their task."""
-    kinds = Counter(task.kind for task in Games(str(folder)).load())
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items()))
-    return f"{folder}: {kinds.total():,} games ({counts})"
+def _games(folder: Path) -> dict[str, Any]:
+    """How many generated games of each kind of task."""
+    return dict(sorted(Counter(task.kind for task in Games(str(folder)).load()).items()))
 
 
-def _report(folder: Path) -> str:
+def _games_text(folder: Path) -> str:
+    kinds = _games(folder)
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+    return f"{folder}: {sum(kinds.values()):,} games ({counts})"
+
+
+def _report(folder: Path) -> dict[str, Any]:
+    """All numbers of a report."""
+    return read_json(folder / "report.json", missing="run its command again", damaged="delete it")
+
+
+def _report_text(folder: Path) -> str:
     return (folder / "report.md").read_text(encoding="utf-8")
 
 
 # The first that is there decides.
-_FILES: dict[str, Callable[[Path], str]] = {
-    "report.md": _report,
-    "adapter_config.json": _adapter,
-    "config.json": _config,
-    "generated.json": _games,
+_FILES = {
+    "report.md": _Thing(there, _report, _report_text),
+    "adapter_config.json": _Thing(lambda folder: "a PEFT adapter", _adapter),
+    "config.json": _Thing(there, _config),
+    "generated.json": _Thing(there, _games, _games_text),
 }
