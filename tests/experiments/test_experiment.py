@@ -68,12 +68,15 @@ def test_every_player_plays_every_game_and_a_second_run_plays_none(experiment, c
     report = run_experiment(experiment)
     rows = collect_results([report.parent / "results"])
     seeds = {name: {r.seed for r in rows if r.subject == name} for name in experiment.players}
+    # It wins nothing by itself, so it has nothing to remember of it.
+    assert seeds.pop("self memory") == set()
     trained = {"LoRA", "both"}
     assert trained < set(seeds)
     assert seeds == {name: {0, 1} if name in trained else {0} for name in seeds}
     assert len(rows) == GAMES["test"] * sum(map(len, seeds.values()))
     first = report.read_text()
     assert all(f"| {name} " in first for name in seeds)
+    assert "the 0 of 2 games that it won by itself at temperature 1, so there are none" in first
 
     caplog.clear()
     with caplog.at_level("INFO"):
