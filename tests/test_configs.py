@@ -18,7 +18,7 @@ from duomem_jax.train.config import load_config
 from duomem_jax.train.plan import sketch
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.py"))
-SMALL = str(model_folder("tiny-student"))
+SMALL, SMALL_TEACHER = (str(model_folder(f"tiny-{who}")) for who in ("student", "teacher"))
 
 
 def trainings(file):
@@ -42,7 +42,7 @@ def test_every_config_traces(file, monkeypatch, tmp_path):
     monkeypatch.setenv("DUOMEM_REAL_GAMES", str(tmp_path))
     traced = set()
     for config in trainings(file):
-        small = dataclasses.replace(config, base=SMALL)
+        small = dataclasses.replace(config, base=SMALL, teacher=config.teacher and SMALL_TEACHER)
         plan = sketch(small, jax.devices()[:1])
         if type(plan.targets) in traced:
             continue  # tests/objectives has all objectives of a kind
