@@ -1,8 +1,9 @@
 """Chances that depend on names alone, and few of many."""
 
 import hashlib
+import heapq
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -29,18 +30,19 @@ def spread(items: Sequence[T], n: int) -> Sequence[T]:
 
 
 def few_of_each(
-    items: Sequence[T], n: int, kind: Callable[[T], str], name: Callable[[T], str], seed: int
+    items: Iterable[T], n: int, kind: Callable[[T], str], name: Callable[[T], str], seed: int
 ) -> list[T]:
     """`n` items of each kind, or all of a kind with fewer, in their order.
 
     Which ones depends on their names and the seed. A larger `n` keeps those of a smaller one.
     """
-    kinds = defaultdict(list)
-    for item in items:
-        kinds[kind(item)].append(name(item))
-    chosen = {
-        one
-        for names in kinds.values()
-        for one in sorted(names, key=lambda one: derived_seed(seed, one))[:n]
-    }
-    return [item for item in items if name(item) in chosen]
+    # One pass, and no more of the items held than are chosen: games are read as they are asked for.
+    # Heaps have their least on top, which is to be the next that falls out: hence the minus.
+    heaps: dict[str, list[tuple[int, int, T]]] = defaultdict(list)
+    for place, item in enumerate(items):
+        heap = heaps[kind(item)]
+        heapq.heappush(heap, (-derived_seed(seed, name(item)), place, item))
+        if len(heap) > n:
+            heapq.heappop(heap)
+    chosen = {place: item for heap in heaps.values() for _, place, item in heap}
+    return [chosen[place] for place in sorted(chosen)]
