@@ -53,7 +53,6 @@ def alfworld_experiment(title: str, output: str, student: str, train: TrainConfi
         train=train,
         play=Play(slots=64, max_steps=50),
         examples=Examples(length=2048, system="@play", k=2),
-        max_new=48,
         # On one accelerator: CUDA_VISIBLE_DEVICES=0 gives the same one to all.
         workers=3,
     )

@@ -39,7 +39,6 @@ def real_experiment(out: str) -> Experiment:
         seeds=(0,),
         play=Play(slots=16, max_steps=20),
         examples=Examples(length=2048, system="@play", k=2),
-        max_new=48,
     )
 
 
