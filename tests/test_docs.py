@@ -36,7 +36,12 @@ CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 OURS = ("duomem", "python", "make", "tpu/babysit.sh", "tpu/slice.sh", "tpu/xpk.sh")
 # What is somebody else's is only not to be misspelt.
 OTHERS = ("gcloud", "pip", "python3", "sky", "transformers", "vllm")
-OTHERS_OPTIONS = {"--max-logprobs", "--max-model-len", "--xla-force-host-platform-device-count"}
+OTHERS_OPTIONS = {
+    "--max-logprobs",
+    "--max-model-len",
+    "--xla-force-host-platform-device-count",
+    "--xla-gpu-autotune-level",
+}
 COMMANDS = cli.commands()
 
 
