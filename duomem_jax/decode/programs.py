@@ -1,6 +1,7 @@
 """Functions compiled once for each size that calls come in, and shared between generators."""
 
 import functools
+import logging
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import jax
 
 from duomem_jax.base.heap import give_back
 from duomem_jax.models.platform import platform
+
+log = logging.getLogger(__name__)
 
 # Written tokens are a few rows. Those XLA multiplies with a kernel at least as fast by itself as in
 # its library YNNPACK (twice as fast on AVX2), which it takes on a CPU unless told otherwise.
@@ -71,6 +74,7 @@ def compiled(
     recipe: Recipe, tree: jax.tree_util.PyTreeDef, shapes: tuple[jax.ShapeDtypeStruct, ...]
 ) -> Callable[..., Any]:
     """The recipe's function, compiled for these shapes."""
+    _tell()
     jitted = _jitted(recipe)
     jitted.lower(*jax.tree.unflatten(tree, shapes)).compile()
     give_back()
@@ -78,6 +82,12 @@ def compiled(
     # directly refuses committed arrays of 4-bit numbers: it asks for packed ones, and they do not
     # say that they are (JAX 0.10).
     return jitted
+
+
+@functools.cache
+def _tell() -> None:
+    """Say once why nothing is heard for a while."""
+    log.info("compiling: the first replies wait for it")
 
 
 @functools.lru_cache(maxsize=128)

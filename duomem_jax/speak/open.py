@@ -3,13 +3,14 @@
 import contextlib
 import dataclasses
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Limit, options
-from duomem_jax.models.locate import model_path
+from duomem_jax.models.locate import model_name, model_path
 from duomem_jax.models.quantize import Quantize
 from duomem_jax.speak.protocol import LONGEST, Speaker
 from duomem_jax.speak.served.server import PREFIX, Server, served_name
@@ -17,6 +18,9 @@ from duomem_jax.speak.served.server import PREFIX, Server, served_name
 if TYPE_CHECKING:
     from duomem_jax.speak.experts import Experts
     from duomem_jax.speak.room import Room
+
+
+log = logging.getLogger(__name__)
 
 
 @options
@@ -88,6 +92,7 @@ def load_speaker(model: str, local: Local = Local()) -> Speaker:
     folder = model_path(model)
     # Before anything large is read: what has no room is refused at once.
     room = _room(folder, local)
+    log.info("%s: loading", model_name(folder))
     opened = open_model(
         folder, local.adapter, dtype=local.dtype, quantize=local.quantize, decoding=True
     )
@@ -127,6 +132,7 @@ def open_experts(model: str, experts: Mapping[str, str], local: Local = Local())
         raise UserError(f"{experts['']}: an expert needs a name; without one the base is asked")
     folder = model_path(model)
     room = _room(folder, local)
+    log.info("%s: loading", model_name(folder))
     opened = open_model(folder, dtype=local.dtype, quantize=local.quantize, decoding=True)
     stacked, places = with_experts(opened, experts)
     who = {
