@@ -13,10 +13,10 @@ from duomem_jax.experiments.experiment import Experiment
 
 
 def get_experiment() -> Experiment:
-    """Three training seeds, each a little more than once through the teacher's episodes."""
+    """Three training seeds, each three times through the episodes of the teacher."""
     return alfworld_experiment(
         title="DuoMem with SmolLM2-135M: ALFWorld valid_seen",
         output="runs/alfworld",
         student="smollm2",
-        train=alfworld_training(steps=120, global_batch=16),
+        train=alfworld_training(steps=340, global_batch=16),
     )
