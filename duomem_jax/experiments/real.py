@@ -12,7 +12,7 @@ from duomem_jax.train.config import OptimizerConfig, TrainConfig
 from duomem_jax.worlds.games import Games
 
 STUDENT = "smollm2"
-TRAIN_GAMES, TEST_GAMES = 60, 20
+TRAIN_GAMES, TEST_GAMES = 60, 16
 NEXT = """\
 What to run next, in the folder that you are in:
 - train an adapter with other values:
@@ -37,7 +37,7 @@ def real_experiment(out: str) -> Experiment:
         test_games=Games(str(root / "games-test")),
         train=real_training(out),
         seeds=(0,),
-        play=Play(slots=16, max_steps=20),
+        play=Play(slots=8, max_steps=20),
         examples=Examples(length=2048, system="@play", k=2),
     )
 
