@@ -49,7 +49,7 @@ class Fidelity:
     cross_entropy: float
     agreement: float
     calibration_error: float
-    by_turn: tuple[float, ...] = ()
+    by_turn: tuple[float, ...]
 
 
 def measure_fidelity(

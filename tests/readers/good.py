@@ -357,7 +357,7 @@ def measured(made):
 
     folder = made / "measured"
     (folder / "adapter").mkdir(parents=True)
-    facts = asdict(Fidelity(10, 0.5, 0.25, 1.5, 0.75, 0.125))
+    facts = asdict(Fidelity(10, 0.5, 0.25, 1.5, 0.75, 0.125, (0.5, 0.5)))
     (folder / "fidelity.json").write_text(json.dumps(facts))
     return folder
 

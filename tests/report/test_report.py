@@ -227,7 +227,7 @@ def test_a_subject_keeps_its_colour():
 
 def test_recipes_table_shows_means_and_the_span_of_seeds():
     costs = [TrainingCost(20, 1000.0, 10.0, 3_000_000), TrainingCost(20, 1200.0, 10.0, 3_000_000)]
-    near = [Fidelity(9, kl, 0.5, 0.25, 0.9, 0.01) for kl in (0.1, 0.3)]
+    near = [Fidelity(9, kl, 0.5, 0.25, 0.9, 0.01, (kl,)) for kl in (0.1, 0.3)]
     table = recipes_table([RecipeRow("no adapter", [], near[:1]), RecipeRow("text", costs, near)])
     plain, text = (
         [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:4]
