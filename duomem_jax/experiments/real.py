@@ -12,7 +12,9 @@ from duomem_jax.train.config import OptimizerConfig, TrainConfig
 from duomem_jax.worlds.games import Games
 
 STUDENT = "smollm2"
-TRAIN_GAMES, TEST_GAMES = 60, 16
+# As many training games as the steps have room for, each about once: of 60 games, seen three times,
+# it learnt too little to win others.
+TRAIN_GAMES, TEST_GAMES = 220, 16
 NEXT = """\
 What to run next, in the folder that you are in:
 - train an adapter with other values:
@@ -43,7 +45,7 @@ def real_experiment(out: str) -> Experiment:
 
 
 def real_training(out: str) -> TrainConfig:
-    """The adapter: a sixteenth of the batch and a seventh of the steps of an accelerator's."""
+    """The adapter: a row of two or three games a step."""
     return TrainConfig(
         base=STUDENT,
         # For `configs/real.py`, which trains on its own; an experiment fills these fields in.
@@ -51,9 +53,9 @@ def real_training(out: str) -> TrainConfig:
         output=str(Path(out) / "adapters" / "lora" / "seed0"),
         lora=LoraConfig(rank=16, alpha=32.0),
         optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=5),
-        steps=48,
-        global_batch=2,
-        checkpoint_every=12,
+        steps=100,
+        global_batch=1,
+        checkpoint_every=25,
     )
 
 
