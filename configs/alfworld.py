@@ -4,8 +4,7 @@
 
 The games come from `$ALFWORLD_DATA/json_2.1.1` (`alfworld-download` puts them there) or from the
 folder that DUOMEM_REAL_GAMES names. For one accelerator: set CUDA_VISIBLE_DEVICES=0 and
-XLA_PYTHON_CLIENT_PREALLOCATE=false, so that the adapters of three seeds share it. The result is in
-docs/results.md.
+XLA_PYTHON_CLIENT_PREALLOCATE=false, so that the adapters of three seeds share it.
 """
 
 from duomem_jax.experiments.alfworld import alfworld_experiment, alfworld_training

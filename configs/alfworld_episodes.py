@@ -4,7 +4,7 @@
 
 From one episode of each of the six kinds of tasks to fifty. Three draws of episodes, each with a
 training seed of its own; all adapters are trained in as many steps. Games and accelerator as in
-configs/alfworld.py; the result is in docs/results.md.
+configs/alfworld.py.
 """
 
 import dataclasses

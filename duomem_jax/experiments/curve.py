@@ -18,7 +18,8 @@ from duomem_jax.experiments.experiment import NO_MEMORY, TEACHER, Experiment
 from duomem_jax.experiments.run import KIND, Entry, play_all, remember
 from duomem_jax.experiments.training import Training, plan_trainings, train_adapter
 from duomem_jax.records.results import Result
-from duomem_jax.report.pictures.curve import Line, Point, draw_curve
+from duomem_jax.report.pictures.canvas import write_picture
+from duomem_jax.report.pictures.curve import Line, Point, curve_figure
 from duomem_jax.report.write import write_report
 
 PICTURE = "curve.png"
@@ -97,7 +98,8 @@ def _run(curve: LearningCurve) -> Path:
     students = [Entry(player, t.training.seed) for t in taught for player in t.players()]
     rows = play_all(e, [Entry(e.player(TEACHER)), Entry(e.player(NO_MEMORY)), *students])
     pairs = list(dict.fromkeys(t.rows for t in taught))
-    draw_curve(Path(e.output) / PICTURE, _lines(taught, rows), GAMES, title=e.title, axis=AXIS)
+    figure = curve_figure(_lines(taught, rows), GAMES, title=e.title, axis=AXIS)
+    write_picture(Path(e.output) / PICTURE, figure)
     return write_report(
         e.output,
         rows,
@@ -141,9 +143,4 @@ def _lines(taught: Sequence[Taught], rows: Sequence[Result]) -> list[Line]:
 
 
 def _note(e: Experiment) -> str:
-    return (
-        f"Games: {e.test_games.protocol(e.play.max_steps)}, admissible commands not shown, "
-        f"temperature {e.temperature:g}. Student {Path(e.student).name}, teacher "
-        f"{Path(e.teacher).name}; LoRA rank {e.train.lora.rank}, {e.train.steps} steps of "
-        f"{e.train.global_batch} rows; {e.examples.k} memories shown, of the same games."
-    )
+    return f"{e.setting} of {e.train.global_batch} rows; {e.examples.k} memories shown, of the same games."

@@ -1,6 +1,7 @@
 """What an experiment is: a teacher and a student, games, recipes and seeds."""
 
 from dataclasses import field
+from pathlib import Path
 
 from duomem_jax.agents.play import MAX_NEW, Play, Recall, Talk
 from duomem_jax.agents.player import Player
@@ -59,6 +60,15 @@ class Experiment:
             # As the adapters of the experiment are trained, the student without one included.
             talk=Talk(self.examples.system or NO_SYSTEM, self.max_new, self.temperature),
             local=Local(adapter=adapter),
+        )
+
+    @property
+    def setting(self) -> str:
+        """How it was played and trained, for the note of a report."""
+        return (
+            f"Games: {self.test_games.protocol(self.play.max_steps)}, admissible commands not "
+            f"shown, temperature {self.temperature:g}. Student {Path(self.student).name}, teacher "
+            f"{Path(self.teacher).name}; LoRA rank {self.train.lora.rank}, {self.train.steps} steps"
         )
 
     def recall(self, memory: str) -> Recall:

@@ -36,8 +36,9 @@ from duomem_jax.experiments.training import (
     train_adapter,
 )
 from duomem_jax.records.results import Result, collect_results
-from duomem_jax.report.pictures.points import Placed, draw_points
-from duomem_jax.report.pictures.turns import draw_turns
+from duomem_jax.report.pictures.canvas import write_picture
+from duomem_jax.report.pictures.points import Placed, points_figure
+from duomem_jax.report.pictures.turns import turns_figure
 from duomem_jax.report.recipes import HOW_TO_READ, RecipeRow, recipes_table
 from duomem_jax.report.write import write_report
 from duomem_jax.stages.evaluate import results
@@ -178,13 +179,14 @@ def training_section(
         if row.name in success
     ]
     out = Path(e.output)
-    draw_points(out / "distance.png", points, GAMES, title=e.title, axis=DISTANCE)
+    distances = points_figure(points, GAMES, title=e.title, axis=DISTANCE)
+    write_picture(out / "distance.png", distances)
     # All seeds of a recipe have read the same replies, so their turns are as many.
     turns = {
         row.name: [fmean(turn) for turn in zip(*(f.by_turn for f in row.fidelities), strict=True)]
         for row in rows[1:]
     }
-    draw_turns(out / "turns.png", turns, title=e.title)
+    write_picture(out / "turns.png", turns_figure(turns, title=e.title))
     return "\n".join(["## Training\n", recipes_table(rows), PICTURES, HOW_TO_READ])
 
 
@@ -217,9 +219,7 @@ def _recipe_rows(
 def _note(e: Experiment, student: Memories) -> str:
     own = f"the {student.won} of {student.played} games that it won by itself"
     return (
-        f"Games: {e.test_games.protocol(e.play.max_steps)}, admissible "
-        f"commands not shown, temperature {e.temperature:g}. Student {Path(e.student).name}, "
-        f"teacher {Path(e.teacher).name}; LoRA rank {e.train.lora.rank}, {e.train.steps} steps, "
+        f"{e.setting}, "
         f"training seeds {', '.join(map(str, e.seeds))}; {e.examples.k} memories shown. The "
         f"student's own memories come from {own} at temperature {e.self_temperature:g}"
         f"{'' if student.won else ', so there are none, and no row for them'}."

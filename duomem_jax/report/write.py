@@ -13,10 +13,11 @@ from duomem_jax.base.io import atomic_write_text
 from duomem_jax.evals.describe import Description
 from duomem_jax.evals.summary import Difference, Summary, compare, correct, summarize
 from duomem_jax.records.results import Result
-from duomem_jax.report.pictures.costs import draw_costs
-from duomem_jax.report.pictures.headlines import draw_headlines
-from duomem_jax.report.pictures.kinds import draw_kinds
-from duomem_jax.report.pictures.points import Placed, draw_points
+from duomem_jax.report.pictures.canvas import write_picture
+from duomem_jax.report.pictures.costs import costs_figure
+from duomem_jax.report.pictures.headlines import headlines_figure
+from duomem_jax.report.pictures.kinds import kinds_figure
+from duomem_jax.report.pictures.points import Placed, points_figure
 from duomem_jax.report.table import differences_table, kinds_table, subjects_table
 
 
@@ -95,15 +96,17 @@ def _draw(
         over="over.png" if description.over else "",
     )
     counts = _counts(subjects, description)
-    draw_headlines(folder / pictures.headline, subjects, description, title=title, subtitle=counts)
-    draw_kinds(folder / pictures.kinds, subjects, description, title=title)
+    bars = headlines_figure(subjects, description, title=title, subtitle=counts)
+    write_picture(folder / pictures.headline, bars)
+    write_picture(folder / pictures.kinds, kinds_figure(subjects, description, title=title))
     if pictures.costs:
-        draw_costs(folder / pictures.costs, subjects, description, title=title)
+        write_picture(folder / pictures.costs, costs_figure(subjects, description, title=title))
     if pictures.over:
         placed = [Placed(s.subject, s.means[description.over], s.headline) for s in subjects]
         # A subject to which the column does not apply has no place.
         there = [point for point in placed if isfinite(point.x)]
-        draw_points(folder / pictures.over, there, description, title=title, axis=description.over)
+        figure = points_figure(there, description, title=title, axis=description.over)
+        write_picture(folder / pictures.over, figure)
     return pictures
 
 

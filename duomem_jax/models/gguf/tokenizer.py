@@ -17,7 +17,7 @@ def write_tokenizer(file: GgufFile, folder: Path) -> None:
     # Imported here: transformers takes seconds to load.
     from transformers import AutoTokenizer
 
-    # Through its front door: what is behind it had another name in each of three releases.
+    # Through its front door: what is behind it has other names in 5.17 and in 5.24.
     try:
         tokenizer = AutoTokenizer.from_pretrained(file.path.parent, gguf_file=file.path.name)
     # What it does not know ends in any of these.

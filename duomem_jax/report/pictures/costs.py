@@ -1,22 +1,14 @@
 """What each subject takes for an item: means of some columns, as bars side by side."""
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from duomem_jax.evals.describe import Description
 from duomem_jax.evals.summary import Summary
-from duomem_jax.report.pictures.canvas import bare, blank, colours, entitle_all, write_picture
+from duomem_jax.report.pictures.canvas import bare, blank, colours, entitle_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-def draw_costs(
-    path: str | os.PathLike, subjects: Sequence[Summary], description: Description, *, title: str
-) -> None:
-    """Write `costs_figure`."""
-    write_picture(path, costs_figure(subjects, description, title=title))
 
 
 def costs_figure(subjects: Sequence[Summary], description: Description, *, title: str) -> "Figure":

@@ -1,13 +1,12 @@
 """Lines of a score that changes with a number."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from duomem_jax.evals.describe import Description
 from duomem_jax.evals.stats import Interval
-from duomem_jax.report.pictures.canvas import arms, bare, blank, colours, entitle, write_picture
+from duomem_jax.report.pictures.canvas import arms, bare, blank, colours, entitle
 
 if TYPE_CHECKING:  # imported when something is drawn: it takes a second
     from matplotlib.figure import Figure
@@ -34,18 +33,6 @@ class Line:
 
     name: str
     points: Sequence[Point]
-
-
-def draw_curve(
-    path: str | os.PathLike,
-    lines: Sequence[Line],
-    description: Description,
-    *,
-    title: str,
-    axis: str,
-) -> None:
-    """Write `curve_figure`."""
-    write_picture(path, curve_figure(lines, description, title=title, axis=axis))
 
 
 def curve_figure(

@@ -1,6 +1,5 @@
 """A bar for each subject: the headline with its interval."""
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,23 +13,10 @@ from duomem_jax.report.pictures.canvas import (
     blank,
     colours,
     entitle,
-    write_picture,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-def draw_headlines(
-    path: str | os.PathLike,
-    subjects: Sequence[Summary],
-    description: Description,
-    *,
-    title: str,
-    subtitle: str = "",
-) -> None:
-    """Write `headlines_figure`."""
-    write_picture(path, headlines_figure(subjects, description, title=title, subtitle=subtitle))
 
 
 def headlines_figure(

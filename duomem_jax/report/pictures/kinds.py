@@ -1,24 +1,16 @@
 """The headline of each subject on each kind of items, as a coloured table."""
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from duomem_jax.evals.describe import Description
 from duomem_jax.evals.summary import Summary
-from duomem_jax.report.pictures.canvas import blank, entitle, write_picture
+from duomem_jax.report.pictures.canvas import blank, entitle
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DARK = 55  # per cent up to which a cell's number is white
-
-
-def draw_kinds(
-    path: str | os.PathLike, subjects: Sequence[Summary], description: Description, *, title: str
-) -> None:
-    """Write `kinds_figure`."""
-    write_picture(path, kinds_figure(subjects, description, title=title))
 
 
 def kinds_figure(subjects: Sequence[Summary], description: Description, *, title: str) -> "Figure":

@@ -1,6 +1,5 @@
 """The headline of each subject over another number of it: distance to a teacher, or recall."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,7 +13,6 @@ from duomem_jax.report.pictures.canvas import (
     blank,
     entitle,
     name_points,
-    write_picture,
 )
 
 if TYPE_CHECKING:
@@ -34,18 +32,6 @@ class Placed:
     name: str
     x: float
     score: Interval
-
-
-def draw_points(
-    path: str | os.PathLike,
-    points: Sequence[Placed],
-    description: Description,
-    *,
-    title: str,
-    axis: str,
-) -> None:
-    """Write `points_figure`."""
-    write_picture(path, points_figure(points, description, title=title, axis=axis))
 
 
 def points_figure(

@@ -1,6 +1,5 @@
 """The distance to the teacher over the turns of a game."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -10,18 +9,10 @@ from duomem_jax.report.pictures.canvas import (
     blank,
     entitle,
     name_points,
-    write_picture,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-def draw_turns(
-    path: str | os.PathLike, lines: Mapping[str, Sequence[float]], *, title: str
-) -> None:
-    """Write `turns_figure`."""
-    write_picture(path, turns_figure(lines, title=title))
 
 
 def turns_figure(lines: Mapping[str, Sequence[float]], *, title: str) -> "Figure":
