@@ -143,4 +143,5 @@ def _lines(taught: Sequence[Taught], rows: Sequence[Result]) -> list[Line]:
 
 
 def _note(e: Experiment) -> str:
-    return f"{e.setting} of {e.train.global_batch} rows; {e.examples.k} memories shown, of the same games."
+    shown = f"{e.examples.k} memories shown, of the same games"
+    return f"{e.setting} of {e.train.global_batch} rows; {shown}."
