@@ -11,6 +11,7 @@ from families import make_model
 from safetensors.numpy import load_file
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.models.gguf import unpack
 from duomem_jax.models.hf import load_config
 from duomem_jax.models.locate import model_name, model_path
 from duomem_jax.models.packaged import PACKAGES
@@ -202,6 +203,21 @@ def test_a_file_is_unpacked_once_whatever_its_name(llama, tmp_path, caplog):
     copy.write_bytes(path.read_bytes())
     assert model_path(str(copy)) == first
     assert weight_files(first)[0].stat().st_mtime_ns == weights
+
+
+def test_two_processes_may_unpack_the_same_file_at_once(llama, monkeypatch):
+    path, model = llama
+    write = unpack.write_folder
+
+    def while_another_ends_first(file, folder):
+        monkeypatch.setattr(unpack, "write_folder", write)
+        model_path(str(path))
+        write(file, folder)
+
+    monkeypatch.setattr(unpack, "write_folder", while_another_ends_first)
+    folder = model_path(str(path))
+    assert_same_tensors(folder, model)
+    assert [p.name for p in Path(folder).parent.iterdir()] == ["tiny"]
 
 
 def test_large_models_come_in_several_files(llama, monkeypatch):

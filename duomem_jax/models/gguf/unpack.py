@@ -45,8 +45,13 @@ def unpacked(path: Path) -> Path:
         return folder
     file = GgufFile(path)
     log.info("%s: unpacked into %s", path, folder)
-    with atomic_dir(folder) as out:
-        write_folder(file, out)
+    try:
+        with atomic_dir(folder) as out:
+            write_folder(file, out)
+    except UserError:
+        # Adapters that train side by side all begin here: another process may have been faster.
+        if not folder.exists():
+            raise
     return folder
 
 
