@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax.lax import dynamic_slice_in_dim as take
 from jax.lax import dynamic_update_slice_in_dim as put
 
+from duomem_jax.models.cudnn import cudnn_attention, fits
 from duomem_jax.models.layers import keep
 from duomem_jax.models.platform import on_one_cpu, platform
 from duomem_jax.models.scores import ScoreRule
@@ -230,6 +231,19 @@ def packed_attention(
     """
     if platform() == "tpu":
         return splash_attention(rule, q_BTNH, k_BTKH, v_BTKH, segment_ids_BT)
+    if platform() == "gpu" and fits(rule, q_BTNH):
+        return cudnn_attention(rule, q_BTNH, k_BTKH, v_BTKH, segment_ids_BT, looped_attention)
+    return looped_attention(rule, q_BTNH, k_BTKH, v_BTKH, segment_ids_BT)
+
+
+def looped_attention(
+    rule: ScoreRule,
+    q_BTNH: jax.Array,
+    k_BTKH: jax.Array,
+    v_BTKH: jax.Array,
+    segment_ids_BT: jax.Array,
+) -> jax.Array:
+    """As `packed_attention`, in loops that every backend compiles."""
     T, block = segment_ids_BT.shape[1], _block(math.prod(q_BTNH.shape[2:]))
     # Blocks are whole: rows are padded to a multiple, with an id that no segment has.
     pad = -T % block if block < T else 0
