@@ -20,7 +20,8 @@ What to run next, in the folder that you are in:
 - train an adapter with other values:
   {duomem} train --config configs/real.py --data {out}/examples \\
       --output {out}/my-adapter --lora.rank 8
-- with all of ALFWorld's training games, on an accelerator: configs/smollm2_135m.py
+- the same on the real games of ALFWorld, on an accelerator:
+  {duomem} compare configs/alfworld.py
 - other models: docs/students.md
 """
 
