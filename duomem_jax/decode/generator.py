@@ -18,7 +18,7 @@ import numpy as np
 from duomem_jax.decode.advance import advance
 from duomem_jax.decode.constrained import ConstrainedReply, Lengths, Step, write_constrained
 from duomem_jax.decode.grammar import Constraint
-from duomem_jax.decode.programs import WRITE_ON_CPU, Programs, Recipe, on_cpu
+from duomem_jax.decode.programs import Programs, Recipe, writing_options
 from duomem_jax.decode.read import read
 from duomem_jax.decode.rows import Held, Rows, Weights
 from duomem_jax.decode.write import Style, write
@@ -307,14 +307,14 @@ class Generator:
         temperature = float(self._rows.temperature[group[0]])
         if (piece, temperature) not in self._writers:
             fixed = self._model, Style(self.eos_id, temperature, self._ends), piece
-            recipe = Recipe(write, fixed, donated=(1,), options=on_cpu(WRITE_ON_CPU))
+            recipe = Recipe(write, fixed, donated=(1,), options=writing_options())
             self._writers[piece, temperature] = Programs(recipe)
         return self._writers[piece, temperature]
 
     def _stepper(self, temperature: float, longest: int) -> Programs:
         """The step of constrained replies that reads so many tokens of a row."""
         # Several tokens are read as a prompt's chunk is, one is written as any other.
-        options = on_cpu(WRITE_ON_CPU) if longest == 1 else ()
+        options = writing_options() if longest == 1 else ()
         if (temperature, options) not in self._steppers:
             fixed = self._model, Style(self.eos_id, temperature, self._ends)
             recipe = Recipe(advance, fixed, donated=(1,), options=options)

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,8 +15,9 @@ from duomem_jax.models.platform import platform
 
 log = logging.getLogger(__name__)
 
-# Written tokens are a few rows. Those XLA multiplies with a kernel at least as fast by itself as in
-# its library YNNPACK (twice as fast on AVX2), which it takes on a CPU unless told otherwise.
+# XLA multiplies on a CPU in its library YNNPACK unless told otherwise. Written tokens are a few
+# rows: with AVX2 those are twice as fast in XLA's own kernels. With AVX-512 they are not, and there
+# attention to 2,048 keys takes these three times as long.
 WRITE_ON_CPU = (("xla_cpu_experimental_ynn_fusion_type", ""),)
 
 
@@ -64,9 +66,16 @@ class Programs:
         return self.by_size[size](*args)
 
 
-def on_cpu(options: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """`options` where they are known, none elsewhere."""
-    return options if platform() == "cpu" else ()
+def writing_options() -> tuple[tuple[str, str], ...]:
+    """Of the compiler, for programs that write a token of each row at a time."""
+    return WRITE_ON_CPU if platform() == "cpu" and not _has_avx512() else ()
+
+
+@functools.cache
+def _has_avx512() -> bool:
+    """Whether the CPU says so; only Linux tells."""
+    said = Path("/proc/cpuinfo")
+    return said.exists() and "avx512f" in said.read_text()
 
 
 @functools.lru_cache(maxsize=512)

@@ -7,7 +7,7 @@ from duomem_jax.agents.play import MAX_NEW, Play, Recall, Talk
 from duomem_jax.agents.player import Player
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.prompts import NO_SYSTEM
-from duomem_jax.base.ranges import Few, Length, Seed, Temperature, options
+from duomem_jax.base.ranges import Few, Length, Limit, Seed, Temperature, options
 from duomem_jax.experiments.recipe import Recipe
 from duomem_jax.speak.open import Local
 from duomem_jax.stages.examples import Examples
@@ -36,6 +36,7 @@ class Experiment:
     play: Play = field(default_factory=Play)
     examples: Examples = field(default_factory=Examples)
     max_new: Length = MAX_NEW  # tokens a reply of the student may have
+    max_len: Limit = 0  # tokens one of its games may have; 0: what model and memory can, <= 8,192
     temperature: Temperature = 0.0  # of the student
     # Of the student that plays for its own memories: without luck it would win nothing.
     self_temperature: Temperature = 1.0
@@ -59,7 +60,7 @@ class Experiment:
             recall=self.recall(memory),
             # As the adapters of the experiment are trained, the student without one included.
             talk=Talk(self.examples.system or NO_SYSTEM, self.max_new, self.temperature),
-            local=Local(adapter=adapter),
+            local=Local(adapter=adapter, max_len=self.max_len),
         )
 
     @property
