@@ -92,6 +92,7 @@ def commands() -> dict[str, Command]:
         Command(
             "memory credit", s.memory.credit, REMEMBER, "scripts.sqlite --episodes runs/episodes"
         ),
+        Command("memory draw", s.draw, REMEMBER, "scripts.sqlite uses.png"),
         Command("dialogues", s.dialogues, DISTIL, "runs/dialogues --count 200 --seed 1"),
         Command(
             "demonstrations",

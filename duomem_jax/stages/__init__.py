@@ -12,6 +12,7 @@ from duomem_jax.stages.compile_check import compile_check
 from duomem_jax.stages.demonstrations import demonstrations
 from duomem_jax.stages.dialogues import dialogues
 from duomem_jax.stages.doctor import doctor
+from duomem_jax.stages.draw import draw
 from duomem_jax.stages.evaluate import evaluate, results
 from duomem_jax.stages.examples import Examples, examples
 from duomem_jax.stages.export import export
@@ -31,6 +32,7 @@ __all__ = [
     "demonstrations",
     "dialogues",
     "doctor",
+    "draw",
     "dump",
     "evaluate",
     "examples",

@@ -123,7 +123,7 @@ def recall(
     Raises:
         UserError: no such store, or a time without a zone.
     """
-    with _there(store) as opened:
+    with existing(store) as opened:
         found = opened.recall(query, k=k, at=at or None, who=who or None, speaker=speaker or None)
         if json:
             return json_lines({"score": score} | asdict(entry) for entry, score in found)
@@ -156,7 +156,7 @@ def answer(
     Raises:
         UserError: no such store or model.
     """
-    with _there(store) as opened, _kept(opened, models, server):
+    with existing(store) as opened, _kept(opened, models, server):
         found = opened.answer(query, at=at or None, who=who or None)
         if json:
             return json_lines([{"text": found.text, "shown": [asdict(e) for e in found.shown]}])
@@ -175,7 +175,7 @@ def show(store: File, /, at: str = "", who: str = "", json: bool = False) -> str
     Raises:
         UserError: no such store, or a time without a zone.
     """
-    with _there(store) as opened:
+    with existing(store) as opened:
         entries = opened.entries(at=at or None, who=who or None)
         if json:
             return json_lines(map(asdict, entries))
@@ -193,7 +193,7 @@ def history(store: File, number: Number, /) -> str:
     Raises:
         UserError: no such store or memory.
     """
-    with _there(store) as opened:
+    with existing(store) as opened:
         versions = opened.history(number)
         if not versions:
             raise UserError(f"{store}: no memory {number}; `duomem memory show` lists them")
@@ -216,7 +216,7 @@ def forget(store: File, /, ids: tuple[Count, ...] = (), who: str = "", before: s
     Raises:
         UserError: no condition, no such store, or others read it for too long.
     """
-    with _there(store) as opened:
+    with existing(store) as opened:
         erased = opened.forget(ids=ids or None, who=who or None, before=before or None)
         return f"{store}: {len(erased):,} memories erased"
 
@@ -231,7 +231,7 @@ def export(store: File, file: Place, /) -> str:
     Raises:
         UserError: no such store, or the file is there already.
     """
-    with _there(store) as opened:
+    with existing(store) as opened:
         return f"{file}: {opened.export(file):,} memories written"
 
 
@@ -268,7 +268,7 @@ def reindex(store: File, /, embedder: str) -> str:
     Raises:
         UserError: no such store, or the embedder fails.
     """
-    with _there(store) as opened:
+    with existing(store) as opened:
         made = make_embedder(embedder)
         opened.reindex(made)
         return f"{store}: {len(opened):,} memories have vectors of {made.name}"
@@ -292,7 +292,7 @@ def maintain(
     Raises:
         UserError: no such store, or a time without a zone.
     """
-    with _there(store) as opened:
+    with existing(store) as opened:
         applied = maintain_store(opened, POLICIES[policy], opened.moment(at or None), who or None)
         done = sum(each.status != REJECTED for each in applied)
         return f"{store}: {done:,} changes, {len(opened):,} memories left"
@@ -328,12 +328,12 @@ def credit(store: File, /, episodes: str) -> str:
     Raises:
         UserError: no such store or episodes.
     """
-    with _there(store) as opened:
+    with existing(store) as opened:
         counted = credit_episodes(opened, read_episodes(episodes))
         return f"{store}: {counted:,} memories were shown"
 
 
-def _there(store: str) -> Store:
+def existing(store: str) -> Store:
     """A store that is to be read, or changed without a model."""
     return Store.open(store, make=False)
 

@@ -11,6 +11,9 @@ from duomem_jax.evals.fidelity import Fidelity
 from duomem_jax.evals.games.describe import GAMES, games_in
 from duomem_jax.evals.stats import Interval
 from duomem_jax.evals.summary import summarize
+from duomem_jax.memory.embed import make_embedder
+from duomem_jax.memory.store.store import Store
+from duomem_jax.records.dialogues import Turn
 from duomem_jax.records.results import Result, Usage
 from duomem_jax.report import write_report
 from duomem_jax.report.pictures.canvas import PLAYER_COLOUR, colours, write_picture
@@ -18,6 +21,7 @@ from duomem_jax.report.pictures.costs import costs_figure
 from duomem_jax.report.pictures.curve import Line, Point, curve_figure
 from duomem_jax.report.pictures.headlines import headlines_figure
 from duomem_jax.report.pictures.kinds import kinds_figure
+from duomem_jax.report.pictures.memories import scores_figure, uses_figure
 from duomem_jax.report.pictures.points import Placed, points_figure
 from duomem_jax.report.pictures.turns import turns_figure
 from duomem_jax.report.recipes import RecipeRow, recipes_table
@@ -166,6 +170,29 @@ def test_turns_figure_names_each_line_at_its_end():
         "text": (2, 0.3),
         "logits": (3, 0.4),
     }
+
+
+def test_uses_and_scores_of_memories_are_bars_with_their_numbers(tmp_path):
+    with Store.open(tmp_path / "s.sqlite", embedder=make_embedder("hashing:64")) as store:
+        store.remember([Turn("1", "Ann", "I live in Oslo."), Turn("2", "Ann", "I pay $5 for " * 9)])
+        first, second = store.entries()
+        store.credit([first.id], True)
+        store.credit([first.id, second.id], False)
+        found = store.recall("Oslo?", k=2)
+        used = store.entries()
+    (ax,) = uses_figure(used, title="t").axes
+    shown, won = ax.containers
+    assert [bar.get_width() for bar in shown] == [2, 1]
+    assert [bar.get_width() for bar in won] == [1, 0]
+    assert [text.get_text().strip() for text in ax.texts] == ["1 of 2", "0 of 1"]
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names[0] == "I live in Oslo."
+    assert names[1].startswith(r"I pay \$5 for I pay")
+    assert names[1].endswith("\u2026")
+    (ax,) = scores_figure(found, title="t").axes
+    assert [bar.get_width() for bar in ax.containers[0]] == [score for _, score in found]
+    assert ax.get_yticklabels()[0].get_text() == "I live in Oslo."
+    assert ax.yaxis_inverted()
 
 
 def test_report_on_questions_has_their_words(tmp_path):

@@ -29,3 +29,16 @@ def test_scripts_read_memories_as_json(run):
     assert all(other["score"] <= best["score"] for other in others)
     # The same as a person reads.
     assert f"{best['score']:8.3f}" in run("recall", "Oslo")
+
+
+def test_uses_and_scores_are_drawn(run, tmp_path, capsys):
+    run("add", "I live in Oslo.")
+    picture = tmp_path / "p.png"
+    assert "1 drawn" in run("draw", str(picture), "--query", "Oslo")
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert picture.with_suffix(".svg").exists()
+    for place, said in (("uses.png", "no such memory to draw"), ("uses.jpg", "ends in .png")):
+        with pytest.raises(SystemExit, match="2"):
+            run("draw", str(tmp_path / place))
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / place).exists()
