@@ -26,7 +26,7 @@ class _Talk:
         move = parse_action(reply.text, cut=reply.cut)
         self.chat.say(*move)
         # A reply's prompt is the whole conversation; ours is what the player did not write.
-        # The maximum, since a server that does not tell its counts answers 0.
+        # The maximum, since a server that does not report its counts gives 0.
         self.prompt_tokens = max(self.prompt_tokens, reply.prompt_tokens - self.new_tokens)
         self.new_tokens += reply.new_tokens
         return move

@@ -16,7 +16,7 @@ __all__ = ["GROUPS", "call", "commands", "main"]
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry point of `duomem`; a user's mistake is one sentence and exit status 2."""
+    """Entry point of `duomem`; a mistake of the user ends in one sentence and exit status 2."""
     given = sys.argv[1:] if argv is None else argv
     training = given[:1] == [TRAIN]
     name = f"duomem {TRAIN}" if training else "duomem"

@@ -24,7 +24,7 @@ def audit(
     teacher: str = "",
     how: Annotated[Audit, tyro.conf.arg(name="")] = Audit(),
 ) -> Path:
-    """Memorization audit: which text of episodes models give back from a prefix of it.
+    """Memorization audit: which parts of episodes models reproduce from what comes before them.
 
     Args:
         out: folder for scores, report.md and reproduced.png.

@@ -30,7 +30,7 @@ def evaluate(
         games: what is played.
         player: who plays; its name is the row of the table.
         how: slots, step limit and seed.
-        shard: play part i/n; the last one to end reports the results of all.
+        shard: play part i/n; the report has the results of all parts that have ended.
         server: where a player openai:NAME is.
 
     Returns:

@@ -20,7 +20,7 @@ def generate(out: Folder, /, count: Count = 300, seed: Seed = 0, world: str = DE
     Args:
         out: folder to write.
         count: how many games.
-        seed: game i of a seed is always the same game.
+        seed: the same seed gives the same games, in the same order.
         world: one that can generate games.
 
     Returns:

@@ -259,7 +259,7 @@ def import_(store: File, file: Place, /, embedder: str = "") -> str:
 
 
 def reindex(store: File, /, embedder: str) -> str:
-    """Make the vectors of all memories anew, by another embedder.
+    """Recompute the vectors of all memories with another embedder.
 
     Args:
         store: file of the store.

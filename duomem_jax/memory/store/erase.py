@@ -123,7 +123,7 @@ def _set_context(database: sqlite3.Connection, row: int, context: str) -> None:
 
 
 def purge(database: Database, patience: float) -> None:
-    """Write the file anew, so that nothing is left of what was erased.
+    """Rewrite the file, so that nothing is left of what was erased.
 
     SQLite overwrites what it deletes with zeros (`secure_delete`), but leaves copies where it moves
     rows within a page. VACUUM writes all pages again, and the write-ahead log, which still has

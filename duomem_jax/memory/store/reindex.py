@@ -1,4 +1,4 @@
-"""Vectors and terms made anew, where what makes them has changed."""
+"""Vectors and terms recomputed, where what makes them has changed."""
 
 import logging
 import zlib
@@ -46,7 +46,7 @@ def replace_vectors(database: Database, embedder: Embedder) -> None:
                 ((vectors[text], zlib.crc32(vectors[text]), row) for row, text in rows),
             )
             width = len(next(iter(vectors.values()))) // 2 if vectors else None
-            # Counted as an erasure: others' caches begin anew.
+            # Counted as an erasure: others' caches are dropped.
             connection.execute(
                 "UPDATE state SET embedder = ?, dimensions = ?, change = change + 1, "
                 "erasures = erasures + 1",

@@ -48,7 +48,7 @@ class Space:
         """Compare with what the file holds by now.
 
         Raises:
-            UserError: it was embedded anew by another one since it was opened.
+            UserError: another process has embedded it again since it was opened.
         """
         held = database.execute("SELECT embedder FROM state").fetchone()[0]
         if self.embedder is not None and held != self.embedder.name:

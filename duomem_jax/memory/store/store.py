@@ -356,7 +356,7 @@ class Store:
             at, who, speaker: as in `recall`.
 
         Raises:
-            UserError: the store was embedded anew since it was opened, or is damaged.
+            UserError: the store was embedded again since it was opened, or is damaged.
         """
         part = where(at, who, speaker)
         with self._database.snapshot() as database:

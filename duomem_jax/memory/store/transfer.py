@@ -152,7 +152,7 @@ def import_(database: Database, path: Path, embedder: str | None) -> tuple[int, 
             last = ("memories", header["next_id"] - 1)
             connection.execute("DELETE FROM sqlite_sequence WHERE name = 'memories'")
             connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", last)
-            connection.execute(  # counted as an erasure: caches begin anew
+            connection.execute(  # counted as an erasure: caches are dropped
                 "UPDATE state SET change = change + 1, erasures = erasures + 1, embedder = ?, "
                 f"dimensions = ?, {COUNTED}",
                 (header["embedder"], header["dimensions"]),

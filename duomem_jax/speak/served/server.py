@@ -23,7 +23,7 @@ class Server:
     url: str = ""  # http://host:8000/v1; empty: OPENAI_BASE_URL, else OpenAI's own
     concurrency: Annotated[int, Interval(ge=1, le=1024)] = 16  # requests under way at once
     per_minute: Limit = 0  # requests begun in a minute, retries included; 0: no limit
-    timeout: Positive = 120.0  # seconds of silence after which an answer is given up
+    timeout: Positive = 120.0  # seconds without a byte after which a request is abandoned
     attempts: Annotated[int, Interval(ge=1, le=1000)] = 6  # of one request
     prompt_price: Amount = 0.0  # dollars per million prompt tokens
     completion_price: Amount = 0.0  # dollars per million completion tokens
