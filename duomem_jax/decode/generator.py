@@ -201,6 +201,8 @@ class Generator:
             held = rows.take(slots, self._group, keys)
             held = self._reader(keys, self._weights, held, group, tokens_BT, n_new_B)
             rows.put(slots, before, self._chunk, held)
+            # Not only when the next chunk's is there: it may be the largest thing in memory.
+            del held
         for slot in slot_tokens:
             rows.begin_reply(slot)
             self._constrained.pop(slot, None)
@@ -247,6 +249,7 @@ class Generator:
             held, tokens_BT = self._writer(piece, group)(keys, *args)
             rows.put(group, rows.length[group], piece, held)
             written.append((group, tokens_BT))  # read below, when all groups are under way
+            del held, args
         for group in self._groups([s for s in slots if s in self._constrained]):
             replies |= self._write_constrained(group, piece)
         for group, tokens_BT in written:

@@ -62,6 +62,8 @@ class Programs:
             # Shapes alone, as hashable values: the cache must not keep weights or rows alive.
             leaves, tree = jax.tree.flatten(args)
             self.by_size[size] = compiled(self._recipe, tree, tuple(map(_shape, leaves)))
+            # What compiling took, and arrays of the size before: they fit into no hole of this one.
+            give_back()
             self.seconds += time.monotonic() - start
         return self.by_size[size](*args)
 
@@ -86,7 +88,6 @@ def compiled(
     _tell()
     jitted = _jitted(recipe)
     jitted.lower(*jax.tree.unflatten(tree, shapes)).compile()
-    give_back()
     # The function and not what was compiled, which `jit` finds again. A program that is called
     # directly refuses committed arrays of 4-bit numbers: it asks for packed ones, and they do not
     # say that they are (JAX 0.10).

@@ -14,7 +14,7 @@ from duomem_jax.worlds.games import Games
 STUDENT = "smollm2"
 # As many training games as the steps have room for, each about once: of 60 games, seen three times,
 # it learnt too little to win others.
-TRAIN_GAMES, TEST_GAMES = 290, 16
+TRAIN_GAMES, TEST_GAMES = 250, 16
 NEXT = """\
 What to run next, in the folder that you are in:
 - train an adapter with other values:
@@ -41,8 +41,8 @@ def real_experiment(out: str) -> Experiment:
         train=real_training(out),
         seeds=(0,),
         play=Play(slots=8, max_steps=20),
-        # Twenty steps with memories have room in it, and the cache of eight games in 2 GB.
-        max_len=2560,
+        # As long as the rows that it learns from: the cache of eight games takes 1.4 GB.
+        max_len=2048,
         examples=Examples(length=2048, system="@play", k=2),
     )
 
@@ -56,9 +56,9 @@ def real_training(out: str) -> TrainConfig:
         output=str(Path(out) / "adapters" / "lora" / "seed0"),
         lora=LoraConfig(rank=16, alpha=32.0),
         optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=5),
-        steps=140,
+        steps=120,
         global_batch=1,
-        checkpoint_every=35,
+        checkpoint_every=30,
     )
 
 
