@@ -21,7 +21,7 @@ def compile_check(
     steps: tuple[Literal["train", "decode"], ...] = ("train", "decode"),
     json: bool = False,
 ) -> str:
-    """Compile the train and the decode step for TPUs that you do not have: memory, work, least time.
+    """Compile train and decode steps for TPUs that you do not have: memory, work, least time.
 
     Args:
         config: of train.py.
