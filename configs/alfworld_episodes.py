@@ -19,6 +19,6 @@ def get_experiment() -> LearningCurve:
         title="Few episodes, SmolLM2-135M: ALFWorld valid_seen",
         output="runs/alfworld-episodes",
         student="smollm2",
-        train=alfworld_training(steps=80, global_batch=4),
+        train=alfworld_training(steps=340, global_batch=4),
     )
     return LearningCurve(dataclasses.replace(whole, workers=4), per_kind=(1, 2, 4, 10, 20, 50))
