@@ -201,7 +201,7 @@ class Generator:
             held = rows.take(slots, self._group, keys)
             held = self._reader(keys, self._weights, held, group, tokens_BT, n_new_B)
             rows.put(slots, before, self._chunk, held)
-            # Not only when the next chunk's is there: it may be the largest thing in memory.
+            # Freed before the next chunk gathers its own: it may be the largest thing in memory.
             del held
         for slot in slot_tokens:
             rows.begin_reply(slot)

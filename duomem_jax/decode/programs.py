@@ -15,9 +15,9 @@ from duomem_jax.models.platform import platform
 
 log = logging.getLogger(__name__)
 
-# XLA multiplies on a CPU in its library YNNPACK unless told otherwise. Written tokens are a few
-# rows: with AVX2 those are twice as fast in XLA's own kernels. With AVX-512 they are not, and there
-# attention to 2,048 keys takes these three times as long.
+# On a CPU, XLA multiplies with the library YNNPACK unless told otherwise. Written tokens are a few
+# rows. With AVX2, XLA's own kernels are twice as fast at those; with AVX-512 they are not, and take
+# up to three times as long for attention to 2,048 keys.
 WRITE_ON_CPU = (("xla_cpu_experimental_ynn_fusion_type", ""),)
 
 
@@ -62,7 +62,7 @@ class Programs:
             # Shapes alone, as hashable values: the cache must not keep weights or rows alive.
             leaves, tree = jax.tree.flatten(args)
             self.by_size[size] = compiled(self._recipe, tree, tuple(map(_shape, leaves)))
-            # What compiling took, and arrays of the size before: they fit into no hole of this one.
+            # Memory of the compiler and of arrays of the size before, which this one cannot reuse.
             give_back()
             self.seconds += time.monotonic() - start
         return self.by_size[size](*args)

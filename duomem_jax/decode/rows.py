@@ -184,7 +184,7 @@ class Rows:
         self.done[row] += len(tokens)
         if ended:
             self.open[row] = True
-            # The next turn draws other tokens, also where it reads the same words.
+            # The next turn draws other random numbers, even where it reads the same words.
             self.noise[row, 1] += 1
 
 

@@ -36,7 +36,7 @@ class Experiment:
     play: Play = field(default_factory=Play)
     examples: Examples = field(default_factory=Examples)
     max_new: Length = MAX_NEW  # tokens a reply of the student may have
-    max_len: Limit = 0  # tokens one of its games may have; 0: what model and memory can, <= 8,192
+    max_len: Limit = 0  # tokens that one of its games may have, as `Local.max_len`
     temperature: Temperature = 0.0  # of the student
     # Of the student that plays for its own memories: without luck it would win nothing.
     self_temperature: Temperature = 1.0

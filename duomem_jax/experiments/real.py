@@ -12,8 +12,7 @@ from duomem_jax.train.config import OptimizerConfig, TrainConfig
 from duomem_jax.worlds.games import Games
 
 STUDENT = "smollm2"
-# As many training games as the steps have room for, each about once: of 60 games, seen three times,
-# it learnt too little to win others.
+# As many training games as the steps have room for, each about once.
 TRAIN_GAMES, TEST_GAMES = 250, 16
 NEXT = """\
 What to run next, in the folder that you are in:
@@ -41,14 +40,14 @@ def real_experiment(out: str) -> Experiment:
         train=real_training(out),
         seeds=(0,),
         play=Play(slots=8, max_steps=20),
-        # As long as the rows that it learns from: the cache of eight games takes 1.4 GB.
+        # As long as the rows that it learns from: eight games then take up to 1.4 GiB of cache.
         max_len=2048,
         examples=Examples(length=2048, system="@play", k=2),
     )
 
 
 def real_training(out: str) -> TrainConfig:
-    """The adapter: a row of two or three games a step."""
+    """The adapter: a row of about two games a step."""
     return TrainConfig(
         base=STUDENT,
         # For `configs/real.py`, which trains on its own; an experiment fills these fields in.
