@@ -1,17 +1,20 @@
 """Adapters to memorization scores and their report."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.base.prompts import system_text
 from duomem_jax.evals.audit.audit import Audit
 from duomem_jax.evals.audit.audit import audit as score_subjects
 from duomem_jax.evals.audit.subjects import make_subjects
 from duomem_jax.models.locate import model_path
 from duomem_jax.report.audit import write_audit
 from duomem_jax.stages.options import Folder
+from duomem_jax.stages.played import world_of
 
 
 def audit(
@@ -49,6 +52,7 @@ def audit(
             raise UserError(f"adapter {text!r}: give name=folder, such as text=runs/a/adapter")
         pairs.append((name, folder))
     subjects = make_subjects(model_path(student), pairs, model_path(teacher) if teacher else "")
+    how = dataclasses.replace(how, system=system_text(how.system, world_of(train).prompt))
     scores = score_subjects(subjects, train, held_out, out, how)
     note = (
         f"Learnt from {train}, held out {held_out}; {how.suffix} tokens after {how.prefix} given, "

@@ -23,6 +23,7 @@ from duomem_jax.models.shipped import model_folder
 from duomem_jax.records.played import read_episodes
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.worlds.games import Games
+from duomem_jax.worlds.household.world import Household
 
 STUDENT, P, S = model_folder("tiny-student"), 40, 20
 LORA = LoraConfig(rank=2, alpha=4.0, targets=("q_proj", "down_proj"))
@@ -190,6 +191,12 @@ def test_audit_refuses_a_teacher_with_another_tokenizer(root, tmp_path, capsys):
     file.write_text(json.dumps(tokenizer))
     sentence = refused(capsys, root, tmp_path / "out", teacher=tmp_path / "other")
     assert "windows are made of token ids" in sentence
+
+
+def test_audit_tells_the_students_what_their_training_told_them(root, tmp_path):
+    command(root, tmp_path / "out", adapters=[f"text={root / 'a0'}"], system="@play", limit=2)
+    about = json.loads((tmp_path / "out/audit.json").read_text())
+    assert about["how"]["system"] == Household.prompt
 
 
 def test_audit_refuses_an_adapter_of_another_base(root, tmp_path, capsys):

@@ -29,7 +29,7 @@ class Audit:
 
     prefix: Count = 50  # tokens given
     suffix: Count = 50  # tokens to be reproduced
-    system: str = ""  # content of the system message, as in training
+    system: str = ""  # system message, or @FILE of it, as in training
     limit: Limit = 0  # windows of each set, evenly spread; 0: all
     batch: Few = 32  # windows at once
     dtype: Literal["float32", "bfloat16"] = "float32"
