@@ -27,6 +27,6 @@ class Silence:
         if self._silent:
             log.warning(
                 f"{self._player}: in {self._silent} of {self._games} games none of "
-                f"{self._replies} replies held an action; is this model told the rules "
-                '(--player.system), and are replies long enough (--player.max-new) for "Action:"?'
+                f"{self._replies} replies held an action; such a model needs the rules "
+                '(--player.system @play), room for "Action:" (--player.max-new), or an adapter'
             )
