@@ -47,7 +47,7 @@ import re
 from pathlib import Path
 from typing import ClassVar
 
-from duomem_jax.worlds import WORLDS, Step, Task, World
+from duomem_jax.worlds import WORLDS, Move, Step, Task, World
 
 TASK = "find the number between 1 and 8."
 
@@ -84,7 +84,7 @@ class Halving:
             else:
                 self.high = self.guess - 1
         self.guess = (self.low + self.high) // 2
-        return f"Between {self.low} and {self.high}.", f"say {self.guess}"
+        return Move(f"Between {self.low} and {self.high}.", f"say {self.guess}")
 
 
 class Numbers(World):

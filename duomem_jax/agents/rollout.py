@@ -117,7 +117,7 @@ def _round(seats: dict[int, _Seat], policy: Policy, envs: VectorEnv, max_steps: 
     """One move in every game."""
     moves = policy.act({slot: seat.observation for slot, seat in seats.items()})
     # The world is given the command alone; the thought stays in the episode.
-    answers = envs.step({slot: move[1] for slot, move in moves.items() if move is not None})
+    answers = envs.step({slot: move.action for slot, move in moves.items() if move is not None})
     for slot, move in moves.items():
         if move is None:
             seats[slot].stop("context")

@@ -1,19 +1,31 @@
 """What is said in a chat."""
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 Role = Literal["system", "user", "assistant"]
 
 
 class Message(TypedDict):
-    """One message: a plain dictionary, as chat templates and servers read it."""
+    """One message: a plain dictionary, as chat templates and servers read it.
+
+    Attributes:
+        weight: of a reply; 0: it is read and not learnt. The name is that of OpenAI's format.
+    """
 
     role: Role
     content: str
+    weight: NotRequired[Literal[0, 1]]
 
 
 Chat = list[Message]
 """Messages in order: at most one of the system, then user and assistant by turns."""
+
+
+def message_of(role: Role, content: str, weight: int) -> Message:
+    """A message with the weight that somebody gave it."""
+    message: Message = {"role": role, "content": content}
+    # Not named where it says nothing: the same chat then reads the same, whoever wrote it.
+    return message if weight else message | {"weight": 0}
 
 
 def system(content: str) -> Message:
@@ -26,6 +38,11 @@ def user(content: str) -> Message:
     return {"role": "user", "content": content}
 
 
-def assistant(content: str) -> Message:
-    """What the model wrote."""
-    return {"role": "assistant", "content": content}
+def assistant(content: str, *, learnt: bool = True) -> Message:
+    """What the model wrote, and whether another model is to learn it."""
+    return message_of("assistant", content, int(learnt))
+
+
+def is_learnt(message: Message) -> bool:
+    """Whether a model that learns from the chat learns this reply."""
+    return message.get("weight", 1) > 0

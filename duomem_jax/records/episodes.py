@@ -19,11 +19,19 @@ def is_success(score: float) -> bool:
 
 @dataclass(frozen=True)
 class Turn:
-    """One step: the observation seen before acting, the reasoning, the command."""
+    """One step.
+
+    Attributes:
+        observation: seen before acting.
+        thought: the reasoning.
+        action: the command.
+        learnt: whether whoever learns from the episode learns this reply; it is read in any case.
+    """
 
     observation: str
     thought: str
     action: str
+    learnt: bool = True
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,7 @@ EPISODE_LAYOUT: Layout = {
     "game_id": "text",
     "task": "text",
     "kind": "text",
-    "turns": [{"observation": "text", "thought": "text", "action": "text"}],
+    "turns": [{"observation": "text", "thought": "text", "action": "text", "learnt": "bool"}],
     "final_observation": "text",
     "score": "float32",
     "player": "text",
@@ -91,7 +99,8 @@ def episode_to_record(episode: Episode) -> dict[str, Any]:
 def episode_from_record(record: dict[str, Any]) -> Episode:
     """Inverse of `episode_to_record`; takes the stored form (a list per turn field) too."""
     steps = [
-        Turn(turn["observation"], turn["thought"], turn["action"])
+        # Every reply was learnt before there was a field for it.
+        Turn(turn["observation"], turn["thought"], turn["action"], bool(turn.get("learnt", True)))
         for turn in structures(record["turns"])
     ]
     # Numbers come from the store as numpy's and are made plain below, as JSON needs them.

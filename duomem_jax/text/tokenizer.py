@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from duomem_jax.base.errors import UserError, first_line
-from duomem_jax.records.chat import Chat
+from duomem_jax.records.chat import Chat, is_learnt
 from duomem_jax.records.there import instead
 from duomem_jax.text.encoded import Example
 from duomem_jax.text.template import PLAIN, TurnTemplate
@@ -145,6 +145,7 @@ class _Piece(NamedTuple):
 
     text: str
     is_reply: bool  # then its text begins with the header of a reply
+    is_learnt: bool
 
 
 class ChatTokens:
@@ -203,7 +204,9 @@ class ChatTokens:
         return found
 
     def conversations(self, chats: Sequence[Chat]) -> list[Example]:
-        """Token ids and loss mask of each conversation; the mask is 1 on reply and end of turn.
+        """Token ids and loss mask of each conversation.
+
+        The mask is 1 on replies and their ends of turn, except for replies of weight 0.
 
         New pieces of all conversations are tokenised in one batch.
 
@@ -220,7 +223,7 @@ class ChatTokens:
             for piece in chat:
                 ids = self._turn_ids(piece, next(all_ids))
                 tokens += ids
-                mask += [int(piece.is_reply)] * len(ids)
+                mask += [int(piece.is_learnt)] * len(ids)
             result.append(Example(tokens, mask))
         return result
 
@@ -240,7 +243,7 @@ class ChatTokens:
                 text = self._template.first(content, system)
             else:
                 text = self._template.next(content)
-            pieces.append(_Piece(text, is_reply))
+            pieces.append(_Piece(text, is_reply, is_reply and is_learnt(message)))
         return pieces
 
     def _turn_ids(self, piece: "_Piece", ids: list[int]) -> list[int]:

@@ -55,9 +55,9 @@ class GameChat:
         # Only answers to actions are marked; the first observation opens the game.
         self._before = _OBSERVATION
 
-    def say(self, thought: str, action: str) -> None:
-        """Add the player's move."""
-        self.messages.append(chat.assistant(reply(thought, action)))
+    def say(self, thought: str, action: str, learnt: bool = True) -> None:
+        """Add the player's move, and whether it is to be learnt."""
+        self.messages.append(chat.assistant(reply(thought, action), learnt=learnt))
 
 
 def turn_messages(turns: Iterable[Turn], *, system: str = "", guidelines: str = "") -> Chat:
@@ -70,7 +70,7 @@ def turn_messages(turns: Iterable[Turn], *, system: str = "", guidelines: str = 
     game = GameChat(system=system, guidelines=guidelines)
     for turn in turns:
         game.see(turn.observation)
-        game.say(turn.thought, turn.action)
+        game.say(turn.thought, turn.action, turn.learnt)
     return game.messages
 
 

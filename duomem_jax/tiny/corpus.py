@@ -13,6 +13,7 @@ from duomem_jax.memory.show import render_guidelines
 from duomem_jax.records.episodes import Turn
 from duomem_jax.tiny.explorer import Explorer
 from duomem_jax.tiny.procedures import Verb, sample_verb
+from duomem_jax.worlds.base import Move
 from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.engine.setting import APPLIANCES, setting_of
 from duomem_jax.worlds.household.expert.observation import kind
@@ -30,12 +31,10 @@ class Lesson:
 
     Attributes:
         turns: what was seen, thought and done.
-        slips: indices of turns that are mistakes made on purpose: shown, never learnt.
         guidelines: text put before the first observation.
     """
 
     turns: tuple[Turn, ...]
-    slips: frozenset[int] = frozenset()
     guidelines: str = ""
 
 
@@ -63,8 +62,8 @@ class Offer:
         return {"object": self.object, "target": self.target, "lamp": self.lamp}
 
 
-def _slip(rng: random.Random, world: FastEngine, expert: Expert, thought: str) -> tuple[str, str]:
-    """A mistake that small models make: thought and action of one, drawn at random."""
+def _slip(rng: random.Random, world: FastEngine, expert: Expert, thought: str) -> Move:
+    """A mistake that small models make, drawn at random; it is shown and not learnt."""
     action = expert.proposed
     here = expert.beliefs.here
     # What stands in the list several times is drawn more often.
@@ -85,7 +84,7 @@ def _slip(rng: random.Random, world: FastEngine, expert: Expert, thought: str) -
     # Admissible, unlike the others mostly: a detour, not a refusal.
     astray = rng.choice(ways)
     slips.append((f"Go to {astray[6:]}.", astray))
-    return rng.choice(slips)
+    return Move(*rng.choice(slips), learnt=False)
 
 
 def play_procedure(
@@ -96,7 +95,7 @@ def play_procedure(
     slip_rate: float = 0.0,
     sentence: str | None = None,
     procedure: Procedure | None = None,
-) -> tuple[list[Turn], set[int]] | None:
+) -> tuple[Turn, ...] | None:
     """Let the expert play, slipping at times.
 
     Args:
@@ -108,7 +107,7 @@ def play_procedure(
         procedure: what the expert does instead of what the sentence asks for.
 
     Returns:
-        (turns, indices of the slips), or None if it did not get there in time.
+        What it did, or None if it did not get there in time.
     """
     world = FastEngine(game)
     observation = world.reset()
@@ -117,24 +116,22 @@ def play_procedure(
         observation = observation.replace(game.text, sentence)
     expert.reset(observation, procedure)
     turns: list[Turn] = []
-    slips: set[int] = set()
     done = False
     while len(turns) < MAX_STEPS and not done:
-        thought, action = expert.act(observation)
+        move = expert.act(observation)
         if rng.random() < slip_rate:
-            thought, action = _slip(rng, world, expert, thought)
-            slips.add(len(turns))
-        turns.append(Turn(observation, thought, action))
-        observation, won = world.step(action)
-        refused = observation.startswith("Nothing happens") and action == expert.proposed
+            move = _slip(rng, world, expert, move.thought)
+        turns.append(Turn(observation, *move))
+        observation, won = world.step(move.action)
+        refused = observation.startswith("Nothing happens") and move.action == expert.proposed
         # What was really done, slip or not: `act` would take in what the expert proposed.
-        expert.observe(action, observation)
+        expert.observe(move.action, observation)
         # A made-up procedure has no goal that the world could check: it is done when the expert
         # has gone through it, and one that the world refuses is no example.
         if procedure is not None and refused:
             return None
         done = won if procedure is None else expert.done
-    return (turns, slips) if done else None
+    return tuple(turns) if done else None
 
 
 def expert_lessons(
@@ -148,8 +145,7 @@ def expert_lessons(
             game, expert, rng, slip_rate=slip_rate if rng.random() < 0.5 else 0.0
         )
         if played:
-            turns, slips = played
-            yield Lesson(tuple(turns), frozenset(slips))
+            yield Lesson(played)
 
 
 def _offer(rng: random.Random, game: Game) -> Offer | None:
@@ -210,9 +206,7 @@ def made_up_lesson(
     )
     if played is None:
         return None
-    guidelines = _written(rng, verb, others)
-    turns, slips = played
-    return Lesson(tuple(turns), frozenset(slips), guidelines)
+    return Lesson(played, _written(rng, verb, others))
 
 
 def _written(rng: random.Random, verb: Verb, others: list[Offer]) -> str:
@@ -251,9 +245,9 @@ def exploring_lesson(game: Game, rng: random.Random) -> Lesson | None:
     explorer.reset(observation)
     turns = []
     for _ in range(rng.randint(6, 24)):
-        thought, action = explorer.act(observation)
-        turns.append(Turn(observation, thought, action))
-        observation, _won = world.step(action)
+        move = explorer.act(observation)
+        turns.append(Turn(observation, *move))
+        observation, _won = world.step(move.action)
     return Lesson(tuple(turns))
 
 

@@ -22,24 +22,26 @@ class Explorer:
         self.action = ""
 
     def act(self, observation: str) -> Move:
-        """(thought, action) after `observation`."""
+        """A move after `observation`."""
         if self.action:
             # Nothing was done before the first observation, so there is nothing to take in.
             self.beliefs.update(self.action, observation)
-            thought, self.action = self._wander()
+            move = self._wander()
         else:
-            _, self.action = self._leave()
-            thought = f"I do not know how to do this. I look around. Next is {self.action[6:]}."
-        return thought, self.action
+            move = self._leave()
+            unsure = "I do not know how to do this. I look around. "
+            move = move._replace(thought=unsure + move.thought)
+        self.action = move.action
+        return move
 
     def _leave(self) -> Move:
         place = self.rng.choice([p for p in self.beliefs.receptacles if p != self.beliefs.here])
-        return f"Next is {place}.", f"go to {place}"
+        return Move(f"Next is {place}.", f"go to {place}")
 
     def _wander(self) -> Move:
         here = self.beliefs.here
         if here and self.beliefs.closed and self.rng.random() < 0.8:
-            return "It is closed. Open it.", f"open {here}"
+            return Move("It is closed. Open it.", f"open {here}")
         return self.rng.choice(self._options())
 
     def _options(self) -> list[Move]:
@@ -50,17 +52,17 @@ class Explorer:
         held = self.beliefs.holding
         visible = [] if self.beliefs.closed or not here else self.beliefs.contents.get(here, [])
         lamps = [name for name in visible if kind(name).endswith("lamp")]
-        options += [(f"I see {name}. Use it.", f"use {name}") for name in lamps]
+        options += [Move(f"I see {name}. Use it.", f"use {name}") for name in lamps]
         if held is None:
-            options += [("Check it.", "inventory")] if self.rng.random() < 0.1 else []
-            options += [(f"I see {n}. Take it.", f"take {n} from {here}") for n in visible[:3]]
+            options += [Move("Check it.", "inventory")] if self.rng.random() < 0.1 else []
+            options += [Move(f"I see {n}. Take it.", f"take {n} from {here}") for n in visible[:3]]
             return options
         # From here on something is held: nothing can be taken.
-        options.append(("Examine it.", f"examine {held}"))
+        options.append(Move("Examine it.", f"examine {held}"))
         if here and not self.beliefs.closed:
-            options += [("Put it.", f"move {held} to {here}")] * 2
+            options += [Move("Put it.", f"move {held} to {here}")] * 2
         options += [
-            (f"{verb.capitalize()} it.", f"{verb} {held} with {here}")
+            Move(f"{verb.capitalize()} it.", f"{verb} {held} with {here}")
             for verb, appliance in APPLIANCE.items()
             if here and kind(here) == appliance
         ]

@@ -1,6 +1,5 @@
 """Packed training rows of the tiny models' pretraining corpora."""
 
-import itertools
 import os
 from collections.abc import Callable, Iterator
 
@@ -8,7 +7,6 @@ from duomem_jax.data.pack import Conversation, pack_examples
 from duomem_jax.data.rows import Record, RowFormat
 from duomem_jax.records.chat import Chat
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
-from duomem_jax.text.encoded import Example
 from duomem_jax.text.tokenizer import (
     chat_tokens,
     load_tokenizer,
@@ -43,18 +41,6 @@ def messages(lesson: Lesson) -> Chat:
     return turn_messages(lesson.turns, guidelines=lesson.guidelines)
 
 
-def _without_slips(example: Example, slips: frozenset[int]) -> Example:
-    """Take the replies that are mistakes out of the loss."""
-    tokens, replies = example.tokens, example.loss_mask
-    mask: list[int] = []
-    turn = -1  # of the reply that a token is in
-    # A reply begins where the mask rises, and each turn has one reply.
-    for before, inside in itertools.pairwise([0, *replies]):
-        turn += inside > before
-        mask.append(int(inside and turn not in slips))
-    return Example(tokens, mask)
-
-
 def write_rows(
     name: str, out: str | os.PathLike, tokenizer_folder: str | os.PathLike
 ) -> WriteReport:
@@ -81,9 +67,7 @@ def write_rows(
         for key in keys:
             block = list(lessons(name, int(key)))
             encoded = chat_tokens(tokenizer).conversations([messages(t) for t in block])
-            # Slips stay in the text, so that recovery from them is learnt; they carry no loss.
-            learnt = [_without_slips(e, t.slips) for e, t in zip(encoded, block, strict=True)]
-            packed = pack_examples([Conversation(e) for e in learnt], FORM)
+            packed = pack_examples([Conversation(e) for e in encoded], FORM)
             yield key, [FORM.record(row) for row in packed.rows], packed.counts
 
     keys = [f"{b:06d}" for b in range(GAMES[name] // BLOCK)]

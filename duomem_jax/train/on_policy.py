@@ -202,7 +202,7 @@ def _games(c: OnPolicyConfig, won: dict[str, list[Move]]) -> Sequence[Task]:
 def _records(c: OnPolicyConfig) -> dict[str, list[Move]]:
     """Replies of the won games, by game."""
     return {
-        e.game_id: [(t.thought, t.action) for t in e.turns]
+        e.game_id: [Move(t.thought, t.action) for t in e.turns]
         for e in read_episodes(c.episodes)
         if e.success
     }

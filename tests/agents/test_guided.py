@@ -10,6 +10,7 @@ from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
 from duomem_jax.text.tokenizer import chat_tokens
 from duomem_jax.text.turns import episode_messages
+from duomem_jax.worlds.base import Move
 from duomem_jax.worlds.household.world import Household
 
 HOUSEHOLD = Household()
@@ -37,7 +38,7 @@ def players(tokenizer, make_generator):
 
 def test_replayed_games_read_as_training_shows_them(games, tokenizer, players):
     """The system message included; nobody here has written any of it."""
-    records = {game.id: [("Hm.", action) for action in game.walkthrough] for game in games[:3]}
+    records = {game.id: [Move("Hm.", action) for action in game.walkthrough] for game in games[:3]}
     rollouts = play_guided(
         players, HOUSEHOLD, games[:3], Guidance(records=records), **HOW | {"max_steps": 50}
     )
@@ -73,7 +74,7 @@ def test_the_share_decides_who_speaks(games, players, share, authors):
 
 
 def test_depth_counts_turns_that_are_spoken(games, players):
-    record = {games[0].id: [("Hm.", "look")]}
+    record = {games[0].id: [Move("Hm.", "look")]}
     rollouts = play_guided(players, HOUSEHOLD, games[:2], Guidance(depth=2, records=record), **HOW)
     turns = {r.episode.game_id: len(r.episode.turns) for r in rollouts}
     assert turns == {games[0].id: 3, games[1].id: 2}

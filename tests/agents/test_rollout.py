@@ -5,7 +5,7 @@ import pytest
 from duomem_jax.agents.policy import EachAlone, GameUsage
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.errors import UserError
-from duomem_jax.worlds.base import Step, Task, World
+from duomem_jax.worlds.base import Move, Step, Task, World
 from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.world import Household
 
@@ -24,7 +24,7 @@ class Walker:
         self.left = iter(self.commands)
 
     def act(self, observation):
-        return f"I saw {len(observation)} letters.", next(self.left, "look")
+        return Move(f"I saw {len(observation)} letters.", next(self.left, "look"))
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ class Forgetful(EachAlone):
     def act(self, observations):
         for slot in observations:
             self.moves[slot] += 1
-        return {s: None if self.moves[s] == 3 else ("", "look") for s in observations}
+        return {s: None if self.moves[s] == 3 else Move("", "look") for s in observations}
 
     def stop(self, slot):
         return GameUsage(prompt_tokens=10 * self.moves.pop(slot), new_tokens=5, memory_ids=("m",))
@@ -166,7 +166,7 @@ def test_a_world_may_end_a_game_that_is_not_won(max_steps, ends):
             assert first_observation == "-= Welcome"
 
         def act(self, observation):
-            return "", "look"
+            return Move("", "look")
 
     world = Trap()
     policy = EachAlone("looker", lambda task, seed: Looker())

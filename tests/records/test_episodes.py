@@ -20,6 +20,13 @@ def test_records_and_episodes_are_the_same(episodes):
     assert EPISODE_LAYOUT.keys() == {f.name for f in dataclasses.fields(Episode)}
 
 
+def test_turns_that_were_stored_before_there_was_a_choice_are_learnt():
+    record = episode_to_record(make_episode(1))
+    for turn in record["turns"]:
+        del turn["learnt"]
+    assert episode_from_record(record) == make_episode(1)
+
+
 @pytest.mark.parametrize(("score", "success"), [(0.0, False), (0.99, False), (1.0, True)])
 def test_success_is_the_full_score(score, success):
     assert dataclasses.replace(make_episode(1), score=score).success is success

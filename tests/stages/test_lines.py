@@ -77,6 +77,27 @@ def test_episodes_of_another_agent_are_learnt_from(tmp_path):
     assert report.counts["examples"] == 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "place"), [("episodes", "turns.0.weight"), ("chats", "messages.1.weight")]
+)
+def test_replies_of_weight_0_are_read_and_not_learnt(tmp_path, kind, place):
+    light = with_value(LINES[kind], place, 0)
+    # Beside one that is learnt: a file without any would give no row.
+    other = LINES[kind] if kind == "chats" else GUESS | {"id": "other"}
+    folder, rows = str(tmp_path / kind), str(tmp_path / "rows")
+    import_(folder, write(tmp_path / "in.jsonl", light, other), kind)
+    source = {"episodes": folder} if kind == "episodes" else {"demonstrations": (folder,)}
+    examples(rows, "tiny-student", **source)
+    (row,) = read_dataset(rows, "train")
+    loss = [row["loss_mask"][row["segment_ids"] == segment].sum() for segment in (1, 2)]
+    assert min(loss) < max(loss)
+    assert (min(loss) == 0) == (kind == "chats")  # the episode has a second turn
+    dump(folder, str(tmp_path / "out.jsonl"))
+    first, second = (tmp_path / "out.jsonl").read_text().splitlines()
+    assert '"weight": 0' in first
+    assert '"weight": 0' not in second
+
+
 def test_what_was_played_comes_back_as_it_was(tmp_path):
     generate(str(tmp_path / "games"), count=2, seed=5)
     play(str(tmp_path / "a"), Games(str(tmp_path / "games")), Player("expert", "expert"))
@@ -109,11 +130,12 @@ def test_a_conversation_of_ones_own_needs_little(tmp_path):
 
 def test_chats_are_demonstrations_and_come_back(tmp_path):
     system = {"messages": [{"role": "system", "content": "Add."}, *CHAT["messages"]]}
-    import_(str(tmp_path / "chats"), write(tmp_path / "in.jsonl", CHAT, system), "chats")
-    assert len(read_dataset(tmp_path / "chats", "train")) == 2
+    light = with_value(CHAT, "messages.1.weight", 0)
+    import_(str(tmp_path / "chats"), write(tmp_path / "in.jsonl", CHAT, system, light), "chats")
+    assert len(read_dataset(tmp_path / "chats", "train")) == 3
     dump(str(tmp_path / "chats"), str(tmp_path / "out.jsonl"))
     lines = (tmp_path / "out.jsonl").read_text().splitlines()
-    assert list(map(json.loads, lines)) == [CHAT, system]
+    assert list(map(json.loads, lines)) == [CHAT, system, light]
 
 
 def test_the_lines_in_the_docs_are_read(tmp_path):
@@ -144,6 +166,7 @@ def test_the_lines_in_the_docs_are_read(tmp_path):
         ("chats", "messages", [], "the roles are missing"),
         ("chats", "messages.1.role", "user", "the roles are user, user"),
         ("chats", "messages.1.role", "robot", r"messages\[1\]\.role is 'robot'"),
+        ("chats", "messages.1.weight", 0.5, r"messages\[1\]\.weight is 0\.5"),
     ],
 )
 def test_a_wrong_line_is_named_with_its_field(tmp_path, kind, place, value, says):

@@ -1,5 +1,8 @@
 """Masks and appended turns against the template's own rendering of prefixes."""
 
+import dataclasses
+import itertools
+
 import pytest
 
 from duomem_jax.base.errors import UserError
@@ -46,6 +49,20 @@ def test_conversations_equal_the_rendered_prefixes(tokenizers, episodes, name, s
         learnt = tokenizer.decode([i for i, m in zip(ids, mask, strict=True) if m])
         end = tokenizer.convert_ids_to_tokens(end_id)
         assert learnt == "".join(m["content"] + end for m in messages if m["role"] == "assistant")
+
+
+@pytest.mark.parametrize("name", ["chatml", "qwen3", "gemma"])
+def test_replies_that_are_not_learnt_are_read_all_the_same(tokenizers, episodes, name):
+    episode = max(episodes, key=lambda e: len(e.turns))
+    turns = [dataclasses.replace(t, learnt=i % 2 > 0) for i, t in enumerate(episode.turns)]
+    half = dataclasses.replace(episode, turns=tuple(turns))
+    ids, mask, _ = encoded(tokenizers[name], episode_messages(half))
+    same, whole, _ = encoded(tokenizers[name], episode_messages(episode))
+    assert ids == same
+    # Replies are the runs of ones of the whole mask; each second of them falls away.
+    starts = [i for i, (a, b) in enumerate(itertools.pairwise([0, *whole])) if b > a]
+    for start, end, turn in zip(starts, [*starts[1:], len(ids)], turns, strict=True):
+        assert mask[start:end] == (whole[start:end] if turn.learnt else [0] * (end - start))
 
 
 def encoded(tokenizer, messages):

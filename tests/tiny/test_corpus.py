@@ -9,7 +9,7 @@ from duomem_jax.memory.show import GUIDELINES_HEADER
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
 from duomem_jax.tiny.corpus import expert_lessons, general_lessons
 from duomem_jax.tiny.procedures import REAL_SKELETONS, made_up_words, sample_verb
-from duomem_jax.tiny.rows import _without_slips, messages
+from duomem_jax.tiny.rows import messages
 from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
 from duomem_jax.worlds.household.expert.observation import task_sentence
 from duomem_jax.worlds.household.expert.prior import LocationPrior
@@ -81,18 +81,16 @@ def test_corpora_are_functions_of_their_seed():
 
 def test_slips_carry_no_loss(tokenizer):
     games = generate_games(60, 11)
-    slipped = [
-        t for t in expert_lessons(games, LocationPrior.default(), 11, slip_rate=0.3) if t.slips
-    ]
+    lessons = expert_lessons(games, LocationPrior.default(), 11, slip_rate=0.3)
+    slipped = [lesson for lesson in lessons if not all(turn.learnt for turn in lesson.turns)]
     assert slipped
     for lesson in slipped:
-        example = chat_tokens(tokenizer).conversations([messages(lesson)])[0]
-        tokens, mask, _ = _without_slips(example, lesson.slips)
+        tokens, mask, _ = chat_tokens(tokenizer).conversations([messages(lesson)])[0]
         learnt = tokenizer.decode([t for t, m in zip(tokens, mask, strict=True) if m])
         expected = "".join(
             f"Thought: {turn.thought}\nAction: {turn.action}<|end|>"
-            for k, turn in enumerate(lesson.turns)
-            if k not in lesson.slips
+            for turn in lesson.turns
+            if turn.learnt
         )
         assert learnt == expected
 

@@ -18,7 +18,7 @@ from duomem_jax.speak.open import Local
 from duomem_jax.stages.examples import Examples
 from duomem_jax.train.config import OptimizerConfig, TrainConfig
 from duomem_jax.train.run import run as train
-from duomem_jax.worlds import WORLDS, Step, Task, World, open_world
+from duomem_jax.worlds import WORLDS, Move, Step, Task, World, open_world
 from duomem_jax.worlds.games import Games
 
 
@@ -44,8 +44,8 @@ class Watcher:
     def reset(self, first_observation: str) -> None:
         assert "Your task is to: look" in first_observation
 
-    def act(self, observation: str) -> tuple[str, str]:
-        return "Look.", "look"
+    def act(self, observation: str) -> Move:
+        return Move("Look.", "look")
 
 
 class Kitchen(World[Task]):

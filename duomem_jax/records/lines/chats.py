@@ -5,9 +5,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.records.chat import Chat, Message, Role
+from duomem_jax.records.chat import Chat, Role, message_of
 from duomem_jax.records.demonstrations import Demonstration
 from duomem_jax.records.lines.read import read_lines
 
@@ -16,15 +17,16 @@ OPERATION = "chat"  # what an imported chat shows
 
 @dataclass(frozen=True)
 class MessageLine:
-    """One message."""
+    """One message; see `chat.Message`."""
 
     role: Role
     content: str
+    weight: Literal[0, 1] = 1
 
 
 @dataclass(frozen=True)
 class ChatLine:
-    """One chat, whose replies are to be learnt."""
+    """One chat, whose replies are to be learnt unless their weight is 0."""
 
     messages: tuple[MessageLine, ...]
 
@@ -37,7 +39,7 @@ def read_chat_lines(path: Path) -> list[Demonstration]:
     """
     found = []
     for number, (where, line) in enumerate(read_lines(path, ChatLine)):
-        messages = [Message(role=m.role, content=m.content) for m in line.messages]
+        messages = [message_of(m.role, m.content, m.weight) for m in line.messages]
         _check(messages, where)
         found.append(Demonstration(f"{number:08}", OPERATION, f"{number:08}", messages))
     return found

@@ -7,6 +7,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.records.episodes import FULL_SCORE, Episode, Turn, episode_key
@@ -21,11 +22,13 @@ class Step:
         observation: what was seen before acting; of the first step the whole start, task included.
         action: the command.
         thought: said before it.
+        weight: 0: the reply is read and not learnt.
     """
 
     observation: str
     action: str
     thought: str = ""
+    weight: Literal[0, 1] = 1
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def _episode(line: EpisodeLine, world: str) -> Episode:
         game_id=line.id,
         task=line.task,
         kind=line.kind,
-        turns=tuple(Turn(s.observation, s.thought, s.action) for s in line.turns),
+        turns=tuple(Turn(s.observation, s.thought, s.action, s.weight > 0) for s in line.turns),
         final_observation=line.final_observation,
         score=float(line.score),
         player=line.player,
@@ -97,7 +100,9 @@ def episode_line(episode: Episode) -> dict:
     line = EpisodeLine(
         id=episode.game_id,
         task=episode.task,
-        turns=tuple(Step(t.observation, t.action, t.thought) for t in episode.turns),
+        turns=tuple(
+            Step(t.observation, t.action, t.thought, 1 if t.learnt else 0) for t in episode.turns
+        ),
         final_observation=episode.final_observation,
         score=episode.score,
         kind=episode.kind,

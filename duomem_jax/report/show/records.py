@@ -30,7 +30,7 @@ def _episode(episode: Episode) -> Iterator[str]:
         yield indented(turn.observation)
         if turn.thought:
             yield f"{number:3} ({turn.thought})"
-        yield f"{number:3} > {turn.action}"
+        yield f"{number:3} > {turn.action}{'' if turn.learnt else '  (not learnt)'}"
     yield indented(episode.final_observation)
 
 

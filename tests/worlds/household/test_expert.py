@@ -84,16 +84,16 @@ def test_abstract_of_an_episode_is_the_procedure_of_its_task(episodes):
 def test_expert_on_an_unknown_task_looks_around():
     expert = Expert()
     expert.reset("You see a desk 1.\n\nYour task is to: dance.")
-    assert expert.act("")[1] == "look"
+    assert expert.act("").action == "look"
 
 
 def test_expert_does_not_repeat_a_refused_take():
     expert = Expert(LocationPrior({}))
     expert.reset("you see a desk 1, and a shelf 1.\n\nYour task is to: put a mug in shelf.")
     expert.act("")
-    _, action = expert.act("You arrive at desk 1. On the desk 1, you see a mug 1.")
+    action = expert.act("You arrive at desk 1. On the desk 1, you see a mug 1.").action
     assert action == "take mug 1 from desk 1"
-    _, action = expert.act("Nothing happens.")
+    action = expert.act("Nothing happens.").action
     assert action == "go to shelf 1"
 
 

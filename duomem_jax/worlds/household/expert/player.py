@@ -58,11 +58,12 @@ class Expert:
         return self.index == len(self.procedure)
 
     def act(self, observation: str) -> Move:
-        """(thought, action) after `observation`, which answers the action given before."""
+        """A move after `observation`, which answers the action given before."""
         if self.action:
             self.observe(self.action, observation)
-        thought, self.action = self._decide()
-        return thought, self.action
+        move = self._decide()
+        self.action = move.action
+        return move
 
     def observe(self, action: str, observation: str) -> None:
         """Take in what `action` did; it may be another than the one proposed."""
@@ -106,20 +107,20 @@ class Expert:
 
     def _decide(self) -> Move:
         if self.done:
-            return "I am done.", "look"
+            return Move("I am done.", "look")
         if self.beside:  # a place that shares our location cannot be gone to
             self.proposed = f"examine {self.beside}"
             self.beside = ""
-            return "It is beside me. Examine it.", self.proposed
+            return Move("It is beside me. Examine it.", self.proposed)
         goal = self.procedure[self.index]
         opening = ""
         self.is_new = self.announced != self.index
         if self.is_new:
             opening = f"{'Now' if self.index else 'First'} {goal.intention()}. "
             self.announced = self.index
-        thought, action = self._toward(goal)
-        self.proposed = action
-        return opening + thought, action
+        move = self._toward(goal)
+        self.proposed = move.action
+        return Move(opening + move.thought, move.action)
 
     def _toward(self, goal: Subgoal) -> Move:
         here = self.beliefs.here
@@ -127,23 +128,24 @@ class Expert:
             case "find" | "use":
                 return self._find(goal)
             case "inventory":
-                return "Check it.", "inventory"
+                return Move("Check it.", "inventory")
             case "examine":
-                return "Examine it.", f"examine {self.beliefs.holding}"
+                return Move("Examine it.", f"examine {self.beliefs.holding}")
             case "put" | "open":
                 place = self._choose(goal.what)
             case _:
                 place = self._choose(APPLIANCE[goal.verb])
         # `go to` is refused where one stands already.
         if here != place:
-            return f"Go to {place}.", f"go to {place}"
+            return Move(f"Go to {place}.", f"go to {place}")
         if goal.verb == "open":
-            return "Open it.", f"open {place}"
+            return Move("Open it.", f"open {place}")
         if goal.verb == "put":
             if self.beliefs.closed:
-                return "It is closed. Open it.", f"open {place}"
-            return "Put it.", f"move {self.beliefs.holding} to {place}"
-        return f"{goal.verb.capitalize()} it.", f"{goal.verb} {self.beliefs.holding} with {place}"
+                return Move("It is closed. Open it.", f"open {place}")
+            return Move("Put it.", f"move {self.beliefs.holding} to {place}")
+        deed = f"{goal.verb} {self.beliefs.holding} with {place}"
+        return Move(f"{goal.verb.capitalize()} it.", deed)
 
     def _find(self, goal: Subgoal) -> Move:
         # The name comes before what is said about it, so that a model which has just written
@@ -154,12 +156,12 @@ class Expert:
             return self._search(goal, wish)
         name, place = found
         if place != self.beliefs.here:
-            return f"{wish}I saw {name} in {place}.", f"go to {place}"
+            return Move(f"{wish}I saw {name} in {place}.", f"go to {place}")
         if goal.verb == "use":
-            return f"{wish}I see {name}. Use it.", f"use {name}"
+            return Move(f"{wish}I see {name}. Use it.", f"use {name}")
         if self.beliefs.closed:
-            return "It is closed. Open it.", f"open {place}"
-        return f"{wish}I see {name}. Take it.", f"take {name} from {place}"
+            return Move("It is closed. Open it.", f"open {place}")
+        return Move(f"{wish}I see {name}. Take it.", f"take {name} from {place}")
 
     def _used_by_put(self, goal: Subgoal) -> str | None:
         """Where the first of two objects was put: it must stay there."""
@@ -171,7 +173,7 @@ class Expert:
     def _search(self, goal: Subgoal, wish: str) -> Move:
         here = self.beliefs.here
         if here and self.beliefs.closed and here not in self.beliefs.contents:
-            return "It is closed. Open it.", f"open {here}"
+            return Move("It is closed. Open it.", f"open {here}")
         thought = f"{wish}It is not here. " if wish else ""
         # A plan is stated once, when it is made, and followed until its places are used up.
         if self.wanted != goal.what or not self._unseen():
@@ -179,7 +181,7 @@ class Expert:
             self.queue = self._plan(goal.what)
             thought += f"It can be in {', '.join(dict.fromkeys(map(kind, self.queue)))}. "
         place = self._unseen()[0]
-        return f"{thought}Next is {place}.", f"go to {place}"
+        return Move(f"{thought}Next is {place}.", f"go to {place}")
 
     def _unseen(self) -> list[str]:
         return [p for p in self.queue if p not in self.beliefs.contents]
