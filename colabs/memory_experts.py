@@ -111,13 +111,17 @@ with models.open(Server(), ROOT / "asked") as open_models:
 # and without the answer expert.
 
 # %%
+from IPython.display import Image, display
+
 from duomem_jax.evals.dialogues.assistant import Assistant
 from duomem_jax.stages import locomo
 
 for name, answer in (("gold evidence", ""), ("gold evidence, expert", experts["answer"])):
     assistant = Assistant(name, Models("tiny-listener", answer=answer), "evidence")
     locomo.run(str(ROOT / "answers"), str(ROOT / "held-out"), assistant)
-print(locomo.score(str(ROOT / "answers")).read_text())
+report = locomo.score(str(ROOT / "answers"))
+print(report.read_text())
+display(Image(str(report.with_name("f1.png"))))
 
 # %%
 from duomem_jax.evals.dialogues.metrics import key_of, locomo_f1

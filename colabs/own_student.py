@@ -93,6 +93,8 @@ config = dataclasses.replace(usual, base=MODEL, data=rows, output=str(ROOT / "tr
 adapter = run(config)
 
 # %%
+from IPython.display import Image, display
+
 from duomem_jax.agents.play import Recall
 from duomem_jax.speak import Local
 
@@ -102,7 +104,9 @@ after = Player(
     recall=Recall(str(ROOT / "memories")),
     local=Local(adapter=str(adapter)),
 )
-print(evaluate(str(ROOT / "results"), new, after, how).read_text())
+report = evaluate(str(ROOT / "results"), new, after, how)
+print(report.read_text())
+display(Image(str(report.with_name("success.png"))))
 
 # %% [markdown]
 # ## Take it elsewhere

@@ -149,6 +149,8 @@ config = dataclasses.replace(
 distilled = run(config)
 
 # %%
+from IPython.display import Image, display
+
 from duomem_jax.agents.play import Talk
 
 how = Play(max_steps=6)
@@ -157,6 +159,7 @@ for name, model in (("student", "tiny-student"), ("distilled", str(distilled))):
     player = Player(name, model, talk=Talk("@/dev/null"))
     report = evaluate(str(ROOT / "results"), each, player, how)
 print(report.read_text())
+display(Image(str(report.with_name("success.png"))))
 
 # %%
 from duomem_jax.records import collect_results
