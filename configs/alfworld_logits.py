@@ -17,12 +17,12 @@ from duomem_jax.objectives.config import ObjectiveConfig
 
 
 def get_experiment() -> Experiment:
-    """Three seeds of each, about five times through the episodes."""
+    """Three seeds of each, in as many steps as in configs/alfworld_episodes.py."""
     whole = alfworld_experiment(
         title="Text against logits, SmolLM2-135M: ALFWorld valid_seen",
         output="runs/alfworld-logits",
         student="smollm2",
-        train=alfworld_training(steps=80, global_batch=4),
+        train=alfworld_training(steps=340, global_batch=4),
     )
     return dataclasses.replace(
         whole,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.io import readable
+from duomem_jax.base.io import check_free, readable
 from duomem_jax.base.ranges import Count, checked
 from duomem_jax.memory.store.entry import Found
 from duomem_jax.memory.store.store import Store
@@ -25,11 +25,14 @@ def draw(store: File, picture: Place, /, query: str = "", k: Count = 20, who: st
         who: whose memories; empty: all.
 
     Raises:
-        UserError: no such store, no memory to draw, or the picture is no .png file.
+        UserError: no such store, no memory to draw, the picture is no .png file or there already.
     """
     path = Path(picture)
     if path.suffix != ".png":
         raise UserError(f"{picture}: is no name of a PNG; give one that ends in .png")
+    vector = path.with_suffix(".svg")
+    check_free(path)
+    check_free(vector)
     with existing(store) as opened:
         if query:
             found = opened.recall(query, k=k, who=who or None)
@@ -42,7 +45,7 @@ def draw(store: File, picture: Place, /, query: str = "", k: Count = 20, who: st
     else:
         figure = uses_figure([entry for entry, _ in found], title="What was of use")
     write_picture(path, figure)
-    return f"{picture}: {len(found):,} drawn, also as {path.with_suffix('.svg')}"
+    return f"{picture}: {len(found):,} drawn, also as {vector}"
 
 
 def _most_used(store: Store, who: str) -> list[Found]:

@@ -42,3 +42,13 @@ def test_uses_and_scores_are_drawn(run, tmp_path, capsys):
             run("draw", str(tmp_path / place))
         assert said in capsys.readouterr().err
         assert not (tmp_path / place).exists()
+
+
+@pytest.mark.parametrize("there", ["p.png", "p.svg"])
+def test_a_picture_that_is_there_stays(run, tmp_path, capsys, there):
+    run("add", "I live in Oslo.")
+    (tmp_path / there).write_text("mine")
+    with pytest.raises(SystemExit, match="2"):
+        run("draw", str(tmp_path / "p.png"), "--query", "Oslo")
+    assert f"{there}: is a file" in capsys.readouterr().err
+    assert (tmp_path / there).read_text() == "mine"
