@@ -2,6 +2,9 @@
 
 import json
 import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -205,19 +208,25 @@ def test_a_file_is_unpacked_once_whatever_its_name(llama, tmp_path, caplog):
     assert weight_files(first)[0].stat().st_mtime_ns == weights
 
 
-def test_two_processes_may_unpack_the_same_file_at_once(llama, monkeypatch):
-    path, model = llama
+def test_of_several_that_want_a_file_at_once_one_unpacks_it(llama, monkeypatch):
+    file, _ = llama
+    start, written = threading.Barrier(3), []
     write = unpack.write_folder
 
-    def while_another_ends_first(file, folder):
-        monkeypatch.setattr(unpack, "write_folder", write)
-        model_path(str(path))
-        write(file, folder)
+    def slowly(*args):
+        written.append(args)
+        time.sleep(0.2)  # the others come meanwhile
+        write(*args)
 
-    monkeypatch.setattr(unpack, "write_folder", while_another_ends_first)
-    folder = model_path(str(path))
-    assert_same_tensors(folder, model)
-    assert [p.name for p in Path(folder).parent.iterdir()] == ["tiny"]
+    def want():
+        start.wait()
+        return model_path(str(file))
+
+    monkeypatch.setattr(unpack, "write_folder", slowly)
+    with ThreadPoolExecutor(3) as pool:
+        folders = {future.result() for future in [pool.submit(want) for _ in range(3)]}
+    assert len(folders) == 1
+    assert len(written) == 1
 
 
 def test_large_models_come_in_several_files(llama, monkeypatch):

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
+from filelock import FileLock
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.io import atomic_dir
+from duomem_jax.base.io import atomic_dir, clear_os_errors
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.families import FAMILIES
 from duomem_jax.models.gguf.file import GgufFile
@@ -44,14 +45,12 @@ def unpacked(path: Path) -> Path:
     if folder.exists():
         return folder
     file = GgufFile(path)
-    log.info("%s: unpacked into %s", path, folder)
-    try:
-        with atomic_dir(folder) as out:
-            write_folder(file, out)
-    except UserError:
-        # Adapters that train side by side all begin here: another process may have been faster.
+    # Adapters that train side by side all begin here: one unpacks the file, the others wait for it.
+    with clear_os_errors(folder), FileLock(f"{folder}.lock"):
         if not folder.exists():
-            raise
+            log.info("%s: unpacked into %s", path, folder)
+            with atomic_dir(folder) as out:
+                write_folder(file, out)
     return folder
 
 
