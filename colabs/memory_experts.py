@@ -65,7 +65,7 @@ from duomem_jax.experiments.tiny import tiny_training
 from duomem_jax.stages import Examples, demonstrations, examples
 from duomem_jax.train.run import run
 
-STEPS = 80 if SMOKE else 250
+STEPS = 50 if SMOKE else 250
 experts = {}
 for operation in ("extract", "update", "answer"):
     shown, rows = str(ROOT / operation / "shown"), str(ROOT / operation / "rows")
