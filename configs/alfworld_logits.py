@@ -4,8 +4,8 @@
     duomem compare configs/alfworld_logits.py
 
 The teacher is the student of configs/alfworld.py that learnt from all training games. It plays 120
-of them, twenty of each kind of task. Accelerator as there. Its adapters
-are for the memorization audit, too (docs/audit.md).
+of them, twenty of each kind of task. Accelerator as there. Its adapters are for the memorization
+audit, too (docs/audit.md).
 """
 
 import dataclasses

@@ -23,7 +23,7 @@ class _Talk:
 
     def take(self, reply: Reply) -> Move:
         """The move that a reply makes; the chat remembers it as training would show it."""
-        move = Move(*parse_action(reply.text, cut=reply.cut))
+        move = parse_action(reply.text, cut=reply.cut)
         self.chat.say(*move)
         # A reply's prompt is the whole conversation; ours is what the player did not write.
         # The maximum, since a server that does not report its counts gives 0.

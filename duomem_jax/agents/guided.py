@@ -251,7 +251,7 @@ class GuidedPolicy:
         max_new = self._speakers[speaker].max_new
         # 0: nobody asks this reply for its token counts, which the transcript has.
         reply = read_reply(self._players.tokenizer, ids, 0, max_new)
-        move = Move(*parse_action(reply.text, cut=reply.cut))
+        move = parse_action(reply.text, cut=reply.cut)
         # The chat has the move as it was parsed. It counts as held, so that it is never rendered:
         # the transcript has the ids that were written, whatever form the reply had.
         seat.chat.say(*move)

@@ -27,6 +27,6 @@ class Silence:
         if self._silent:
             log.warning(
                 f"{self._player}: in {self._silent} of {self._games} games none of "
-                f"{self._replies} replies held an action; such a model needs the rules "
+                f"{self._replies} replies held an action; give it the rules "
                 '(--player.system @play), room for "Action:" (--player.max-new), or an adapter'
             )

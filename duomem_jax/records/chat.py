@@ -21,11 +21,11 @@ Chat = list[Message]
 """Messages in order: at most one of the system, then user and assistant by turns."""
 
 
-def message_of(role: Role, content: str, weight: int) -> Message:
-    """A message with the weight that somebody gave it."""
+def message_of(role: Role, content: str, *, learnt: bool) -> Message:
+    """A message, and whether a model that learns from its chat learns it."""
     message: Message = {"role": role, "content": content}
     # Not named where it says nothing: the same chat then reads the same, whoever wrote it.
-    return message if weight else message | {"weight": 0}
+    return message if learnt else message | {"weight": 0}
 
 
 def system(content: str) -> Message:
@@ -40,7 +40,7 @@ def user(content: str) -> Message:
 
 def assistant(content: str, *, learnt: bool = True) -> Message:
     """What the model wrote, and whether another model is to learn it."""
-    return message_of("assistant", content, int(learnt))
+    return message_of("assistant", content, learnt=learnt)
 
 
 def is_learnt(message: Message) -> bool:

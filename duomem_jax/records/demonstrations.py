@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from duomem_jax.records.chat import Chat, message_of
+from duomem_jax.records.chat import Chat, is_learnt, message_of
 from duomem_jax.records.store.features import Layout, structures
 
 
@@ -28,7 +28,7 @@ DEMONSTRATION_LAYOUT: Layout = {
     "id": "text",
     "operation": "text",
     "group": "text",
-    "messages": [{"role": "text", "content": "text", "weight": "int64"}],
+    "messages": [{"role": "text", "content": "text", "learnt": "bool"}],
 }
 
 
@@ -38,15 +38,18 @@ def demonstration_to_record(demonstration: Demonstration) -> dict[str, Any]:
         "id": demonstration.id,
         "operation": demonstration.operation,
         "group": demonstration.group,
-        "messages": [{"weight": 1} | message for message in demonstration.messages],
+        "messages": [
+            {"role": m["role"], "content": m["content"], "learnt": is_learnt(m)}
+            for m in demonstration.messages
+        ],
     }
 
 
 def demonstration_from_record(record: dict[str, Any]) -> Demonstration:
     """Inverse of `demonstration_to_record`; takes the stored form (a list per field) too."""
     messages = [
-        # Every reply counted before there was a weight.
-        message_of(message["role"], message["content"], int(message.get("weight", 1)))
-        for message in structures(record["messages"])
+        # Every reply was learnt before there was a field for it.
+        message_of(m["role"], m["content"], learnt=bool(m.get("learnt", True)))
+        for m in structures(record["messages"])
     ]
     return Demonstration(record["id"], record["operation"], record["group"], messages)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.records.store.features import Layout, structures
@@ -17,6 +17,13 @@ def is_success(score: float) -> bool:
     return score >= FULL_SCORE
 
 
+class Move(NamedTuple):
+    """What a player answers: the reasoning, and the command."""
+
+    thought: str
+    action: str
+
+
 @dataclass(frozen=True)
 class Turn:
     """One step.
@@ -25,7 +32,7 @@ class Turn:
         observation: seen before acting.
         thought: the reasoning.
         action: the command.
-        learnt: whether whoever learns from the episode learns this reply; it is read in any case.
+        learnt: whether students learn this reply; they read it in any case.
     """
 
     observation: str

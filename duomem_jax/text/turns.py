@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from duomem_jax.records import chat
 from duomem_jax.records.chat import Chat
-from duomem_jax.records.episodes import Episode, Turn
+from duomem_jax.records.episodes import Episode, Move, Turn
 
 __all__ = [
     "GameChat",
@@ -90,8 +90,8 @@ def reply(thought: str, action: str) -> str:
     return f"{_THOUGHT} {thought}\n{_ACTION} {action}"
 
 
-def parse_action(text: str, *, cut: bool = False) -> tuple[str, str]:
-    """(thought, action) of a reply; the action is the first line after the last "Action:".
+def parse_action(text: str, *, cut: bool = False) -> Move:
+    """The move of a reply; the action is the first line after the last "Action:".
 
     What stands from an "Observation:" on has no say: the model made it up, and what follows answers
     what never happened. Markdown around the words and around the command is dropped, and so is a
@@ -113,8 +113,8 @@ def parse_action(text: str, *, cut: bool = False) -> tuple[str, str]:
         thought = thought[thinks.end() :]
     lines = [line for line in action.strip().splitlines() if not _FENCE.fullmatch(line)]
     if not lines or (cut and len(lines) == 1):
-        return thought.strip(), ""
-    return thought.strip(), _bare(lines[0])
+        return Move(thought.strip(), "")
+    return Move(thought.strip(), _bare(lines[0]))
 
 
 def _bare(command: str) -> str:

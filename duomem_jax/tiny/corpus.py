@@ -63,7 +63,7 @@ class Offer:
 
 
 def _slip(rng: random.Random, world: FastEngine, expert: Expert, thought: str) -> Move:
-    """A mistake that small models make, drawn at random; it is shown and not learnt."""
+    """A mistake that small models make, drawn at random."""
     action = expert.proposed
     here = expert.beliefs.here
     # What stands in the list several times is drawn more often.
@@ -84,7 +84,7 @@ def _slip(rng: random.Random, world: FastEngine, expert: Expert, thought: str) -
     # Admissible, unlike the others mostly: a detour, not a refusal.
     astray = rng.choice(ways)
     slips.append((f"Go to {astray[6:]}.", astray))
-    return Move(*rng.choice(slips), learnt=False)
+    return Move(*rng.choice(slips))
 
 
 def play_procedure(
@@ -119,9 +119,11 @@ def play_procedure(
     done = False
     while len(turns) < MAX_STEPS and not done:
         move = expert.act(observation)
-        if rng.random() < slip_rate:
+        slips = rng.random() < slip_rate
+        if slips:
             move = _slip(rng, world, expert, move.thought)
-        turns.append(Turn(observation, *move))
+        # It stays in what is read, so that the way out of it can be learnt.
+        turns.append(Turn(observation, *move, learnt=not slips))
         observation, won = world.step(move.action)
         refused = observation.startswith("Nothing happens") and move.action == expert.proposed
         # What was really done, slip or not: `act` would take in what the expert proposed.

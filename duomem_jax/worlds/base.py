@@ -6,24 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.records.episodes import Episode
-
-
-class Move(NamedTuple):
-    """What a player answers.
-
-    Attributes:
-        thought: said before the command.
-        action: the command.
-        learnt: whether it is for learning; a mistake that is made on purpose is not.
-    """
-
-    thought: str
-    action: str
-    learnt: bool = True
+from duomem_jax.records.episodes import Episode, Move
 
 
 @dataclass(frozen=True)

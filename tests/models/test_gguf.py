@@ -209,7 +209,7 @@ def test_a_file_is_unpacked_once_whatever_its_name(llama, tmp_path, caplog):
 
 
 def test_of_several_that_want_a_file_at_once_one_unpacks_it(llama, monkeypatch):
-    file, _ = llama
+    path, model = llama
     start, written = threading.Barrier(3), []
     write = unpack.write_folder
 
@@ -220,13 +220,14 @@ def test_of_several_that_want_a_file_at_once_one_unpacks_it(llama, monkeypatch):
 
     def want():
         start.wait()
-        return model_path(str(file))
+        return model_path(str(path))
 
     monkeypatch.setattr(unpack, "write_folder", slowly)
     with ThreadPoolExecutor(3) as pool:
-        folders = {future.result() for future in [pool.submit(want) for _ in range(3)]}
-    assert len(folders) == 1
+        (folder,) = {future.result() for future in [pool.submit(want) for _ in range(3)]}
     assert len(written) == 1
+    assert_same_tensors(folder, model)
+    assert {p.name for p in Path(folder).parent.iterdir()} - {"tiny.lock"} == {"tiny"}
 
 
 def test_large_models_come_in_several_files(llama, monkeypatch):

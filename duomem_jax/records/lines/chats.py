@@ -39,7 +39,7 @@ def read_chat_lines(path: Path) -> list[Demonstration]:
     """
     found = []
     for number, (where, line) in enumerate(read_lines(path, ChatLine)):
-        messages = [message_of(m.role, m.content, m.weight) for m in line.messages]
+        messages = [message_of(m.role, m.content, learnt=m.weight > 0) for m in line.messages]
         _check(messages, where)
         found.append(Demonstration(f"{number:08}", OPERATION, f"{number:08}", messages))
     return found
