@@ -100,6 +100,7 @@ def commands() -> dict[str, Command]:
             DISTIL,
             "runs/extract --dialogues runs/dialogues --operation extract",
         ),
+        Command("lessons", s.lessons, DISTIL, f"runs/lessons {games} --how.count 300"),
         Command(
             "examples",
             s.examples,

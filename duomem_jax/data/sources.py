@@ -1,5 +1,7 @@
 """What rows are made from: won episodes, or a teacher's demonstrations."""
 
+import dataclasses
+import itertools
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -130,3 +132,44 @@ class Demonstrations:
     def name(self, item: Demonstration) -> str:
         """Its id."""
         return f"demonstration {item.id}"
+
+
+class Together:
+    """Episodes, and demonstrations behind them; a `Source`.
+
+    Demonstrations hold all that their model is told: only episodes get what the view adds.
+    """
+
+    unit = "conversations"
+
+    def __init__(self, episodes: Episodes, demonstrations: Demonstrations):
+        self._episodes, self._demonstrations = episodes, demonstrations
+        self.identity = episodes.identity | demonstrations.identity
+
+    def __len__(self) -> int:
+        return len(self._episodes) + len(self._demonstrations)
+
+    def block(self, first: int, step: int) -> list[Any]:
+        """Some episodes and demonstrations."""
+        # Counted on behind the episodes, the first one of a block lies within the first step.
+        begin = (first - len(self._episodes)) % step
+        return [*self._episodes.block(first, step), *self._demonstrations.block(begin, step)]
+
+    def learnt(self, item: Any) -> bool:
+        """Whether it was shown, or won by moves."""
+        return self._source_of(item).learnt(item)
+
+    def chats(self, items: list[Any], view: "View") -> list[Chat]:
+        """The games with what the view shows before them, the demonstrations as they were shown."""
+        bare = dataclasses.replace(view, system="", guidelines=None)
+        chats: list[Chat] = []
+        for source, some in itertools.groupby(items, self._source_of):
+            chats += source.chats([*some], view if source is self._episodes else bare)
+        return chats
+
+    def name(self, item: Any) -> str:
+        """Its game, or its id."""
+        return self._source_of(item).name(item)
+
+    def _source_of(self, item: Any) -> Source:
+        return self._episodes if isinstance(item, Episode) else self._demonstrations

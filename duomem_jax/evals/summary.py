@@ -160,10 +160,14 @@ def _all_binary(values: np.ndarray) -> bool:
 
 def _by_item(rows: Iterable[Result], description: Description) -> dict[str, list[float]]:
     """The score of each item, one value per seed."""
-    values = defaultdict(list)
+    values: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        values[row.item].append(float(description.value(row)))
-    return values
+        values[row.item][row.seed].append(float(description.value(row)))
+    # Adapters that were trained as one set have a row each under its seed, and count as one.
+    return {
+        item: [statistics.fmean(found) for _, found in sorted(seeds.items())]
+        for item, seeds in values.items()
+    }
 
 
 def _by_subject(rows: Iterable[Result]) -> dict[str, list[Result]]:

@@ -6,6 +6,7 @@ from typing import Literal
 from duomem_jax.base.io import slug
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.stages.label import Label
+from duomem_jax.stages.lessons import Lessons
 from duomem_jax.train.config import OnPolicyConfig
 
 
@@ -22,6 +23,9 @@ class Recipe:
     # What the teacher sees before an episode: the memories that the student sees; always some
     # (context distillation); or never any, for a teacher that has not learnt to read them.
     memories: Literal["as student", "always", "never"] = "as student"
+    # Made-up tasks in the rooms of the training games, learnt beside the episodes: an adapter that
+    # learns them goes on reading. They are told and shown as the episodes are.
+    lessons: Lessons | None = None
     on_policy: OnPolicyConfig | None = None  # the student plays its rows; games are filled in
 
     @property

@@ -16,6 +16,7 @@ from duomem_jax.experiments.experiment import Experiment
 from duomem_jax.experiments.recipe import Recipe
 from duomem_jax.stages.examples import examples
 from duomem_jax.stages.label import label
+from duomem_jax.stages.lessons import lessons
 from duomem_jax.train.config import OnPolicyConfig, TrainConfig
 from duomem_jax.train.output import check_output
 from duomem_jax.train.run import run
@@ -138,10 +139,15 @@ def _rows(e: Experiment, recipe: Recipe, memory: str) -> str:
     if recipe.on_policy is not None:
         return ""
     root = Path(e.output)
-    out = str(root / _ROWS[recipe.memories])
+    out, shown = str(root / _ROWS[recipe.memories]), ""
+    if recipe.lessons is not None:
+        out, shown = f"{out}-with-lessons-of-{recipe.slug}", str(root / "lessons" / recipe.slug)
+        how = dataclasses.replace(recipe.lessons, system=e.examples.system)
+        log.info(lessons(shown, e.train_games, how))
     report = examples(
         out,
         episodes=str(root / "teacher-episodes"),
+        demonstrations=(shown,) if shown else (),
         tokenizer=e.student,
         memory=memory,
         # Any teacher gives rows a second view; the student's own tokenizer keeps the tokens equal.

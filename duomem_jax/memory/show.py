@@ -8,6 +8,7 @@ from typing import Any
 
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.records.episodes import Episode, episode_key
+from duomem_jax.records.lessons import Advice
 from duomem_jax.records.memories import Memory
 
 GUIDELINES_HEADER = "Here are some guidelines of how to solve the similar task:\n"
@@ -51,15 +52,16 @@ def show_many(
 
 def guidelines_text(memories: Sequence[Memory]) -> str:
     """Text of some memories; "" for none."""
-    return render_guidelines([{"task_name": m.key, "guidelines": m.text} for m in memories])
+    return render_guidelines([Advice(m.key, m.text) for m in memories])
 
 
-def render_guidelines(advice: Sequence[dict[str, str]]) -> str:
-    """Text of some advice, each {"task_name", "guidelines"}; "" for none.
+def render_guidelines(advice: Sequence[Advice]) -> str:
+    """Text of some advice; "" for none.
 
     Source: MemP, arXiv 2508.06433 (zjunlp/MemP, run_memp_offline.py).
     """
-    return GUIDELINES_HEADER + json.dumps(advice, ensure_ascii=False) if advice else ""
+    told = [{"task_name": task, "guidelines": script} for task, script in advice]
+    return GUIDELINES_HEADER + json.dumps(told, ensure_ascii=False) if told else ""
 
 
 class RetrievedGuidelines:

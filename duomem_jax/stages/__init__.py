@@ -18,6 +18,7 @@ from duomem_jax.stages.examples import Examples, examples
 from duomem_jax.stages.export import export
 from duomem_jax.stages.generate import generate
 from duomem_jax.stages.label import Label, label
+from duomem_jax.stages.lessons import Lessons, lessons
 from duomem_jax.stages.lines import dump, import_
 from duomem_jax.stages.memories import maintain, memories
 from duomem_jax.stages.play import play
@@ -26,6 +27,7 @@ from duomem_jax.stages.show import show
 __all__ = [
     "Examples",
     "Label",
+    "Lessons",
     "audit",
     "chat",
     "compile_check",
@@ -40,6 +42,7 @@ __all__ = [
     "generate",
     "import_",
     "label",
+    "lessons",
     "locomo",
     "maintain",
     "memories",

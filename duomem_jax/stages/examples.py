@@ -6,7 +6,7 @@ from duomem_jax.base.prompts import system_text
 from duomem_jax.base.ranges import Length, Seed, Share, options
 from duomem_jax.base.shard import WHOLE
 from duomem_jax.data.examples import View, build_examples
-from duomem_jax.data.sources import Demonstrations, Episodes
+from duomem_jax.data.sources import Demonstrations, Episodes, Source, Together
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.memory.show import RetrievedGuidelines
@@ -43,13 +43,14 @@ def examples(
     how: Examples = Examples(),
     shard: Part = WHOLE,
 ) -> WriteReport:
-    """Tokenise, mask and pack won episodes, or demonstrations, for `train.py`.
+    """Tokenise, mask and pack won episodes and demonstrations for `train.py`.
 
     Args:
         out: folder to write.
         tokenizer: of the student: folder, hub id or shipped model.
         episodes: folder of episodes, from `duomem play`.
-        demonstrations: folders of demonstrations, from `duomem demonstrations`, in place of them.
+        demonstrations: folders of demonstrations, from `duomem demonstrations`, in place of them;
+            or of lessons in reading, from `duomem lessons`, beside them.
         memory: bank whose memories some episodes show; empty: none do.
         teacher: model with another tokenizer, whose tokens rows hold beside the student's, aligned
             by bytes; empty: it has the student's tokenizer.
@@ -64,9 +65,7 @@ def examples(
     folder = model_path(tokenizer)
     loaded = load_tokenizer(folder)
     made_for = _context_of(folder)
-    if bool(episodes) == bool(demonstrations):
-        raise UserError("give either episodes or demonstrations")
-    source = Episodes(episodes) if episodes else Demonstrations(demonstrations)
+    source = _source(episodes, demonstrations)
     # The episodes say which world they are from, and so what `@play` stands for.
     system = system_text(how.system, world_of(episodes).prompt if episodes else "")
     student = View(loaded, how.length, system, _guidelines(memory, how, how.memory_share), made_for)
@@ -78,6 +77,17 @@ def examples(
         # A share of 1: a teacher that knows more is to know it in every episode.
         taught = View(own, how.teacher_length, system, _guidelines(teacher_memory, how, 1.0))
     return build_examples(source, out, student, taught, shard=shard)
+
+
+def _source(episodes: str, demonstrations: tuple[str, ...]) -> Source:
+    """What is learnt from."""
+    if episodes and demonstrations:
+        return Together(Episodes(episodes), Demonstrations(demonstrations))
+    if episodes:
+        return Episodes(episodes)
+    if demonstrations:
+        return Demonstrations(demonstrations)
+    raise UserError("give episodes, demonstrations, or both")
 
 
 def _context_of(folder: str) -> int:

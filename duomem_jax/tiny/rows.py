@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 
 from duomem_jax.data.pack import Conversation, pack_examples
 from duomem_jax.data.rows import Record, RowFormat
+from duomem_jax.memory.show import render_guidelines
 from duomem_jax.records.chat import Chat
+from duomem_jax.records.lessons import Lesson
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.text.tokenizer import (
     chat_tokens,
@@ -14,7 +16,7 @@ from duomem_jax.text.tokenizer import (
     vocabulary_fingerprint,
 )
 from duomem_jax.text.turns import turn_messages
-from duomem_jax.tiny.corpus import Lesson, expert_lessons, general_lessons
+from duomem_jax.tiny.corpus import expert_lessons, general_lessons
 from duomem_jax.worlds.household.expert.prior import LocationPrior
 from duomem_jax.worlds.household.generate import generate_games
 
@@ -38,7 +40,7 @@ def lessons(name: str, block: int) -> Iterator[Lesson]:
 
 def messages(lesson: Lesson) -> Chat:
     """The conversation of a lesson, as an agent would have had it."""
-    return turn_messages(lesson.turns, guidelines=lesson.guidelines)
+    return turn_messages(lesson.turns, guidelines=render_guidelines(lesson.advice))
 
 
 def write_rows(

@@ -20,10 +20,10 @@ from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.rope import Rope
 from duomem_jax.text.tokenizer import load_tokenizer
-from duomem_jax.tiny.procedures import made_up_words
 from duomem_jax.tiny.rows import CORPORA, lessons, messages
 from duomem_jax.tiny.tokenizer import Vocabulary, save_tokenizer, vocabulary
 from duomem_jax.train.config import OptimizerConfig, TrainConfig
+from duomem_jax.worlds.household.made_up.verbs import made_up_words
 
 MAX_LENGTH = 2048  # tokens of a conversation
 VOCABULARY = 1088  # rows of the embedding; a few more than the tokenizer has

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.records.episodes import Episode, Move
+from duomem_jax.records.lessons import Lesson
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,20 @@ class World(abc.ABC, Generic[TaskT]):
             UserError: it cannot be played, or what the engine needs is not installed.
         """
 
+    def kind_named(self, short: str) -> str:
+        """The kind of tasks that tables call `short`.
+
+        Raises:
+            UserError: there is none.
+        """
+        for kind, name in self.kinds.items():
+            if name == short:
+                return kind
+        known = ", ".join(self.kinds.values()) or "none"
+        raise UserError(
+            f"world {self.name}: it has no kind of tasks {short!r}; its kinds are {known}"
+        )
+
     @property
     def config(self) -> dict[str, Any]:
         """Identity of the world, for what is played in it; JSON."""
@@ -154,3 +169,20 @@ class World(abc.ABC, Generic[TaskT]):
         raise UserError(
             f"world {self.name}: it has no generator; fetch its tasks from their source"
         )
+
+    def lessons(
+        self, tasks: Sequence[TaskT], seed: int, *, without: str = ""
+    ) -> Callable[[int], Lesson]:
+        """Made-up tasks being solved in the rooms of `tasks`, each by its number.
+
+        Lesson i of a seed is always the same.
+
+        Args:
+            tasks: whose rooms they are.
+            seed: of everything that is drawn.
+            without: a kind of real tasks; no lesson has the step that sets it apart.
+
+        Raises:
+            UserError: the world makes up no tasks, or has no room for them.
+        """
+        raise UserError(f"world {self.name}: it makes up no tasks, so there are no lessons in it")

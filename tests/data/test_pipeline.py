@@ -7,20 +7,29 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import Shard
 from duomem_jax.data.examples import View, build_examples
 from duomem_jax.data.loader import batches
-from duomem_jax.data.sources import Episodes
+from duomem_jax.data.sources import Demonstrations, Episodes, Together
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.build import build_memories
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.show import RetrievedGuidelines, guidelines_text
 from duomem_jax.memory.write.protocol import RuleWriter
 from duomem_jax.models.shipped import model_folder
+from duomem_jax.records.chat import assistant, user
+from duomem_jax.records.demonstrations import (
+    DEMONSTRATION_LAYOUT,
+    Demonstration,
+    demonstration_to_record,
+)
 from duomem_jax.records.played import read_episodes, write_episodes
 from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.store.spec import DEMONSTRATIONS
+from duomem_jax.records.store.write import DatasetSpec, write_dataset
 from duomem_jax.text.spelling import Speller
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
 from duomem_jax.text.turns import episode_messages
 
 LENGTH = 256
+CHATS = [[user(f"What is {i}?"), assistant("A number.")] for i in range(3)]
 
 
 @pytest.fixture(scope="module")
@@ -192,3 +201,28 @@ def test_an_empty_result_is_refused_and_a_shard_may_be_empty(folders, episodes, 
     shared = Episodes(folders / "episodes"), tmp_path / "shared", View(tokenizer, LENGTH)
     assert build_examples(*shared, shard=Shard(1, 2)).status == "waiting"  # it has no block
     assert build_examples(*shared, shard=Shard(0, 2)).status == "written"
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 5])
+def test_blocks_of_episodes_and_demonstrations_hold_each_once(folders, tmp_path, step):
+    shown = [Demonstration(f"d{i}", "read", f"d{i}", chat) for i, chat in enumerate(CHATS)]
+    by_id = {d.id: demonstration_to_record(d) for d in shown}
+    spec = DatasetSpec(DEMONSTRATIONS, DEMONSTRATION_LAYOUT)
+    write_dataset(
+        tmp_path / "shown", list(by_id), lambda keys: ((k, [by_id[k]], {}) for k in keys), spec
+    )
+    episodes = Episodes(folders / "episodes")
+    both = Together(episodes, Demonstrations((str(tmp_path / "shown"),)))
+    names = [both.name(item) for first in range(step) for item in both.block(first, step)]
+    assert len(names) == len(both) == len(episodes) + len(CHATS)
+    assert {*names} == {
+        *map(episodes.name, episodes.block(0, 1)),
+        "demonstration d0",
+        "demonstration d1",
+        "demonstration d2",
+    }
+    items = both.block(0, 1)
+    view = View(load_tokenizer(folders / "tokenizer"), LENGTH, "Play.")
+    chats = both.chats(items, view)
+    assert chats[-len(CHATS) :] == CHATS
+    assert all(chat[0] == {"role": "system", "content": "Play."} for chat in chats[: len(episodes)])

@@ -122,3 +122,20 @@ def test_differences_of_parts_of_a_score_are_drawn_by_group():
     # About as wide as ten draws of a group that differs by a half or not at all.
     assert 0.2 < pair.difference.high - pair.difference.low < 0.35
     assert pair.p_value < 0.001
+
+
+def test_adapters_trained_as_one_set_count_as_one_seed():
+    """Two rows of a game under one seed are half each, whichever comes first."""
+    alone = [row("alone", f"g{i}", i < 4) for i in range(8)]
+    pairs = [
+        row("set", f"g{i}", i < 4 and half, seed=s)
+        for i in range(8)
+        for s in (0, 1)
+        for half in (True, False)
+    ]
+    whole = [row("set", f"g{i}", i < 4, seed=s) for i in range(8) for s in (0, 1)]
+    halved = compare([*alone, *pairs[::-1]], "alone", "set", GAMES)
+    full = compare([*alone, *whole], "alone", "set", GAMES)
+    assert halved.difference.mean == pytest.approx(-0.25)
+    assert full.difference.mean == 0
+    assert halved.items == full.items == 8

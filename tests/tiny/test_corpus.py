@@ -8,12 +8,16 @@ import pytest
 from duomem_jax.memory.show import GUIDELINES_HEADER
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
 from duomem_jax.tiny.corpus import expert_lessons, general_lessons
-from duomem_jax.tiny.procedures import REAL_SKELETONS, made_up_words, sample_verb
 from duomem_jax.tiny.rows import messages
 from duomem_jax.tiny.tokenizer import save_tokenizer, vocabulary
 from duomem_jax.worlds.household.expert.observation import task_sentence
 from duomem_jax.worlds.household.expert.prior import LocationPrior
 from duomem_jax.worlds.household.generate import generate_games
+from duomem_jax.worlds.household.made_up.verbs import (
+    REAL_SKELETONS,
+    made_up_words,
+    sample_verb,
+)
 from duomem_jax.worlds.household.sentences import parse_goal
 
 
@@ -61,12 +65,16 @@ def test_made_up_words_are_unknown_to_the_world():
 def test_general_lessons_follow_a_task_only_with_its_procedure_written(general):
     for lesson in general:
         knows = not lesson.turns[0].thought.startswith("I do not know")
-        assert knows == lesson.guidelines.startswith(GUIDELINES_HEADER)
+        assert knows == bool(lesson.advice)
+        assert knows == messages(lesson)[0]["content"].startswith(GUIDELINES_HEADER)
 
 
 def test_guidelines_are_mostly_about_other_things(general):
-    followed = [t for t in general if t.guidelines]
-    same = sum(task_sentence(t.turns[0].observation) in t.guidelines for t in followed)
+    followed = [t for t in general if t.advice]
+    same = sum(
+        task_sentence(t.turns[0].observation) in {advice.task for advice in t.advice}
+        for t in followed
+    )
     assert same < len(followed) / 4
 
 

@@ -160,9 +160,13 @@ def test_a_student_learns_from_it_and_is_scored_by_it(games, root, capsys):
     assert "looks.txt, at most 4 steps." in text
 
 
-def test_a_world_without_generator_or_engine_says_so(games, root, tmp_path):
+def test_a_world_without_generator_lessons_or_engine_says_so(games, root, tmp_path):
     with pytest.raises(UserError, match="kitchen: it has no generator"):
         stages.generate(str(tmp_path / "games"), 2, 1, "kitchen")
+    with pytest.raises(UserError, match="kitchen: it makes up no tasks"):
+        stages.lessons(str(tmp_path / "lessons"), games)
+    with pytest.raises(UserError, match="no kind of tasks 'middling'; its kinds are short, long"):
+        stages.lessons(str(tmp_path / "lessons"), games, stages.Lessons(without="middling"))
     with pytest.raises(UserError, match=r"no engine 'fast'; omit it"):
         open_world("kitchen", "fast")
     with pytest.raises(UserError, match=r"writer prose: no such folder.*script needs no model"):

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from duomem_jax.records.episodes import FULL_SCORE
+from duomem_jax.records.lessons import Lesson
 from duomem_jax.worlds.base import RulePlayer, Step, World, release
 from duomem_jax.worlds.household.engine.fast import FastEngine
 from duomem_jax.worlds.household.expert.player import Expert
 from duomem_jax.worlds.household.expert.prior import LocationPrior
 from duomem_jax.worlds.household.game import Game, TextEnv
 from duomem_jax.worlds.household.load import load_games
+from duomem_jax.worlds.household.made_up.lessons import MadeUp
 from duomem_jax.worlds.household.script import write_script
 
 
@@ -94,3 +96,9 @@ class Household(World[Game]):
         from duomem_jax.worlds.household.generate import generate_games, write_games
 
         return write_games(folder, generate_games(count, seed))
+
+    def lessons(
+        self, tasks: Sequence[Game], seed: int, *, without: str = ""
+    ) -> Callable[[int], Lesson]:
+        """The expert follows made-up procedures."""
+        return MadeUp(tasks, seed, without=without).lesson

@@ -1,7 +1,8 @@
-"""Made-up tasks: a verb that no model has seen, whose procedure is written in the context.
+"""Made-up verbs: words that no model has seen, each with a procedure of its own.
 
-The tiny student learns from them to follow a written procedure and to carry it over to other
-objects and places, while the six procedures of the real task types never occur.
+Lessons write the procedure in the context. From them a student learns to follow what is written and
+to carry it over to other objects and places, while the six procedures of the real task types never
+occur.
 """
 
 import random
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 from duomem_jax.worlds.household.game import TASK_TYPES
 from duomem_jax.worlds.household.procedure import Procedure, Subgoal, procedure_for
-from duomem_jax.worlds.household.sentences import Goal
+from duomem_jax.worlds.household.sentences import TREATMENTS, Goal
 
 _ONSETS = ("bl", "d", "dr", "f", "g", "gl", "k", "l", "m", "n", "p", "pl", "r", "s", "t", "v", "z")
 _RHYMES = ("ack", "ax", "ed", "eem", "ib", "ick", "im", "ob", "op", "ub", "um", "uv")
@@ -54,6 +55,20 @@ def _real_skeletons() -> set[Procedure]:
 
 
 REAL_SKELETONS = _real_skeletons()
+
+
+def shares_step(skeleton: Procedure, task_type: str) -> bool:
+    """Whether a procedure has the step that sets a type of real tasks apart from the others.
+
+    Plain putting has none: what it does, nearly all others do.
+    """
+    if task_type == "look_at_obj_in_light":
+        return any(goal.verb == "use" for goal in skeleton)
+    if task_type == "pick_two_obj_and_place":
+        return any(goal.second for goal in skeleton)
+    if task_type in TREATMENTS:
+        return any(goal.verb == TREATMENTS[task_type].verb for goal in skeleton)
+    return False
 
 
 def _body(rng: random.Random, capable: Sequence[str], lamp: bool) -> list[Subgoal]:

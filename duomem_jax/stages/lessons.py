@@ -1,0 +1,77 @@
+"""Games to lessons in reading: demonstrations of made-up tasks that are explained beside them."""
+
+from collections.abc import Iterator
+
+from duomem_jax.base.progress import Progress
+from duomem_jax.base.prompts import system_text
+from duomem_jax.base.ranges import Count, Seed, options
+from duomem_jax.base.shard import WHOLE
+from duomem_jax.memory.show import render_guidelines
+from duomem_jax.records.demonstrations import (
+    DEMONSTRATION_LAYOUT,
+    Demonstration,
+    demonstration_to_record,
+)
+from duomem_jax.records.store.spec import DEMONSTRATIONS
+from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
+from duomem_jax.stages.options import Folder, Part
+from duomem_jax.text.turns import turn_messages
+from duomem_jax.worlds.games import Games, identity_of
+
+
+@options
+class Lessons:
+    """How many lessons there are, and what they are about."""
+
+    count: Count = 300
+    system: str = ""  # system message, or @FILE of it; as that of the examples beside them
+    # Kind of tasks, as tables name it, whose rooms and own step no lesson has; empty: all do.
+    without: str = ""
+    seed: Seed = 0
+
+
+def lessons(
+    out: Folder, /, games: Games, how: Lessons = Lessons(), shard: Part = WHOLE
+) -> WriteReport:
+    """Write made-up tasks being solved, for `duomem examples`: only who reads can solve them.
+
+    A lesson's task has made-up words. Guidelines before it tell how tasks of these words were
+    solved, for other things in other rooms; the world's own expert follows them. A student that
+    learns lessons beside episodes goes on reading its memories, where it would else know the tasks
+    that it learnt by heart, and nothing of others.
+
+    Args:
+        out: folder to write.
+        games: in whose rooms they are; the games' own tasks are not shown.
+        how: number, system message, what is left out.
+        shard: write part i/n.
+
+    Raises:
+        UserError: bad games, a world that makes up no tasks, or an output folder of another config.
+    """
+    world = games.open_world()
+    kind = world.kind_named(how.without) if how.without else ""
+    tasks = [task for task in games.load() if task.kind != kind]
+    lesson_at = world.lessons(tasks, how.seed, without=kind)
+    system = system_text(how.system, world.prompt)
+
+    def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
+        with Progress(len(keys), "lessons") as progress:
+            for key in keys:
+                lesson = lesson_at(int(key))
+                guidelines = render_guidelines(lesson.advice)
+                chat = turn_messages(lesson.turns, system=system, guidelines=guidelines)
+                name = f"lesson {int(key)}"
+                demonstration = Demonstration(name, "read", name, chat)
+                yield key, [demonstration_to_record(demonstration)], {"turns": len(lesson.turns)}
+                progress.add()
+
+    spec = DatasetSpec(
+        DEMONSTRATIONS,
+        DEMONSTRATION_LAYOUT,
+        source={"games": identity_of(tasks)},
+        config={"system": system, "without": how.without, "world": world.config},
+        seed=how.seed,
+        notes={"games": games.path, "split": games.split},
+    )
+    return write_dataset(out, [f"{i:08d}" for i in range(how.count)], make, spec, shard)

@@ -1,0 +1,1 @@
+"""Made-up tasks in real rooms: whoever would solve one has to read what it means."""

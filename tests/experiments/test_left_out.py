@@ -1,0 +1,98 @@
+"""Kinds of tasks that adapters do not learn: who plays what, and what is judged."""
+
+import dataclasses
+
+import pytest
+
+from duomem_jax.agents.play import Play
+from duomem_jax.base.errors import UserError
+from duomem_jax.experiments.left_out import LeftOut, run_left_out
+from duomem_jax.experiments.quickstart import quickstart_experiment
+from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.records.demonstrations import demonstration_from_record
+from duomem_jax.records.played import read_episodes
+from duomem_jax.records.results import collect_results
+from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.records.store.spec import DEMONSTRATIONS, SPLIT
+from duomem_jax.stages import Lessons, generate
+from duomem_jax.worlds.games import Games
+
+LEFT_OUT = ("put", "heat")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A small experiment that leaves two kinds out."""
+    root = tmp_path_factory.mktemp("left-out")
+    generate(str(root / "train"), count=12, seed=1)
+    generate(str(root / "test"), count=6, seed=2)
+    whole = quickstart_experiment(str(root / "out"))
+    small = dataclasses.replace(
+        whole,
+        teacher="expert",
+        train_games=Games(str(root / "train")),
+        test_games=Games(str(root / "test")),
+        train=dataclasses.replace(whole.train, steps=2, global_batch=1, mesh=MeshConfig(data=1)),
+        play=Play(slots=6, max_steps=4),
+        recipes=(Recipe(), Recipe("LoRA, lessons", lessons=Lessons(count=3))),
+        seeds=(0,),
+    )
+    return LeftOut(small, LEFT_OUT)
+
+
+@pytest.fixture(scope="module")
+def report(study):
+    return run_left_out(study)
+
+
+def test_no_adapter_sees_the_kind_that_it_is_judged_on(study, report):
+    world = study.experiment.test_games.open_world()
+    for short in LEFT_OUT:
+        folder = report.parent / "without" / short
+        kinds = {episode.kind for episode in read_episodes(folder / "teacher-episodes")}
+        assert kinds
+        assert world.kind_named(short) not in kinds
+    lessons = read_dataset(
+        report.parent / "without" / "heat" / "lessons" / "lora-lessons", SPLIT, DEMONSTRATIONS
+    )
+    replies = [m["content"] for r in lessons for m in demonstration_from_record(r).messages]
+    assert len(lessons) == 3
+    assert not [text for text in replies if "heat it" in text.casefold()]
+
+
+def test_each_game_is_judged_with_the_adapters_that_did_not_learn_its_kind(study, report):
+    rows = collect_results([report.parent / "results"])
+    kinds = [study.experiment.test_games.open_world().kind_named(short) for short in LEFT_OUT]
+    played = {(r.subject, r.item) for r in rows}
+    own = [f"{row}, without {short}" for row in ("LoRA", "both") for short in LEFT_OUT]
+    items = {r.item for r in rows}
+    assert played >= {(subject, item) for subject in own for item in items}
+
+    def table(folder):
+        lines = (folder / "report.md").read_text().splitlines()
+        cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines if "|" in line]
+        # Of the first table: name, games, seeds, success.
+        return {c[0]: c[1:4] for c in reversed(cells) if len(c) > 6}
+
+    left_out, learnt = table(report.parent), table(report.parent / "learnt")
+    count = len({r.item for r in rows if r.kind in kinds})
+    assert 0 < count < len(items)
+    for name in ("no memory", "teacher memory", "LoRA", "both", "LoRA, lessons"):
+        assert left_out[name][:2] == [str(count), "1"]
+        assert learnt[name][:2] == [str(len(items)), "1"]
+
+
+def test_a_second_run_makes_the_same_report(study, report):
+    text = report.read_text()
+    assert (report.parent / "two_spaces.png").exists()
+    assert "| LoRA, lessons + memory - teacher memory " in text
+    assert run_left_out(study).read_text() == text
+
+
+def test_kinds_that_the_world_does_not_have_are_refused(study):
+    with pytest.raises(UserError, match="no kind of tasks 'warm'; its kinds are put, examine"):
+        LeftOut(study.experiment, ("warm",))
+    for wrong in ((), ("heat", "heat")):
+        with pytest.raises(UserError, match="give at least one, and each once"):
+            LeftOut(study.experiment, wrong)
