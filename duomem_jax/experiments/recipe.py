@@ -4,6 +4,7 @@ import dataclasses
 from typing import Literal
 
 from duomem_jax.base.io import slug
+from duomem_jax.base.ranges import Share
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.stages.label import Label
 from duomem_jax.stages.lessons import Lessons
@@ -23,6 +24,7 @@ class Recipe:
     # What the teacher sees before an episode: the memories that the student sees; always some
     # (context distillation); or never any, for a teacher that has not learnt to read them.
     memories: Literal["as student", "always", "never"] = "as student"
+    memory_share: Share | None = None  # of the episodes; None: as the experiment's examples say
     # Made-up tasks in the rooms of the training games, learnt beside the episodes: an adapter that
     # learns them goes on reading. They are told and shown as the episodes are.
     lessons: Lessons | None = None

@@ -139,21 +139,22 @@ def _rows(e: Experiment, recipe: Recipe, memory: str) -> str:
     if recipe.on_policy is not None:
         return ""
     root = Path(e.output)
-    out, shown = str(root / _ROWS[recipe.memories]), ""
-    if recipe.lessons is not None:
-        out, shown = f"{out}-with-lessons-of-{recipe.slug}", str(root / "lessons" / recipe.slug)
-        how = dataclasses.replace(recipe.lessons, system=e.examples.system)
-        log.info(lessons(shown, e.train_games, how))
+    # Recipes that learn from the same rows share a folder.
+    alone = recipe.lessons is not None or recipe.memory_share is not None
+    out = str(root / "rows" / recipe.slug if alone else root / _ROWS[recipe.memories])
+    how = e.examples
+    if recipe.memory_share is not None:
+        how = dataclasses.replace(how, memory_share=recipe.memory_share)
     report = examples(
         out,
         episodes=str(root / "teacher-episodes"),
-        demonstrations=(shown,) if shown else (),
+        demonstrations=_lessons(e, recipe),
         tokenizer=e.student,
         memory=memory,
         # Any teacher gives rows a second view; the student's own tokenizer keeps the tokens equal.
         teacher=e.student if recipe.memories == "never" else "",
         teacher_memory=memory if recipe.memories == "always" else "",
-        how=e.examples,
+        how=how,
     )
     log.info(report)
     if recipe.label is None:
@@ -161,6 +162,16 @@ def _rows(e: Experiment, recipe: Recipe, memory: str) -> str:
     labelled = str(root / "targets" / recipe.slug)
     log.info(label(labelled, examples=out, teacher=e.teacher, how=recipe.label))
     return labelled
+
+
+def _lessons(e: Experiment, recipe: Recipe) -> tuple[str, ...]:
+    """The folder of a recipe's lessons, if it has some."""
+    if recipe.lessons is None:
+        return ()
+    out = str(Path(e.output) / "lessons" / recipe.slug)
+    how = dataclasses.replace(recipe.lessons, system=e.examples.system)
+    log.info(lessons(out, e.train_games, how))
+    return (out,)
 
 
 def recipe_config(e: Experiment, recipe: Recipe, seed: int, rows: str, memory: str) -> TrainConfig:

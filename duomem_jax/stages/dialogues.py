@@ -10,6 +10,7 @@ from duomem_jax.records.store.spec import DIALOGUES, DatasetSpec
 from duomem_jax.records.store.write import WriteReport, write_dataset
 from duomem_jax.stages.options import Folder, Part
 from duomem_jax.worlds.dialogues import Size, generate_dialogue, world_content
+from duomem_jax.worlds.dialogues.retold import Values, retold
 
 _UNIT = 20  # dialogues that are stored at once
 
@@ -22,6 +23,7 @@ def dialogues(
     seed: Seed = 0,
     held_out: bool = False,
     size: Size = Size(),
+    values: Values = "own",
     shard: Part = WHOLE,
 ) -> WriteReport:
     """Write generated dialogues of two people, with their facts and with questions on them.
@@ -32,6 +34,8 @@ def dialogues(
         seed: dialogue i of a seed is always the same dialogue.
         held_out: of names, values and phrasings that no training dialogue has, for measuring.
         size: sessions, turns and questions of each.
+        values: own, as they are generated; other ones of the same tables, which contradict the
+            dialogues of the same seed; or made-up ones, and made-up names, which nobody can know.
         shard: write part i/n.
 
     Raises:
@@ -43,7 +47,8 @@ def dialogues(
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
         for key in keys:
             numbers = range(first[key], min(first[key] + _UNIT, count))
-            made = [generate_dialogue(seed, i, size, held_out) for i in numbers]
+            own = (generate_dialogue(seed, i, size, held_out) for i in numbers)
+            made = [retold(dialogue, values, held_out=held_out) for dialogue in own]
             counts = {
                 "facts": sum(len(d.facts) for d in made),
                 "questions": sum(len(d.questions) for d in made),
@@ -54,7 +59,9 @@ def dialogues(
         DIALOGUES,
         DIALOGUE_LAYOUT,
         source={"world": world_content()},
-        config={"count": count, "held_out": held_out, "size": asdict(size)},
+        # Folders of the time when there were no other values go on.
+        config={"count": count, "held_out": held_out, "size": asdict(size)}
+        | ({} if values == "own" else {"values": values}),
         seed=seed,
     )
     return write_dataset(out, list(first), make, spec, shard)

@@ -36,6 +36,31 @@ def test_held_out_ones_are_of_the_other_side(tmp_path):
     ]
 
 
+def test_retold_ones_contradict_their_own_or_know_no_name_of_them(whole, tmp_path):
+    """Of the same people in the same sentences with other values; or of nobody."""
+    stages.dialogues(str(tmp_path / "other"), COUNT, 2, size=SMALL, values="other")
+    stages.dialogues(str(tmp_path / "made-up"), COUNT, 2, size=SMALL, values="made-up")
+    own, other, made_up = (
+        sorted(read_dialogues(f), key=lambda d: d.id)
+        for f in (whole, tmp_path / "other", tmp_path / "made-up")
+    )
+    changed = same = 0
+    for a, b, c in zip(own, other, made_up, strict=True):
+        assert (b.id, c.id) == (f"{a.id}-other", f"{a.id}-made-up")
+        assert a.speakers == b.speakers
+        assert not {*a.speakers} & {*c.speakers}
+        for asked, again in zip(a.questions, b.questions, strict=True):
+            assert asked.evidence == again.evidence
+            changed += asked.answer != again.answer
+            same += asked.answer == again.answer
+            if again.answer and asked.answer != again.answer:
+                said = " ".join(turn.said for _, turn in b.turns())
+                assert again.answer in said
+                assert asked.answer not in said
+    assert changed > 30
+    assert same > 30
+
+
 def test_parts_are_the_whole(whole, tmp_path):
     out = str(tmp_path / "parts")
     assert stages.dialogues(out, COUNT, 2, size=SMALL, shard=Shard(1, 2)).status == "waiting"
@@ -50,6 +75,7 @@ def test_a_second_run_does_nothing_and_another_one_is_refused(whole):
         ({"count": COUNT + 1}, "count"),
         ({"seed": 3}, "seed"),
         ({"held_out": True}, "held_out"),
+        ({"values": "other"}, "values"),
         ({"size": Size(sessions=3, turns=8, questions=8)}, r"size\.sessions"),
     ):
         wanted = {"count": COUNT, "seed": 2, "size": SMALL} | given

@@ -11,15 +11,16 @@ from duomem_jax.memory.operations import answer, extract, update
 from duomem_jax.memory.teach import Demonstrator, Teaching
 from duomem_jax.models.model import Model
 from duomem_jax.text.tokenizer import load_tokenizer
+from duomem_jax.tiny.listener.blur import blurred
 from duomem_jax.tiny.listener.copying import compose_copying
 from duomem_jax.tiny.listener.lessons import SEED, SIZE, lessons
 from duomem_jax.tiny.listener.start import STD, compose, shape
-from duomem_jax.tiny.listener.swap import blurred, swapped
 from duomem_jax.tiny.listener.tokenizer import save_tokenizer
-from duomem_jax.tiny.listener.words import held_out_words, made_up, made_up_name
 from duomem_jax.worlds.dialogues import generate_dialogue
 from duomem_jax.worlds.dialogues.generate.draw import Draw
 from duomem_jax.worlds.dialogues.generate.tables import tables
+from duomem_jax.worlds.dialogues.made_up import held_out_words, made_up, made_up_name
+from duomem_jax.worlds.dialogues.retold import swapped
 
 
 @pytest.fixture(scope="module")

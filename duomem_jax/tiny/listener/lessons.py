@@ -12,11 +12,12 @@ from duomem_jax.memory.operations.lines import day
 from duomem_jax.records import chat
 from duomem_jax.records.chat import Chat
 from duomem_jax.records.dialogues import ADVERSARIAL, Dialogue, Fact, Session, Turn
-from duomem_jax.tiny.listener.swap import blurred, swapped
-from duomem_jax.tiny.listener.words import made_up, made_up_name
+from duomem_jax.tiny.listener.blur import blurred
 from duomem_jax.worlds.dialogues import Size, generate_dialogue
 from duomem_jax.worlds.dialogues.generate.dates import DAY, told, written
 from duomem_jax.worlds.dialogues.generate.draw import Draw
+from duomem_jax.worlds.dialogues.made_up import made_up, made_up_name
+from duomem_jax.worlds.dialogues.retold import swapped
 
 SEED = 30_000_000  # far from the seeds of dialogues that anybody makes
 SIZE = Size(sessions=6, turns=16, questions=60)

@@ -1,28 +1,36 @@
-"""A training dialogue with other names and values in the same sentences."""
+"""A dialogue with other names and values in the same sentences."""
 
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 from duomem_jax.records.dialogues import Dialogue, Fact, Question, Session, Turn
-from duomem_jax.tiny.listener.words import made_up, made_up_name, made_up_value
-from duomem_jax.worlds.dialogues.generate.dates import DAYS, MONTHS
 from duomem_jax.worlds.dialogues.generate.draw import Draw
 from duomem_jax.worlds.dialogues.generate.tables import rows, slots
-from duomem_jax.worlds.dialogues.generate.wording import capital, number
+from duomem_jax.worlds.dialogues.generate.wording import capital
+from duomem_jax.worlds.dialogues.made_up import made_up_name, made_up_value
 
-_BLUR = 0.12  # share of the words
-_WORD = re.compile(r"[^\W\d_]+")
-_DATES = frozenset(
-    word.casefold()
-    for word in (
-        *("yesterday", "day", "days", "before", "week", "weeks", "month", "year", "ago", "last"),
-        *("next", "earlier", "exactly", "this", "the", "back", "not", "never"),
-        *(number(n) for n in range(13)),
-        *(*DAYS, *MONTHS),
-    )
-)
+Values = Literal["own", "other", "made-up"]
 _KINDS = ("pet",)  # tables whose values are kinds ("dog"), which sentences must fit
+
+
+def retold(dialogue: Dialogue, values: Values, *, held_out: bool = False) -> Dialogue:
+    """A generated dialogue with other values, in the one way that its id stands for.
+
+    Args:
+        dialogue: as it was generated.
+        values: its own; `contradicted`; or made up, as in `swapped`.
+        held_out: whether the dialogue is.
+    """
+    if values == "own":
+        return dialogue
+    draw = Draw(f"{dialogue.id} {values}")
+    if values == "other":
+        told = contradicted(dialogue, draw, held_out=held_out)
+    else:
+        told = swapped(dialogue, draw)
+    return replace(told, id=f"{dialogue.id}-{values}")
 
 
 def swapped(dialogue: Dialogue, draw: Draw) -> Dialogue:
@@ -41,6 +49,35 @@ def swapped(dialogue: Dialogue, draw: Draw) -> Dialogue:
     return renamed(dialogue, others)
 
 
+def contradicted(dialogue: Dialogue, draw: Draw, *, held_out: bool = False) -> Dialogue:
+    """The dialogue of the same people with other values, from the tables that its own are from.
+
+    Whoever has learnt the dialogue by heart answers its questions wrongly here.
+
+    Args:
+        dialogue: generated.
+        draw: which values.
+        held_out: whether the dialogue is; its values stay on its side of the split.
+    """
+    said = " ".join(turn.text for _, turn in dialogue.turns())
+    others: dict[str, str] = {}
+    for fact in dialogue.facts:
+        slot = fact.about.split("/")[1]
+        # A bare number may be part of a date elsewhere, and a pet's name comes from no table.
+        if slot not in slots() or slot in _KINDS or not fact.value or fact.value.isdigit():
+            continue
+        free = [row["v"] for row in rows(slot, held_out) if row["v"] not in said]
+        alike = [v for v in free if _vowel(v) == _vowel(fact.value) and v not in others.values()]
+        if fact.value not in others and alike:
+            others[fact.value] = draw.pick(alike)
+    return renamed(dialogue, others)
+
+
+def _vowel(value: str) -> bool:
+    """Whether "an" stands before it."""
+    return value[:1].casefold() in "aeiou"
+
+
 def _other(draw: Draw, slot: str, value: str) -> str:
     return made_up_name(draw) if slot in ("pet", "partner") else made_up_value(draw, value)
 
@@ -54,6 +91,8 @@ def _names(dialogue: Dialogue) -> list[str]:
 
 def renamed(dialogue: Dialogue, others: dict[str, str]) -> Dialogue:
     """The dialogue with some texts replaced by others, wherever they stand."""
+    if not others:  # a pattern of no alternatives would match everywhere
+        return dialogue
     both = {capital(old): capital(new) for old, new in others.items()} | others
     # The longest first: a value may be part of another one.
     found = "|".join(map(re.escape, sorted(both, key=len, reverse=True)))
@@ -70,27 +109,6 @@ def renamed(dialogue: Dialogue, others: dict[str, str]) -> Dialogue:
         tuple(_fact(fact, new) for fact in dialogue.facts),
         tuple(_question(question, new) for question in dialogue.questions),
     )
-
-
-def blurred(dialogue: Dialogue, draw: Draw) -> Dialogue:
-    """The dialogue with unknown words in place of some that nothing noted or asked rests on.
-
-    People outside this world say things in other words; whoever read nothing but known ones takes
-    an unknown one for a value.
-    """
-    noted = [fact.text for fact in dialogue.facts] + [q.text for q in dialogue.questions]
-    kept = {word for text in noted for word in _WORD.findall(text.casefold())} | _DATES
-
-    def unknown(match: re.Match[str]) -> str:
-        word = match[0]
-        blur = word.casefold() not in kept and len(word) > 2 and draw.chance(_BLUR)
-        return made_up(draw, word) if blur else word
-
-    def turn(said: Turn) -> Turn:
-        return replace(said, text=_WORD.sub(unknown, said.text))
-
-    sessions = (Session(s.at, tuple(map(turn, s.turns))) for s in dialogue.sessions)
-    return replace(dialogue, sessions=tuple(sessions))
 
 
 def _turn(turn: Turn, new: Callable[[str], str]) -> Turn:
