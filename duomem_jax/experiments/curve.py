@@ -118,7 +118,7 @@ def _teach(whole: Experiment, per_kind: int, seed: int) -> Taught:
     out = Path(whole.output) / f"{per_kind}-of-each" / f"draw{seed}"
     e = dataclasses.replace(whole, output=str(out), train_games=games, seeds=(seed,))
     teacher = remember(e, "teacher", e.player(TEACHER), games)
-    (training,) = plan_trainings(e, teacher.bank)
+    (training,) = plan_trainings(e, teacher)
     return Taught(teacher.played, e, teacher.bank, training)
 
 

@@ -33,6 +33,9 @@ class Experiment:
     train: TrainConfig  # of the adapters; base, data, output, seed and objective are filled in
     recipes: tuple[Recipe, ...] = (Recipe(),)  # the first is what the others are compared with
     seeds: tuple[Seed, ...] = (0, 1, 2)  # of training; one adapter each
+    # Kind of tasks, as tables name it, that the teacher plays and no adapter learns; memories of it
+    # are shown in the test games like all others. Empty: all are learnt.
+    left_out: str = ""
     play: Play = field(default_factory=Play)
     examples: Examples = field(default_factory=Examples)
     max_new: Length = MAX_NEW  # tokens a reply of the student may have
@@ -45,6 +48,13 @@ class Experiment:
     def __post_init__(self) -> None:
         # By slug: two names that differ in signs alone would share a folder.
         names = [recipe.slug for recipe in self.recipes]
+        if self.left_out:
+            self.test_games.open_world().kind_named(self.left_out)
+            if own := [r.name for r in self.recipes if r.on_policy is not None]:
+                raise UserError(
+                    f"left_out is {self.left_out}, and the student of recipe {own[0]} would play "
+                    "games of that kind itself; omit one of them"
+                )
         if not names or len(set(names)) < len(names):
             raise UserError(f"recipes are {names}; give at least one, each with its own name")
 

@@ -15,17 +15,17 @@ from duomem_jax.evals.describe import Description
 from duomem_jax.evals.games.describe import games_in
 from duomem_jax.evals.summary import summarize
 from duomem_jax.experiments.experiment import NO_MEMORY, TEACHER, TEACHER_MEMORY, Experiment
-from duomem_jax.experiments.recipe import Recipe
 from duomem_jax.experiments.run import KIND, Entry, play_all, remember
-from duomem_jax.experiments.training import Training, plan_trainings, train_adapter
-from duomem_jax.records.played import read_episodes, write_episodes
+from duomem_jax.experiments.training import (
+    Remembered,
+    Training,
+    plan_trainings,
+    train_adapter,
+)
 from duomem_jax.records.results import Result
-from duomem_jax.records.store.manifest import content_hash
-from duomem_jax.records.store.spec import EPISODES
 from duomem_jax.report.pictures.canvas import write_picture
 from duomem_jax.report.pictures.headlines import panels_figure
 from duomem_jax.report.write import write_report
-from duomem_jax.stages.memories import memories
 
 PICTURE = "two_spaces.png"
 
@@ -65,6 +65,11 @@ class LeftOut:
             world.kind_named(short)
         if not self.kinds or len({*self.kinds}) < len(self.kinds):
             raise UserError(f"kinds are {self.kinds}; give at least one, and each once")
+        if self.experiment.left_out:
+            raise UserError(
+                f"the experiment leaves out {self.experiment.left_out} itself; omit that, and name "
+                "the kind in kinds"
+            )
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ def run_left_out(study: LeftOut) -> Path:
 def _run(study: LeftOut) -> Path:
     e, world = study.experiment, study.experiment.test_games.open_world()
     teacher = remember(e, "teacher", e.player(TEACHER), e.train_games)
-    taught = [t for short in study.kinds for t in _teach(e, short, world.kind_named(short))]
+    taught = [t for short in study.kinds for t in _teach(e, short, teacher)]
     run_all(train_adapter, [(t.training.config,) for t in taught], e.workers)
     untrained = [
         Entry(e.player(TEACHER)),
@@ -129,36 +134,12 @@ def _run(study: LeftOut) -> Path:
     return _report(e, Side.LEFT_OUT, judged[Side.LEFT_OUT], description, Path(e.output), [SECTION])
 
 
-def _teach(e: Experiment, short: str, kind: str) -> Iterator[Taught]:
+def _teach(e: Experiment, short: str, teacher: Remembered) -> Iterator[Taught]:
     """Rows of all kinds but one, and plans of adapters that learn them."""
-    out = Path(e.output) / "without" / slug(short)
-    episodes, bank = out / "teacher-episodes", out / "teacher-memories"
-    _copy_without(kind, Path(e.output) / "teacher-episodes", episodes)
-    memories(str(bank), str(episodes), e.examples.embedder)
-    recipes = tuple(_without(r, short) for r in e.recipes)
-    part = dataclasses.replace(e, output=str(out), recipes=recipes)
-    for training in plan_trainings(part, str(bank)):
+    out = str(Path(e.output) / "without" / slug(short))
+    kind = e.test_games.open_world().kind_named(short)
+    for training in plan_trainings(dataclasses.replace(e, output=out, left_out=short), teacher):
         yield Taught(short, kind, training)
-
-
-def _without(recipe: Recipe, short: str) -> Recipe:
-    """The recipe, whose lessons have nothing of a kind either."""
-    if recipe.lessons is None:
-        return recipe
-    return dataclasses.replace(recipe, lessons=dataclasses.replace(recipe.lessons, without=short))
-
-
-def _copy_without(kind: str, episodes: Path, out: Path) -> None:
-    """Write the episodes of all kinds but one."""
-    kept = {(e.game_id, e.seed): e for e in read_episodes(episodes) if e.kind != kind}
-    write_episodes(
-        out,
-        list(kept),
-        lambda missing: (kept[wanted] for wanted in missing),
-        source={EPISODES: content_hash(episodes, EPISODES)},
-        config={"without": kind},
-        seed=0,
-    )
 
 
 def _judge(side: Side, rows: Sequence[Result], taught: Sequence[Taught]) -> list[Result]:

@@ -9,7 +9,6 @@ Everything lies under `output`; a stage whose folder is complete is reused.
 import dataclasses
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
@@ -29,6 +28,7 @@ from duomem_jax.experiments.experiment import (
     Experiment,
 )
 from duomem_jax.experiments.training import (
+    Remembered,
     Training,
     cost,
     fidelity,
@@ -55,21 +55,6 @@ PICTURES = """\
 
 ![Distance to the teacher by turn](turns.png)
 """
-
-
-@dataclass(frozen=True)
-class Memories:
-    """What one player remembers of its own won games.
-
-    Attributes:
-        bank: the folder; "" where it won none.
-        played: how many games.
-        won: of them.
-    """
-
-    bank: str
-    played: int
-    won: int
 
 
 class Entry(NamedTuple):
@@ -102,7 +87,7 @@ def _run(e: Experiment) -> Path:
     alone = dataclasses.replace(usual, talk=lucky)
     teacher = remember(e, "teacher", e.player(TEACHER), e.train_games)
     student = remember(e, "student", alone, e.self_games)
-    trainings = plan_trainings(e, teacher.bank)
+    trainings = plan_trainings(e, teacher)
     run_all(train_adapter, [(training.config,) for training in trainings], e.workers)
     rows = play_all(e, _entries(e, trainings, teacher.bank, student.bank))
     # One recipe has nothing to be compared with: its distance to the teacher is not measured.
@@ -121,7 +106,7 @@ def _run(e: Experiment) -> Path:
     )
 
 
-def remember(e: Experiment, who: str, player: Player, games: Games) -> Memories:
+def remember(e: Experiment, who: str, player: Player, games: Games) -> Remembered:
     """Let a player play, and write its memories."""
     root = Path(e.output)
     episodes, bank = str(root / f"{who}-episodes"), str(root / f"{who}-memories")
@@ -131,9 +116,9 @@ def remember(e: Experiment, who: str, player: Player, games: Games) -> Memories:
     played, won = report.records, report.counts["won"]
     # Writing memories refuses a folder without a won game; the experiment goes on without them.
     if not won:
-        return Memories("", played, 0)
+        return Remembered(episodes, "", played, 0)
     log.info(memories(bank, episodes, e.examples.embedder))
-    return Memories(bank, played, won)
+    return Remembered(episodes, bank, played, won)
 
 
 def play_all(e: Experiment, entries: Sequence[Entry]) -> list[Result]:
@@ -216,7 +201,7 @@ def _recipe_rows(
     return list(rows.values())
 
 
-def _note(e: Experiment, student: Memories) -> str:
+def _note(e: Experiment, student: Remembered) -> str:
     own = f"the {student.won} of {student.played} games that it won by itself"
     return (
         f"{e.setting}, "

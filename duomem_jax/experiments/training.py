@@ -14,9 +14,13 @@ from duomem_jax.evals.cost import TrainingCost
 from duomem_jax.evals.fidelity import Fidelity, measure_fidelity
 from duomem_jax.experiments.experiment import Experiment
 from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.records.played import read_episodes, write_episodes
+from duomem_jax.records.store.manifest import content_hash
+from duomem_jax.records.store.spec import EPISODES
 from duomem_jax.stages.examples import examples
 from duomem_jax.stages.label import label
 from duomem_jax.stages.lessons import lessons
+from duomem_jax.stages.memories import memories
 from duomem_jax.train.config import OnPolicyConfig, TrainConfig
 from duomem_jax.train.output import check_output
 from duomem_jax.train.run import run
@@ -33,6 +37,23 @@ _ROWS = {
 
 
 @dataclass(frozen=True)
+class Remembered:
+    """What one player has of its own games.
+
+    Attributes:
+        episodes: the folder of all it played.
+        bank: the folder of its memories of those that it won; "" where it won none.
+        played: how many games.
+        won: of them.
+    """
+
+    episodes: str
+    bank: str
+    played: int
+    won: int
+
+
+@dataclass(frozen=True)
 class Training:
     """One adapter of an experiment, trained or not yet."""
 
@@ -46,20 +67,40 @@ class Training:
         return str(Path(self.config.output) / "adapter")
 
 
-def plan_trainings(e: Experiment, memory: str) -> list[Training]:
+def plan_trainings(e: Experiment, teacher: Remembered) -> list[Training]:
     """Every recipe with every seed, on rows that are made here, each folder once.
 
     Args:
         e: the experiment.
-        memory: the teacher's bank.
+        teacher: what there is to learn.
     """
+    learnt = _without(e, teacher) if e.left_out else teacher
     # Once a recipe, not once a seed: making rows may mean to load a teacher that labels.
-    rows = {recipe.slug: _rows(e, recipe, memory) for recipe in e.recipes}
+    rows = {recipe.slug: _rows(e, recipe, learnt) for recipe in e.recipes}
     return [
-        Training(recipe, seed, recipe_config(e, recipe, seed, rows[recipe.slug], memory))
+        Training(recipe, seed, recipe_config(e, recipe, seed, rows[recipe.slug], learnt.bank))
         for recipe in e.recipes
         for seed in e.seeds
     ]
+
+
+def _without(e: Experiment, teacher: Remembered) -> Remembered:
+    """The teacher's episodes of all kinds but the one that is left out, and their memories."""
+    kind = e.test_games.open_world().kind_named(e.left_out)
+    out = Path(e.output) / "learnt-episodes"
+    bank = str(Path(e.output) / "learnt-memories")
+    kept = {(x.game_id, x.seed): x for x in read_episodes(teacher.episodes) if x.kind != kind}
+    report = write_episodes(
+        out,
+        list(kept),
+        lambda missing: (kept[wanted] for wanted in missing),
+        source={EPISODES: content_hash(teacher.episodes, EPISODES)},
+        config={"without": kind},
+        seed=0,
+    )
+    log.info(report)
+    log.info(memories(bank, str(out), e.examples.embedder))
+    return Remembered(str(out), bank, report.records, report.counts["won"])
 
 
 def train_adapter(config: TrainConfig) -> str:
@@ -134,7 +175,7 @@ def _kept_fidelity(path: Path) -> Fidelity:
         raise UserError(f"{path}: damaged ({e}); {remedy}") from None
 
 
-def _rows(e: Experiment, recipe: Recipe, memory: str) -> str:
+def _rows(e: Experiment, recipe: Recipe, learnt: Remembered) -> str:
     """The folder of rows that a recipe trains on; "" where the student plays them itself."""
     if recipe.on_policy is not None:
         return ""
@@ -147,13 +188,13 @@ def _rows(e: Experiment, recipe: Recipe, memory: str) -> str:
         how = dataclasses.replace(how, memory_share=recipe.memory_share)
     report = examples(
         out,
-        episodes=str(root / "teacher-episodes"),
+        episodes=learnt.episodes,
         demonstrations=_lessons(e, recipe),
         tokenizer=e.student,
-        memory=memory,
+        memory=learnt.bank,
         # Any teacher gives rows a second view; the student's own tokenizer keeps the tokens equal.
         teacher=e.student if recipe.memories == "never" else "",
-        teacher_memory=memory if recipe.memories == "always" else "",
+        teacher_memory=learnt.bank if recipe.memories == "always" else "",
         how=how,
     )
     log.info(report)
@@ -169,7 +210,7 @@ def _lessons(e: Experiment, recipe: Recipe) -> tuple[str, ...]:
     if recipe.lessons is None:
         return ()
     out = str(Path(e.output) / "lessons" / recipe.slug)
-    how = dataclasses.replace(recipe.lessons, system=e.examples.system)
+    how = dataclasses.replace(recipe.lessons, system=e.examples.system, without=e.left_out)
     log.info(lessons(out, e.train_games, how))
     return (out,)
 

@@ -16,6 +16,7 @@ from duomem_jax.records.results import collect_results
 from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.records.store.spec import DEMONSTRATIONS, SPLIT
 from duomem_jax.stages import Lessons, generate
+from duomem_jax.train.config import OnPolicyConfig
 from duomem_jax.worlds.games import Games
 
 LEFT_OUT = ("put", "heat")
@@ -50,7 +51,7 @@ def test_no_adapter_sees_the_kind_that_it_is_judged_on(study, report):
     world = study.experiment.test_games.open_world()
     for short in LEFT_OUT:
         folder = report.parent / "without" / short
-        kinds = {episode.kind for episode in read_episodes(folder / "teacher-episodes")}
+        kinds = {episode.kind for episode in read_episodes(folder / "learnt-episodes")}
         assert kinds
         assert world.kind_named(short) not in kinds
     lessons = read_dataset(
@@ -96,3 +97,8 @@ def test_kinds_that_the_world_does_not_have_are_refused(study):
     for wrong in ((), ("heat", "heat")):
         with pytest.raises(UserError, match="give at least one, and each once"):
             LeftOut(study.experiment, wrong)
+    with pytest.raises(UserError, match="leaves out heat itself"):
+        LeftOut(dataclasses.replace(study.experiment, left_out="heat"), ("put",))
+    own = Recipe("own play", memories="always", on_policy=OnPolicyConfig())
+    with pytest.raises(UserError, match="recipe own play would play games of that kind"):
+        dataclasses.replace(study.experiment, left_out="heat", recipes=(own,))

@@ -1,0 +1,26 @@
+"""Do memories and adapters add up? The tiny student on real ALFWorld games it was not trained for.
+
+    duomem compare configs/two_spaces.py
+
+Each of the six kinds of tasks is left out once: adapters learn the other five, and play all 140
+games of valid_seen with memories of all six. One recipe is the usual one; the other one keeps
+reading. About four hours of two slow cores: 36 adapters of 900 steps. Games as in
+configs/alfworld_tiny.py; the result is in docs/two_spaces.md.
+"""
+
+import dataclasses
+
+from duomem_jax.experiments.left_out import LeftOut
+from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.experiments.tiny import tiny_experiment
+from duomem_jax.stages.lessons import Lessons
+
+
+def get_experiment() -> LeftOut:
+    """All six kinds, two recipes, three training seeds."""
+    whole = tiny_experiment(
+        title="Two spaces in miniature: ALFWorld valid_seen", output="runs/two-spaces"
+    )
+    recipes = (Recipe(), Recipe("reading LoRA", memory_share=1.0, lessons=Lessons(count=1500)))
+    kinds = ("put", "examine", "clean", "heat", "cool", "put two")
+    return LeftOut(dataclasses.replace(whole, recipes=recipes, workers=2), kinds)
