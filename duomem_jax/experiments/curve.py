@@ -38,16 +38,14 @@ with its interval.
 class LearningCurve:
     """An experiment with more and more of the teacher's games.
 
-    Its one recipe trains all adapters, in as many steps each. A seed of it decides both which games
-    are drawn and how an adapter starts.
+    All adapters are trained in as many steps, and those of all recipes on the same games. A seed
+    decides both which games are drawn and how an adapter starts.
     """
 
     experiment: Experiment
     per_kind: tuple[Count, ...]  # games of each kind of task that the teacher plays
 
     def __post_init__(self) -> None:
-        if len(self.experiment.recipes) != 1:
-            raise UserError("a learning curve has one recipe; give one experiment for each")
         if not self.per_kind or sorted({*self.per_kind}) != [*self.per_kind]:
             raise UserError(f"per_kind is {self.per_kind}; give numbers of games that increase")
 
@@ -93,11 +91,11 @@ def run_curve(curve: LearningCurve) -> Path:
 
 def _run(curve: LearningCurve) -> Path:
     e = curve.experiment
-    taught = [_teach(e, n, seed) for n in curve.per_kind for seed in e.seeds]
+    taught = [t for n in curve.per_kind for seed in e.seeds for t in _teach(e, n, seed)]
     run_all(train_adapter, [(t.training.config,) for t in taught], e.workers)
     students = [Entry(player, t.training.seed) for t in taught for player in t.players()]
     rows = play_all(e, [Entry(e.player(TEACHER)), Entry(e.player(NO_MEMORY)), *students])
-    pairs = list(dict.fromkeys(t.rows for t in taught))
+    pairs = _pairs(taught)
     figure = curve_figure(_lines(taught, rows), GAMES, title=e.title, axis=AXIS)
     write_picture(Path(e.output) / PICTURE, figure)
     return write_report(
@@ -106,40 +104,46 @@ def _run(curve: LearningCurve) -> Path:
         games_in(e.test_games.open_world()),
         title=e.title,
         note=_note(e),
-        order=[NO_MEMORY, *(name for pair in pairs for name in pair), TEACHER],
+        order=[NO_MEMORY, *dict.fromkeys(name for t in taught for name in t.rows), TEACHER],
         compared=pairs,
         sections=[SECTION],
     )
 
 
-def _teach(whole: Experiment, per_kind: int, seed: int) -> Taught:
+def _pairs(taught: Sequence[Taught]) -> list[tuple[str, str]]:
+    """The two rows of each recipe, and each recipe against the first, with as many games."""
+    pairs: dict[tuple[str, str], None] = {}
+    first: dict[int, Taught] = {}
+    for t in taught:
+        pairs[t.rows] = None
+        (plain, shown), base = t.rows, first.setdefault(t.games, t).rows
+        if t.rows != base:
+            pairs |= {(base[0], plain): None, (base[1], shown): None}
+    return list(pairs)
+
+
+def _teach(whole: Experiment, per_kind: int, seed: int) -> list[Taught]:
     """Let the teacher play the games of a draw, and make rows of them."""
     games = dataclasses.replace(whole.train_games, per_kind=per_kind, draw=seed)
     out = Path(whole.output) / f"{per_kind}-of-each" / f"draw{seed}"
     e = dataclasses.replace(whole, output=str(out), train_games=games, seeds=(seed,))
     teacher = remember(e, "teacher", e.player(TEACHER), games)
-    (training,) = plan_trainings(e, teacher)
-    return Taught(teacher.played, e, teacher.bank, training)
+    return [Taught(teacher.played, e, teacher.bank, t) for t in plan_trainings(e, teacher)]
 
 
 def _lines(taught: Sequence[Taught], rows: Sequence[Result]) -> list[Line]:
-    """The student without memories and with them, over the number of games."""
+    """A line for each row of each recipe, over the number of games."""
     success = {summary.subject: summary.headline for summary in summarize(rows, GAMES)}
-    games = {t.rows: t.games for t in taught}
     seeds: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         seeds[row.subject][row.seed].append(GAMES.value(row))
-    recipe = taught[0].training.recipe
-    return [
-        Line(
-            name,
-            [
-                Point(n, success[pair[i]], tuple(map(fmean, seeds[pair[i]].values())))
-                for pair, n in games.items()
-            ],
-        )
-        for i, name in enumerate((recipe.name, recipe.with_memory))
-    ]
+    lines: dict[str, dict[int, Point]] = defaultdict(dict)
+    for t in taught:
+        recipe = t.training.recipe
+        for line, name in zip((recipe.name, recipe.with_memory), t.rows, strict=True):
+            marks = tuple(map(fmean, seeds[name].values()))
+            lines[line][t.games] = Point(t.games, success[name], marks)
+    return [Line(name, list(points.values())) for name, points in lines.items()]
 
 
 def _note(e: Experiment) -> str:

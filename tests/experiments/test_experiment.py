@@ -111,8 +111,11 @@ def test_the_teacher_is_not_told_what_the_student_is(experiment):
     assert e.player(TEACHER).manner(world).system == ""
 
 
-def test_a_learning_curve_has_two_rows_for_each_number_of_games(experiment, tmp_path):
-    small = dataclasses.replace(experiment, output=str(tmp_path / "curve"), teacher="expert")
+def test_a_learning_curve_has_two_rows_for_each_recipe_and_number_of_games(experiment, tmp_path):
+    recipes = (Recipe(), Recipe("shown", memory_share=1.0))
+    small = dataclasses.replace(
+        experiment, output=str(tmp_path / "curve"), teacher="expert", recipes=recipes
+    )
     games = experiment.train_games
     kinds = {task.kind for task in games.load()}
     sizes = [len(dataclasses.replace(games, per_kind=n).load()) for n in (1, 2)]
@@ -122,11 +125,15 @@ def test_a_learning_curve_has_two_rows_for_each_number_of_games(experiment, tmp_
     rows = collect_results([report.parent / "results"])
     seeds = {(r.subject, r.seed) for r in rows}
     students = {
-        (f"{name}, {n} games", s) for name in ("LoRA", "both") for n in sizes for s in (0, 1)
+        (f"{name}, {n} games", s)
+        for name in ("LoRA", "both", "shown", "shown + memory")
+        for n in sizes
+        for s in (0, 1)
     }
     assert seeds == {("teacher", 0), ("no memory", 0), *students}
     text = report.read_text()
-    assert f"| both, {sizes[0]} games - LoRA, {sizes[0]} games" in text
+    for other, base in (("both", "LoRA"), ("shown", "LoRA"), ("shown + memory", "both")):
+        assert all(f"| {other}, {n} games - {base}, {n} games" in text for n in sizes)
     assert "(curve.png)" in text
     assert (report.parent / "curve.png").exists()
     assert run_curve(LearningCurve(small, per_kind=(1, 2))).read_text() == text
