@@ -11,9 +11,8 @@ configs/alfworld_tiny.py; the result is in docs/two_spaces.md.
 import dataclasses
 
 from duomem_jax.experiments.left_out import LeftOut
-from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.experiments.recipe import READING, Recipe
 from duomem_jax.experiments.tiny import tiny_experiment
-from duomem_jax.stages.lessons import Lessons
 
 
 def get_experiment() -> LeftOut:
@@ -21,6 +20,5 @@ def get_experiment() -> LeftOut:
     whole = tiny_experiment(
         title="Two spaces in miniature: ALFWorld valid_seen", output="runs/two-spaces"
     )
-    recipes = (Recipe(), Recipe("reading LoRA", memory_share=1.0, lessons=Lessons(count=1500)))
     kinds = ("put", "examine", "clean", "heat", "cool", "put two")
-    return LeftOut(dataclasses.replace(whole, recipes=recipes, workers=2), kinds)
+    return LeftOut(dataclasses.replace(whole, recipes=(Recipe(), READING), workers=2), kinds)

@@ -191,9 +191,11 @@ def _mixed(config: ObjectiveConfig, logits_XV, divergence_X, written: _Written) 
     """The divergence with its share of cross-entropy; temperature^2 keeps gradients in size."""
     loss_X = config.temperature**2 * divergence_X
     share: Any = config.ce_weight
+    if config.gate:
+        share = jnp.where(divergence_X > config.gate, share, 0.0)
     if written.as_text is not None:
-        share = jnp.where(written.as_text > 0, 1.0, config.ce_weight)
+        share = jnp.where(written.as_text > 0, 1.0, share)
     # A Python number, so that without a share no cross-entropy is traced.
-    elif not share:
+    elif not config.ce_weight:
         return loss_X
     return (1 - share) * loss_X + share * cross_entropy(logits_XV, written.ids)

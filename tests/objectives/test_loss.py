@@ -11,6 +11,7 @@ from jax.test_util import check_grads
 
 from duomem_jax.aot.hlo import parse
 from duomem_jax.aot.work import work_of
+from duomem_jax.base.errors import UserError
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.mesh.sharding import BATCH, make_mesh, use_mesh
 from duomem_jax.objectives import (
@@ -38,6 +39,8 @@ DIVERGENT = [
     ObjectiveConfig("skew_forward_kl"),
     ObjectiveConfig("skew_reverse_kl", skew=0.2),
 ]
+# No gradient is checked: the loss jumps where a token passes the gate.
+GATED = ObjectiveConfig("forward_kl", ce_weight=0.4, gate=3.0)
 NAMED = functools.partial(pytest.mark.parametrize, "config", ids=str)
 
 
@@ -78,7 +81,8 @@ def expected(c, student, rows, log_t=None, coarse=lambda log_p, place: log_p):
             continue
         log_s = coarse(log_softmax(logits / c.temperature), (b, t))
         d = divergence(c, log_s, log_t[b, t])
-        total += (1 - c.ce_weight) * c.temperature**2 * d + c.ce_weight * ce
+        share = c.ce_weight if d > c.gate else 0.0
+        total += (1 - share) * c.temperature**2 * d + share * ce
     return total
 
 
@@ -139,7 +143,7 @@ def small_chunks(monkeypatch):
     monkeypatch.setattr(fused, "MAX_CHUNK", 7)
 
 
-@NAMED([ObjectiveConfig(), *DIVERGENT])
+@NAMED([ObjectiveConfig(), *DIVERGENT, GATED])
 def test_equals_numpy_on_full_logits(config, student, teacher, rows, small_chunks):
     live = None
     if config.name != "text":
@@ -150,7 +154,7 @@ def test_equals_numpy_on_full_logits(config, student, teacher, rows, small_chunk
     np.testing.assert_allclose(loss, expected(config, student, rows, log_t), rtol=1e-5)
 
 
-@NAMED(DIVERGENT)
+@NAMED([*DIVERGENT, GATED])
 def test_stored_candidates_equal_numpy_on_the_coarser_distribution(
     config, student, teacher, rows, small_chunks
 ):
@@ -176,6 +180,25 @@ def test_gradients_are_those_of_the_loss(config, student, teacher, rows):
     if live:
         targets, _ = stored(log_t, rows, 5)
         check(jax.jit(lambda x, head: loss(x, head, Batch(rows, stored=targets), None)), student)
+
+
+def test_a_gate_lets_text_count_where_student_and_teacher_differ(student, teacher, rows):
+    live = States(teacher[0], linear(teacher[1]))
+
+    def loss(**how):
+        config = ObjectiveConfig("forward_kl", **how)
+        return float(value_and_grads(config, student, Batch(rows), live)[0][0])
+
+    # As many nats as half of the tokens have: neither all of the text counts nor none.
+    log_t, log_s = (log_softmax(x @ head) for x, head in (teacher, student))
+    gate = float(np.median([kl(log_t[place], log_s[place]) for place in replies(rows)]))
+    some = loss(ce_weight=0.4, gate=gate)
+    assert some != pytest.approx(loss(ce_weight=0.4), rel=1e-3)
+    assert some != pytest.approx(loss(), rel=1e-3)
+    assert loss(ce_weight=0.4, gate=1e4) == pytest.approx(loss())
+    for wrong in ({"name": "text", "ce_weight": 0.4}, {"name": "forward_kl"}, {"name": "uld"}):
+        with pytest.raises(UserError, match="no cross-entropy beside a divergence"):
+            ObjectiveConfig(**wrong, gate=1.0)
 
 
 @pytest.mark.parametrize("name", sorted(DIVERGENCES))
