@@ -10,13 +10,12 @@ from statistics import fmean
 from duomem_jax.agents.player import Player
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.lock import writing_alone
-from duomem_jax.base.parallel import run_all
 from duomem_jax.base.ranges import Count, options
 from duomem_jax.evals.games.describe import GAMES, games_in
 from duomem_jax.evals.summary import summarize
 from duomem_jax.experiments.experiment import NO_MEMORY, TEACHER, Experiment
 from duomem_jax.experiments.run import KIND, Entry, play_all, remember
-from duomem_jax.experiments.training import Training, plan_trainings, train_adapter
+from duomem_jax.experiments.training import Training, plan_trainings, train_all
 from duomem_jax.records.results import Result
 from duomem_jax.report.pictures.canvas import write_picture
 from duomem_jax.report.pictures.curve import Line, Point, curve_figure
@@ -92,7 +91,7 @@ def run_curve(curve: LearningCurve) -> Path:
 def _run(curve: LearningCurve) -> Path:
     e = curve.experiment
     taught = [t for n in curve.per_kind for seed in e.seeds for t in _teach(e, n, seed)]
-    run_all(train_adapter, [(t.training.config,) for t in taught], e.workers)
+    train_all([t.training for t in taught], e.workers)
     students = [Entry(player, t.training.seed) for t in taught for player in t.players()]
     rows = play_all(e, [Entry(e.player(TEACHER)), Entry(e.player(NO_MEMORY)), *students])
     pairs = _pairs(taught)

@@ -48,6 +48,13 @@ class Experiment:
     def __post_init__(self) -> None:
         # By slug: two names that differ in signs alone would share a folder.
         names = [recipe.slug for recipe in self.recipes]
+        before = [""]
+        for recipe in self.recipes:
+            if recipe.start not in before:
+                raise UserError(
+                    f"recipe {recipe.name} starts from {recipe.start!r}, which is none before it"
+                )
+            before.append(recipe.name)
         if self.left_out:
             self.test_games.open_world().kind_named(self.left_out)
             if own := [r.name for r in self.recipes if r.on_policy is not None]:

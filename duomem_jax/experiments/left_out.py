@@ -9,7 +9,6 @@ from pathlib import Path
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import slug
 from duomem_jax.base.lock import writing_alone
-from duomem_jax.base.parallel import run_all
 from duomem_jax.base.ranges import options
 from duomem_jax.evals.describe import Description
 from duomem_jax.evals.games.describe import games_in
@@ -20,7 +19,7 @@ from duomem_jax.experiments.training import (
     Remembered,
     Training,
     plan_trainings,
-    train_adapter,
+    train_all,
 )
 from duomem_jax.records.results import Result
 from duomem_jax.report.pictures.canvas import write_picture
@@ -116,7 +115,7 @@ def _run(study: LeftOut) -> Path:
     e, world = study.experiment, study.experiment.test_games.open_world()
     teacher = remember(e, "teacher", e.player(TEACHER), e.train_games)
     taught = [t for short in study.kinds for t in _teach(e, short, teacher)]
-    run_all(train_adapter, [(t.training.config,) for t in taught], e.workers)
+    train_all([t.training for t in taught], e.workers)
     untrained = [
         Entry(e.player(TEACHER)),
         Entry(e.player(NO_MEMORY)),

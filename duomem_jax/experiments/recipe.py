@@ -28,6 +28,7 @@ class Recipe:
     # Made-up tasks in the rooms of the training games, learnt beside the episodes: an adapter that
     # learns them goes on reading. They are told and shown as the episodes are.
     lessons: Lessons | None = None
+    start: str = ""  # recipe before this one, whose adapter of the same seed it goes on from
     on_policy: OnPolicyConfig | None = None  # the student plays its rows; games are filled in
 
     @property

@@ -33,7 +33,7 @@ from duomem_jax.experiments.training import (
     cost,
     fidelity,
     plan_trainings,
-    train_adapter,
+    train_all,
 )
 from duomem_jax.records.results import Result, collect_results
 from duomem_jax.report.pictures.canvas import write_picture
@@ -88,7 +88,7 @@ def _run(e: Experiment) -> Path:
     teacher = remember(e, "teacher", e.player(TEACHER), e.train_games)
     student = remember(e, "student", alone, e.self_games)
     trainings = plan_trainings(e, teacher)
-    run_all(train_adapter, [(training.config,) for training in trainings], e.workers)
+    train_all(trainings, e.workers)
     rows = play_all(e, _entries(e, trainings, teacher.bank, student.bank))
     # One recipe has nothing to be compared with: its distance to the teacher is not measured.
     sections = []

@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.fields import record_of
-from duomem_jax.base.io import atomic_write_text, read_json
+from duomem_jax.base.io import atomic_write_text, read_json, slug
+from duomem_jax.base.parallel import run_all
 from duomem_jax.data.facts import RowFacts
 from duomem_jax.evals.cost import TrainingCost
 from duomem_jax.evals.fidelity import Fidelity, measure_fidelity
@@ -101,6 +103,17 @@ def _without(e: Experiment, teacher: Remembered) -> Remembered:
     log.info(report)
     log.info(memories(bank, str(out), e.examples.embedder))
     return Remembered(str(out), bank, report.records, report.counts["won"])
+
+
+def train_all(trainings: Sequence[Training], workers: int) -> None:
+    """Train those that are not yet, side by side; what goes on from another adapter, after it."""
+    left = list(trainings)
+    while left:
+        ready = [t for t in left if not t.config.adapter or Path(t.config.adapter).exists()]
+        # None where the adapter is nobody's here: training says so.
+        ready = ready or left
+        run_all(train_adapter, [(t.config,) for t in ready], workers)
+        left = [t for t in left if t not in ready]
 
 
 def train_adapter(config: TrainConfig) -> str:
@@ -219,11 +232,14 @@ def recipe_config(e: Experiment, recipe: Recipe, seed: int, rows: str, memory: s
     """The run of one adapter on some rows."""
     # Stored targets have been computed by now, so training need not hold the teacher.
     teacher_in_loop = recipe.objective.name != "text" and recipe.label is None
+    adapters = Path(e.output) / "adapters"
+    start = str(adapters / slug(recipe.start) / f"seed{seed}" / "adapter") if recipe.start else ""
     return dataclasses.replace(
         e.train,
         base=e.student,
         data=rows,
-        output=str(Path(e.output) / "adapters" / recipe.slug / f"seed{seed}"),
+        output=str(adapters / recipe.slug / f"seed{seed}"),
+        adapter=start or e.train.adapter,
         objective=recipe.objective,
         teacher=e.teacher if teacher_in_loop else "",
         on_policy=_on_policy(e, recipe, memory),

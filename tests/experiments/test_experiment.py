@@ -1,6 +1,7 @@
 """The whole of DuoMem on a handful of games, and again."""
 
 import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -159,6 +160,7 @@ def test_recipes_are_compared_with_the_first(experiment, tmp_path, capsys):
             memories="always",
             on_policy=OnPolicyConfig(play=Play(slots=2)),
         ),
+        Recipe("more text", start="text"),
     )
     several = dataclasses.replace(experiment, recipes=recipes, seeds=(0,), workers=2)
     text = run_experiment(several).read_text()
@@ -168,12 +170,20 @@ def test_recipes_are_compared_with_the_first(experiment, tmp_path, capsys):
     assert all(f"{r.name} - text " in text for r in recipes[1:])
     table = text[text.index("## Training") :]
     costs = {r.name: cost(Path(several.output) / "adapters" / r.slug / "seed0") for r in recipes}
+    more = json.loads((Path(several.output) / "adapters/more-text/seed0/config.json").read_text())
+    assert more["adapter"].endswith("adapters/text/seed0/adapter")
     assert costs["top-8"].target_bytes > 0 == costs["with memories"].target_bytes
     assert all(c.steps == 2 and c.seconds > 0 for c in costs.values())
     assert all(f"| {r.name} " in table for r in recipes)
 
     capsys.readouterr()
     assert run_experiment(several).read_text() == text
+
+
+def test_a_recipe_starts_from_one_before_it(experiment):
+    for recipes in ((Recipe("a", start="b"), Recipe("b")), (Recipe("a", start="a"),)):
+        with pytest.raises(UserError, match=r"recipe a starts from .*, which is none before it"):
+            dataclasses.replace(experiment, recipes=recipes)
 
 
 def test_another_step_count_is_refused(experiment):
