@@ -87,6 +87,7 @@ class Experiment:
             f"Games: {self.test_games.protocol(self.play.max_steps)}, admissible commands not "
             f"shown, temperature {self.temperature:g}. Student {Path(self.student).name}, teacher "
             f"{Path(self.teacher).name}; LoRA rank {self.train.lora.rank}, {self.train.steps} steps"
+            f"{f', nothing of the kind {self.left_out} learnt' if self.left_out else ''}"
         )
 
     def recall(self, memory: str) -> Recall:

@@ -6,16 +6,17 @@ from pathlib import Path
 from duomem_jax.agents.play import Play
 from duomem_jax.experiments.experiment import Experiment
 from duomem_jax.experiments.miniature import Miniature, run_miniature
-from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.experiments.recipe import READING, Recipe
 from duomem_jax.experiments.tiny import tiny_training
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.stages.examples import Examples
+from duomem_jax.stages.lessons import Lessons
 from duomem_jax.stages.options import Folder
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.worlds.games import Games
 
-TRAIN_GAMES, TEST_GAMES = 240, 60
+TRAIN_GAMES, TEST_GAMES = 240, 96
 NEXT = """\
 What to run next, in the folder that you are in:
 - train an adapter with other values:
@@ -41,8 +42,14 @@ def quickstart_experiment(out: str) -> Experiment:
         self_games=Games(str(root / "games-train"), limit=48),
         test_games=Games(str(root / "games-test")),
         train=quickstart_training(out),
-        recipes=(Recipe(), Recipe("LoRA, logits", ObjectiveConfig("forward_kl"))),
+        recipes=(
+            Recipe(),
+            Recipe("LoRA, logits", ObjectiveConfig("forward_kl")),
+            dataclasses.replace(READING, lessons=Lessons(count=30)),
+        ),
         seeds=(0,),
+        # What no adapter learns, memories alone can tell.
+        left_out="heat",
         play=Play(slots=24, max_steps=40),
         examples=Examples(length=1024, k=2),
     )
