@@ -42,7 +42,7 @@ class Recipe:
         return "both" if self.name == "LoRA" else f"{self.name} + memory"
 
 
-# Tasks that are learnt by heart override the memories of others. An adapter that saw memories before
-# every episode goes on reading, all the more after some lessons; without memories it is lost
+# Tasks that are learnt by heart override the memories of others. An adapter that saw memories
+# before every episode goes on reading, all the more after some lessons; without memories it is lost
 # (docs/two_spaces.md).
 READING = Recipe("reading LoRA", memory_share=1.0, lessons=Lessons())
