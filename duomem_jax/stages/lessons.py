@@ -56,7 +56,7 @@ def lessons(
     system = system_text(how.system, world.prompt)
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
-        with Progress(len(keys), "lessons") as progress:
+        with Progress(len(keys), "lessons", good="", unit="lesson") as progress:
             for key in keys:
                 lesson = lesson_at(int(key))
                 guidelines = render_guidelines(lesson.advice)
@@ -70,7 +70,12 @@ def lessons(
         DEMONSTRATIONS,
         DEMONSTRATION_LAYOUT,
         source={"games": identity_of(tasks)},
-        config={"system": system, "without": how.without, "world": world.config},
+        config={
+            "count": how.count,
+            "system": system,
+            "without": how.without,
+            "world": world.config,
+        },
         seed=how.seed,
         notes={"games": games.path, "split": games.split},
     )

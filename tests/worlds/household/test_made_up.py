@@ -1,9 +1,11 @@
 """Made-up tasks: what a lesson asks for stands in its advice, and it is done in a real room."""
 
+import dataclasses
 import json
 
 import pytest
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.records.demonstrations import demonstration_from_record
 from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.records.store.spec import DEMONSTRATIONS, SPLIT
@@ -78,6 +80,8 @@ def test_lessons_are_learnt_beside_episodes(tmp_path, played):
     chats = [demonstration_from_record(record).messages for record in stored]
     assert {chat[0]["content"] for chat in chats} == {"Read."}
     assert all("guidelines" in chat[1]["content"] for chat in chats)
+    with pytest.raises(UserError, match="count=5"):
+        lessons(str(tmp_path / "lessons"), games, dataclasses.replace(how, count=6))
     episodes, bank = str(played / "episodes"), str(played / "memories")
     report = examples(
         str(tmp_path / "rows"),
