@@ -93,7 +93,8 @@ for memory in bank.retrieve(task.text, k=2):
 # ## Train, play and compare
 #
 # The whole experiment: the teacher plays games, its scripts become memories, a LoRA adapter is
-# trained for the student on its replies, and every player plays the same new games.
+# trained for the student on its replies, and every player plays the same new games. No adapter
+# learns tasks of the kind *heat*: there, only memories can help.
 
 # %%
 import dataclasses
@@ -110,7 +111,7 @@ if SMOKE:
         recipes=whole.recipes[:1],
         play=dataclasses.replace(whole.play, max_steps=25),
     )
-sizes = (96, 24) if SMOKE else (240, 60)
+sizes = (96, 24) if SMOKE else (240, 96)
 print(run_miniature(Miniature(whole, *sizes), NEXT))
 
 # %%

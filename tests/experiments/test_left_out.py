@@ -38,6 +38,7 @@ def study(tmp_path_factory):
         play=Play(slots=6, max_steps=4),
         recipes=(Recipe(), Recipe("LoRA, lessons", lessons=Lessons(count=3))),
         seeds=(0,),
+        left_out="",
     )
     return LeftOut(small, LEFT_OUT)
 
