@@ -4,14 +4,14 @@ import dataclasses
 from typing import Literal
 
 from duomem_jax.base.io import slug
-from duomem_jax.base.ranges import Share
+from duomem_jax.base.ranges import Share, options
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.stages.label import Label
 from duomem_jax.stages.lessons import Lessons
 from duomem_jax.train.config import OnPolicyConfig
 
 
-@dataclasses.dataclass(frozen=True)
+@options
 class Recipe:
     """What sets one adapter apart from the others; everything else they share.
 
