@@ -4,8 +4,8 @@
 
 Each of the six kinds of tasks is left out once: adapters learn the other five, and play all 140
 games of valid_seen with memories of all six. One recipe is the usual one; the other one keeps
-reading. About four hours of two slow cores: 36 adapters of 900 steps. Games as in
-configs/alfworld_tiny.py; the result is in docs/two_spaces.md.
+reading. 36 adapters of 900 steps: an estimated four hours of two cores; not run yet. Games as in
+configs/alfworld_tiny.py. docs/two_spaces.md tells what led to the second recipe.
 """
 
 import dataclasses

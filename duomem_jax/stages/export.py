@@ -205,7 +205,7 @@ def _objective(run: dict[str, Any]) -> str:
     share = objective["ce_weight"]
     text = f", {share:g} of it cross-entropy" if share else ""
     if gate := objective.get("gate"):  # runs of an earlier version have none
-        text += f" where it is above {gate:g} nats"
+        text += f" where the divergence is above {gate:g} nats"
     return f"{objective['name']}, {source}, temperature {objective['temperature']:g}{text}"
 
 

@@ -33,7 +33,7 @@ class Lessons:
 def lessons(
     out: Folder, /, games: Games, how: Lessons = Lessons(), shard: Part = WHOLE
 ) -> WriteReport:
-    """Write made-up tasks being solved, for `duomem examples`: only who reads can solve them.
+    """Write made-up tasks being solved, for `duomem examples`: only readers can solve them.
 
     A lesson's task has made-up words. Guidelines before it tell how tasks of these words were
     solved, for other things in other rooms; the world's own expert follows them. A student that

@@ -86,7 +86,7 @@ def made_up_lesson(
     if offer is None:
         return None
     verb = sample(rng, offer)
-    if without and shares_step(verb.skeleton, without):
+    if shares_step(verb.skeleton, without):
         return None
     sentence, procedure = verb.fill(offer.kinds)
     played = play_procedure(
@@ -102,7 +102,7 @@ def _written(rng: random.Random, verb: Verb, others: list[Offer], without: str) 
     advice = [_advice(rng, verb, others) for _ in range(rng.choices((1, 2), (2, 1))[0])]
     if rng.random() < 0.35:
         drawn = (sample(rng, rng.choice(others)) for _ in itertools.count())
-        other = next(v for v in drawn if not (without and shares_step(v.skeleton, without)))
+        other = next(v for v in drawn if not shares_step(v.skeleton, without))
         advice.append(_advice(rng, other, others))
     # The one that helps is not known by its place.
     rng.shuffle(advice)

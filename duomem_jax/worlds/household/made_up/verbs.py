@@ -60,7 +60,7 @@ REAL_SKELETONS = _real_skeletons()
 def shares_step(skeleton: Procedure, task_type: str) -> bool:
     """Whether a procedure has the step that sets a type of real tasks apart from the others.
 
-    Plain putting has none: what it does, nearly all others do.
+    Plain putting has none: what it does, nearly all others do. Nor has "", which is no type.
     """
     if task_type == "look_at_obj_in_light":
         return any(goal.verb == "use" for goal in skeleton)
