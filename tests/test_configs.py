@@ -9,6 +9,7 @@ import pytest
 from duomem_jax.aot.steps import RowSizes, lower_train
 from duomem_jax.experiments.compare import load_experiment
 from duomem_jax.experiments.curve import LearningCurve
+from duomem_jax.experiments.drift import Drift
 from duomem_jax.experiments.left_out import LeftOut
 from duomem_jax.experiments.memories.experiment import MemoryExperiment
 from duomem_jax.experiments.memories.folds import Lessons
@@ -30,6 +31,8 @@ def trainings(file):
     if isinstance(e, MemoryExperiment):
         lessons = Lessons("some", ("dialogues",), "")
         return [e.training(operation, lessons, seed=0) for operation in OPERATIONS]
+    if isinstance(e, Drift):
+        e = e.study
     if isinstance(e, LearningCurve | LeftOut):
         e = e.experiment
     return [

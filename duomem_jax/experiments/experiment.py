@@ -33,8 +33,9 @@ class Experiment:
     train: TrainConfig  # of the adapters; base, data, output, seed and objective are filled in
     recipes: tuple[Recipe, ...] = (Recipe(),)  # the first is what the others are compared with
     seeds: tuple[Seed, ...] = (0, 1, 2)  # of training; one adapter each
-    # Kind of tasks, as tables name it, that the teacher plays and no adapter learns; memories of it
-    # are shown in the test games like all others. Empty: all are learnt.
+    # What tasks may be about (`World.about`), such as a kind of them as tables name it: the teacher
+    # plays these, and no adapter learns them; memories of them are shown in the test games like all
+    # others. Empty: all are learnt.
     left_out: str = ""
     play: Play = field(default_factory=Play)
     examples: Examples = field(default_factory=Examples)
@@ -56,11 +57,11 @@ class Experiment:
                 )
             before.append(recipe.name)
         if self.left_out:
-            self.test_games.open_world().kind_named(self.left_out)
+            self.test_games.open_world().about(self.left_out)
             if own := [r.name for r in self.recipes if r.on_policy is not None]:
                 raise UserError(
                     f"left_out is {self.left_out}, and the student of recipe {own[0]} would play "
-                    "games of that kind itself; omit one of them"
+                    "such games itself; omit one of them"
                 )
         if not names or len(set(names)) < len(names):
             raise UserError(f"recipes are {names}; give at least one, each with its own name")
@@ -87,7 +88,7 @@ class Experiment:
             f"Games: {self.test_games.protocol(self.play.max_steps)}, admissible commands not "
             f"shown, temperature {self.temperature:g}. Student {Path(self.student).name}, teacher "
             f"{Path(self.teacher).name}; LoRA rank {self.train.lora.rank}, {self.train.steps} steps"
-            f"{f', nothing of the kind {self.left_out} learnt' if self.left_out else ''}"
+            f"{f', nothing about {self.left_out} learnt' if self.left_out else ''}"
         )
 
     def recall(self, memory: str) -> Recall:

@@ -33,6 +33,7 @@ from duomem_jax.experiments.training import (
     cost,
     fidelity,
     plan_trainings,
+    remembered,
     train_all,
 )
 from duomem_jax.records.results import Result, collect_results
@@ -43,7 +44,6 @@ from duomem_jax.report.recipes import HOW_TO_READ, RecipeRow, recipes_table
 from duomem_jax.report.write import write_report
 from duomem_jax.stages.evaluate import results
 from duomem_jax.stages.examples import examples
-from duomem_jax.stages.memories import memories
 from duomem_jax.stages.play import play
 from duomem_jax.worlds.games import Games
 
@@ -112,13 +112,7 @@ def remember(e: Experiment, who: str, player: Player, games: Games) -> Remembere
     episodes, bank = str(root / f"{who}-episodes"), str(root / f"{who}-memories")
     with handing_back():
         report = play(episodes, games, player, e.play)
-    log.info(report)
-    played, won = report.records, report.counts["won"]
-    # Writing memories refuses a folder without a won game; the experiment goes on without them.
-    if not won:
-        return Remembered(episodes, "", played, 0)
-    log.info(memories(bank, episodes, e.examples.embedder))
-    return Remembered(episodes, bank, played, won)
+    return remembered(e, episodes, bank, report)
 
 
 def play_all(e: Experiment, entries: Sequence[Entry]) -> list[Result]:

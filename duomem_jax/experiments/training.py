@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from duomem_jax.experiments.recipe import Recipe
 from duomem_jax.records.played import read_episodes, write_episodes
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.spec import EPISODES
+from duomem_jax.records.store.write import WriteReport
 from duomem_jax.stages.examples import examples
 from duomem_jax.stages.label import label
 from duomem_jax.stages.lessons import lessons
@@ -76,7 +77,7 @@ def plan_trainings(e: Experiment, teacher: Remembered) -> list[Training]:
         e: the experiment.
         teacher: what there is to learn.
     """
-    learnt = _without(e, teacher) if e.left_out else teacher
+    learnt = learnt_of(e, teacher)
     # Once a recipe, not once a seed: making rows may mean to load a teacher that labels.
     rows = {recipe.slug: _rows(e, recipe, learnt) for recipe in e.recipes}
     return [
@@ -86,23 +87,55 @@ def plan_trainings(e: Experiment, teacher: Remembered) -> list[Training]:
     ]
 
 
-def _without(e: Experiment, teacher: Remembered) -> Remembered:
-    """The teacher's episodes of all kinds but the one that is left out, and their memories."""
-    kind = e.test_games.open_world().kind_named(e.left_out)
-    out = Path(e.output) / "learnt-episodes"
-    bank = str(Path(e.output) / "learnt-memories")
-    kept = {(x.game_id, x.seed): x for x in read_episodes(teacher.episodes) if x.kind != kind}
+def learnt_of(e: Experiment, teacher: Remembered) -> Remembered:
+    """What of a teacher's episodes adapters learn: all but those that are left out."""
+    if not e.left_out:
+        return teacher
+    left_out = e.train_games.about(e.left_out)
+    return some_of(e, f"without {e.left_out}", teacher, lambda game: game not in left_out)
+
+
+def some_of(
+    e: Experiment, which: str, whole: Remembered, wanted: Callable[[str], bool]
+) -> Remembered:
+    """Some of what a player has played, and the memories of it.
+
+    Args:
+        e: the experiment.
+        which: what these episodes are, in a few words that name their folders.
+        whole: everything.
+        wanted: tells games by their ids.
+    """
+    root, name = Path(e.output), slug(which)
+    episodes = str(root / f"{name}-episodes")
+    kept = {(x.game_id, x.seed): x for x in read_episodes(whole.episodes) if wanted(x.game_id)}
     report = write_episodes(
-        out,
+        episodes,
         list(kept),
-        lambda missing: (kept[wanted] for wanted in missing),
-        source={EPISODES: content_hash(teacher.episodes, EPISODES)},
-        config={"without": kind},
+        lambda missing: (kept[key] for key in missing),
+        source={EPISODES: content_hash(whole.episodes, EPISODES)},
+        config={"episodes": which},
         seed=0,
     )
+    return remembered(e, episodes, str(root / f"{name}-memories"), report)
+
+
+def remembered(e: Experiment, episodes: str, bank: str, report: WriteReport) -> Remembered:
+    """Episodes that have been written, with their memories, which are written here.
+
+    Args:
+        e: the experiment.
+        episodes: their folder.
+        bank: folder to write.
+        report: of the episodes.
+    """
     log.info(report)
-    log.info(memories(bank, str(out), e.examples.embedder))
-    return Remembered(str(out), bank, report.records, report.counts["won"])
+    played, won = report.records, report.counts["won"]
+    # Writing memories refuses a folder without a won game; the experiment goes on without them.
+    if not won:
+        return Remembered(episodes, "", played, 0)
+    log.info(memories(bank, episodes, e.examples.embedder))
+    return Remembered(episodes, bank, played, won)
 
 
 def train_all(trainings: Sequence[Training], workers: int) -> None:

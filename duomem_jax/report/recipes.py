@@ -1,7 +1,7 @@
 """A table of recipes: what each adapter cost, and how near it came to the teacher."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from duomem_jax.evals.cost import TrainingCost
@@ -19,6 +19,9 @@ in its likeliest token (15 bins).
 """
 
 
+_COSTS = ("steps", "tokens", "s")
+
+
 class RecipeRow(NamedTuple):
     """One recipe over its seeds; a student without an adapter has cost nothing."""
 
@@ -27,18 +30,22 @@ class RecipeRow(NamedTuple):
     fidelities: list[Fidelity]
 
 
+def costs_table(rows: Mapping[str, Sequence[TrainingCost]]) -> str:
+    """What training took, by what was trained; costs are of its seeds."""
+    body = [[name, *_cost_cells(costs)] for name, costs in rows.items()]
+    return markdown_table(["adapter", *_COSTS], body)
+
+
 def recipes_table(rows: Sequence[RecipeRow]) -> str:
     """Costs and distances of each recipe."""
-    header = ["adapter", "steps", "tokens", "s", "targets, MB"]
+    header = ["adapter", *_COSTS, "targets, MB"]
     header += ["KL(T,S)", "KL(S,T)", "CE", "same %", "ECE %"]
     body = []
     for name, costs, fidelities in rows:
         cells = [name]
         if costs:
-            # Steps and targets are the recipe's own: equal for all of its seeds.
-            cells += [f"{costs[0].steps}", _spread([c.tokens for c in costs], "{:,.0f}")]
-            cells += [_spread([c.seconds for c in costs], "{:,.0f}")]
-            cells += [f"{costs[0].target_bytes / 1e6:,.1f}"]
+            # Targets are the recipe's own: equal for all of its seeds.
+            cells += [*_cost_cells(costs), f"{costs[0].target_bytes / 1e6:,.1f}"]
         else:
             cells += ["-"] * 4
         for field, scale, form in (
@@ -51,6 +58,12 @@ def recipes_table(rows: Sequence[RecipeRow]) -> str:
             cells.append(_spread([scale * getattr(f, field) for f in fidelities], form))
         body.append(cells)
     return markdown_table(header, body)
+
+
+def _cost_cells(costs: Sequence[TrainingCost]) -> list[str]:
+    tokens = _spread([c.tokens for c in costs], "{:,.0f}")
+    # Seeds take as many steps each.
+    return [f"{costs[0].steps}", tokens, _spread([c.seconds for c in costs], "{:,.0f}")]
 
 
 def _spread(values: Sequence[float], form: str) -> str:

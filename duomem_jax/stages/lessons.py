@@ -25,7 +25,8 @@ class Lessons:
 
     count: Count = 300
     system: str = ""  # system message, or @FILE of it; as that of the examples beside them
-    # Kind of tasks, as tables name it, whose rooms and own step no lesson has; empty: all do.
+    # What tasks may be about (`World.about`), such as a kind of them as tables name it: no lesson
+    # has their rooms and own step. Empty: all do.
     without: str = ""
     seed: Seed = 0
 
@@ -50,9 +51,11 @@ def lessons(
         UserError: bad games, a world that makes up no tasks, or an output folder of another config.
     """
     world = games.open_world()
-    kind = world.kind_named(how.without) if how.without else ""
-    tasks = [task for task in games.load() if task.kind != kind]
-    lesson_at = world.lessons(tasks, how.seed, without=kind)
+    tasks = games.load()
+    if how.without:
+        left_out = world.about(how.without)
+        tasks = [task for task in tasks if not left_out(task)]
+    lesson_at = world.lessons(tasks, how.seed, without=how.without)
     system = system_text(how.system, world.prompt)
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:

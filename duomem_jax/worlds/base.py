@@ -134,18 +134,20 @@ class World(abc.ABC, Generic[TaskT]):
             UserError: it cannot be played, or what the engine needs is not installed.
         """
 
-    def kind_named(self, short: str) -> str:
-        """The kind of tasks that tables call `short`.
+    def about(self, name: str) -> Callable[[TaskT], bool]:
+        """Whether a task is about something: of the kind that tables call `name`.
+
+        A world may tell tasks by other names, too.
 
         Raises:
-            UserError: there is none.
+            UserError: no task is called so.
         """
-        for kind, name in self.kinds.items():
-            if name == short:
-                return kind
+        for kind, short in self.kinds.items():
+            if short == name:
+                return lambda task: task.kind == kind
         known = ", ".join(self.kinds.values()) or "none"
         raise UserError(
-            f"world {self.name}: it has no kind of tasks {short!r}; its kinds are {known}"
+            f"world {self.name}: it has no kind of tasks {name!r}; its kinds are {known}"
         )
 
     @property
@@ -180,7 +182,7 @@ class World(abc.ABC, Generic[TaskT]):
         Args:
             tasks: whose rooms they are.
             seed: of everything that is drawn.
-            without: a kind of real tasks; no lesson has the step that sets it apart.
+            without: as in `about`; no lesson has what sets these tasks apart.
 
         Raises:
             UserError: the world makes up no tasks, or has no room for them.

@@ -56,6 +56,15 @@ class Games:
             seen.add(task.id)
         return tasks
 
+    def about(self, name: str) -> frozenset[str]:
+        """Ids of the games that are about something, by its name in `World.about`.
+
+        Raises:
+            UserError: as `load`, or the world knows no such name.
+        """
+        told = self.open_world().about(name)
+        return frozenset(task.id for task in self.load() if told(task))
+
     def protocol(self, max_steps: int) -> str:
         """What is played how, for a report: `games valid_seen, at most 50 steps, fast engine`."""
         where, engine = f"{self.path} {self.split}".strip(), self.open_world().engine

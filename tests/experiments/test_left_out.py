@@ -52,9 +52,9 @@ def test_no_adapter_sees_the_kind_that_it_is_judged_on(study, report):
     world = study.experiment.test_games.open_world()
     for short in LEFT_OUT:
         folder = report.parent / "without" / short
-        kinds = {episode.kind for episode in read_episodes(folder / "learnt-episodes")}
+        kinds = {episode.kind for episode in read_episodes(folder / f"without-{short}-episodes")}
         assert kinds
-        assert world.kind_named(short) not in kinds
+        assert short not in {world.kinds[kind] for kind in kinds}
     lessons = read_dataset(
         report.parent / "without" / "heat" / "lessons" / "lora-lessons", SPLIT, DEMONSTRATIONS
     )
@@ -65,7 +65,7 @@ def test_no_adapter_sees_the_kind_that_it_is_judged_on(study, report):
 
 def test_each_game_is_judged_with_the_adapters_that_did_not_learn_its_kind(study, report):
     rows = collect_results([report.parent / "results"])
-    kinds = [study.experiment.test_games.open_world().kind_named(short) for short in LEFT_OUT]
+    names = study.experiment.test_games.open_world().kinds
     played = {(r.subject, r.item) for r in rows}
     own = [f"{row}, without {short}" for row in ("LoRA", "both") for short in LEFT_OUT]
     items = {r.item for r in rows}
@@ -77,8 +77,8 @@ def test_each_game_is_judged_with_the_adapters_that_did_not_learn_its_kind(study
         # Of the first table: name, games, seeds, success.
         return {c[0]: c[1:4] for c in reversed(cells) if len(c) > 6}
 
-    left_out, learnt = table(report.parent), table(report.parent / "learnt")
-    count = len({r.item for r in rows if r.kind in kinds})
+    left_out, learnt = table(report.parent), table(report.parent / "old")
+    count = len({r.item for r in rows if names[r.kind] in LEFT_OUT})
     assert 0 < count < len(items)
     for name in ("no memory", "teacher memory", "LoRA", "both", "LoRA, lessons"):
         assert left_out[name][:2] == [str(count), "1"]
@@ -93,7 +93,9 @@ def test_a_second_run_makes_the_same_report(study, report):
 
 
 def test_kinds_that_the_world_does_not_have_are_refused(study):
-    with pytest.raises(UserError, match="no kind of tasks 'warm'; its kinds are put, examine"):
+    with pytest.raises(
+        UserError, match="no tasks are about 'warm'; name a kind of tasks"
+    ):
         LeftOut(study.experiment, ("warm",))
     for wrong in ((), ("heat", "heat")):
         with pytest.raises(UserError, match="give at least one, and each once"):
@@ -101,5 +103,5 @@ def test_kinds_that_the_world_does_not_have_are_refused(study):
     with pytest.raises(UserError, match="leaves out heat itself"):
         LeftOut(dataclasses.replace(study.experiment, left_out="heat"), ("put",))
     own = Recipe("own play", memories="always", on_policy=OnPolicyConfig())
-    with pytest.raises(UserError, match="recipe own play would play games of that kind"):
+    with pytest.raises(UserError, match="recipe own play would play such games itself"):
         dataclasses.replace(study.experiment, left_out="heat", recipes=(own,))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.records.episodes import FULL_SCORE
 from duomem_jax.records.lessons import Lesson
 from duomem_jax.worlds.base import RulePlayer, Step, World, release
@@ -15,6 +16,7 @@ from duomem_jax.worlds.household.game import Game, TextEnv
 from duomem_jax.worlds.household.load import load_games
 from duomem_jax.worlds.household.made_up.lessons import MadeUp
 from duomem_jax.worlds.household.script import write_script
+from duomem_jax.worlds.household.sentences import parse_goal
 
 
 def _textworld(game: Game) -> TextEnv:
@@ -86,6 +88,22 @@ class Household(World[Game]):
         """Get `task` ready to be played in the chosen engine."""
         return HouseholdEnv(ENGINES[self.engine](task))
 
+    def about(self, name: str) -> Callable[[Game], bool]:
+        """Tasks by their kind, or by the kind of receptacle that is their goal."""
+        if name in self.kinds.values():
+            return super().about(name)
+        if name not in _prior().receptacles:
+            raise UserError(
+                f"world {self.name}: no tasks are about {name!r}; name a kind of tasks "
+                f"({', '.join(self.kinds.values())}) or of receptacles, such as drawer"
+            )
+
+        def has_goal(game: Game) -> bool:
+            goal = parse_goal(game.text)
+            return goal is not None and goal.target == name
+
+        return has_goal
+
     @property
     def version(self) -> str:
         """The engine, and the release of the package it is from."""
@@ -101,4 +119,6 @@ class Household(World[Game]):
         self, tasks: Sequence[Game], seed: int, *, without: str = ""
     ) -> Callable[[int], Lesson]:
         """The expert follows made-up procedures."""
-        return MadeUp(tasks, seed, without=without).lesson
+        # A kind by ALFWorld's own name of it; a receptacle has but one name.
+        kinds = {short: kind for kind, short in self.kinds.items()}
+        return MadeUp(tasks, seed, without=kinds.get(without, without)).lesson

@@ -66,6 +66,25 @@ def test_a_kind_that_is_left_out_is_in_no_lesson(games):
     assert "heat it" in both[1]
 
 
+def test_a_receptacle_that_is_left_out_is_the_goal_of_no_lesson(games):
+    with_it, without = (MadeUp(games, 0, without=what) for what in ("", "drawer"))
+    both = [json.dumps([x.lesson(i) for i in range(60)], default=vars) for x in (with_it, without)]
+    assert ["put it in a drawer" in text for text in both] == [True, False]
+    assert "put it in a shelf" in both[1]
+
+
+def test_tasks_are_told_by_their_kind_or_by_the_receptacle_that_is_their_goal(tmp_path):
+    generate(str(tmp_path / "games"), count=40, seed=5)
+    games = Games(str(tmp_path / "games"))
+    tasks = {task.id: task for task in games.load()}
+    for name, words in (("drawer", "drawer."), ("cool", "cool")):
+        told = games.about(name)
+        assert 0 < len(told) < len(tasks)
+        assert told == {i for i, task in tasks.items() if words in task.text.split()}
+    with pytest.raises(UserError, match="no tasks are about 'drawers'; name a kind of tasks"):
+        games.about("drawers")
+
+
 def test_a_lesson_depends_on_its_number_and_the_seed_alone(games, school):
     assert MadeUp(games, 0).lesson(7) == school.lesson(7)
     assert MadeUp(games, 1).lesson(7) != school.lesson(7)

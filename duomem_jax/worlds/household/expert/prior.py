@@ -29,6 +29,11 @@ class LocationPrior:
         text = resources.files(__package__).joinpath("prior.json").read_text(encoding="utf-8")
         return cls(json.loads(text))
 
+    @property
+    def receptacles(self) -> set[str]:
+        """All kinds of receptacles that something lies in."""
+        return {k for rates in self.rates.values() for k in rates}
+
     @classmethod
     def count(cls, games: Iterable[Game]) -> "LocationPrior":
         """Count where objects lie at the start of training games."""

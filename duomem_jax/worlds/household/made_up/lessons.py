@@ -31,7 +31,7 @@ class MadeUp:
         Args:
             games: whose rooms they are; their own tasks are not shown.
             seed: of verbs, things and slips.
-            without: a type of real tasks; no lesson has the step that sets it apart.
+            without: as in `shares_step`; no lesson has such a step.
 
         Raises:
             UserError: nothing in the rooms can be taken.
@@ -41,7 +41,7 @@ class MadeUp:
         rng = random.Random(f"{seed}/offers")
         some = rng.sample(range(len(games)), min(ROOMS, len(games)))
         found = [offer_of(rng, games[i]) for i in some]
-        self._others = [offer for offer in found if offer is not None]
+        self._others = [o for o in found if o is not None and o.target != without]
         if not self._others:
             raise UserError("no room has a thing that can be taken; give other games")
 
@@ -86,9 +86,9 @@ def made_up_lesson(
     if offer is None:
         return None
     verb = sample(rng, offer)
-    if shares_step(verb.skeleton, without):
-        return None
     sentence, procedure = verb.fill(offer.kinds)
+    if shares_step(procedure, without):
+        return None
     played = play_procedure(
         game, expert, rng, slip_rate=slip_rate, sentence=sentence, procedure=procedure
     )

@@ -57,18 +57,21 @@ def _real_skeletons() -> set[Procedure]:
 REAL_SKELETONS = _real_skeletons()
 
 
-def shares_step(skeleton: Procedure, task_type: str) -> bool:
-    """Whether a procedure has the step that sets a type of real tasks apart from the others.
+def shares_step(procedure: Procedure, without: str) -> bool:
+    """Whether a procedure has the step that sets some real tasks apart from the others.
 
-    Plain putting has none: what it does, nearly all others do. Nor has "", which is no type.
+    Args:
+        procedure: a skeleton, or one that names things and places.
+        without: a type of tasks, or a kind of receptacles that tasks put things into. Plain putting
+            has no step of its own: what it does, nearly all others do. Nor has "".
     """
-    if task_type == "look_at_obj_in_light":
-        return any(goal.verb == "use" for goal in skeleton)
-    if task_type == "pick_two_obj_and_place":
-        return any(goal.second for goal in skeleton)
-    if task_type in TREATMENTS:
-        return any(goal.verb == TREATMENTS[task_type].verb for goal in skeleton)
-    return False
+    if without == "look_at_obj_in_light":
+        return any(goal.verb == "use" for goal in procedure)
+    if without == "pick_two_obj_and_place":
+        return any(goal.second for goal in procedure)
+    if without in TREATMENTS:
+        return any(goal.verb == TREATMENTS[without].verb for goal in procedure)
+    return any(goal.verb == "put" and goal.what == without for goal in procedure)
 
 
 def _body(rng: random.Random, capable: Sequence[str], lamp: bool) -> list[Subgoal]:

@@ -1,0 +1,105 @@
+"""Tasks that arrive after training: what each adapter has learnt, and what it is shown."""
+
+import dataclasses
+import json
+
+import pytest
+
+from duomem_jax.agents.play import Play
+from duomem_jax.base.errors import UserError
+from duomem_jax.data.facts import RowFacts
+from duomem_jax.experiments.drift import Drift, run_drift
+from duomem_jax.experiments.left_out import LeftOut
+from duomem_jax.experiments.quickstart import quickstart_experiment
+from duomem_jax.experiments.recipe import Recipe
+from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.records.played import read_episodes
+from duomem_jax.stages import Lessons, generate
+from duomem_jax.worlds.games import Games
+
+
+@pytest.fixture(scope="module")
+def drift(tmp_path_factory):
+    """Tasks with countertops arrive at a tiny adapter."""
+    root = tmp_path_factory.mktemp("drift")
+    generate(str(root / "train"), count=16, seed=1)
+    generate(str(root / "test"), count=6, seed=9)
+    whole = quickstart_experiment(str(root / "out"))
+    small = dataclasses.replace(
+        whole,
+        teacher="expert",
+        train_games=Games(str(root / "train")),
+        test_games=Games(str(root / "test")),
+        train=dataclasses.replace(whole.train, steps=2, global_batch=1, mesh=MeshConfig(data=1)),
+        play=Play(slots=24, max_steps=20),
+        recipes=(Recipe("reader", memory_share=1.0, lessons=Lessons(count=3)),),
+        seeds=(0,),
+        left_out="",
+    )
+    return Drift(LeftOut(small, ("countertop",)), games=2, steps=1)
+
+
+@pytest.fixture(scope="module")
+def report(drift):
+    return run_drift(drift)
+
+
+def ids(folder):
+    return {episode.game_id for episode in read_episodes(folder)}
+
+
+def test_each_adapter_learns_what_there_is(drift, report):
+    new = drift.study.experiment.train_games.about("countertop")
+    folder = report.parent / "without" / "countertop"
+    everything = ids(report.parent / "teacher-episodes")
+    old, few, both = (
+        ids(folder / f"{name}-episodes")
+        for name in ("without-countertop", "2-of-countertop", "all-with-2-of-countertop")
+    )
+    assert old == everything - new
+    assert len(few) == 2
+    assert few <= new
+    assert both == old | few
+    configs = {
+        way: json.loads((folder / way / "adapters/reader/seed0/config.json").read_text())
+        for way in (".", "trained-on", "trained-again")
+    }
+    kept, on, again = configs.values()
+    assert on["adapter"] == str(folder / "adapters/reader/seed0/adapter")
+    assert (kept["adapter"], again["adapter"]) == ("", "")
+    assert [c["steps"] for c in configs.values()] == [2, 1, 2]
+    # Lessons come with all old games, and not with the few new ones.
+    won = sum(e.success for e in read_episodes(folder / "2-of-countertop-episodes"))
+    assert RowFacts.read(on["data"]).counts["examples"] == won
+
+
+def test_every_way_is_judged_on_new_tasks_and_on_old_ones(drift, report):
+    new = drift.study.experiment.test_games.about("countertop")
+    names = [
+        "no memory",
+        "teacher memory",
+        "reader",
+        "reader + old memories",
+        "reader + memory",
+        "reader, trained on",
+        "reader + memory, trained on",
+        "reader, trained again",
+        "reader + memory, trained again",
+        "teacher",
+    ]
+    for side, count in ((report.parent, len(new)), (report.parent / "old", 6 - len(new))):
+        told = json.loads((side / "report.json").read_text())["subjects"]
+        assert 0 < count < 6
+        assert {s["subject"]: s["items"] for s in told} == dict.fromkeys(names, count)
+
+
+def test_tasks_that_the_teacher_never_plays_cannot_arrive(drift, tmp_path):
+    generate(str(tmp_path / "games"), count=3, seed=2)
+    e = dataclasses.replace(
+        drift.study.experiment,
+        output=str(tmp_path / "out"),
+        train_games=Games(str(tmp_path / "games")),
+    )
+    assert not e.train_games.about("stoveburner")
+    with pytest.raises(UserError, match="games: no game is about stoveburner, so none can arrive"):
+        run_drift(Drift(LeftOut(e, ("stoveburner",))))
