@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +49,7 @@ class RMSNorm(nn.Module):
 
 
 def _peft_uniform(key, shape, dtype=jnp.float32):
-    """PEFT's init of `lora_A`: uniform in +-1/sqrt(in)."""
+    """PEFT's init of `lora_A`: uniform in +-1/sqrt(in), where a factor has its inputs first."""
     limit = 1 / math.sqrt(shape[0])
     return jax.random.uniform(key, shape, dtype, -limit, limit)
 
@@ -142,7 +142,7 @@ class Projection(nn.Module):
         # At `init` the adapter does not exist yet, but its collection is mutable: it is created.
         given = self.has_variable("lora", "a") or self.is_mutable_collection("lora")
         if self.lora is not None and self.name in self.lora.targets and given:
-            a, b = (x.astype(dtype) for x in self._adapter(D, self.lora.rank))
+            a, b = (x.astype(dtype) for x in self._adapter(D, self.lora))
             # Only the adapter's input is dropped, as in PEFT: the base above has read all of x.
             keep_all = not self.has_rng("dropout")
             x_BTD = nn.Dropout(self.lora.dropout, deterministic=keep_all)(x_BTD)
@@ -157,11 +157,14 @@ class Projection(nn.Module):
         init = partitioned(nn.initializers.normal(0.02), *self.axes)
         return self.param("kernel", init, (D, self.features))
 
-    def _adapter(self, D: int, R: int) -> tuple[jax.Array, jax.Array]:
+    def _adapter(self, D: int, lora: LoraConfig) -> tuple[jax.Array, jax.Array]:
         """a_DR takes the kernel's input axis and b_RF its output axis, so both shard alike."""
-        # b starts at zero, so that a fresh adapter changes nothing.
-        init_a = partitioned(_peft_uniform, self.axes[0], "rank")
-        init_b = partitioned(nn.initializers.zeros, "rank", self.axes[1])
-        a_DR: Any = self.variable("lora", "a", lambda: init_a(self.make_rng("lora"), (D, R)))
-        b_RF: Any = self.variable("lora", "b", lambda: init_b(None, (R, self.features)))
-        return a_DR.value, b_RF.value
+
+        def variable(factor: Literal["a", "b"], shape: tuple[int, int], *axes: str) -> jax.Array:
+            start = nn.initializers.zeros if lora.zero == factor else _peft_uniform
+            init = partitioned(start, *axes)
+            made: Any = self.variable("lora", factor, lambda: init(self.make_rng("lora"), shape))
+            return made.value
+
+        a_DR = variable("a", (D, lora.rank), self.axes[0], "rank")
+        return a_DR, variable("b", (lora.rank, self.features), "rank", self.axes[1])

@@ -1,7 +1,7 @@
 """Which projections get an adapter, and how large it is."""
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Interval
 
@@ -22,6 +22,11 @@ class LoraConfig:
     targets: tuple[str, ...] = TARGETS  # or ("all-linear",); kept in one order
     rslora: bool = False  # scale alpha / sqrt(rank) (arXiv 2312.03732), else alpha / rank
     dropout: Below1 = 0.0  # share of the adapter's inputs dropped while training
+    # Which factor a fresh adapter starts with at zero, so that it changes nothing; the other one is
+    # random. With "b", PEFT's choice, a has no gradient in the first step; with "a", b has none
+    # (arXiv 2406.08447). Public reports of runs that stay where they start on some layouts of
+    # devices are of "b".
+    zero: Literal["a", "b"] = "b"
 
     def __post_init__(self) -> None:
         if ALL in self.targets:

@@ -6,7 +6,7 @@ alike.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 from jax.sharding import Mesh
@@ -239,7 +239,11 @@ def _check_play(config: TrainConfig) -> None:
 def _check_adapter(config: TrainConfig) -> None:
     """Refuse to start from an adapter of another shape."""
     # Shapes and scale come from field lora, so it must say what the adapter was made with.
-    if config.adapter and (found := read_adapter_config(config.adapter)) != config.lora:
+    if not config.adapter:
+        return
+    # How it was started is not in the file, and nothing is started here.
+    found = replace(read_adapter_config(config.adapter), zero=config.lora.zero)
+    if found != config.lora:
         raise UserError(
             f"{config.adapter}/adapter_config.json: not the adapter that field lora describes; set "
             f"it to {found}"

@@ -1,6 +1,7 @@
 """Eight fake devices: the same numbers, constraints really emitted, trees really split."""
 
 import contextlib
+import dataclasses
 import itertools
 import re
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from duomem_jax.base.errors import UserError
@@ -49,18 +51,23 @@ def make_batch():
     )
 
 
-def prepare(mesh_config, optimizer="adamw"):
-    """(step function, state, frozen, batch) inside the mesh that the caller has entered."""
+def prepare(mesh_config, optimizer="adamw", model=MODEL, devices=None):
+    """(mesh, step function, state, frozen, batch); the caller enters the mesh."""
     mesh = make_mesh(mesh_config, 8)
-    shardings = model_shardings(MODEL, mesh)
+    if devices is not None:
+        # `make_mesh` lays devices out itself, as the network between them asks for.
+        mesh = Mesh(
+            devices.reshape(mesh.devices.shape), mesh.axis_names, axis_types=mesh.axis_types
+        )
+    shardings = model_shardings(model, mesh)
     tx = make_optimizer(OptimizerConfig(optimizer, 1e-2), 10)
     with use_mesh(mesh):
         key = jax.random.key(0)
-        base = jax.device_put(jax.jit(MODEL.init)(key), shardings["params"])
-        lora = jax.device_put(jax.jit(MODEL.init_lora)(key), shardings["lora"])
+        base = jax.device_put(jax.jit(model.init)(key), shardings["params"])
+        lora = jax.device_put(jax.jit(model.init_lora)(key), shardings["lora"])
         state_sh = state_shardings(tx, lora, shardings["lora"], mesh)
         state = init_state(tx, lora, state_sh, 0)
-        step = jit_step(Learner(MODEL, tx), state_sh, Frozen(shardings["params"]), mesh)
+        step = jit_step(Learner(model, tx), state_sh, Frozen(shardings["params"]), mesh)
         return mesh, step, state, Frozen(base), put_batch(make_batch(), mesh)
 
 
@@ -89,6 +96,39 @@ def test_train_step_agrees_on_one_and_eight_devices(eight):
         one_state.params,
         eight_state.params,
     )
+
+
+@pytest.mark.parametrize("zero", ["a", "b"])
+def test_any_order_of_devices_trains_alike(zero):
+    model = MODEL.with_lora(dataclasses.replace(MODEL.lora, zero=zero))
+    start = model.init_lora(jax.random.key(0))
+    devices = np.array(jax.devices())
+    orders = [devices, devices[::-1], *map(np.random.default_rng(0).permutation, [devices] * 2)]
+    ended = [run(*prepare(EIGHT, model=model, devices=order), n=10) for order in orders]
+    (first, losses), *others = ended
+    assert losses[-1] < losses[0] - 0.1
+    # Every factor has left where it started, and on every layout it has gone the same way.
+    moved = jax.tree.map(lambda x, x0: np.abs(x - x0).max(), first.params, start)
+    assert min(jax.tree.leaves(moved)) > 1e-3
+    for state, told in others:
+        np.testing.assert_allclose(told, losses, rtol=1e-5)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), state.params, first.params
+        )
+
+
+@pytest.mark.parametrize("zero", ["a", "b"])
+def test_a_fresh_adapter_changes_nothing_whichever_factor_starts_at_zero(zero):
+    model = MODEL.with_lora(dataclasses.replace(MODEL.lora, zero=zero))
+    base, lora = model.init(jax.random.key(0)), model.init_lora(jax.random.key(1))
+    q = lora["layers"]["self_attn"]["q_proj"]
+    assert {name for name, x in q.items() if not np.any(x)} == {zero}
+    # As wide as PEFT's, by what goes in: the model's width, or the rank.
+    other = q["b" if zero == "a" else "a"]
+    assert 0.8 < np.abs(other).max() * np.sqrt(other.shape[1]) <= 1
+    tokens = make_batch().student
+    inputs = tokens.ids_BT, tokens.positions_BT, tokens.segments_BT
+    np.testing.assert_array_equal(model.hidden(base, *inputs, lora), model.hidden(base, *inputs))
 
 
 ROWS, BY_TENSOR = '{"data", "fsdp"}', '{"tensor"}'
