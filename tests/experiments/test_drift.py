@@ -5,36 +5,25 @@ import json
 
 import pytest
 
-from duomem_jax.agents.play import Play
 from duomem_jax.base.errors import UserError
 from duomem_jax.data.facts import RowFacts
 from duomem_jax.experiments.drift import Drift, run_drift
 from duomem_jax.experiments.left_out import LeftOut
-from duomem_jax.experiments.quickstart import quickstart_experiment
 from duomem_jax.experiments.recipe import Recipe
-from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.records.played import read_episodes
 from duomem_jax.stages import Lessons, generate
 from duomem_jax.worlds.games import Games
 
 
 @pytest.fixture(scope="module")
-def drift(tmp_path_factory):
+def drift(tmp_path_factory, small_experiment):
     """Tasks with countertops arrive at a tiny adapter."""
-    root = tmp_path_factory.mktemp("drift")
-    generate(str(root / "train"), count=16, seed=1)
-    generate(str(root / "test"), count=6, seed=9)
-    whole = quickstart_experiment(str(root / "out"))
-    small = dataclasses.replace(
-        whole,
-        teacher="expert",
-        train_games=Games(str(root / "train")),
-        test_games=Games(str(root / "test")),
-        train=dataclasses.replace(whole.train, steps=2, global_batch=1, mesh=MeshConfig(data=1)),
-        play=Play(slots=24, max_steps=20),
+    small = small_experiment(
+        tmp_path_factory.mktemp("drift"),
+        train=(16, 1),
+        test=(6, 9),
         recipes=(Recipe("reader", memory_share=1.0, lessons=Lessons(count=3)),),
-        seeds=(0,),
-        left_out="",
+        max_steps=20,
     )
     return Drift(LeftOut(small, ("countertop",)), games=2, steps=1)
 

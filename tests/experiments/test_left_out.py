@@ -4,41 +4,29 @@ import dataclasses
 
 import pytest
 
-from duomem_jax.agents.play import Play
 from duomem_jax.base.errors import UserError
 from duomem_jax.experiments.left_out import LeftOut, run_left_out
-from duomem_jax.experiments.quickstart import quickstart_experiment
 from duomem_jax.experiments.recipe import Recipe
-from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.records.demonstrations import demonstration_from_record
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.results import collect_results
 from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.records.store.spec import DEMONSTRATIONS, SPLIT
-from duomem_jax.stages import Lessons, generate
+from duomem_jax.stages import Lessons
 from duomem_jax.train.config import OnPolicyConfig
-from duomem_jax.worlds.games import Games
 
 LEFT_OUT = ("put", "heat")
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
+def study(tmp_path_factory, small_experiment):
     """A small experiment that leaves two kinds out."""
-    root = tmp_path_factory.mktemp("left-out")
-    generate(str(root / "train"), count=12, seed=1)
-    generate(str(root / "test"), count=6, seed=2)
-    whole = quickstart_experiment(str(root / "out"))
-    small = dataclasses.replace(
-        whole,
-        teacher="expert",
-        train_games=Games(str(root / "train")),
-        test_games=Games(str(root / "test")),
-        train=dataclasses.replace(whole.train, steps=2, global_batch=1, mesh=MeshConfig(data=1)),
-        play=Play(slots=6, max_steps=4),
+    small = small_experiment(
+        tmp_path_factory.mktemp("left-out"),
+        train=(12, 1),
+        test=(6, 2),
         recipes=(Recipe(), Recipe("LoRA, lessons", lessons=Lessons(count=3))),
-        seeds=(0,),
-        left_out="",
+        max_steps=4,
     )
     return LeftOut(small, LEFT_OUT)
 
