@@ -86,7 +86,8 @@ def names(folder):
 
 def table(folder):
     """Of a report, without what games cost."""
-    return [line for line in (folder / "report.md").read_text().splitlines() if "expert" in line][0]
+    lines = (folder / "report.md").read_text().splitlines()
+    return next(line for line in lines if "expert" in line)
 
 
 def test_a_dataset_has_the_bytes_that_it_has_on_a_disk(bucket, games, tmp_path):
