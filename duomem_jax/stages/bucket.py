@@ -6,7 +6,7 @@ import inspect
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.interrupts import told_to_end
@@ -16,7 +16,7 @@ from duomem_jax.base.shard import Shard
 from duomem_jax.records.store.write import WriteReport
 
 P = ParamSpec("P")
-R = TypeVar("R", WriteReport, Path)
+R = TypeVar("R", bound=WriteReport | Path)
 
 
 def in_a_bucket(stage: Callable[P, R]) -> Callable[P, R]:
@@ -52,8 +52,9 @@ def _away(url: str, shard: Shard, work: Callable[[Path], R]) -> R:
         except UserError as e:
             raise UserError(str(e).replace(str(local), url)) from e
         if isinstance(result, Path):
-            return as_path(url) / result.relative_to(local)
-        return dataclasses.replace(result, message=result.message.replace(str(local), url))
+            return cast(R, as_path(url) / result.relative_to(local))
+        told = result.message.replace(str(local), url)
+        return cast(R, dataclasses.replace(result, message=told))
 
 
 def _mirrored(mirror: Mirror, local: Path, url: str, work: Callable[[Path], R]) -> R:

@@ -122,7 +122,7 @@ def test_worse():
 
 
 def test_real_games(cloud, monkeypatch):
-    """The package itself on two hosts of one chip: a dataset that is whole, in a bucket of gcsfs's kind."""
+    """The package itself on two hosts of one chip, and a server of objects: a whole dataset."""
     pytest.importorskip("gcsfs")
     emulator = pytest.importorskip("gcp_storage_emulator.server")
     bucket = cloud.world / "bucket/my-bucket"
