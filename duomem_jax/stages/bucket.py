@@ -58,13 +58,14 @@ def _away(url: str, shard: Shard, work: Callable[[Path], R]) -> R:
 
 
 def _mirrored(mirror: Mirror, local: Path, url: str, work: Callable[[Path], R]) -> R:
-    mirror.fetch()
-    with told_to_end(f"told to end; what is done is in {url}"), mirror.sending():
-        result = work(local)
-    if mirror.end():
-        # The same command, once more: its own part is done, and so are those of the others.
+    with told_to_end(f"told to end; what is done is in {url}"):
         mirror.fetch()
-        result = work(local)
-        mirror.send()
-        mirror.finish()
-    return result
+        with mirror.sending():
+            result = work(local)
+        if mirror.end():
+            # The same command, once more: its own part is done, and so are those of the others.
+            mirror.fetch()
+            result = work(local)
+            mirror.send()
+            mirror.finish()
+        return result

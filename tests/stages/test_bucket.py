@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from duomem_jax import stages
@@ -17,8 +18,11 @@ from duomem_jax.agents.rollout import play_games
 from duomem_jax.base import mirror
 from duomem_jax.base.errors import StoppedError, UserError
 from duomem_jax.base.shard import Shard
+from duomem_jax.models.shipped import model_folder
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.results import collect_results
+from duomem_jax.records.store.reader import read_dataset
+from duomem_jax.stages.label import Label
 from duomem_jax.worlds.games import Games
 
 pytest.importorskip("gcsfs")
@@ -107,9 +111,22 @@ def test_a_dataset_has_the_bytes_that_it_has_on_a_disk(bucket, games, tmp_path):
     assert again.status == "already complete"
 
 
+def test_labels_are_those_that_a_disk_has(bucket, played, labelled):
+    """Also where one part has no rows: they are shared out in blocks."""
+    url, folder = bucket
+    teacher = str(model_folder("tiny-teacher"))
+    for part in Shard(0, 2).siblings():
+        stages.label(url, str(played / "rows"), teacher, Label(k=8, rows=1), part)
+    here, there = read_dataset(labelled, "train"), read_dataset(folder, "train")
+    assert len(here) == len(there) > 0
+    for mine, theirs in zip(here, there, strict=True):
+        np.testing.assert_array_equal(mine["target_ids"], theirs["target_ids"])
+    assert (folder / "finished").exists()
+
+
 def test_results_of_all_parts_are_one_report(bucket, games, tmp_path):
     url, folder = bucket
-    for part in PARTS:
+    for part in Shard(0, 2).siblings():
         assert str(stages.evaluate(url, games, EXPERT, shard=part)) == f"{url}/report.md"
     assert len(collect_results([folder])) == 7
     stages.evaluate(str(tmp_path / "here"), games, EXPERT)
@@ -204,7 +221,7 @@ def test_killed_it_goes_on_from_the_last_copy(bucket, games, interrupted, stage)
 
 
 def until(condition):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
