@@ -93,9 +93,7 @@ def test_a_second_run_makes_the_same_report(study, report):
 
 
 def test_kinds_that_the_world_does_not_have_are_refused(study):
-    with pytest.raises(
-        UserError, match="no tasks are about 'warm'; name a kind of tasks"
-    ):
+    with pytest.raises(UserError, match="no tasks are about 'warm'; name a kind of tasks"):
         LeftOut(study.experiment, ("warm",))
     for wrong in ((), ("heat", "heat")):
         with pytest.raises(UserError, match="give at least one, and each once"):
