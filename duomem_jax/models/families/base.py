@@ -20,6 +20,7 @@ class Weight:
     hf: str  # name; "{l}" stands for the layer, which becomes the leading axis
     path: tuple[str, ...]
     transpose: bool = False  # Hugging Face stores projections [out, in]
+    ones: int = 0  # axes of length one in front of the tensor, which our parameter has not
 
 
 @dataclass(frozen=True)
