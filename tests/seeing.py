@@ -1,4 +1,4 @@
-"""Tiny random models that see, made by transformers: what ours are compared with."""
+"""Tiny random models that see, their processors and pictures: what ours are compared with."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from families import SHAPE
+from PIL import Image
+
+from duomem_jax.models.families import SEEING
+from duomem_jax.models.vision.config import ProjectorConfig, TowerConfig, VisionConfig
+from duomem_jax.models.vision.processor import Processor
 
 SIDE, PATCH = 24, 4  # pixels: 6 by 6 patches
 IMAGE = 90  # id of picture tokens
@@ -135,3 +140,37 @@ def inputs(reference: Reference, tokens_T: np.ndarray, tiles_Bhwc: np.ndarray) -
         "attention_mask": torch.ones_like(tokens),
         "pixel_values": pixels,
     }
+
+
+def made_up(size=(61, 43), mode="RGB"):
+    """A picture in which no two regions are alike, partly transparent where the mode can be."""
+    rng = np.random.default_rng(sum(size))
+    width, height = size
+    slope = np.linspace(0, 255, width)[None, :, None] + np.linspace(0, 90, height)[:, None, None]
+    pixels = (slope + rng.integers(0, 120, (height, width, 4))) % 256
+    picture = Image.fromarray(pixels.astype(np.uint8), "RGBA")
+    # A palette made of colours that are transparent in part would be one in no file.
+    return (picture.convert("RGB") if mode == "P" else picture).convert(mode)
+
+
+def processor_of(name, *, split):
+    """Ours, and that of transformers for the same fields."""
+    fields = pictures_of(name)
+    if name == "internvl":
+        from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import (
+            GotOcr2ImageProcessorPil as Reference,
+        )
+
+        theirs = Reference(**fields | {"crop_to_patches": split})
+    else:
+        from transformers.models.smolvlm.image_processing_pil_smolvlm import (
+            SmolVLMImageProcessorPil as Reference,
+        )
+
+        fields = fields | {"do_image_splitting": split}
+        theirs = Reference(**fields, return_row_col_info=True)
+    tower = TowerConfig(SIDE, 4, 8, 1, 2, 8)
+    config = VisionConfig(name, tower, ProjectorConfig(2, 8), IMAGE)
+    ours = SEEING[name].recipe(fields)
+    ours = ours if split else type(ours)(**vars(ours) | {"split": False})
+    return Processor(config, ours), theirs

@@ -8,8 +8,8 @@ class Naming:
     """How the names in files that begin in some way begin for a reader of one part.
 
     Attributes:
-        begins: pairs (in files, for the reader); of several spellings today's is first. A name that
-            begins in none of these ways is the same for both.
+        begins: pairs (in files, for the reader); the first of several spellings is the one that
+            transformers writes. A name that begins in none of these ways is the same for both.
         others: beginnings, in files, of what belongs to another part and is not looked at.
     """
 
@@ -26,7 +26,7 @@ class Naming:
         return name
 
     def written(self, name: str) -> str:
-        """A reader's name as today's files have it."""
+        """A reader's name as transformers writes it."""
         for there, here in self.begins:
             if name.startswith(here):
                 return there + name.removeprefix(here)

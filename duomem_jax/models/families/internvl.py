@@ -16,17 +16,18 @@ from duomem_jax.models.vision.recipe import Recipe, common_recipe, square
 from duomem_jax.models.vision.tiles import Grid, MatchedTiles
 from duomem_jax.models.vision.tower import NORMS
 
-# Today's names, and those of releases of transformers before 4.52, which the hub's files have.
+# As files have them, and as the modules are called since transformers 4.52, which others write.
 DECODER = (
-    ("model.language_model.", "model."),
     ("language_model.model.", "model."),
     ("language_model.lm_head.", "lm_head."),
+    ("model.language_model.", "model."),
 )
 SIGHT = (
+    ("vision_tower.", "vision_tower."),
+    ("multi_modal_projector.", "multi_modal_projector."),
     ("model.vision_tower.", "vision_tower."),
     ("model.multi_modal_projector.", "multi_modal_projector."),
 )
-OLD_SIGHT = ("vision_tower.", "multi_modal_projector.")
 BEGIN, PICTURE, END = "<img>", "<IMG_CONTEXT>", "</img>"
 
 
@@ -123,7 +124,7 @@ def _spelled(grid: Grid, tile_tokens: int) -> str:
 
 INTERNVL = Seeing(
     "internvl",
-    decoder_naming=Naming(DECODER, others=(*(name for name, _ in SIGHT), *OLD_SIGHT)),
+    decoder_naming=Naming(DECODER, others=tuple(name for name, _ in SIGHT)),
     naming=Naming(SIGHT, others=(*(name for name, _ in DECODER), "lm_head.")),
     from_hf=_from_hf,
     weights=_weights,

@@ -10,6 +10,12 @@ import numpy as np
 from duomem_jax.base.errors import UserError
 
 
+def picture_index(tokens_BT: np.ndarray, image_token: int) -> np.ndarray:
+    """index_BT, int32: the k-th picture token of a row takes its k-th feature; others have -1."""
+    seen_BT = np.asarray(tokens_BT) == image_token
+    return np.where(seen_BT, seen_BT.cumsum(1) - 1, -1).astype(np.int32)
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Pictures:
@@ -31,7 +37,7 @@ class Pictures:
         features: Sequence[np.ndarray],
         room: int,
     ) -> "Pictures":
-        """The pictures of some rows: the k-th picture token of a row takes its k-th feature.
+        """The pictures of some rows, whose features are there already.
 
         Args:
             tokens_BT: int32.
@@ -42,8 +48,9 @@ class Pictures:
         Raises:
             UserError: a row has other features than picture tokens, or more than `room`.
         """
-        seen_BT = np.asarray(tokens_BT) == image_token
-        for row, (count, own) in enumerate(zip(seen_BT.sum(1), features, strict=True)):
+        index_BT = picture_index(tokens_BT, image_token)
+        counts = index_BT.max(1, initial=-1) + 1
+        for row, (count, own) in enumerate(zip(counts, features, strict=True)):
             if count != len(own):
                 raise UserError(
                     f"row {row}: has {count} picture tokens and {len(own)} features of pictures; "
@@ -55,7 +62,6 @@ class Pictures:
                     "fewer pictures, or do not split them into tiles"
                 )
         padded = [np.pad(np.asarray(own), [(0, room - len(own)), (0, 0)]) for own in features]
-        index_BT = np.where(seen_BT, seen_BT.cumsum(1) - 1, -1).astype(np.int32)
         return cls(jnp.asarray(np.stack(padded)), jnp.asarray(index_BT))
 
     def into(self, x_BTD: jax.Array) -> jax.Array:

@@ -56,7 +56,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I;16"):
         # Pillow would cut off at 255, so that nearly all of the picture were white.
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
-    if picture.has_transparency_data:
+    if "A" in picture.getbands() or picture.info.get("transparency") is not None:
         picture = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, WHITE), picture)
     return picture.convert("RGB")
@@ -92,6 +92,10 @@ def _one_sentence(path: Path) -> Iterator[None]:
     except Image.UnidentifiedImageError:
         raise UserError(
             f"{path}: is no picture that can be read; save it as one of {', '.join(FORMATS)}"
+        ) from None
+    except Image.DecompressionBombError:
+        raise UserError(
+            f"{path}: has more pixels than are read ({MOST_PIXELS:,}); save it smaller"
         ) from None
     # Damaged files end in errors of a dozen classes, some of them of Python's own.
     except Exception as e:
