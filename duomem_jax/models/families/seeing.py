@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.models.config import ACTIVATIONS
-from duomem_jax.models.families.base import Arguments, HfConfig, Weight, positive, supported, whole
+from duomem_jax.models.families.base import (
+    Arguments,
+    HfConfig,
+    Weight,
+    layers,
+    positive,
+    supported,
+    whole,
+)
 from duomem_jax.models.naming import Naming
 from duomem_jax.models.vision.config import VisionConfig
 from duomem_jax.models.vision.recipe import Recipe
@@ -48,7 +56,7 @@ def tower_config(vision: HfConfig) -> Arguments:
         "image_size": whole(vision, "image_size"),
         "patch_size": whole(vision, "patch_size"),
         "d_model": whole(vision, "hidden_size"),
-        "n_layers": whole(vision, "num_hidden_layers"),
+        "n_layers": layers(vision),
         "n_heads": whole(vision, "num_attention_heads"),
         "d_ff": whole(vision, "intermediate_size"),
         "activation": supported(vision, "hidden_act", *ACTIVATIONS),

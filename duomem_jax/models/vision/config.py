@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from duomem_jax.base.errors import UserError
 
+MOST_SIDE = 256  # patches a side of a tile: those of real towers have 14 to 64
+
 
 @dataclass(frozen=True)
 class TowerConfig:
@@ -32,6 +34,13 @@ class TowerConfig:
             raise UserError(
                 f"config.json: field vision_config.image_size is {self.image_size}, not a multiple "
                 f"of patch_size ({self.patch_size}); correct the file"
+            )
+        # Before attention to all of them is laid out, block by block.
+        if self.side > MOST_SIDE:
+            raise UserError(
+                f"config.json: fields vision_config.image_size and patch_size are "
+                f"{self.image_size} and {self.patch_size}: {self.side} patches a side, where "
+                f"{MOST_SIDE} are supported; correct the file"
             )
         if self.d_model % self.n_heads:
             raise UserError(

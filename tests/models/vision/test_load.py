@@ -189,6 +189,8 @@ def test_a_decoder_written_alone_is_a_model_of_its_own(seeing, tmp_path):
         ),
         ("vision_config", {"patch_size": [5, 5]}, "image_size is 24, not a multiple"),
         ("vision_config", {"num_attention_heads": 5}, "hidden_size is 32, not a multiple"),
+        ("vision_config", {"image_size": [2**40] * 2}, "patches a side, where 256 are supported"),
+        ("vision_config", {"num_hidden_layers": 2**62}, "num_hidden_layers is 4611686018427387904"),
         ("vision_config", {"num_channels": 1}, "num_channels is 1; supported: 3"),
         ("vision_config", {"hidden_size": 48}, "has shape"),
         ("vision_config", {"attention_bias": False}, "has no place"),
