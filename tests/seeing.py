@@ -1,6 +1,7 @@
 """Tiny random models that see, their processors and pictures: what ours are compared with."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +49,6 @@ MODELS = {
         "text_config": TEXT | {"model_type": "qwen3", "head_dim": 16},
         "vision_config": TOWER | {"norm_type": "rms_norm", "use_mean_pooling": False},
         "tie_word_embeddings": False,
-        "downsample_ratio": 1 / 2,
         "projector_hidden_act": "gelu_pytorch_tanh",
     },
 }
@@ -171,6 +171,4 @@ def processor_of(name, *, split):
         theirs = Reference(**fields, return_row_col_info=True)
     tower = TowerConfig(SIDE, 4, 8, 1, 2, 8)
     config = VisionConfig(name, tower, ProjectorConfig(2, 8), IMAGE)
-    ours = SEEING[name].recipe(fields)
-    ours = ours if split else type(ours)(**vars(ours) | {"split": False})
-    return Processor(config, ours), theirs
+    return Processor(config, replace(SEEING[name].recipe(fields), split=split)), theirs

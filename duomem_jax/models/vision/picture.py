@@ -68,7 +68,9 @@ def _check_file(path: Path) -> None:
     except OSError as e:
         raise UserError(f"{path}: cannot be read ({e.strerror}); give a picture") from None
     except ValueError as e:  # a null byte in the name
-        raise UserError(f"{path!r}: cannot be read ({first_line(e)}); give a picture") from None
+        raise UserError(
+            f"{str(path)!r}: cannot be read ({first_line(e)}); give a picture"
+        ) from None
     # A pipe or a device might never end.
     if not path.is_file():
         raise UserError(f"{path}: is no file; give a picture")
@@ -99,6 +101,8 @@ def _one_sentence(path: Path) -> Iterator[None]:
         ) from None
     # Damaged files end in errors of a dozen classes, some of them of Python's own.
     except Exception as e:
+        if isinstance(e, OSError) and e.errno:  # of the system, not of a decoder
+            raise UserError(f"{path}: cannot be read ({e.strerror}); give a picture") from None
         raise UserError(
             f"{path}: damaged, or of an unusual kind ({first_line(e)}); save it again as PNG or "
             "JPEG"

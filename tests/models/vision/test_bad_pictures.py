@@ -1,5 +1,6 @@
 """Files that are no pictures, broken ones, and ones made to do harm: one sentence each."""
 
+import errno
 import os
 import struct
 import zlib
@@ -86,6 +87,17 @@ def test_what_is_no_file_is_refused_and_nothing_waits(tmp_path):
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "none", tmp_path / "a\0b", "/dev/zero"):
         with pytest.raises(UserError, match=r"is no file|cannot be read"):
             open_picture(path)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
+    made_up().save(tmp_path / "x.png")
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(UserError, match=r"x\.png: cannot be read \(Permission denied\); give"):
+        open_picture(tmp_path / "x.png")
 
 
 def test_a_large_file_is_not_opened(tmp_path, monkeypatch):
