@@ -1,8 +1,7 @@
-r"""Text or logits, from few episodes: a teacher of the same model that knows where things lie.
+"""Text or logits, from few episodes: a teacher of the same model that knows where things lie.
 
     duomem compare configs/alfworld_tiny.py
-    duomem export runs/alfworld-tiny/merged --merged \
-        --adapter runs/alfworld-tiny/adapters/lora/seed0/adapter
+    duomem export runs/tiny-merged --merged --adapter runs/alfworld-tiny/adapters/lora/seed0/adapter
     duomem compare configs/text_or_logits.py
 
 The teacher is the tiny student with an adapter of all training games. Students learn from 12 to
@@ -47,7 +46,7 @@ def get_experiment() -> LearningCurve:
     )
     few = dataclasses.replace(
         whole,
-        teacher="runs/alfworld-tiny/merged",
+        teacher="runs/tiny-merged",
         train=tiny_training(steps=200),
         recipes=RECIPES,
         workers=2,

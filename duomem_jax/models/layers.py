@@ -177,9 +177,12 @@ class Projection(nn.Module):
         """a_DR takes the kernel's input axis and b_RF its output axis, so both shard alike."""
 
         def variable(factor: Literal["a", "b"], shape: tuple[int, int], *axes: str) -> jax.Array:
-            start = nn.initializers.zeros if lora.zero == factor else _peft_uniform
-            init = partitioned(start, *axes)
-            made: Any = self.variable("lora", factor, lambda: init(self.make_rng("lora"), shape))
+            zero = lora.zero == factor
+            init = partitioned(nn.initializers.zeros if zero else _peft_uniform, *axes)
+            # Keys are counted: one for what is not random would change all that come after it.
+            made: Any = self.variable(
+                "lora", factor, lambda: init(None if zero else self.make_rng("lora"), shape)
+            )
             return made.value
 
         a_DR = variable("a", (D, lora.rank), self.axes[0], "rank")
