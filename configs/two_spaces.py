@@ -20,5 +20,5 @@ def get_experiment() -> LeftOut:
     whole = tiny_experiment(
         title="Two spaces in miniature: ALFWorld valid_seen", output="runs/two-spaces"
     )
-    kinds = ("put", "examine", "clean", "heat", "cool", "put two")
+    kinds = tuple(whole.test_games.open_world().kinds.values())
     return LeftOut(dataclasses.replace(whole, recipes=(Recipe(), READING), workers=2), kinds)

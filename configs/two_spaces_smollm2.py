@@ -20,5 +20,5 @@ def get_experiment() -> LeftOut:
         student="smollm2",
         train=alfworld_training(steps=340, global_batch=16),
     )
-    kinds = ("put", "examine", "clean", "heat", "cool", "put two")
+    kinds = tuple(whole.test_games.open_world().kinds.values())
     return LeftOut(dataclasses.replace(whole, recipes=(Recipe(), READING)), kinds)

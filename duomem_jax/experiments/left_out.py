@@ -1,7 +1,7 @@
 """Kinds of tasks that no adapter has learnt: does the student still read what it is shown?"""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from duomem_jax.base.errors import UserError
@@ -61,8 +61,7 @@ def _run(study: LeftOut) -> Path:
     pupils = [
         pupil
         for name, trainings in taught.items()
-        for training in trainings
-        for pupil in _pupils(e, name, training, teacher.bank)
+        for pupil in _pupils(e, name, trainings, teacher.bank)
     ]
     untrained = [
         Entry(e.player(TEACHER)),
@@ -78,12 +77,15 @@ def _run(study: LeftOut) -> Path:
     )
 
 
-def _pupils(e: Experiment, name: str, training: Training, memory: str) -> Iterator[Pupil]:
-    """The student with an adapter that did not learn a kind, without memories and with them."""
+def _pupils(
+    e: Experiment, name: str, trainings: Sequence[Training], memory: str
+) -> Iterator[Pupil]:
+    """The student with adapters that did not learn a kind, without memories and with them."""
     new = e.test_games.about(name)
-    for row, shown in ((training.recipe.name, ""), (training.recipe.with_memory, memory)):
-        player = e.player(f"{row}, without {name}", adapter=training.adapter, memory=shown)
-        yield Pupil(row, Entry(player, training.seed), new)
+    for t in trainings:
+        for row, shown in ((t.recipe.name, ""), (t.recipe.with_memory, memory)):
+            player = e.player(f"{row}, without {name}", adapter=t.adapter, memory=shown)
+            yield Pupil(row, Entry(player, t.seed), new)
 
 
 def _pairs(e: Experiment) -> list[tuple[str, str]]:

@@ -3,16 +3,18 @@
 import contextlib
 import fnmatch
 import logging
+import random
 import shutil
 import signal
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from damage import Damage, Place, damages, with_value
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
@@ -165,3 +167,21 @@ def check_for(reader: Reader, valid: Path, seconds: float, first_seed: int) -> i
         seed(number)(some)()
         number += 1
     return count
+
+
+def short_and_long(
+    readers: Sequence[Reader], slow: Sequence[Reader] = ()
+) -> tuple[Callable, Callable]:
+    """Two tests of some readers: a short one, and a long one, which those in `slow` have too."""
+
+    @pytest.mark.parametrize("reader", readers, ids=lambda reader: reader.name)
+    def short(reader, request):
+        check_for(reader, request.getfixturevalue(reader.valid), SECONDS, 0)
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("reader", [*readers, *slow], ids=lambda reader: reader.name)
+    def long(reader, request):
+        valid = request.getfixturevalue(reader.valid)
+        check_for(reader, valid, SLOW_SECONDS, random.randrange(2**40))
+
+    return short, long

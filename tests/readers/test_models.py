@@ -1,13 +1,12 @@
 """Models, adapters, tokenizers, runs of training and configs, damaged."""
 
 import dataclasses
-import random
 
 import jax
 import numpy as np
 import pytest
 from good import open_checkpoints, small_state
-from reading import SECONDS, SLOW_SECONDS, Reader, check_for, check_found
+from reading import Reader, check_found, short_and_long
 from tiny_run import TINY
 
 from duomem_jax import stages
@@ -147,7 +146,6 @@ READERS = [
         f / "tiny.py", "get_config", TrainConfig
     )),
 ]  # fmt: skip
-named = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 
 
 # What ended in a traceback, or in a wrong result, before these readers were tried.
@@ -175,13 +173,6 @@ def test_found_before(name, found, request):
     check_found(reader, request.getfixturevalue(reader.valid), found)
 
 
-@named
-def test_damaged_input_is_one_sentence(reader, request):
-    check_for(reader, request.getfixturevalue(reader.valid), SECONDS, 0)
-
-
-@pytest.mark.slow
-@named
-def test_damaged_input_is_one_sentence_for_long(reader, request):
-    valid = request.getfixturevalue(reader.valid)
-    check_for(reader, valid, SLOW_SECONDS, random.randrange(2**40))
+test_damaged_input_is_one_sentence, test_damaged_input_is_one_sentence_for_long = short_and_long(
+    READERS
+)

@@ -1,7 +1,6 @@
 """What stages leave for each other, damaged: games, datasets, logs, marks, answers of servers."""
 
 import json
-import random
 import shutil
 import tempfile
 from dataclasses import astuple
@@ -11,7 +10,7 @@ import jax
 import pytest
 from damage import Place
 from good import QUESTION, RESULTS_CONFIG, write_half
-from reading import SECONDS, SLOW_SECONDS, Reader, check_for, check_found
+from reading import Reader, check_found, short_and_long
 
 from duomem_jax import stages
 from duomem_jax.base.errors import UserError
@@ -239,7 +238,6 @@ READERS = [
         answer("vectors.json", lambda body: _vectors(body, 2)),
     ),
 ]  # fmt: skip
-named = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 
 
 # What ended in a traceback, or in a wrong result, before these readers were tried.
@@ -283,19 +281,10 @@ def test_a_goal_that_is_too_deep(opening, depth, problem_folder, tmp_path):
         play_problem("fast")(tmp_path / "game")
 
 
-@named
-def test_damaged_input_is_one_sentence(reader, request):
-    check_for(reader, request.getfixturevalue(reader.valid), SECONDS, 0)
-
-
 # It takes half a second a game.
 TEXTWORLD = Reader(
     "games: PDDL, textworld", "problem_folder", "problem.pddl", "text", play_problem("textworld")
 )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("reader", [*READERS, TEXTWORLD], ids=lambda reader: reader.name)
-def test_damaged_input_is_one_sentence_for_long(reader, request):
-    valid = request.getfixturevalue(reader.valid)
-    check_for(reader, valid, SLOW_SECONDS, random.randrange(2**40))
+test_damaged_input_is_one_sentence, test_damaged_input_is_one_sentence_for_long = short_and_long(
+    READERS, slow=[TEXTWORLD]
+)

@@ -1,11 +1,9 @@
 """Models that see, their processors, and pictures, damaged."""
 
-import random
-
 import jax
 import numpy as np
 import pytest
-from reading import SECONDS, SLOW_SECONDS, Reader, check_for
+from reading import Reader, short_and_long
 from seeing import made_up, make_seeing
 
 from duomem_jax.models.hf import load_config
@@ -63,16 +61,8 @@ READERS = [
         for file in FILES
     ),
 ]
-named = pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 
 
-@named
-def test_damaged_input_is_one_sentence(reader, request):
-    check_for(reader, request.getfixturevalue(reader.valid), SECONDS, 0)
-
-
-@pytest.mark.slow
-@named
-def test_damaged_input_is_one_sentence_for_long(reader, request):
-    valid = request.getfixturevalue(reader.valid)
-    check_for(reader, valid, SLOW_SECONDS, random.randrange(2**40))
+test_damaged_input_is_one_sentence, test_damaged_input_is_one_sentence_for_long = short_and_long(
+    READERS
+)

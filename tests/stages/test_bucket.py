@@ -7,10 +7,10 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
+from waiting import until
 
 from duomem_jax import stages
 from duomem_jax.agents.player import Player
@@ -218,13 +218,6 @@ def test_killed_it_goes_on_from_the_last_copy(bucket, games, interrupted, stage)
     rest = interrupted(99, None)
     stage(url, games, EXPERT, shard=PARTS[0])
     assert len(rest) == 3 - 2
-
-
-def until(condition):
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def units(path):

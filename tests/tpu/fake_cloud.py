@@ -1,12 +1,13 @@
 """Runs the scripts of tpu/ against a cloud in a folder."""
 
+import functools
 import json
 import os
 import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from waiting import until as wait_until
 
 ENV = """
 RUN=my-run
@@ -27,11 +28,7 @@ TRAIN = ["--config", "configs/quickstart.py", "--base", "it's a $(folder)"]
 TRAIN += ["--lora.targets", "q_proj", "v_proj", "--output", "gs://my-bucket/runs/my-run"]
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+until = functools.partial(wait_until, seconds=20)
 
 
 @dataclass(frozen=True)
