@@ -39,14 +39,21 @@ class Cloud:
     repository: Path
 
     def run(self, script: str, *args: str, **env: str) -> subprocess.CompletedProcess:
-        path = f"{self.world / 'bin'}:{os.environ['PATH']}"
         return subprocess.run(
             ["bash", str(self.repository / "tpu" / script), *args],
-            env=os.environ | {"PATH": path, "FAKE_CLOUD": str(self.world)} | env,
+            env=self.environment() | env,
             capture_output=True,
             text=True,
             timeout=60,
         )
+
+    def environment(self) -> dict[str, str]:
+        """With the fake commands, and without what a compile check in this process has set.
+
+        With those variables of libtpu a host would take itself for the only one.
+        """
+        own = {name: value for name, value in os.environ.items() if not name.startswith("TPU_")}
+        return own | {"PATH": f"{self.world / 'bin'}:{own['PATH']}", "FAKE_CLOUD": str(self.world)}
 
     def slice(self, step: str, *args: str, **env: str) -> subprocess.CompletedProcess:
         return self.run("slice.sh", step, self.env(), *args, **env)

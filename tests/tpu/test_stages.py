@@ -1,6 +1,5 @@
 """Playing, labelling and evaluating on slices: in parts, with every launcher."""
 
-import os
 import shlex
 import socket
 import subprocess
@@ -175,10 +174,9 @@ class Pods:
         if not home.exists():
             git = ["git", "clone", "--quiet", str(self.cloud.repository), str(home)]
             subprocess.run(git, check=True)
-        env = {"PATH": f"{self.cloud.world / 'bin'}:{os.environ['PATH']}"}
-        env |= {"FAKE_CLOUD": str(self.cloud.world), "FAKE_HOST": str(host)}
-        env |= {name: value.format(host=host) for name, value in self.env.items()}
-        return subprocess.Popen(command, cwd=home, env=os.environ | env)
+        env = {name: value.format(host=host) for name, value in self.env.items()}
+        env = self.cloud.environment() | {"FAKE_HOST": str(host)} | env
+        return subprocess.Popen(command, cwd=home, env=env)
 
 
 # What GKE tells a pod that asks for TPUs.
