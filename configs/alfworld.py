@@ -12,7 +12,7 @@ from duomem_jax.experiments.experiment import Experiment
 
 
 def get_experiment() -> Experiment:
-    """Three training seeds, each three times through the episodes of the teacher."""
+    """Two recipes, three training seeds, each three times through the episodes of the teacher."""
     return alfworld_experiment(
         title="DuoMem with SmolLM2-135M: ALFWorld valid_seen",
         output="runs/alfworld",

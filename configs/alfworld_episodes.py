@@ -11,6 +11,7 @@ import dataclasses
 
 from duomem_jax.experiments.alfworld import alfworld_experiment, alfworld_training
 from duomem_jax.experiments.curve import LearningCurve
+from duomem_jax.experiments.recipe import Recipe
 
 
 def get_experiment() -> LearningCurve:
@@ -21,4 +22,5 @@ def get_experiment() -> LearningCurve:
         student="smollm2",
         train=alfworld_training(steps=340, global_batch=4),
     )
-    return LearningCurve(dataclasses.replace(whole, workers=4), per_kind=(1, 2, 4, 10, 20, 50))
+    few = dataclasses.replace(whole, recipes=(Recipe(),), workers=4)
+    return LearningCurve(few, per_kind=(1, 2, 4, 10, 20, 50))

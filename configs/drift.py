@@ -11,12 +11,11 @@ import dataclasses
 
 from duomem_jax.experiments.drift import Drift
 from duomem_jax.experiments.left_out import LeftOut
-from duomem_jax.experiments.recipe import READING, Recipe
 from duomem_jax.experiments.tiny import tiny_experiment
 
 
 def get_experiment() -> Drift:
     """Three arrivals, two recipes, two training seeds."""
     whole = tiny_experiment(title="Drift in miniature: ALFWorld valid_seen", output="runs/drift")
-    study = dataclasses.replace(whole, recipes=(Recipe(), READING), seeds=(0, 1), workers=2)
+    study = dataclasses.replace(whole, seeds=(0, 1), workers=2)
     return Drift(LeftOut(study, ("heat", "put two", "countertop")))

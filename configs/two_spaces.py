@@ -11,7 +11,6 @@ configs/alfworld_tiny.py. The result, and what led to the second recipe, is in d
 import dataclasses
 
 from duomem_jax.experiments.left_out import LeftOut
-from duomem_jax.experiments.recipe import READING, Recipe
 from duomem_jax.experiments.tiny import tiny_experiment
 
 
@@ -21,4 +20,4 @@ def get_experiment() -> LeftOut:
         title="Two spaces in miniature: ALFWorld valid_seen", output="runs/two-spaces"
     )
     kinds = tuple(whole.test_games.open_world().kinds.values())
-    return LeftOut(dataclasses.replace(whole, recipes=(Recipe(), READING), workers=2), kinds)
+    return LeftOut(dataclasses.replace(whole, workers=2), kinds)

@@ -5,11 +5,8 @@
 For one accelerator, as configs/alfworld.py; not run yet.
 """
 
-import dataclasses
-
 from duomem_jax.experiments.alfworld import alfworld_experiment, alfworld_training
 from duomem_jax.experiments.left_out import LeftOut
-from duomem_jax.experiments.recipe import READING, Recipe
 
 
 def get_experiment() -> LeftOut:
@@ -21,4 +18,4 @@ def get_experiment() -> LeftOut:
         train=alfworld_training(steps=340, global_batch=16),
     )
     kinds = tuple(whole.test_games.open_world().kinds.values())
-    return LeftOut(dataclasses.replace(whole, recipes=(Recipe(), READING)), kinds)
+    return LeftOut(whole, kinds)

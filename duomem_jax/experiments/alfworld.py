@@ -6,6 +6,7 @@ from pathlib import Path
 from duomem_jax.agents.play import Play
 from duomem_jax.base.errors import UserError
 from duomem_jax.experiments.experiment import Experiment
+from duomem_jax.experiments.recipe import READING, Recipe
 from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.stages.examples import Examples
@@ -34,6 +35,8 @@ def real_games() -> str:
 def alfworld_experiment(title: str, output: str, student: str, train: TrainConfig) -> Experiment:
     """A real student, taught by the expert on all training games and tested on valid_seen.
 
+    Its adapters learn with memories before half of the episodes, or as a reader.
+
     Args:
         title: of the report.
         output: folder for everything.
@@ -51,6 +54,7 @@ def alfworld_experiment(title: str, output: str, student: str, train: TrainConfi
         self_games=Games(games, "train", limit=60),
         test_games=Games(games, "valid_seen"),
         train=train,
+        recipes=(Recipe(), READING),
         play=Play(slots=64, max_steps=50),
         examples=Examples(length=2048, system="@play", k=2),
         # On one accelerator: CUDA_VISIBLE_DEVICES=0 gives the same one to all.

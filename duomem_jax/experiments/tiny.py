@@ -3,6 +3,7 @@
 from duomem_jax.agents.play import Play
 from duomem_jax.experiments.alfworld import real_games
 from duomem_jax.experiments.experiment import Experiment
+from duomem_jax.experiments.recipe import READING, Recipe
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.stages.examples import Examples
@@ -30,6 +31,7 @@ def tiny_experiment(title: str, output: str) -> Experiment:
         self_games=Games(games, "train", limit=140),
         test_games=Games(games, "valid_seen"),
         train=tiny_training(steps=900),
+        recipes=(Recipe(), READING),
         play=Play(slots=32, max_steps=50),
         examples=Examples(length=1024, k=2),
     )
