@@ -172,3 +172,85 @@ def processor_of(name, *, split):
     tower = TowerConfig(SIDE, 4, 8, 1, 2, 8)
     config = VisionConfig(name, tower, ProjectorConfig(2, 8), IMAGE)
     return Processor(config, replace(SEEING[name].recipe(fields), split=split)), theirs
+
+
+# As the hub's folders of these models have them.
+SMOLVLM_CHAT = (
+    "<|im_start|>{% for message in messages %}{{message['role'] | capitalize}}"
+    "{% if message['content'][0]['type'] == 'image' %}{{':'}}{% else %}{{': '}}{% endif %}"
+    "{% for line in message['content'] %}{% if line['type'] == 'text' %}{{line['text']}}"
+    "{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}<end_of_utterance>\n"
+    "{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+INTERN_CHAT = (
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n'}}"
+    "{% if message['content'] is string %}{{ message['content'] }}"
+    "{% else %}{% for content in message['content'] %}"
+    "{% if content['type'] == 'image' %}{{ '<IMG_CONTEXT>\n' }}"
+    "{% elif content['type'] == 'text' %}{{ content['text'] }}{% endif %}{% endfor %}{% endif %}"
+    "{{'<|im_end|>\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{'<|im_start|>assistant\n' }}{% endif %}"
+)
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \n:.,?!"
+CELLS = [f"<row_{r}_col_{c}>" for r in range(1, 5) for c in range(1, 5)]
+SPECIAL = {
+    "smolvlm": [
+        *(*CELLS, "<fake_token_around_image>", "<global-img>", "<|im_start|>"),
+        *("<end_of_utterance>", "<|im_end|>", "<image>"),
+    ],
+    "internvl": [
+        *(*CELLS, "<img>", "</img>", "<|im_start|>", "<video>", "<|im_end|>", "<IMG_CONTEXT>")
+    ],
+}
+
+
+def letters_tokenizer(name):
+    """A tokenizer of single letters with the special tokens and the chat template of a model.
+
+    All of its ids are the tiny models' own, and picture tokens are `IMAGE`.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    special = SPECIAL[name]
+    first = IMAGE + 1 - len(special)
+    words = {letter: i for i, letter in enumerate(LETTERS)}
+    words |= {token: first + i for i, token in enumerate(special)}
+    assert len(LETTERS) <= first
+    words |= {f"unused {i}": i for i in range(len(LETTERS), first)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.add_special_tokens(special)
+    named = {}
+    if name == "internvl":
+        named = {
+            "start_image_token": "<img>",
+            "end_image_token": "</img>",
+            "context_image_token": "<IMG_CONTEXT>",
+            "video_token": "<video>",
+        }
+    end = "<|im_end|>" if name == "internvl" else "<end_of_utterance>"
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=end, pad_token=".", extra_special_tokens=named
+    )
+    fast.chat_template = INTERN_CHAT if name == "internvl" else SMOLVLM_CHAT
+    return fast
+
+
+def reference_processor(name, theirs, tokenizer, tile_tokens):
+    """Transformers' processor of a whole model, around that of its pictures."""
+    from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
+    from transformers.models.internvl.processing_internvl import InternVLProcessor
+
+    # SmolVLM's class wants one more package for films, and does the same with pictures.
+    if name == "smolvlm":
+        template = tokenizer.chat_template
+        return Idefics3Processor(theirs, tokenizer, tile_tokens, chat_template=template)
+
+    # Its class wants another for films, which needs one more package.
+    class Whole(InternVLProcessor):
+        def check_argument_for_proper_class(self, *_):
+            pass
+
+    return Whole(theirs, tokenizer, None, tile_tokens, chat_template=tokenizer.chat_template)

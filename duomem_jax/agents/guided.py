@@ -16,7 +16,7 @@ from duomem_jax.agents.policy import GameUsage, Move
 from duomem_jax.agents.rollout import play_games
 from duomem_jax.base.sample import derived_seed
 from duomem_jax.decode.generator import Generator
-from duomem_jax.records.chat import Chat
+from duomem_jax.records.chat import Chat, text_of
 from duomem_jax.records.episodes import Episode
 from duomem_jax.speak.local import read_reply
 from duomem_jax.text.tokenizer import chat_tokens
@@ -90,8 +90,8 @@ class Transcript:
         # Only the prompt is rendered again. The rest are the tokens as written: decoded and
         # tokenised once more, a reply may come out as other tokens.
         chat, (*before, first) = chat_tokens(tokenizer), self.prompt
-        game = GameChat(system=before[0]["content"] if before else "", guidelines=guidelines)
-        game.see(first["content"])
+        game = GameChat(system=text_of(before[0]) if before else "", guidelines=guidelines)
+        game.see(text_of(first))
         shown, replaced = Transcript(game.messages), len(chat.since(self.prompt))
         shown.add(chat.since(game.messages), Author.WORLD)
         shown.tokens += self.tokens[replaced:]

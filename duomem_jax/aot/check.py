@@ -15,7 +15,7 @@ from duomem_jax.aot.topology import Topology
 from duomem_jax.aot.work import Work, work_of
 from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.train.config import TrainConfig
-from duomem_jax.train.plan import Plan, sketch
+from duomem_jax.train.plan import Plan, check_shown, sketch
 
 # Two ways in which libtpu says that a program does not fit: what it needs, what there is.
 SIZE = r"([\d.]+[KMGT])"
@@ -84,6 +84,8 @@ def check(
     Raises:
         UserError: no such model, a mesh that is impossible, or a step that does not fit.
     """
+    if rows.tiles:
+        check_shown(config)
     plan = sketch(config, devices)
     rows = rows.read_by(plan)
     steps = []

@@ -1,6 +1,7 @@
 """The train step and the decode step of a config, compiled from shapes alone."""
 
 import functools
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -8,12 +9,14 @@ import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from duomem_jax.data.rows import RowFormat, TargetFormat
+from duomem_jax.data.rows import PictureRoom, RowFormat, TargetFormat
 from duomem_jax.mesh.sharding import BATCH, model_shardings, use_mesh
 from duomem_jax.models.cache import KVCache
 from duomem_jax.models.model import Model
 from duomem_jax.models.shapes import weight_shapes
 from duomem_jax.models.trees import layer_name
+from duomem_jax.models.vision.load import load_vision_config
+from duomem_jax.objectives import Batch
 from duomem_jax.train.plan import Plan
 from duomem_jax.train.state.optimizer import make_optimizer
 from duomem_jax.train.state.sizes import state_shapes
@@ -27,13 +30,31 @@ class RowSizes(NamedTuple):
     length: int  # T
     replies: int  # A, reply tokens a row has at most
     candidates: int  # C, stored targets a reply token; 0: none
+    tiles: int = 0  # P, of pictures that a row has room for; 0: it shows none
 
     def read_by(self, plan: Plan) -> "RowSizes":
         """What of the rows the step of a plan is sent."""
         # Only one kind of target reads candidates.
         return self if plan.targets.needs.stored else self._replace(candidates=0)
 
-    def format(self, vocab: int) -> RowFormat:
+    def batch(self, plan: Plan) -> Batch:
+        """A batch of such rows: `jax.ShapeDtypeStruct` in place of arrays.
+
+        Raises:
+            UserError: it shows pictures, and the model does not see.
+        """
+        batch, model = plan.config.global_batch, plan.model.config
+        if not self.tiles:
+            return self._format(model.vocab_size).shapes(batch)
+        vision = load_vision_config(plan.folder)
+        room = PictureRoom(self.tiles, vision.tile_tokens, vision.image_token)
+        rows = replace(self._format(model.vocab_size), pictures=room).shapes(batch)
+        assert rows.seen is not None
+        shape = batch, self.tiles * vision.tile_tokens, model.d_model
+        features_BnD = jax.ShapeDtypeStruct(shape, jnp.float16)
+        return replace(rows, seen=replace(rows.seen, features_BnD=features_BnD))
+
+    def _format(self, vocab: int) -> RowFormat:
         """The format of such rows, for a teacher with `vocab` tokens."""
         targets = None
         if self.candidates:
@@ -51,7 +72,7 @@ def lower_train(plan: Plan, rows: RowSizes) -> jax.stages.Lowered:
     config, model, mesh = plan.config, plan.model, plan.mesh
     shardings = model_shardings(model, mesh)
     tx = make_optimizer(config.optimizer, config.steps)
-    batch = rows.format(model.config.vocab_size).shapes(config.global_batch)
+    batch = rows.batch(plan)
     # Shapes with shardings stand for arrays throughout: no weight exists, nor need the devices.
     with use_mesh(mesh):
         state = state_shapes(config, model)

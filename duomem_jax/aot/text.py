@@ -11,6 +11,7 @@ def compiled_text(check: Check) -> str:
     mesh = ", ".join(f"{axis} {size}" for axis, size in check.mesh.items())
     rows = check.rows
     targets = f", {rows.candidates} candidates" if rows.candidates else ""
+    targets += f", {rows.tiles} tiles of pictures" if rows.tiles else ""
     return "\n".join(
         [
             f"{check.model} on {check.topology}, mesh {mesh}; {check.global_batch} rows of "

@@ -102,6 +102,12 @@ def commands() -> dict[str, Command]:
         ),
         Command("lessons", s.lessons, DISTIL, f"runs/lessons {games} --how.count 300"),
         Command(
+            "pictures",
+            s.pictures,
+            DISTIL,
+            "runs/pictures --demonstrations runs/chats --model HuggingFaceTB/SmolVLM-256M-Instruct",
+        ),
+        Command(
             "examples",
             s.examples,
             DISTIL,

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.data.pack import Conversation, pack_examples
-from duomem_jax.data.rows import Record, RowFormat
+from duomem_jax.data.pictures import StoredSight
+from duomem_jax.data.rows import PictureRoom, Record, RowFormat
 from duomem_jax.data.sources import Source
-from duomem_jax.records.chat import Chat
+from duomem_jax.records.chat import Chat, pictures_of
 from duomem_jax.records.episodes import Episode
-from duomem_jax.records.store.spec import ROWS
+from duomem_jax.records.store.spec import PICTURES, ROWS
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.text.alignment import Aligner
-from duomem_jax.text.encoded import Example
 from duomem_jax.text.tokenizer import (
     chat_tokens,
     tokenizer_fingerprint,
@@ -48,10 +48,12 @@ class View:
     system: str = ""  # content of the system message
     guidelines: Guidelines | None = None  # memories before the first observation
     made_for: int = 0  # tokens that its model can read, which are counted beyond; 0: not known
+    sight: StoredSight | None = None  # of its model; None: it reads words alone
+    room: int = 0  # tiles of pictures that a row has room for
 
     def config(self) -> dict[str, Any]:
         """JSON identity, part of the dataset's config."""
-        return {
+        config = {
             "length": self.length,
             "system": self.system,
             # The chat template is part of this one: another template makes another dataset.
@@ -60,10 +62,41 @@ class View:
             "vocabulary": vocabulary_fingerprint(self.tokenizer),
             "guidelines": self.guidelines.config if self.guidelines else None,
         }
+        if self.sight is None:
+            return config
+        facts = self.sight.pictures.facts
+        seen = {"content": facts.content, "model": facts.model, "tiles": self.room}
+        return config | {PICTURES: seen}
 
-    def read(self, chats: list[Chat]) -> list[Example]:
+    @property
+    def picture_room(self) -> PictureRoom | None:
+        """What pictures may take of a row."""
+        if self.sight is None:
+            return None
+        facts = self.sight.pictures.facts
+        return PictureRoom(self.room, facts.tile_tokens, facts.image_token)
+
+    def read(self, chats: list[Chat]) -> list[Conversation]:
         """Chats as its model reads them."""
-        return chat_tokens(self.tokenizer).conversations(chats)
+        examples = chat_tokens(self.tokenizer).conversations(chats, self.sight)
+        if self.sight is None:
+            return [Conversation(example) for example in examples]
+        parts = [[p for message in chat for p in pictures_of(message)] for chat in chats]
+        found = [
+            Conversation(example, tiles=self.sight.pictures.tiles(own))
+            for example, own in zip(examples, parts, strict=True)
+        ]
+        room = self.picture_room
+        assert room is not None
+        # The k-th picture token takes the k-th feature, whatever else a tokenizer makes of them.
+        if any(
+            c.student.tokens.count(room.image_token) != room.tokens(len(c.tiles)) for c in found
+        ):
+            raise UserError(
+                f"tokenizer: does not spell pictures with the token {room.image_token}, which its "
+                "model's config.json names; take the model's own"
+            )
+        return found
 
 
 def build_examples(
@@ -78,7 +111,7 @@ def build_examples(
 
     The loss covers replies and their end of turn, nothing that the student only reads. Resumes
     where it stopped; finished, it does nothing. Longer conversations are cut after their last
-    whole turn that fits and counted.
+    whole turn that fits and counted, and so are those with more pictures than a row has room for.
 
     Args:
         source: won episodes or demonstrations.
@@ -91,13 +124,20 @@ def build_examples(
     Raises:
         UserError: bad input, or an output folder of another config.
     """
+    if teacher and student.sight:
+        raise UserError("a teacher has no view of pictures of its own; omit teacher and pictures")
     config = student.config() | ({"teacher": teacher.config()} if teacher else {})
     aligner = None
     # With one vocabulary the reply ids are the same on both sides, whatever the prompts are, and
     # need no chunks.
     if teacher and config["vocabulary"] != config["teacher"]["vocabulary"]:
         aligner = Aligner(student.tokenizer, teacher.tokenizer)
-    form = RowFormat(student.length, teacher.length if teacher else 0, aligner is not None)
+    form = RowFormat(
+        student.length,
+        teacher.length if teacher else 0,
+        aligner is not None,
+        pictures=student.picture_room,
+    )
     spec = DatasetSpec(
         name=ROWS,
         layout=form.layout(),
@@ -167,15 +207,16 @@ def _read(
     """Each item as both models read it."""
     mine = student.read(source.chats(items, student))
     if teacher is None:
-        return [Conversation(example) for example in mine]
+        return mine
     theirs = teacher.read(source.chats(items, teacher))
-    return [Conversation(*both) for both in zip(mine, theirs, strict=True)]
+    both = zip(mine, theirs, strict=True)
+    return [Conversation(own.student, other.student) for own, other in both]
 
 
 def _align(aligner: Aligner, conversations: list[Conversation]) -> tuple[list[Conversation], int]:
     """The conversations with their chunks, and how many replies have none."""
     aligned, omitted = [], 0
-    for student, teacher in conversations:
+    for student, teacher, _ in conversations:
         # An aligner is made only where there is a teacher.
         assert teacher is not None
         found = aligner.conversation(student, teacher)

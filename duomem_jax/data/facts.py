@@ -11,7 +11,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.fields import check_fields
 from duomem_jax.records.store.manifest import content_hash, split_facts
 from duomem_jax.records.store.reader import read_dataset
-from duomem_jax.records.store.spec import ROWS, SPLIT
+from duomem_jax.records.store.spec import PICTURES, ROWS, SPLIT
 
 LOOKED_AT = 512  # rows that tell how long replies are
 
@@ -42,6 +42,21 @@ class TargetFacts:
 
 
 @dataclass(frozen=True)
+class SeenFacts:
+    """Which pictures rows show.
+
+    Attributes:
+        content: of their dataset (`data.pictures`), by whose numbers rows know tiles.
+        model: fingerprint of the model that sees them so.
+        tiles: P, that a row has room for.
+    """
+
+    content: str
+    model: str
+    tiles: int
+
+
+@dataclass(frozen=True)
 class RowFacts:
     """A folder of packed rows.
 
@@ -53,6 +68,7 @@ class RowFacts:
         student: the student's side.
         teacher: the teacher's where it has its own, else None.
         targets: stored ones, or None.
+        pictures: that they show, or None.
     """
 
     folder: str
@@ -62,6 +78,7 @@ class RowFacts:
     student: ViewFacts
     teacher: ViewFacts | None = None
     targets: TargetFacts | None = None
+    pictures: SeenFacts | None = None
 
     @classmethod
     def read(cls, folder: str | os.PathLike) -> "RowFacts":
@@ -74,6 +91,7 @@ class RowFacts:
         split = split_facts(Path(folder), SPLIT, ROWS)
         config = split["config"]
         teacher, targets = config.get("teacher"), config.get("targets")
+        seen = config.get(PICTURES)
         try:
             facts = cls(
                 folder=str(folder),
@@ -83,6 +101,7 @@ class RowFacts:
                 student=_view(config),
                 teacher=_view(teacher) if teacher else None,
                 targets=TargetFacts(targets["kind"], targets["temperature"]) if targets else None,
+                pictures=SeenFacts(seen["content"], seen["model"], seen["tiles"]) if seen else None,
             )
             check_fields(facts)
         except KeyError as e:

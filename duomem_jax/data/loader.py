@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.data.pictures import StoredPictures
 from duomem_jax.data.rows import batch_of
 from duomem_jax.objectives import Batch
 from duomem_jax.objectives.targets import EVERYTHING, Needs
 from duomem_jax.records.store.reader import read_dataset
-from duomem_jax.records.store.spec import ROWS, SPLIT
+from duomem_jax.records.store.spec import PICTURES, ROWS, SPLIT
 
 if TYPE_CHECKING:
     import grain
@@ -33,6 +34,7 @@ def batches(
     places: Sequence[int] = (0,),
     of: int = 1,
     needs: Needs = EVERYTHING,
+    pictures: StoredPictures | None = None,
 ) -> "grain.DatasetIterator[Batch]":
     """Endless shuffled batches from step `start_step` on; a new order in each epoch.
 
@@ -44,13 +46,15 @@ def batches(
         places: the parts of every global batch that are wanted here, out of `of` equal ones.
         of: how many parts there are.
         needs: which parts of rows are read besides the student's tokens.
+        pictures: that the rows show.
 
     Returns:
         Iterator (close it with `.close()`) of the wanted rows, in order, numpy arrays [B,...] with
         B = global_batch * len(places) / of.
 
     Raises:
-        UserError: the rows are missing, damaged or empty, or the batch cannot be shared out.
+        UserError: the rows are missing, damaged or empty, or show pictures that are not given; or
+            the batch cannot be shared out.
     """
     # Here, so that commands that read no rows need not wait for the import.
     import grain
@@ -63,6 +67,11 @@ def batches(
     rows = read_dataset(folder, SPLIT, ROWS)
     if not len(rows):
         raise UserError(f"{folder}: has no rows; check the stage that wrote it")
+    if pictures is None and PICTURES in rows.facts["config"]:
+        raise UserError(
+            f"{folder}: its rows show pictures, which only training reads (field pictures); give "
+            "rows of text"
+        )
     # Random access, not a stream: step k is looked up, so a resumed run reads nothing of the steps
     # before it.
     order = grain.MapDataset.range(len(rows)).seed(seed).shuffle().repeat()
@@ -75,6 +84,8 @@ def batches(
         .batch(len(wanted), drop_remainder=True)
         .map(functools.partial(batch_of, needs=needs))
     )
+    if pictures is not None:
+        dataset = dataset.map(pictures.shown)
     options = grain.ReadOptions(num_threads=NUM_THREADS, prefetch_buffer_size=PREFETCH_BATCHES)
     iterator = iter(dataset.to_iter_dataset(options))
     # After batching, one item is one step: this is all the state that there is.

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from duomem_jax.data.rows import MAX_SEGMENTS, RowFormat, positions_in_segments
-from duomem_jax.objectives import Batch, Tokens
+from duomem_jax.data.rows import MAX_SEGMENTS, PictureRoom, RowFormat, positions_in_segments
+from duomem_jax.models.vision.merge import picture_index
+from duomem_jax.objectives import Batch, Seen, Tokens
 from duomem_jax.text.encoded import Example
 
 
@@ -21,6 +22,7 @@ class Conversation(NamedTuple):
 
     student: Example
     teacher: Example | None = None  # None: it reads what the student reads
+    tiles: tuple[int, ...] = ()  # of its pictures, in the order of their tokens (`data.pictures`)
 
     @property
     def views(self) -> list[Example]:
@@ -30,20 +32,24 @@ class Conversation(NamedTuple):
     def fitted(self, form: RowFormat) -> "Conversation | None":
         """Cut after the last reply with which every view fits into a row; None if none does.
 
-        A reply ends where the loss mask falls from 1 to 0, so a turn is never cut in two.
+        A reply ends where the loss mask falls from 1 to 0, so neither a turn nor a picture is ever
+        cut in two.
         """
-        lengths = _lengths(form)
-        if all(len(e.tokens) <= n for e, n in zip(self.views, lengths, strict=True)):
+        lengths, most_tiles = _lengths(form), _most_tiles(form)
+        fits = all(len(e.tokens) <= n for e, n in zip(self.views, lengths, strict=True))
+        if fits and len(self.tiles) <= most_tiles:
             # `self` and no copy: `pack_examples` tells by identity whether anything was cut.
             return self
         ends = [_reply_ends(e.loss_mask) for e in self.views]
         fit = [sum(end <= n for end in own) for own, n in zip(ends, lengths, strict=True)]
+        tiles = [_tiles_before(self.student, end, form.pictures) for end in ends[0]]
         # The same number of replies in both views: the i-th of one is the i-th of the other.
-        replies = min(fit)
+        replies = min(*fit, sum(n <= most_tiles for n in tiles))
         if not replies:
             return None
-        cut = (e.upto(own[replies - 1]) for e, own in zip(self.views, ends, strict=True))
-        return Conversation(*cut)
+        cut = [e.upto(own[replies - 1]) for e, own in zip(self.views, ends, strict=True)]
+        teacher = cut[1] if len(cut) > 1 else None
+        return Conversation(cut[0], teacher, self.tiles[: tiles[replies - 1]])
 
 
 def _lengths(form: RowFormat) -> list[int]:
@@ -55,11 +61,22 @@ def _reply_ends(mask: list[int]) -> list[int]:
     return [i for i in range(1, len(mask) + 1) if mask[i - 1] and not (i < len(mask) and mask[i])]
 
 
+def _most_tiles(form: RowFormat) -> int:
+    """Tiles of pictures that a row has room for."""
+    return form.pictures.tiles if form.pictures else 0
+
+
+def _tiles_before(example: Example, end: int, room: PictureRoom | None) -> int:
+    """Tiles of the pictures among the first `end` tokens."""
+    return example.tokens[:end].count(room.image_token) // room.tile_tokens if room else 0
+
+
 @dataclass
 class _Row:
     """A row that is being filled."""
 
     lengths: list[int]
+    tiles: int  # that there is room for
     conversations: list[Conversation] = field(default_factory=list)
     used: list[int] = field(init=False)  # tokens of each view
 
@@ -68,6 +85,8 @@ class _Row:
 
     def takes(self, conversation: Conversation) -> bool:
         if len(self.conversations) == MAX_SEGMENTS:
+            return False
+        if len(conversation.tiles) + sum(len(c.tiles) for c in self.conversations) > self.tiles:
             return False
         views = zip(self.used, conversation.views, self.lengths, strict=True)
         return all(used + len(e.tokens) <= n for used, e, n in views)
@@ -96,12 +115,12 @@ def pack(conversations: Iterable[Conversation], form: RowFormat) -> Iterator[Bat
         ValueError: a conversation does not fit into any row.
     """
     rows: list[_Row] = []
-    lengths = _lengths(form)
+    lengths, tiles = _lengths(form), _most_tiles(form)
     # A stable sort: conversations of one length keep their order, so packing again gives the same.
     for conversation in sorted(conversations, key=lambda c: -len(c.student.tokens)):
         row = next((r for r in rows if r.takes(conversation)), None)
         if row is None:
-            row = _Row(lengths)
+            row = _Row(lengths, tiles)
             if not row.takes(conversation):
                 longest = [len(e.tokens) for e in conversation.views]
                 raise ValueError(f"{longest} tokens cannot go into rows of {lengths}")
@@ -142,10 +161,22 @@ def _finished(row: _Row, form: RowFormat) -> Batch:
     most = [max((max(e.chunks or [0]) for e in c.views), default=0) for c in row.conversations]
     before = [0, *np.cumsum(most).tolist()]
     student = _side([c.student for c in row.conversations], form.length, before)
+    if form.pictures:
+        return Batch(student, seen=_seen(row.conversations, student, form.pictures))
     if not form.teacher_length:
         return Batch(student)
     taught = [c.teacher for c in row.conversations if c.teacher is not None]
     return Batch(student, _side(taught, form.teacher_length, before))
+
+
+def _seen(conversations: list[Conversation], student: Tokens, room: PictureRoom) -> Seen:
+    """The pictures of a row; the k-th picture token takes the k-th feature of all its tiles."""
+    tiles = [number for c in conversations for number in c.tiles]
+    ids_T = np.where(student.segments_BT > 0, student.ids_BT, -1)
+    return Seen(
+        index_BT=picture_index(ids_T[None], room.image_token)[0],
+        tiles_BP=np.array(tiles + [-1] * (room.tiles - len(tiles)), np.int32),
+    )
 
 
 def _side(examples: list[Example], length: int, chunks_before: list[int]) -> Tokens:

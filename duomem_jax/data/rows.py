@@ -10,6 +10,9 @@ of up to A reply tokens, C candidates each:
     target_log_probs                 float16 [A,C], the teacher's; or the log-weights of samples
     target_rest                      float16 [A], log-probability of all others; not for samples
     target_mask                      uint8 [A], 1 where there are targets
+    tiles                            int32 [P], of the row's pictures, by their numbers in the
+                                     dataset of pictures (`data.pictures`); -1: none
+    feature_index                    int32 [T], which feature of these a token takes; -1: none
 
 Targets take at most 5 bytes a candidate and 3 a token. A candidate of log-probability l is off by
 at most |l| / 2048. Positions are not stored: they follow from the segments.
@@ -23,7 +26,7 @@ import jax
 import numpy as np
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.objectives import Batch, Stored, Tokens
+from duomem_jax.objectives import Batch, Seen, Stored, Tokens
 from duomem_jax.objectives.targets import EVERYTHING, Needs
 from duomem_jax.records.store.features import Layout
 
@@ -77,6 +80,29 @@ class TargetFormat:
 
 
 @dataclass(frozen=True)
+class PictureRoom:
+    """What pictures may take of a row.
+
+    Attributes:
+        tiles: P.
+        tile_tokens: tokens of a tile.
+        image_token: id of these tokens.
+    """
+
+    tiles: int
+    tile_tokens: int
+    image_token: int
+
+    def tokens(self, tiles: int) -> int:
+        """Tokens of so many tiles."""
+        return tiles * self.tile_tokens
+
+    def layout(self, length: int) -> Layout:
+        """Record layout of the fields."""
+        return {"tiles": ("int32", (self.tiles,)), "feature_index": ("int32", (length,))}
+
+
+@dataclass(frozen=True)
 class RowFormat:
     """The shape of packed rows.
 
@@ -85,12 +111,14 @@ class RowFormat:
         teacher_length: tokens of the teacher's side; 0: it reads the student's.
         chunks: whether tokens know their chunk (`text.alignment`).
         targets: what is stored of a teacher, or None.
+        pictures: room for them, or None.
     """
 
     length: int
     teacher_length: int = 0
     chunks: bool = False
     targets: TargetFormat | None = None
+    pictures: PictureRoom | None = None
 
     def __post_init__(self) -> None:
         # A row may have as many chunks as tokens, and their numbers are stored in 16 bits.
@@ -105,7 +133,8 @@ class RowFormat:
         layout = _tokens_layout(self.length, self.chunks)
         if self.teacher_length:
             layout |= _tokens_layout(self.teacher_length, self.chunks, _TEACHER)
-        return layout | (self.targets.layout() if self.targets else {})
+        layout |= self.targets.layout() if self.targets else {}
+        return layout | (self.pictures.layout(self.length) if self.pictures else {})
 
     def record(self, row: Batch) -> Record:
         """One row, arrays [T], as it is stored."""
@@ -114,6 +143,8 @@ class RowFormat:
             record |= _tokens_record(row.teacher, _TEACHER)
         if self.targets and row.stored is not None:
             record |= self.targets.record(row.stored)
+        if row.seen is not None:
+            record |= {"tiles": row.seen.tiles_BP, "feature_index": row.seen.index_BT}
         return record
 
     def empty(self, *leading: int) -> Batch:
@@ -144,6 +175,7 @@ def batch_of(record: Mapping[str, np.ndarray], needs: Needs = EVERYTHING) -> Bat
         student=_tokens_of(record, needs.chunks),
         teacher=_tokens_of(record, needs.chunks, _TEACHER) if has_own_view else None,
         stored=_stored_of(record) if has_targets else None,
+        seen=Seen(record["feature_index"], record["tiles"]) if "tiles" in record else None,
     )
 
 

@@ -12,8 +12,8 @@ from duomem_jax.records.demonstrations import Demonstration, demonstration_from_
 from duomem_jax.records.episodes import Episode
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.manifest import content_hash
-from duomem_jax.records.store.reader import read_dataset
-from duomem_jax.records.store.spec import DEMONSTRATIONS, EPISODES, SPLIT
+from duomem_jax.records.store.reader import RecordReader, read_dataset
+from duomem_jax.records.store.spec import DEMONSTRATIONS, EPISODES, PICTURES, SPLIT
 from duomem_jax.text.turns import episode_messages
 
 if TYPE_CHECKING:
@@ -111,7 +111,11 @@ class Demonstrations:
     def block(self, first: int, step: int) -> list[Demonstration]:
         """Some demonstrations."""
         places = self._places[first::step]
-        return [demonstration_from_record(records[i]) for records, i in places]
+        return [
+            # Among the notes: where files of pictures lie does not change what they show.
+            demonstration_from_record(records[i], _folder_of_pictures(records))
+            for records, i in places
+        ]
 
     def learnt(self, item: Demonstration) -> bool:
         """Always: a teacher shows nothing else."""
@@ -132,6 +136,11 @@ class Demonstrations:
     def name(self, item: Demonstration) -> str:
         """Its id."""
         return f"demonstration {item.id}"
+
+
+def _folder_of_pictures(records: RecordReader) -> str:
+    """What paths of pictures are relative to."""
+    return str(records.facts.get("notes", {}).get(PICTURES, ""))
 
 
 class Together:

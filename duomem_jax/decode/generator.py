@@ -9,13 +9,15 @@ groups of a fixed size, so few shapes are compiled:
   when the group's last reply ends. Constrained replies have groups of their own.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from duomem_jax.decode.advance import advance
+from duomem_jax.decode.chunks import Looked, Unread
 from duomem_jax.decode.constrained import ConstrainedReply, Lengths, Step, write_constrained
 from duomem_jax.decode.grammar import Constraint
 from duomem_jax.decode.programs import Programs, Recipe, writing_options
@@ -29,6 +31,7 @@ from duomem_jax.models.trees import AdapterTree, Params, for_decoding
 # (rows, tokens) of one call. On a CPU few rows keep their keys in a core's cache and short chunks
 # waste little on padding; an accelerator wants its matrices full.
 CPU_CALL, ACCELERATOR_CALL = (8, 32), (64, 128)
+NOTHING_SHOWN: Mapping[int, Looked] = MappingProxyType({})
 
 
 def rows_of_a_call() -> int:
@@ -156,11 +159,16 @@ class Generator:
         held = int(self._rows.length[slot]) + int(self._rows.open[slot])
         return held + n_new + int(self._rows.limit[slot]) <= self.max_len
 
-    def extend(self, slot_tokens: Mapping[int, Sequence[int]]) -> dict[int, list[int]]:
+    def extend(
+        self,
+        slot_tokens: Mapping[int, Sequence[int]],
+        pictures: Mapping[int, Looked] = NOTHING_SHOWN,
+    ) -> dict[int, list[int]]:
         """Read new tokens in the named rows, then write one reply in each.
 
         Args:
             slot_tokens: token ids that follow what the row holds; at least one each.
+            pictures: among these tokens, of rows that are shown any.
 
         Returns:
             The reply of each row, its last token always `eos_id`.
@@ -168,11 +176,19 @@ class Generator:
         Raises:
             ValueError: a row has no new tokens, or no room for them and a reply.
         """
-        self.read(slot_tokens)
+        self.read(slot_tokens, pictures)
         return self.write(slot_tokens)
 
-    def read(self, slot_tokens: Mapping[int, Sequence[int]]) -> None:
+    def read(
+        self,
+        slot_tokens: Mapping[int, Sequence[int]],
+        pictures: Mapping[int, Looked] = NOTHING_SHOWN,
+    ) -> None:
         """Bring new tokens into the cache of the named rows, which then begin a reply.
+
+        Args:
+            slot_tokens: token ids that follow what the row holds; at least one each.
+            pictures: among these tokens, of rows that are shown any.
 
         Raises:
             ValueError: a row has no new tokens, or no room for them and a reply.
@@ -182,24 +198,30 @@ class Generator:
             if not tokens or not self.fits(slot, len(tokens)):
                 raise ValueError(f"slot {slot}: {len(tokens)} new tokens cannot be read")
         rows = self._rows
-        rest = {slot: self._unread(slot, tokens) for slot, tokens in slot_tokens.items()}
+        unread = Unread(
+            {slot: [*self._late(slot), *tokens] for slot, tokens in slot_tokens.items()},
+            {slot: shown.behind(len(self._late(slot))) for slot, shown in pictures.items()},
+            self._chunk,
+        )
 
         def urgency(slot: int) -> tuple[int, int]:
             # In whole chunks: rows with as many calls to go are told apart by their length, so that
             # long ones share the calls that look at many keys.
-            return len(rest[slot]) // self._chunk, rows.length[slot]
+            return unread.chunks(slot), rows.length[slot]
 
-        while rest:
-            slots = sorted(rest, key=urgency, reverse=True)[: self._group]
+        while unread:
+            slots = sorted(unread, key=urgency, reverse=True)[: self._group]
             # With the lengths before this chunk, which is where its tokens go.
             group, before = rows.group(slots, self._group), rows.length[slots]
-            tokens_BT, n_new_B = self._next_chunk(rest, slots)
-            rows.length[slots] += n_new_B[: len(slots)]
+            chunk = unread.take(slots, self._group)
+            rows.length[slots] += chunk.n_new_B[: len(slots)]
             for slot in slots:
                 rows.pages.reserve(slot, int(rows.length[slot]))
             keys = rows.pages.keys(int(rows.length[slots].max()))
             held = rows.take(slots, self._group, keys)
-            held = self._reader(keys, self._weights, held, group, tokens_BT, n_new_B)
+            # Chunks without a picture have programs of their own, which know none.
+            size: Hashable = keys if chunk.pictures is None else (keys, "with pictures")
+            held = self._reader(size, self._weights, held, group, *chunk)
             rows.put(slots, before, self._chunk, held)
             # Freed before the next chunk gathers its own: it may be the largest thing in memory.
             del held
@@ -207,24 +229,9 @@ class Generator:
             rows.begin_reply(slot)
             self._constrained.pop(slot, None)
 
-    def _unread(self, slot: int, tokens: Sequence[int]) -> list[int]:
-        """`tokens`, behind the end of the row's last reply where that is not in the cache yet."""
-        return [self.eos_id, *tokens] if self._rows.open[slot] else list(tokens)
-
-    def _next_chunk(
-        self, rest: dict[int, list[int]], slots: Sequence[int]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Take a chunk off what some rows have yet to read: tokens_BT, and n_new_B of them."""
-        # Always the full size, since each other shape would be compiled.
-        tokens_BT = np.zeros((self._group, self._chunk), np.int32)
-        n_new_B = np.zeros(self._group, np.int32)
-        for place, slot in enumerate(slots):
-            piece, rest[slot] = rest[slot][: self._chunk], rest[slot][self._chunk :]
-            tokens_BT[place, : len(piece)] = piece
-            n_new_B[place] = len(piece)
-            if not rest[slot]:
-                del rest[slot]
-        return tokens_BT, n_new_B
+    def _late(self, slot: int) -> list[int]:
+        """The end of a row's last reply, where that is not in the cache yet."""
+        return [self.eos_id] if self._rows.open[slot] else []
 
     def write(self, slots: Collection[int], piece: int = 0) -> dict[int, list[int]]:
         """Write on in rows that have read a turn, or whose reply has not ended yet.

@@ -66,6 +66,11 @@ def label_examples(
             config.
     """
     facts, records = RowFacts.read(examples), read_dataset(examples, SPLIT, ROWS)
+    if facts.pictures:
+        raise UserError(
+            f"{examples}: its rows show pictures, which no teacher is shown; label rows of text, "
+            "or train on these with objective.name text"
+        )
     made_for = facts.taught.vocabulary
     if made_for != scorer.vocabulary:
         raise UserError(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from duomem_jax.lora.peft import adapter_fingerprint, load_adapter
 from duomem_jax.lora.tree import merge
-from duomem_jax.models.hf import fingerprint
+from duomem_jax.models.hf import decoder_naming, fingerprint
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.locate import model_name
 from duomem_jax.models.model import Model
@@ -40,7 +40,9 @@ class Opened:
         # `replace` shares the base's arrays: adapters are swapped without loading the base again.
         if not adapter:
             return dataclasses.replace(self, model=self.model.with_lora(None), lora=None)
-        lora, config = load_adapter(adapter, self.model, fingerprint(self.folder))
+        lora, config = load_adapter(
+            adapter, self.model, fingerprint(self.folder), decoder_naming(self.folder)
+        )
         return dataclasses.replace(self, model=self.model.with_lora(config), lora=lora)
 
     def merged(self) -> Params:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,10 +16,10 @@ from duomem_jax.lora.peft_config import FILE, read_adapter_config
 from duomem_jax.lora.tree import Adapter
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
+from duomem_jax.models.naming import PLAIN, Naming
 from duomem_jax.models.trees import AdapterTree
 
-# PEFT's wrapper puts `base_model.model` before the path that transformers gives a layer.
-PREFIX = "base_model.model.model.layers"
+WRAPPER = "base_model.model."  # PEFT puts it before the path that transformers gives a layer
 # As wide as what we hold, or less: others lose digits or are no numbers of an adapter.
 FLOATS = (np.float64, np.float32, np.float16, ml_dtypes.bfloat16)
 PARTS = {"a": "lora_A", "b": "lora_B"}  # our names of a projection's factors, and PEFT's
@@ -40,8 +41,8 @@ class _Projection(NamedTuple):
     leaf: dict[str, Any]
 
     def tensor(self, layer: int, part: str) -> str:
-        """Name of the tensor in PEFT's file that holds one layer of `part`, "a" or "b"."""
-        return f"{PREFIX}.{layer}.{self.block}.{self.name}.{PARTS[part]}.weight"
+        """What a decoder calls the tensor that holds one layer of `part`, "a" or "b"."""
+        return f"model.layers.{layer}.{self.block}.{self.name}.{PARTS[part]}.weight"
 
 
 def _projections(lora: AdapterTree) -> list[_Projection]:
@@ -59,6 +60,7 @@ def save_adapter(
     base_fingerprint: str,
     *,
     base_name: str,
+    naming: Naming = PLAIN,
     notes: dict[str, Any] | None = None,
 ) -> None:
     """Write an adapter that `peft.PeftModel.from_pretrained` opens.
@@ -69,6 +71,7 @@ def save_adapter(
         config: its rank, alpha and targets.
         base_fingerprint: of the base it was trained on (`models.hf.fingerprint`).
         base_name: path or hub name of that base, for PEFT's readers.
+        naming: what the decoder's tensors are called in that base (`models.hf.decoder_naming`).
         notes: further JSON-able facts to keep with the adapter.
     """
     from safetensors.numpy import save_file
@@ -79,10 +82,11 @@ def save_adapter(
         for part in PARTS:
             for layer, x in enumerate(np.asarray(projection.leaf[part], np.float32)):
                 # PEFT stores [out, in]; safetensors wants it contiguous, and a transpose is a view.
-                tensors[projection.tensor(layer, part)] = np.ascontiguousarray(x.T)
+                name = WRAPPER + naming.written(projection.tensor(layer, part))
+                tensors[name] = np.ascontiguousarray(x.T)
     with atomic_dir(folder) as tmp:
         save_file(tensors, tmp / WEIGHTS, metadata={"format": "pt"})
-        _write_json(tmp / FILE, _peft_config(config, base_name))
+        _write_json(tmp / FILE, _peft_config(config, base_name, naming))
         _write_json(tmp / NOTES, {"base_fingerprint": base_fingerprint, **(notes or {})})
 
 
@@ -90,8 +94,11 @@ def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def _peft_config(config: LoraConfig, base_name: str) -> dict[str, Any]:
-    return {
+def _peft_config(config: LoraConfig, base_name: str, naming: Naming) -> dict[str, Any]:
+    # A tower has projections of the same names, which PEFT would adapt too.
+    others = "|".join(re.escape(begin) + ".*" for begin in naming.others)
+    excluded = {"exclude_modules": others} if others else {}
+    return excluded | {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": base_name,
@@ -106,13 +113,16 @@ def _peft_config(config: LoraConfig, base_name: str) -> dict[str, Any]:
     }
 
 
-def load_adapter(folder: str | os.PathLike, model: Model, base_fingerprint: str) -> Adapter:
+def load_adapter(
+    folder: str | os.PathLike, model: Model, base_fingerprint: str, naming: Naming = PLAIN
+) -> Adapter:
     """Read a PEFT folder for `model`.
 
     Args:
         folder: written by `save_adapter` or by PEFT itself.
         model: the base; its own LoraConfig is not used.
         base_fingerprint: of the base the adapter is to be used with.
+        naming: what the decoder's tensors are called in that base, in any way that is read.
 
     Returns:
         The adapter in numpy float32.
@@ -123,7 +133,7 @@ def load_adapter(folder: str | os.PathLike, model: Model, base_fingerprint: str)
     folder, config = Path(folder), read_adapter_config(folder)
     _check_base(folder, base_fingerprint)
     file = folder / WEIGHTS
-    tensors = _read_tensors(file)
+    tensors = _read_tensors(file, naming)
     lora: AdapterTree = {"layers": {}}
     # The base's shapes say which tensors there must be; the file's names are not parsed.
     for projection in _projections(model.with_lora(config).shapes()["lora"]):
@@ -135,7 +145,8 @@ def load_adapter(folder: str | os.PathLike, model: Model, base_fingerprint: str)
     return Adapter(lora, config)
 
 
-def _read_tensors(file: Path) -> dict[str, np.ndarray]:
+def _read_tensors(file: Path, naming: Naming) -> dict[str, np.ndarray]:
+    """The tensors of a file, by the decoder's names."""
     from safetensors.numpy import load_file
 
     if not file.is_file() and file.with_suffix(".bin").exists():
@@ -152,7 +163,22 @@ def _read_tensors(file: Path) -> dict[str, np.ndarray]:
     for name, x in tensors.items():
         if x.dtype not in FLOATS:
             raise UserError(f"{file}: {name} holds {x.dtype}; save the adapter in float32")
-    return tensors
+    return _named(tensors, naming, file)
+
+
+def _named(tensors: dict[str, np.ndarray], naming: Naming, file: Path) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
+    for stored, x in tensors.items():
+        name = naming.read(stored.removeprefix(WRAPPER))
+        if name is None:
+            raise UserError(
+                f"{file}: {stored} adapts what stands before the decoder, which stays as it is; "
+                "train an adapter on the decoder's layers alone (PEFT: exclude_modules)"
+            )
+        if name in found:
+            raise UserError(f"{file}: holds {stored} under two names; export the adapter again")
+        found[name] = x
+    return found
 
 
 def _take_layers(
@@ -165,8 +191,8 @@ def _take_layers(
     if 0 < len(found) < layers:
         raise UserError(
             f"{file}: holds {projection.name} of {len(found)} of the base model's {layers} layers; "
-            f"if target_modules in {FILE} names single layers, which is not supported, train an "
-            "adapter on all of them, else export it again"
+            f"if target_modules or exclude_modules in {FILE} name single layers, which is not "
+            "supported, train an adapter on all of them, else export it again"
         )
     if {x.shape for x in found} != {tuple(shape)}:
         raise UserError(

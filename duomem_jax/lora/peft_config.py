@@ -25,6 +25,7 @@ HARMLESS = {
     *("base_model_name_or_path", "revision", "auto_mapping", "peft_version", "inference_mode"),
     *("loftq_config", "eva_config", "corda_config", "lora_ga_config"),  # of starts: see below
     *("megatron_core", "qalora_group_size", "layers_pattern", "ensure_weight_tying"),
+    "exclude_modules",  # what has no tensors for it is not adapted, and must be no decoder's layer
     "fan_in_fan_out",  # PEFT itself takes it back for linear layers, and ours all are
     "runtime_config",  # where things lie while they are computed
     *("merge_weights", "lora_dtype", "lorap_lr_ratio", "lorap_emb_lr"),

@@ -1,7 +1,7 @@
 """Losses on hidden states: the head is fused with the loss, chunk by chunk."""
 
 from duomem_jax.objectives.aligned.target import ON_CHUNKS, AlignedTargets
-from duomem_jax.objectives.batch import Batch, Stored, Tokens
+from duomem_jax.objectives.batch import Batch, Seen, Stored, Tokens
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.objectives.targets import (
     LiveTargets,
@@ -19,6 +19,7 @@ __all__ = [
     "LiveTargets",
     "Loss",
     "ObjectiveConfig",
+    "Seen",
     "States",
     "Stored",
     "StoredTargets",

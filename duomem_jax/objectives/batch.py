@@ -56,6 +56,23 @@ class Stored:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
+class Seen:
+    """The pictures of rows, of each P tiles at most, whose n tokens lie end to end.
+
+    Attributes:
+        index_BT: int32, which of its row's n features a token of the student takes; -1: its own
+            embedding.
+        tiles_BP: int32, the numbers of the tiles in their dataset (`data.pictures`); -1: none.
+        features_BnD: float16, what they look like; None while they are not read.
+    """
+
+    index_BT: Array
+    tiles_BP: Array
+    features_BnD: Array | None = None
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class Batch:
     """Rows to learn from.
 
@@ -65,12 +82,15 @@ class Batch:
         stored: what a teacher has said of them, or None.
         as_text_BT: bool, student tokens whose target is the token itself whatever the objective
             is (turns that the teacher took); None: there are none.
+        seen: pictures that stand in the place of some of the student's tokens; None: there are
+            none.
     """
 
     student: Tokens
     teacher: Tokens | None = None
     stored: Stored | None = None
     as_text_BT: Array | None = None
+    seen: Seen | None = None
 
     @property
     def taught(self) -> Tokens:

@@ -9,7 +9,8 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.lora.open import Opened
 from duomem_jax.lora.peft import adapter_fingerprint, load_adapter
 from duomem_jax.lora.tree import Adapter, stack
-from duomem_jax.models.hf import fingerprint
+from duomem_jax.models.hf import decoder_naming, fingerprint
+from duomem_jax.models.vision.eyes import Eyes
 from duomem_jax.records.chat import Chat
 from duomem_jax.speak.local import LocalConversations, LocalSpeaker
 from duomem_jax.speak.protocol import Reply, Request, Sampling, Speaker
@@ -47,6 +48,7 @@ class Experts(LocalSpeaker):
         identity: dict[str, Any],
         room: Room,
         ends: Sequence[int] = (),
+        eyes: Eyes | None = None,
         *,
         experts: Mapping[str, Expert],
     ):
@@ -59,9 +61,10 @@ class Experts(LocalSpeaker):
             identity: what the answers of all depend on.
             room: what there is memory for.
             ends: tokens that end a reply beside the template's end of turn.
+            eyes: of the base; None: it does not see.
             experts: by their names.
         """
-        super().__init__(name, opened, tokenizer, identity, room, ends)
+        super().__init__(name, opened, tokenizer, identity, room, ends, eyes)
         self._experts = dict(experts)
 
     def expert(self, name: str, through: Speaker | None = None) -> "ExpertSpeaker":
@@ -130,14 +133,14 @@ def with_experts(opened: Opened, experts: Mapping[str, str]) -> tuple[Opened, di
     Raises:
         UserError: a folder is no adapter of this base.
     """
-    base = fingerprint(opened.folder)
+    base, naming = fingerprint(opened.folder), decoder_naming(opened.folder)
     found: dict[str, Adapter] = {}
     places = {}
     for name, folder in experts.items():
         # By content: who gives one adapter for two operations pays for it once.
         key = adapter_fingerprint(folder) if folder else ""
         if folder and key not in found:
-            found[key] = load_adapter(folder, opened.model, base)
+            found[key] = load_adapter(folder, opened.model, base, naming)
         places[name] = 1 + list(found).index(key) if folder else BASE
     if not found:
         return opened, places

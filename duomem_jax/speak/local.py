@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.sample import derived_seed
+from duomem_jax.decode.chunks import Looked
 from duomem_jax.decode.generator import Generator, rows_of_a_call
 from duomem_jax.decode.grammar import Constraint, Grammars
 from duomem_jax.lora.open import Opened
-from duomem_jax.records.chat import Chat
+from duomem_jax.models.vision.eyes import Eyes
+from duomem_jax.models.vision.merge import picture_index
+from duomem_jax.records.chat import Chat, Message, PicturePart, pictures_of
 from duomem_jax.speak.protocol import Reply, Request, Sampling
 from duomem_jax.speak.room import Room
 from duomem_jax.text.tokenizer import chat_tokens, check_ids
@@ -32,6 +37,7 @@ class _Question:
         seed: of its sampling.
         how: its reply is drawn.
         adapter: which one of a stack answers.
+        pictures: of the chat.
     """
 
     number: int
@@ -39,6 +45,7 @@ class _Question:
     seed: int
     how: Sampling
     adapter: int
+    pictures: list[PicturePart]
 
 
 class LocalSpeaker:
@@ -52,6 +59,7 @@ class LocalSpeaker:
         identity: dict[str, Any],
         room: Room,
         ends: Sequence[int] = (),
+        eyes: Eyes | None = None,
     ):
         """Get ready; nothing is allocated yet.
 
@@ -62,6 +70,7 @@ class LocalSpeaker:
             identity: what its answers depend on.
             room: what there is memory for.
             ends: tokens that end a reply beside the template's end of turn.
+            eyes: of the model; None: it does not see.
 
         Raises:
             UserError: the tokenizer has ids that the model lacks.
@@ -71,7 +80,7 @@ class LocalSpeaker:
         self.name, self._ends = name, ends
         self._room, self._max_len = room, room.max_len
         self._opened, self._tokenizer, self._identity = opened, tokenizer, identity
-        self._chat = chat_tokens(tokenizer)
+        self._chat, self._eyes = chat_tokens(tokenizer), eyes
         self._idle: list[Generator] = []  # one at most
 
     def identity(self) -> dict[str, Any]:
@@ -85,10 +94,10 @@ class LocalSpeaker:
         self._check_length(how)
         generator = self._generator(self._room.slots(slots), how)
         adapter = self._adapter(expert)
-        if how.schema is None:
-            return LocalConversations(generator, self._tokenizer, adapter)
-        constraint = functools.partial(self._grammars.constraint, how.schema)
-        return LocalConversations(generator, self._tokenizer, adapter, constraint)
+        constraint = None
+        if how.schema is not None:
+            constraint = functools.partial(self._grammars.constraint, how.schema)
+        return LocalConversations(generator, self._tokenizer, adapter, constraint, self._eyes)
 
     def reply(self, chats: Iterable[Chat], how: Sampling) -> Iterator[Reply | None]:
         """One reply to each chat, in order; a row whose reply has ended takes the next chat."""
@@ -126,8 +135,9 @@ class LocalSpeaker:
                 self._grammars.constraint(how.schema)
             # Seeded by what is said, not by its number: order, windows and shards change no reply.
             seed = derived_seed(how.seed, json.dumps(chat))
-            ids, adapter = self._chat.since(chat), self._adapter(request.expert)
-            questions.append(_Question(number, ids, seed, how, adapter))
+            ids, adapter = self._chat.since(chat, sight=self._eyes), self._adapter(request.expert)
+            shown = shown_in(chat)
+            questions.append(_Question(number, ids, seed, how, adapter, shown))
         return [q for q in questions if len(q.ids) + q.how.max_new <= self._max_len]
 
     def _check_length(self, how: Sampling) -> None:
@@ -211,7 +221,10 @@ class LocalSpeaker:
                     self._begin(generator, slot, question)
             if not asked:
                 return
-            generator.read({slot: question.ids for slot, question in new.items()})
+            generator.read(
+                {slot: question.ids for slot, question in new.items()},
+                looked_at(self._eyes, {s: (q.ids, q.pictures) for s, q in new.items()}),
+            )
             for slot, question in new.items():
                 if (schema := question.how.schema) is not None:
                     generator.constrain(slot, self._grammars.constraint(schema))
@@ -249,6 +262,7 @@ class LocalConversations:
         tokenizer: Any,
         adapter: int = 0,
         constraint: Callable[[], Constraint] | None = None,
+        eyes: Eyes | None = None,
     ):
         """Take over an empty generator.
 
@@ -257,10 +271,11 @@ class LocalConversations:
             tokenizer: the model's, with a chat template.
             adapter: which one of a stack answers.
             constraint: makes that of a new reply; None: replies are free.
+            eyes: of the model; None: it does not see.
         """
         self._generator, self._tokenizer = generator, tokenizer
         self._adapter, self._constraint = adapter, constraint
-        self._chat = chat_tokens(tokenizer)
+        self._chat, self._eyes = chat_tokens(tokenizer), eyes
         self._held: dict[int, int] = {}  # messages that a row holds
         self._tokens: dict[int, int] = {}  # and what they come to
 
@@ -281,11 +296,15 @@ class LocalConversations:
 
     def reply(self, chats: Mapping[int, Chat]) -> dict[int, Reply | None]:
         """Read what is new in each row, then write all replies side by side."""
-        unread = {slot: self._chat.since(chat, self._held[slot]) for slot, chat in chats.items()}
+        unread = {
+            slot: self._chat.since(chat, self._held[slot], self._eyes)
+            for slot, chat in chats.items()
+        }
         # Sorted out before anything is read: the generator refuses a whole call for one row.
         fitting = {s: ids for s, ids in unread.items() if self._generator.fits(s, len(ids))}
         replies: dict[int, Reply | None] = dict.fromkeys(chats)
-        for slot, ids in self._written(fitting).items():
+        shown = {s: (ids, shown_in(chats[s][self._held[s] :])) for s, ids in fitting.items()}
+        for slot, ids in self._written(fitting, looked_at(self._eyes, shown)).items():
             before = self._tokens[slot] + len(fitting[slot])
             reply = read_reply(self._tokenizer, ids, before, self._generator.max_new)
             if self._constraint is not None:
@@ -297,10 +316,12 @@ class LocalConversations:
             self._tokens[slot] = before + len(ids)
         return replies
 
-    def _written(self, fitting: Mapping[int, list[int]]) -> dict[int, list[int]]:
+    def _written(
+        self, fitting: Mapping[int, list[int]], pictures: Mapping[int, Looked]
+    ) -> dict[int, list[int]]:
         if self._constraint is None:
-            return self._generator.extend(fitting)
-        self._generator.read(fitting)
+            return self._generator.extend(fitting, pictures)
+        self._generator.read(fitting, pictures)
         for slot in fitting:
             self._generator.constrain(slot, self._constraint())
         return self._generator.write(fitting)
@@ -308,6 +329,41 @@ class LocalConversations:
     def stop(self, slot: int) -> None:
         """Forget a row's chat."""
         del self._held[slot], self._tokens[slot]
+
+
+def shown_in(messages: Iterable[Message]) -> list[PicturePart]:
+    """The pictures of some messages, in their order."""
+    return [picture for message in messages for picture in pictures_of(message)]
+
+
+def looked_at(
+    eyes: Eyes | None, shown: Mapping[int, tuple[list[int], list[PicturePart]]]
+) -> dict[int, Looked]:
+    """What a model sees in its rows' pictures.
+
+    Args:
+        eyes: of the model; None: no row shows any.
+        shown: new tokens of each row, and the pictures among them.
+
+    Raises:
+        UserError: a picture cannot be read, or the tokens are not the model's.
+    """
+    if eyes is None:
+        return {}
+    return {
+        slot: _looked(eyes, ids, pictures) for slot, (ids, pictures) in shown.items() if pictures
+    }
+
+
+def _looked(eyes: Eyes, ids: list[int], pictures: list[PicturePart]) -> Looked:
+    index_T = picture_index(np.array([ids]), eyes.config.image_token)[0]
+    features_nD = np.concatenate([eyes.look(picture["path"]) for picture in pictures])
+    if index_T.max() + 1 != len(features_nD):
+        raise UserError(
+            f"{eyes.folder}: its tokenizer does not spell pictures with the token "
+            f"{eyes.config.image_token}, which config.json names; take the model's own"
+        )
+    return Looked(index_T, features_nD)
 
 
 def read_reply(tokenizer: Any, ids: Sequence[int], prompt_tokens: int, max_new: int) -> Reply:

@@ -12,6 +12,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Limit, options
 from duomem_jax.models.locate import model_name, model_path
 from duomem_jax.models.quantize import Quantize
+from duomem_jax.models.vision.config import Tiled
 from duomem_jax.speak.protocol import LONGEST, Speaker
 from duomem_jax.speak.served.server import PREFIX, Server, served_name
 
@@ -31,6 +32,8 @@ class Local:
     max_len: Limit = 0  # tokens a conversation may have; 0: what model and memory can, <= 8,192
     dtype: Literal["float32", "bfloat16"] = "float32"
     quantize: Quantize = ""  # the model's kernels
+    # Of a picture, as those that the adapter was trained on; empty: as the model's folder says.
+    tiles: Tiled = ""
 
 
 def speaker_identity(model: str, local: Local = Local()) -> dict[str, Any]:
@@ -86,6 +89,7 @@ def load_speaker(model: str, local: Local = Local()) -> Speaker:
     """
     from duomem_jax.lora.open import content_name, open_model
     from duomem_jax.models.hf import end_tokens
+    from duomem_jax.models.vision.eyes import open_eyes
     from duomem_jax.speak.local import LocalSpeaker
     from duomem_jax.text.tokenizer import load_tokenizer
 
@@ -103,6 +107,7 @@ def load_speaker(model: str, local: Local = Local()) -> Speaker:
         _local_identity(folder, local),
         room,
         ends=end_tokens(folder),
+        eyes=open_eyes(folder, local.tiles, local.dtype),
     )
 
 
@@ -121,6 +126,7 @@ def open_experts(model: str, experts: Mapping[str, str], local: Local = Local())
     """
     from duomem_jax.lora.open import content_name, open_model
     from duomem_jax.models.hf import end_tokens
+    from duomem_jax.models.vision.eyes import open_eyes
     from duomem_jax.speak.experts import Expert, Experts, with_experts
     from duomem_jax.text.tokenizer import load_tokenizer
 
@@ -152,6 +158,7 @@ def open_experts(model: str, experts: Mapping[str, str], local: Local = Local())
         identity,
         room,
         ends=end_tokens(folder),
+        eyes=open_eyes(folder, local.tiles, local.dtype),
         experts=who,
     )
 
@@ -159,25 +166,34 @@ def open_experts(model: str, experts: Mapping[str, str], local: Local = Local())
 def _room(folder: str, local: Local) -> "Room":
     """What a model that is not loaded yet will have room for."""
     from duomem_jax.models.hf import load_config
+    from duomem_jax.models.vision.eyes import open_eyes
     from duomem_jax.speak.room import Room
 
-    return Room.beside(folder, load_config(folder, local.dtype), local.quantize, local.max_len)
+    eyes, config = open_eyes(folder, dtype=local.dtype), load_config(folder, local.dtype)
+    others = eyes.weight_bytes if eyes else 0
+    return Room.beside(folder, config, local.quantize, local.max_len, others)
 
 
 def _local_identity(folder: str, local: Local) -> dict[str, Any]:
     from duomem_jax.lora.peft import adapter_fingerprint
     from duomem_jax.models.hf import end_tokens, fingerprint
+    from duomem_jax.models.vision.eyes import open_eyes
     from duomem_jax.text.tokenizer import load_tokenizer, tokenizer_fingerprint
 
     # Contents, not paths. How the model is held counts too: dtype, quantisation and the length at
     # which a chat no longer fits all change what it answers. So do what its chat template puts
     # around messages and the tokens that end a reply, which are in other files than the weights.
     adapter = adapter_fingerprint(local.adapter) if local.adapter else ""
+    held = dataclasses.asdict(local) | {"adapter": adapter}
+    # Only where there are pictures: how others are called does not change.
+    del held["tiles"]
+    eyes = open_eyes(folder, local.tiles)
     own = {
         "model": fingerprint(folder),
         "tokenizer": tokenizer_fingerprint(load_tokenizer(folder)),
         "ends": list(end_tokens(folder)),
-    } | (dataclasses.asdict(local) | {"adapter": adapter})
+    } | held
+    own |= eyes.identity() if eyes else {}
     # A length that memory has shortened makes another player of the model.
     if local.max_len or _has_plenty(folder):
         return own

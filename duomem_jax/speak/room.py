@@ -37,7 +37,9 @@ class Room:
     short: bool = False
 
     @classmethod
-    def beside(cls, model: str, config: ModelConfig, quantize: str, max_len: int) -> "Room":
+    def beside(
+        cls, model: str, config: ModelConfig, quantize: str, max_len: int, others: int = 0
+    ) -> "Room":
         """What is left beside the weights of a model that is to be loaded.
 
         Args:
@@ -45,6 +47,7 @@ class Room:
             config: its shape.
             quantize: how its kernels will be held.
             max_len: tokens of a conversation; 0: `LONGEST`, fewer where one such has no room.
+            others: bytes of what is loaded with it, such as a vision tower.
 
         Raises:
             UserError: the weights or one conversation do not fit, or `max_len` is more than the
@@ -60,7 +63,7 @@ class Room:
         may_use = usable_memory()
         if may_use is None:
             return cls(model, config, max_len or usual)
-        weights = _weight_bytes(config, quantize)
+        weights = _weight_bytes(config, quantize) + others
         least = cls(model, config, min(max_len or SHORTEST, usual))
         if weights + least.most(1) > may_use:
             raise UserError(

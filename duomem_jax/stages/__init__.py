@@ -21,6 +21,7 @@ from duomem_jax.stages.label import Label, label
 from duomem_jax.stages.lessons import Lessons, lessons
 from duomem_jax.stages.lines import dump, import_
 from duomem_jax.stages.memories import maintain, memories
+from duomem_jax.stages.pictures import Pictures, pictures
 from duomem_jax.stages.play import play
 from duomem_jax.stages.show import show
 
@@ -28,6 +29,7 @@ __all__ = [
     "Examples",
     "Label",
     "Lessons",
+    "Pictures",
     "audit",
     "chat",
     "compile_check",
@@ -47,6 +49,7 @@ __all__ = [
     "maintain",
     "memories",
     "memory",
+    "pictures",
     "play",
     "results",
     "show",

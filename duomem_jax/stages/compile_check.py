@@ -18,6 +18,7 @@ def compile_check(
     length: Length = 4096,
     replies: Limit = 0,
     candidates: Few = 32,
+    tiles: Limit = 0,
     steps: tuple[Literal["train", "decode"], ...] = ("train", "decode"),
     json: bool = False,
 ) -> str:
@@ -32,6 +33,7 @@ def compile_check(
         length: tokens of a row, and of a cache.
         replies: reply tokens a row has at most; 0: all.
         candidates: stored targets a reply token, where the objective reads them.
+        tiles: of pictures that a row has room for, in the train step of a model that sees.
         steps: what is compiled.
         json: one line of JSON instead of tables.
 
@@ -52,7 +54,7 @@ def compile_check(
     base = [f"--base={model}"] if model else []
     train_config = load_config(config, [*(f"--{field}" for field in fields), *base])
     # A row has no more replies than tokens, whatever is asked for.
-    rows = RowSizes(length, min(replies or length, length), candidates)
+    rows = RowSizes(length, min(replies or length, length), candidates, tiles)
     chips = parse_topology(topology, slices)
     found = check(train_config, chips, compile_devices(chips), rows, steps)
     return dumps(found.to_dict()) if json else compiled_text(found)

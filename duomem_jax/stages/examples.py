@@ -1,11 +1,14 @@
 """Episodes or demonstrations to packed rows."""
 
+from dataclasses import replace
+
 from duomem_jax.agents.play import SHOWN, Shown
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.prompts import system_text
-from duomem_jax.base.ranges import Length, Seed, Share, options
+from duomem_jax.base.ranges import Length, Limit, Seed, Share, options
 from duomem_jax.base.shard import WHOLE
 from duomem_jax.data.examples import View, build_examples
+from duomem_jax.data.pictures import StoredSight, stored_sight
 from duomem_jax.data.sources import Demonstrations, Episodes, Source, Together
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
@@ -29,6 +32,8 @@ class Examples:
     embedder: str = DEFAULT_EMBEDDER
     seed: Seed = 0  # of which episodes show memories
     teacher_length: Length = 2048  # tokens a row of the teacher's view
+    # Of pictures, which a row has room for; 0: as many as fill half of it.
+    tiles: Limit = 0
 
 
 def examples(
@@ -40,6 +45,7 @@ def examples(
     memory: str = "",
     teacher: str = "",
     teacher_memory: str = "",
+    pictures: str = "",
     how: Examples = Examples(),
     shard: Part = WHOLE,
 ) -> WriteReport:
@@ -56,7 +62,8 @@ def examples(
             by bytes; empty: it has the student's tokenizer.
         teacher_memory: bank whose memories a teacher sees before every episode while the student
             does not (context distillation); empty: it reads what the student reads.
-        how: row length, share of episodes with memories.
+        pictures: what the student sees in the pictures of demonstrations, from `duomem pictures`.
+        how: row length, share of episodes with memories, room for pictures.
         shard: write part i/n.
 
     Raises:
@@ -69,6 +76,8 @@ def examples(
     # The episodes say which world they are from, and so what `@play` stands for.
     system = system_text(how.system, world_of(episodes).prompt if episodes else "")
     student = View(loaded, how.length, system, _guidelines(memory, how, how.memory_share), made_for)
+    if pictures:
+        student = _seeing(student, stored_sight(pictures, folder), how)
     taught = None
     # Naming the student itself as teacher is of use: the teacher's view then has no memories, even
     # where the student's has.
@@ -77,6 +86,18 @@ def examples(
         # A share of 1: a teacher that knows more is to know it in every episode.
         taught = View(own, how.teacher_length, system, _guidelines(teacher_memory, how, 1.0))
     return build_examples(source, out, student, taught, shard=shard)
+
+
+def _seeing(view: View, sight: StoredSight, how: Examples) -> View:
+    """The view of a model that sees."""
+    tokens = sight.pictures.facts.tile_tokens
+    most = how.length // tokens
+    if not most or how.tiles > most:
+        raise UserError(
+            f"how.length is {how.length}, and a tile of a picture takes {tokens} tokens; give "
+            "longer rows, or lower how.tiles"
+        )
+    return replace(view, sight=sight, room=how.tiles or max(1, most // 2))
 
 
 def _source(episodes: str, demonstrations: tuple[str, ...]) -> Source:

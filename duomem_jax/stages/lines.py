@@ -8,7 +8,12 @@ from typing import Any, Literal
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_file, check_free
 from duomem_jax.data.sources import Demonstrations
-from duomem_jax.records.demonstrations import DEMONSTRATION_LAYOUT, demonstration_to_record
+from duomem_jax.records.chat import pictures_of
+from duomem_jax.records.demonstrations import (
+    DEMONSTRATION_LAYOUT,
+    SEEN_LAYOUT,
+    demonstration_to_record,
+)
 from duomem_jax.records.dialogues import DIALOGUE_LAYOUT, dialogue_to_record
 from duomem_jax.records.episodes import Episode
 from duomem_jax.records.lines.chats import chat_line, read_chat_lines
@@ -17,7 +22,7 @@ from duomem_jax.records.lines.episodes import episode_line, read_episode_lines
 from duomem_jax.records.played import read_episodes, write_episodes
 from duomem_jax.records.store.features import Layout
 from duomem_jax.records.store.manifest import file_sha256, load_manifest
-from duomem_jax.records.store.spec import DEMONSTRATIONS, DIALOGUES, EPISODES
+from duomem_jax.records.store.spec import DEMONSTRATIONS, DIALOGUES, EPISODES, PICTURES
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
 from duomem_jax.records.talked import read_dialogues
 from duomem_jax.records.there import instead
@@ -47,9 +52,14 @@ def import_(out: Folder, /, file: str, kind: Kind, world: str = DEFAULT) -> Writ
         return _import_episodes(out, read_episode_lines(path, world), _source(path), world)
     if kind == "dialogues":
         records = list(map(dialogue_to_record, read_dialogue_lines(path)))
-        return _write(out, records, DIALOGUES, DIALOGUE_LAYOUT, _source(path))
-    records = list(map(demonstration_to_record, read_chat_lines(path)))
-    return _write(out, records, DEMONSTRATIONS, DEMONSTRATION_LAYOUT, _source(path))
+        return _write(out, records, DIALOGUES, DIALOGUE_LAYOUT, _source(path), {})
+    chats = read_chat_lines(path)
+    seen = any(pictures_of(message) for shown in chats for message in shown.messages)
+    records = [demonstration_to_record(shown, seen=seen) for shown in chats]
+    layout = SEEN_LAYOUT if seen else DEMONSTRATION_LAYOUT
+    # Paths are kept as they are written, so that the same lines make the same dataset anywhere.
+    notes = {PICTURES: str(path.parent.resolve())} if seen else {}
+    return _write(out, records, DEMONSTRATIONS, layout, _source(path), notes)
 
 
 def _source(path: Path) -> dict[str, str]:
@@ -72,7 +82,12 @@ def _import_episodes(
 
 
 def _write(
-    out: str, records: Sequence[dict], name: str, layout: Layout, source: dict[str, Any]
+    out: str,
+    records: Sequence[dict],
+    name: str,
+    layout: Layout,
+    source: dict[str, Any],
+    notes: dict[str, Any],
 ) -> WriteReport:
     width = len(str(len(records)))
     starts = range(0, len(records), _UNITS)
@@ -81,7 +96,7 @@ def _write(
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
         return ((key, parts[key], {}) for key in keys)
 
-    spec = DatasetSpec(name, layout, source=source, config={"imported": name})
+    spec = DatasetSpec(name, layout, source=source, config={"imported": name}, notes=notes)
     return write_dataset(out, list(parts), make, spec)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.records import chat
-from duomem_jax.records.chat import Chat
+from duomem_jax.records.chat import Chat, Content, Message
 
 logger = logging.getLogger(__name__)
 
@@ -49,11 +49,21 @@ def _on_fixed_day(template: str) -> str:
     return f"{macro}{{%- endmacro -%}}{template}"
 
 
+def _in_parts(message: Message) -> dict[str, Any]:
+    """A message whose content is a list, whatever it was."""
+    content = message["content"]
+    return {**message, "content": [chat.text(content)] if isinstance(content, str) else content}
+
+
 class TurnTemplate:
     """Texts of the turns of a chat under one tokenizer's template; contents are stripped.
 
     Where a template has no system role (Gemma 2), the system message opens the first user message,
     with a blank line behind it.
+
+    Some templates want contents in parts, as those of models that see do. What stands around a
+    picture depends on what it stands beside (SmolVLM's has no space before one), so a message with
+    pictures is rendered whole.
 
     Attributes:
         name: of the tokenizer, for messages.
@@ -70,6 +80,7 @@ class TurnTemplate:
         self._template = _on_fixed_day(tokenizer.chat_template)
         self.name = getattr(tokenizer, "name_or_path", "") or type(tokenizer).__name__
         (u0, u1, u2), (a0, a1) = _USERS, _REPLIES
+        self._in_parts = self._wants_parts()
         # The shortest chat with a second turn that can be compared with the first.
         probe = [
             chat.user(u0),
@@ -80,22 +91,32 @@ class TurnTemplate:
         ]
         start, earlier, between, *again = self._cut(self._render(probe), (u0, a0, u1, a1, u2))
         _, self.reply_header = self._cut(self._render(probe[:1], reply_next=True), (u0,))
+        # A template may leave the space before a reply's first word to the model: SmolVLM's does.
+        longer = earlier.startswith(self.reply_header)
+        self._lead = earlier.removeprefix(self.reply_header) if longer else ""
+        begins = self.reply_header + self._lead
         # The second turn must be framed like the first; then every later one is taken to be.
-        if again[:2] != [earlier, between] or not self.reply_header.startswith(earlier):
+        if again[:2] != [earlier, between] or not begins.startswith(earlier) or self._lead.strip():
             raise self._not_local()
-        self._in_history = earlier
+        self._in_history = earlier.removesuffix(self._lead)
         # It has what a template says of its own accord, such as Qwen2.5's default system message.
         self._starts = {"": start}
+        self._opens_user: set[str] = set()  # system messages that the first user message opens with
         self.opening = start + self.reply_header
         self._end, self._to_user, self.end_id = self._split_end(between)
         self._check()
 
-    def first(self, content: str, system: str = "") -> str:
+    def first(self, content: Content, system: str = "") -> str:
         """From the start of a conversation to where its first reply's content begins."""
         system = system.strip()
         if system not in self._starts:
             self._starts[system] = self._start_with(system)
-        return self._starts[system] + content.strip() + self.reply_header
+        if isinstance(content, str):
+            return self._starts[system] + content.strip() + self.reply_header
+        if system in self._opens_user:
+            content = chat.content_of([chat.text(f"{system}\n\n"), *content])
+        told = [chat.system(system)] if system and system not in self._opens_user else []
+        return self._render([*told, chat.user(content)], reply_next=True)
 
     def _start_with(self, system: str) -> str:
         """What precedes the first user content where there is a system message."""
@@ -127,20 +148,39 @@ class TurnTemplate:
 
     def _folded(self, system: str, why: str) -> str:
         logger.info("%s: the system message opens the first user message (%s)", self.name, why)
+        self._opens_user.add(system)
         return f"{self._starts['']}{system}\n\n"
 
-    def next(self, content: str) -> str:
+    def next(self, content: Content) -> str:
         """From after the end-of-turn token to where the next reply's content begins."""
-        return self._to_user + content.strip() + self.reply_header
+        if isinstance(content, str):
+            return self._to_user + content.strip() + self.reply_header
+        (u0, *_), (a0, _) = _USERS, _REPLIES
+        messages = [chat.user(u0), chat.assistant(a0), chat.user(content)]
+        return self._cut(self._render(messages, reply_next=True), (u0, a0))[2].removeprefix(
+            self._end
+        )
 
     def reply(self, content: str) -> str:
-        """Content of a reply and its end of turn."""
-        return content.strip() + self._end
+        """What follows the header of a reply: its content and its end of turn."""
+        return self._lead + content.strip() + self._end
+
+    def _wants_parts(self) -> bool:
+        """Whether the template shows no content but one in parts."""
+        for in_parts in (False, True):
+            self._in_parts = in_parts
+            try:
+                if _USERS[0] in self._render([chat.user(_USERS[0])]):
+                    return in_parts
+            except UserError:
+                continue
+        # It shows none: said where the first text is looked for.
+        return False
 
     def _render(self, messages: Chat, *, reply_next: bool = False) -> str:
         try:
             return self._tokenizer.apply_chat_template(
-                messages,
+                [_in_parts(m) for m in messages] if self._in_parts else messages,
                 chat_template=self._template,
                 tokenize=False,
                 add_generation_prompt=reply_next,

@@ -11,18 +11,22 @@ import hashlib
 import logging
 import os
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from duomem_jax.base.errors import UserError, first_line
-from duomem_jax.records.chat import Chat, is_learnt
+from duomem_jax.base.io import read_json
+from duomem_jax.records.chat import Chat, PicturePart, is_learnt, pictures_of, text_of
 from duomem_jax.records.there import instead
 from duomem_jax.text.encoded import Example
+from duomem_jax.text.sight import Sight
 from duomem_jax.text.template import PLAIN, TurnTemplate
 
 logger = logging.getLogger(__name__)
 
 # Texts of a game repeat; beyond this many the memory is worth more than the time.
 _MAX_CACHED = 20_000
+PROCESSORS = "chat_template.json"
 _PROBE = "Thought: 1 2 3"
 
 
@@ -47,7 +51,7 @@ def load_tokenizer(folder: str | os.PathLike) -> Any:
             f"{folder}: no tokenizer could be loaded ({first_line(e)}); "
             + instead(folder, "a folder with tokenizer.json and tokenizer_config.json")
         ) from e
-    template = _default_template(folder, tokenizer.chat_template)
+    template = _default_template(folder, tokenizer.chat_template or _of_processor(folder))
     tokenizer.chat_template = template or _plain_template(folder, tokenizer)
     return tokenizer
 
@@ -64,6 +68,15 @@ def _check_vocabulary(folder: str | os.PathLike, tokenizer: Any) -> None:
             f"{folder}: the tokenizer knows special tokens only, as tokenizer.json is missing or "
             "incomplete; download the model again"
         )
+
+
+def _of_processor(folder: str | os.PathLike) -> Any:
+    """The chat template beside a tokenizer that has none, as older folders of models that see."""
+    path = Path(folder) / PROCESSORS
+    if not path.is_file():
+        return None
+    again = "download the model again"
+    return read_json(path, missing=again, damaged=again).get("chat_template")
 
 
 def _default_template(folder: str | os.PathLike, template: Any) -> str:
@@ -185,17 +198,22 @@ class ChatTokens:
         text = self._headed_reply(content)
         return self._without_header(text, self._ids([text])[0])
 
-    def since(self, chat: Chat, held: int = 0) -> list[int]:
+    def since(self, chat: Chat, held: int = 0, sight: Sight | None = None) -> list[int]:
         """Ids of a chat's messages after the first `held`, which a cache holds already.
 
         They end where a reply begins, or with the end-of-turn token of a reply.
+
+        Args:
+            chat: all of it.
+            held: messages.
+            sight: of the model; None: it reads words alone.
 
         Raises:
             UserError: as `conversations`.
             ValueError: roles are not [system] then user, assistant, ... by turns.
         """
         # All pieces are made, which checks the roles; only the new ones are tokenised.
-        pieces = self._pieces(chat)
+        pieces = self._pieces(chat, sight)
         first = max(0, held - (len(chat) - len(pieces)))  # a system message is no piece of its own
         new = pieces[first:]
         found: list[int] = []
@@ -203,18 +221,23 @@ class ChatTokens:
             found += self._turn_ids(piece, ids)
         return found
 
-    def conversations(self, chats: Sequence[Chat]) -> list[Example]:
+    def conversations(self, chats: Sequence[Chat], sight: Sight | None = None) -> list[Example]:
         """Token ids and loss mask of each conversation.
 
         The mask is 1 on replies and their ends of turn, except for replies of weight 0.
 
         New pieces of all conversations are tokenised in one batch.
 
+        Args:
+            chats: each from its start.
+            sight: of the model; None: it reads words alone.
+
         Raises:
-            UserError: a reply runs into the tokens of its header, or holds an end-of-turn token.
+            UserError: a reply runs into the tokens of its header, or holds an end-of-turn token; or
+                a chat has a picture and there is no `sight`, or words that stand for one.
             ValueError: roles are not [system] then user, assistant, ... by turns.
         """
-        pieces = [self._pieces(chat) for chat in chats]
+        pieces = [self._pieces(chat, sight) for chat in chats]
         all_ids = iter(self._ids([piece.text for chat in pieces for piece in chat]))
         result = []
         for chat in pieces:
@@ -227,8 +250,8 @@ class ChatTokens:
             result.append(Example(tokens, mask))
         return result
 
-    def _pieces(self, chat: Chat) -> list["_Piece"]:
-        system = chat[0]["content"] if chat[0]["role"] == "system" else ""
+    def _pieces(self, chat: Chat, sight: Sight | None) -> list["_Piece"]:
+        system = text_of(chat[0]) if chat[0]["role"] == "system" else ""
         turns = chat[1:] if chat[0]["role"] == "system" else chat
         pieces = []
         for k, message in enumerate(turns):
@@ -236,15 +259,25 @@ class ChatTokens:
             role = "assistant" if is_reply else "user"
             if message["role"] != role:
                 raise ValueError(f"expected a message of the {role}, not {message['role']}")
-            content = message["content"]
+            content, pictures = message["content"], pictures_of(message)
+            if pictures and sight is None:
+                raise self._blind(pictures[0])
             if is_reply:
-                text = self._headed_reply(content)
+                text = self._headed_reply(text_of(message))
             elif k == 0:
                 text = self._template.first(content, system)
             else:
                 text = self._template.next(content)
+            text = sight.expand(text, pictures) if sight else text
             pieces.append(_Piece(text, is_reply, is_reply and is_learnt(message)))
         return pieces
+
+    def _blind(self, picture: PicturePart) -> UserError:
+        return UserError(
+            f"tokenizer {self._template.name}: a chat shows {picture['path']}, and only words are "
+            "read here; take a model that sees, and give `duomem examples` what `duomem pictures` "
+            "made with it"
+        )
 
     def _turn_ids(self, piece: "_Piece", ids: list[int]) -> list[int]:
         """What a turn adds to a conversation; the header of a reply came with the turn before."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 
 from duomem_jax.records import chat
-from duomem_jax.records.chat import Chat
+from duomem_jax.records.chat import Chat, text_of
 from duomem_jax.records.episodes import Episode, Move, Turn
 
 __all__ = [
@@ -81,7 +81,7 @@ def episode_messages(episode: Episode, *, system: str = "", guidelines: str = ""
 
 def trajectory(episode: Episode) -> str:
     """An episode as text: what was seen, thought and done, one after another, to its end."""
-    parts = [message["content"] for message in episode_messages(episode)]
+    parts = [text_of(message) for message in episode_messages(episode)]
     return "\n".join([*parts, _OBSERVATION + episode.final_observation])
 
 

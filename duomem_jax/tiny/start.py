@@ -19,6 +19,7 @@ from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.rope import Rope
+from duomem_jax.records.chat import text_of
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.rows import CORPORA, lessons, messages
 from duomem_jax.tiny.tokenizer import Vocabulary, save_tokenizer, vocabulary
@@ -50,7 +51,7 @@ def shape(name: str) -> ModelConfig:
 def corpora_vocabulary() -> Vocabulary:
     """The vocabulary that both tiny models share, from a block of each corpus."""
     texts = [
-        message["content"]
+        text_of(message)
         for name in CORPORA
         # What these lessons do not hold falls back to bytes.
         for lesson in itertools.islice(lessons(name, 0), 1500)

@@ -95,6 +95,7 @@ class TrainConfig:
     data: str  # folder of packed examples; empty where the student plays (on_policy.games.path)
     output: str  # checkpoints, metrics and the exported result
     validation: str = ""  # held-out rows; the checkpoint with their least loss is exported
+    pictures: str = ""  # that rows show, from `duomem pictures`
     # Checkpoints in a row without a smaller loss on those rows, after which training ends; 0: none.
     patience: Limit = 0
     trainable: Literal["lora", "all"] = "lora"

@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.data.loader import batches
+from duomem_jax.data.pictures import StoredPictures
 from duomem_jax.mesh.sharding import places, put_batch
 from duomem_jax.objectives import Batch, Tokens
 from duomem_jax.train.plan import Plan
@@ -61,6 +62,7 @@ class StoredRows:
             of=here.count,
             # The other parts would be sent to the devices for nothing.
             needs=plan.targets.needs,
+            pictures=StoredPictures(plan.config.pictures) if plan.config.pictures else None,
         )
 
     def read(self) -> Batch:

@@ -25,6 +25,7 @@ _CONTENTS: dict[str, Callable[[str], str]] = {
     "teacher": _model,
     "data": content_hash,
     "validation": content_hash,
+    "pictures": content_hash,
     "adapter": adapter_fingerprint,
 }
 _PLAYED = {

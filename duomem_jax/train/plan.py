@@ -12,12 +12,13 @@ import jax
 from jax.sharding import Mesh
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.data.facts import RowFacts, ViewFacts
+from duomem_jax.data.facts import RowFacts, SeenFacts, ViewFacts
 from duomem_jax.lora.peft_config import read_adapter_config
 from duomem_jax.mesh.sharding import make_mesh
-from duomem_jax.models.hf import fingerprint, load_config
+from duomem_jax.models.hf import decoder_naming, fingerprint, load_config
 from duomem_jax.models.locate import model_path
 from duomem_jax.models.model import Model
+from duomem_jax.models.naming import Naming
 from duomem_jax.objectives import (
     ON_CHUNKS,
     AlignedTargets,
@@ -26,6 +27,8 @@ from duomem_jax.objectives import (
     Targets,
     TextTargets,
 )
+from duomem_jax.records.store.manifest import content_hash
+from duomem_jax.records.store.spec import PICTURES
 from duomem_jax.text.tokenizer import check_ids, load_tokenizer, vocabulary_fingerprint
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.state.sizes import held_bytes
@@ -78,6 +81,11 @@ class Plan:
         return fingerprint(self.folder)
 
     @property
+    def naming(self) -> Naming:
+        """What the decoder's tensors are called in the base model's files."""
+        return decoder_naming(self.folder)
+
+    @property
     def trained(self) -> str:
         """The collection that is trained: "lora", or "params" where all of them are."""
         return "lora" if self.model.lora is not None else "params"
@@ -112,6 +120,7 @@ def plan(config: TrainConfig) -> Plan:
         raise _other_vocabulary(folder, vocabulary, taught)
     if rows is not None and validation is not None:
         _check_alike(rows, validation)
+    _check_pictures(config, rows, folder)
     return _planned(config, folder, model, teacher, rows=rows, validation=validation)
 
 
@@ -198,6 +207,8 @@ def _found(field: str, model: str) -> str:
 def _check_fields(config: TrainConfig) -> None:
     """Refuse fields that contradict each other, whatever the folders hold."""
     name = config.objective.name
+    if config.pictures:
+        check_shown(config)
     # 4- or 8-bit kernels cannot take the small updates of a gradient step.
     if config.quantize and config.trainable == "all":
         raise UserError("config: quantize is for a frozen base; set trainable to lora")
@@ -207,6 +218,25 @@ def _check_fields(config: TrainConfig) -> None:
         raise UserError("config: objective.name is text, which needs no teacher; omit it")
     elif name in ON_CHUNKS and not config.teacher:
         raise UserError(f"config: objective.name {name} needs field teacher; set it")
+
+
+def check_shown(config: TrainConfig) -> None:
+    """Refuse what does not work on rows with pictures.
+
+    Raises:
+        UserError: a field wants it.
+    """
+    # A teacher would need its own tower's features of them, and stored targets are of teachers.
+    if config.objective.name != "text":
+        raise UserError(
+            f"config: objective.name is {config.objective.name}, and a teacher is not shown "
+            "pictures; set it to text, or leave field pictures empty"
+        )
+    # Tower and projector stay as they are, so a decoder alone would be exported.
+    if config.trainable == "all":
+        raise UserError("config: pictures are for an expert; set trainable to lora")
+    if config.on_policy.active:
+        raise UserError("config: no game shows pictures; omit pictures or on_policy.games.path")
 
 
 def _check_play(config: TrainConfig) -> None:
@@ -284,6 +314,31 @@ def _check_vocabularies(config: TrainConfig, rows: RowFacts, base: str, teacher:
         raise _other_vocabulary(rows.folder, rows.taught.vocabulary, teacher)
 
 
+def _check_pictures(config: TrainConfig, rows: RowFacts | None, folder: str) -> None:
+    """Refuse pictures that are not those of the rows, or not seen by the base."""
+    seen = rows.pictures if rows else None
+    if rows is None or (seen is None and not config.pictures):
+        return
+    if seen is None or not config.pictures:
+        remedy = "give what `duomem pictures` wrote" if seen else "leave it empty"
+        there = "pictures" if seen else "no pictures"
+        raise UserError(
+            f"config: field pictures is {config.pictures!r}, and the rows of {rows.folder} show "
+            f"{there}; {remedy}"
+        )
+    # Rows know tiles by their numbers: in another dataset these would be other pictures.
+    if content_hash(config.pictures, PICTURES) != seen.content:
+        raise UserError(
+            f"config: field pictures, {config.pictures}: are not the pictures that the rows of "
+            f"{rows.folder} were packed with; give those"
+        )
+    if seen.model != fingerprint(folder):
+        raise UserError(
+            f"config: field pictures, {config.pictures}: were seen by the model {seen.model[:12]}, "
+            f"and field base is {fingerprint(folder)[:12]}; run `duomem pictures` with this one"
+        )
+
+
 def _other_vocabulary(what: str, wanted: str, found: str) -> UserError:
     return UserError(
         f"config: {what} has the vocabulary {wanted[:12]}, field teacher {found[:12]}; give a "
@@ -326,6 +381,7 @@ def _check_alike(rows: RowFacts, validation: RowFacts) -> None:
     for what, mine, theirs in (
         ("targets", rows.targets, validation.targets),
         ("a teacher's own view", _view(rows.teacher), _view(validation.teacher)),
+        ("pictures", _shown(rows.pictures), _shown(validation.pictures)),
     ):
         if mine != theirs:
             raise UserError(
@@ -337,6 +393,11 @@ def _check_alike(rows: RowFacts, validation: RowFacts) -> None:
 def _view(view: ViewFacts | None) -> str | None:
     """What has to agree between two teachers' views: the tokens; rows may differ in length."""
     return None if view is None else view.vocabulary
+
+
+def _shown(seen: SeenFacts | None) -> str | None:
+    """What has to agree between the pictures of two folders; their rows may have other room."""
+    return None if seen is None else seen.content
 
 
 def missing_targets(rows: RowFacts) -> str:

@@ -122,7 +122,7 @@ def load_weights(plan: Plan) -> tuple[Tree, Frozen]:
     _, base = load_pretrained(plan.folder, config.dtype, shardings["params"], config.quantize)
     frozen = Frozen(base, _teacher_weights(plan))
     if config.adapter:
-        given = load_adapter(config.adapter, plan.model, plan.base_id)
+        given = load_adapter(config.adapter, plan.model, plan.base_id, plan.naming)
         return jax.device_put(given.tree, shardings["lora"]), frozen
     # Under jit with shardings each device makes its own part; nothing is made whole first.
     make = jax.jit(plan.model.init_lora, out_shardings=shardings["lora"])
@@ -195,6 +195,13 @@ def export(plan: Plan, state: TrainState) -> Path:
             # After the tokenizer, beside which the base's own notes may have been.
             (tmp / NOTES).write_text(json.dumps(notes, indent=2) + "\n")
         return folder
-    base = plan.base_id
-    save_adapter(folder, params, config.lora, base, base_name=public_name(config.base), notes=notes)
+    save_adapter(
+        folder,
+        params,
+        config.lora,
+        plan.base_id,
+        base_name=public_name(config.base),
+        naming=plan.naming,
+        notes=notes,
+    )
     return folder

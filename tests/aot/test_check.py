@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from seeing import MODELS
 
 from duomem_jax import cli
 from duomem_jax.aot.check import check
@@ -124,3 +125,30 @@ def test_compile_check_on_libtpu(folder, monkeypatch, capfd):
     assert 0 < train["mfu"] < 1
     assert "nvoluntary full rematerialization" not in err
     assert os.environ["JAX_PLATFORMS"] == "cpu"  # nothing here has touched a TPU
+
+
+def test_a_step_on_pictures_reads_features_and_no_tower(tmp_path):
+    (tmp_path / "config.json").write_text(
+        json.dumps({"model_type": "smolvlm", **MODELS["smolvlm"]})
+    )
+    config = dataclasses.replace(config_of(str(tmp_path)), mesh=MeshConfig(data=8))
+    rows = RowSizes(64, 32, 0, tiles=4)  # of 9 tokens each
+    lowered = lower_train(sketch(config, jax.devices()), rows)
+    (_, frozen, batch), _ = lowered.args_info
+    assert batch.seen.features_BnD.shape == (16, 4 * 9, 48)
+    assert batch.seen.features_BnD.dtype == "float16"
+    assert set(frozen.base) == {"embedding", "layers", "norm", "head"}
+    found = check(config, parse_topology("v5e-8"), jax.devices(), rows, ("train",))
+    # Each chip takes the features of its own rows: only gradients of adapters are sent.
+    assert set(found.steps[0].cost.traffic) == {"all-reduce"}
+    assert "4 tiles of pictures" in compiled_text(found)
+
+
+def test_pictures_are_for_models_that_see_and_learn_text(folder):
+    rows = RowSizes(64, 32, 0, tiles=4)
+    topology = parse_topology("v5e-8")
+    with pytest.raises(UserError, match="a model that does not see"):
+        check(config_of(folder), topology, jax.devices(), rows, ("train",))
+    config = config_of(folder, objective=ObjectiveConfig("forward_kl"))
+    with pytest.raises(UserError, match="a teacher is not shown pictures"):
+        check(config, topology, jax.devices(), rows, ("train",))

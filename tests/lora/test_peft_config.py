@@ -157,7 +157,7 @@ def test_what_is_read_equals_peft(base, tmp_path, fields):
         ({"init_lora_weights": "pissa"}, "init_lora_weights = 'pissa'"),
         ({"init_lora_weights": "olora"}, "init_lora_weights = 'olora'"),
         ({"layers_to_transform": [0]}, r"layers_to_transform = \[0\]"),
-        ({"exclude_modules": r".*layers\.1.*"}, "exclude_modules = "),
+        ({"exclude_modules": r".*layers\.1.*"}, "q_proj of 1 .* exclude_modules"),
         ({"lora_bias": True}, "lora_bias = True"),
         ({"target_modules": ["layers.1.self_attn.q_proj"]}, "q_proj of 1 .* target_modules"),
     ],

@@ -21,6 +21,7 @@ from good import (  # noqa: F401 - fixtures
     packed_games,
     paid,
     paired_folder,
+    pictures_folder,
     plain_games,
     problem_folder,
     prompt,

@@ -5,6 +5,7 @@ import lzma
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_up_locomo import CONVERSATION, ERRORS
 
@@ -81,6 +82,29 @@ def memories_folder(played):
 @pytest.fixture(scope="session")
 def rows_folder(played):
     return played / "rows"
+
+
+@pytest.fixture(scope="session")
+def pictures_folder(made):
+    """A picture of two tiles and their overview, one of a single tile; four numbers a token."""
+    from duomem_jax.data.pictures import layout_of
+    from duomem_jax.records.store.spec import PICTURES
+    from duomem_jax.records.store.write import DatasetSpec, write_dataset
+
+    config = {"model": "ab" * 32, "image_token": 9, "tile_tokens": 2, "width": 4}
+    spec = DatasetSpec(PICTURES, layout_of(2, 4), config=config)
+    names = {f"{i:02}" * 32: grid for i, grid in enumerate([(1, 2), (1, 1)])}
+
+    def make(keys):
+        for i, key in enumerate(keys):
+            name = np.frombuffer(bytes.fromhex(key), np.uint8)
+            grid = np.array(names[key], np.int32)
+            tiles = 3 if grid.prod() > 1 else 1
+            seen = [np.full((2, 4), i + tile / 8, np.float16) for tile in range(tiles)]
+            yield key, [{"sha256": name, "grid": grid, "features": x} for x in seen], {}
+
+    write_dataset(made / "pictures", list(names), make, spec)
+    return made / "pictures"
 
 
 @pytest.fixture(scope="session")

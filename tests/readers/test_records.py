@@ -1,5 +1,6 @@
 """What stages leave for each other, damaged: games, datasets, logs, marks, answers of servers."""
 
+import dataclasses
 import json
 import shutil
 import tempfile
@@ -7,6 +8,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 from damage import Place
 from good import QUESTION, RESULTS_CONFIG, write_half
@@ -18,10 +20,13 @@ from duomem_jax.base.folder import claim_folder
 from duomem_jax.base.prompts import load_prompt
 from duomem_jax.data.facts import RowFacts
 from duomem_jax.data.loader import batches
+from duomem_jax.data.pictures import StoredPictures
 from duomem_jax.memory.bank import MemoryBank
 from duomem_jax.memory.embed.hashing import HashingEmbedder
 from duomem_jax.memory.embed.openai import _vectors
 from duomem_jax.memory.store.store import Store
+from duomem_jax.objectives import Batch, Seen
+from duomem_jax.records.chat import picture
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.results import ResultLog, collect_results
 from duomem_jax.records.store.reader import read_dataset
@@ -92,6 +97,15 @@ def rows(folder):
         read.close()
     leaves = [x.tobytes() for batch in first for x in jax.tree.leaves(batch)]
     return facts.rows, facts.student, facts.teacher, facts.counts, leaves
+
+
+def pictures(folder):
+    stored = StoredPictures(folder)
+    parts = [picture("a.png", f"{i:02}" * 32) for i in range(2)]
+    seen = Seen(np.zeros((1, 8), np.int32), np.array([[*stored.tiles(parts), -1]], np.int32))
+    shown = stored.shown(Batch(None, seen=seen)).seen.features_BnD
+    facts = dataclasses.replace(stored.facts, folder="")
+    return facts, [stored.grid(part) for part in parts], shown.tobytes()
 
 
 def results(folder):
@@ -181,10 +195,10 @@ READERS = [
         Reader(f"{folder}: {name}", f"{folder}_folder", file, kind, read, sealed=sealed)
         for folder, read in (
             ("episodes", episodes), ("memories", memories), ("rows", rows),
-            ("dialogues", dialogues),
+            ("dialogues", dialogues), ("pictures", pictures),
         )
         for name, file, kind, sealed in (
-            ("manifest", "manifest.json", "json", folder != "rows"),
+            ("manifest", "manifest.json", "json", folder not in ("rows", "pictures")),
             ("features", "features.json", "json", True),
             ("dataset_info", "dataset_info.json", "json", True),
             ("shard", "*.array_record-00000*", "binary", True),

@@ -125,7 +125,9 @@ def test_a_conversation_reads_only_what_is_new(speaker, monkeypatch):
     read = []
     extend = local.Generator.extend
     monkeypatch.setattr(
-        local.Generator, "extend", lambda self, new: read.append(new[1]) or extend(self, new)
+        local.Generator,
+        "extend",
+        lambda self, new, shown: read.append(new[1]) or extend(self, new, shown),
     )
     said = [chat.system("Be brief."), chat.user("room plate")]
     talks.start(1, seed=0)

@@ -47,6 +47,7 @@ TALK = {
     ],
 }
 CHAT = {"messages": [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "4"}]}
+SHOWN = {"type": "image", "path": "in.jsonl"}  # any file: what is in it, the tower asks
 LINES = {"episodes": GUESS, "dialogues": TALK, "chats": CHAT}
 
 
@@ -141,9 +142,10 @@ def test_chats_are_demonstrations_and_come_back(tmp_path):
 def test_the_lines_in_the_docs_are_read(tmp_path):
     page = Path(__file__).parents[2] / "docs/own_data.md"
     blocks = re.findall(r"```json\n(.*?)```", page.read_text(), re.S)
-    for kind, block in zip(LINES, blocks, strict=True):
+    (tmp_path / "table.jpg").write_bytes(b"any")
+    for i, (kind, block) in enumerate(zip([*LINES, "chats"], blocks, strict=True)):
         (tmp_path / "in.jsonl").write_text(block)
-        assert import_(str(tmp_path / kind), str(tmp_path / "in.jsonl"), kind).records == 1
+        assert import_(str(tmp_path / f"{i}"), str(tmp_path / "in.jsonl"), kind).records == 1
 
 
 @pytest.mark.parametrize(
@@ -167,6 +169,19 @@ def test_the_lines_in_the_docs_are_read(tmp_path):
         ("chats", "messages.1.role", "user", "the roles are user, user"),
         ("chats", "messages.1.role", "robot", r"messages\[1\]\.role is 'robot'"),
         ("chats", "messages.1.weight", 0.5, r"messages\[1\]\.weight is 0\.5"),
+        ("chats", "messages.0.content", 3, r"messages\[0\]\.content is 3; give str \| list"),
+        ("chats", "messages.0.content", ["2 + 2?"], r"content\[0\] is 2 \+ 2\?; give"),
+        ("chats", "messages.0.content", [{"type": "audio"}], r"content\[0\] is .*audio.*; give"),
+        (
+            "chats",
+            "messages.0.content",
+            [SHOWN | {"path": "no.png"}],
+            r"shows 'no\.png', which cann",
+        ),
+        ("chats", "messages.0.content", [SHOWN | {"path": "a\0"}], r"which cannot be read"),
+        ("chats", "messages.0.content", [SHOWN | {"path": "https://x/y.png"}], "is no file; save"),
+        ("chats", "messages.0.content", [{"type": "image_url"}], r"content\[0\] is .*; give"),
+        ("chats", "messages.1.content", [SHOWN], "the assistant shows a picture; only a user can"),
     ],
 )
 def test_a_wrong_line_is_named_with_its_field(tmp_path, kind, place, value, says):

@@ -7,7 +7,7 @@ from typing import Any
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.lora.peft import load_adapter
-from duomem_jax.models.hf import fingerprint, load_config
+from duomem_jax.models.hf import decoder_naming, fingerprint, load_config
 from duomem_jax.models.model import Model
 from duomem_jax.text.tokenizer import chat_tokens, check_ids, load_tokenizer, tokenizer_fingerprint
 
@@ -90,4 +90,5 @@ def check_subject(subject: Subject, length: int) -> None:
             f"{config.max_len}; lower them"
         )
     if subject.adapter:
-        load_adapter(subject.adapter, Model(config), fingerprint(subject.model))
+        naming = decoder_naming(subject.model)
+        load_adapter(subject.adapter, Model(config), fingerprint(subject.model), naming)

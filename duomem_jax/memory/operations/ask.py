@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from duomem_jax.memory.store.keeper import Rejected
-from duomem_jax.records.chat import Chat
+from duomem_jax.records.chat import Chat, text_of
 from duomem_jax.records.results import Usage
 from duomem_jax.speak.parse import parse
 from duomem_jax.speak.protocol import Request, Sampling, Speaker
@@ -65,7 +65,7 @@ class Asker:
         prompt = new = 0
         for question, reply in zip(questions, self._speaker.answer(requests), strict=True):
             if reply is None:
-                self.reject("the chat does not fit the model", question.chat[-1]["content"][:80])
+                self.reject("the chat does not fit the model", text_of(question.chat[-1])[:80])
                 values.append(None)
                 continue
             prompt, new = prompt + reply.prompt_tokens, new + reply.new_tokens

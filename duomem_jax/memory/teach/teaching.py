@@ -20,6 +20,7 @@ from duomem_jax.memory.teach.extractions import extractions
 from duomem_jax.memory.teach.shown import Shown
 from duomem_jax.memory.teach.spoken import spoken_extractions, spoken_updates
 from duomem_jax.memory.teach.updates import updates
+from duomem_jax.records.chat import text_of
 from duomem_jax.records.demonstrations import Demonstration
 from duomem_jax.records.dialogues import Dialogue
 from duomem_jax.speak.served.server import Server
@@ -134,7 +135,7 @@ class Demonstrator:
         return shown._replace(demonstrations=kept)
 
     def _adds(self, demonstration: Demonstration) -> bool:
-        return demonstration.messages[-1]["content"] == _ADDS
+        return text_of(demonstration.messages[-1]) == _ADDS
 
     def _drawn(self, demonstration: Demonstration) -> bool:
         return drawn(self._how.seed, f"{demonstration.id}/added", self._how.added)

@@ -1,9 +1,11 @@
 """The shapes of a tower and a projector, the same records for every model that sees."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from duomem_jax.base.errors import UserError
 
+Tiled = Literal["", "one", "several"]  # tiles of a picture; "": as the model's folder says
 MOST_SIDE = 256  # patches a side of a tile: those of real towers have 14 to 64
 
 

@@ -45,6 +45,14 @@ class Processor:
         """
         return self.recipe.tiles(open_picture(path))
 
+    def grid(self, path: str | os.PathLike) -> Grid:
+        """How the tiles of a picture in a file lie.
+
+        Raises:
+            UserError: the file holds none that can be read.
+        """
+        return self.recipe.grid(open_picture(path))
+
     def expand(self, prompt: str, grids: Sequence[Grid]) -> str:
         """A prompt in which each placeholder has become what its picture needs.
 

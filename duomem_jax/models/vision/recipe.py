@@ -47,6 +47,10 @@ class Recipe:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
+    def grid(self, picture: Image.Image) -> Grid:
+        """How the tiles of a picture lie."""
+        return self.tiling.grid(*picture.size, self.side) if self.split else Grid(1, 1)
+
     def tiles(self, picture: Image.Image) -> Tiles:
         """The tiles of a picture in mode RGB, of any size."""
         cut = self.tiling.cut(picture, self.side, self.resample, self.split)

@@ -45,6 +45,9 @@ class Tiling(Protocol):
             split: whether there may be several tiles.
         """
 
+    def grid(self, width: int, height: int, side: int) -> Grid:
+        """How the tiles of a picture of that size lie, where there may be several."""
+
 
 @dataclass(frozen=True)
 class ScaledTiles:
@@ -70,6 +73,10 @@ class ScaledTiles:
             return Cut([picture.resize((side, side), resample)], Grid(1, 1))
         grid = _whole(*picture.size, side)
         return _cut(picture, grid, side, resample, overview_after=True)
+
+    def grid(self, width: int, height: int, side: int) -> Grid:
+        """As `Tiling.grid`."""
+        return _whole(*_scaled(width, height, self.longest), side)
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,18 @@
 """Chats as servers and trainers take them, one a line.
 
 {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}
+
+The content of a user may be parts, of which some are pictures (`parts`).
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.records.chat import Chat, Role, message_of
+from duomem_jax.records.chat import Chat, Message, Role, message_of
 from duomem_jax.records.demonstrations import Demonstration
+from duomem_jax.records.lines.parts import read_content, written_content
 from duomem_jax.records.lines.read import read_lines
 
 OPERATION = "chat"  # what an imported chat shows
@@ -20,7 +23,7 @@ class MessageLine:
     """One message; see `chat.Message`."""
 
     role: Role
-    content: str
+    content: str | list[Any]
     weight: Literal[0, 1] = 1
 
 
@@ -39,10 +42,17 @@ def read_chat_lines(path: Path) -> list[Demonstration]:
     """
     found = []
     for number, (where, line) in enumerate(read_lines(path, ChatLine)):
-        messages = [message_of(m.role, m.content, learnt=m.weight > 0) for m in line.messages]
+        messages = [_message(message, path.parent, where) for message in line.messages]
         _check(messages, where)
         found.append(Demonstration(f"{number:08}", OPERATION, f"{number:08}", messages))
     return found
+
+
+def _message(line: MessageLine, folder: Path, where: str) -> Message:
+    content = line.content
+    if not isinstance(content, str):
+        content = read_content(content, line.role, folder, where)
+    return message_of(line.role, content, learnt=line.weight > 0)
 
 
 def _check(messages: Chat, where: str) -> None:
@@ -58,4 +68,8 @@ def _check(messages: Chat, where: str) -> None:
 
 def chat_line(messages: Chat) -> dict:
     """A chat as a line."""
-    return {"messages": [dict(message) for message in messages]}
+    return {
+        "messages": [
+            {**message, "content": written_content(message["content"])} for message in messages
+        ]
+    }

@@ -12,7 +12,7 @@ from typing import Any, NotRequired, TypedDict
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.fields import check_value
 from duomem_jax.base.io import atomic_write_text, read_json
-from duomem_jax.records.store.spec import DIALOGUES, EPISODES, MEMORIES, ROWS
+from duomem_jax.records.store.spec import DIALOGUES, EPISODES, MEMORIES, PICTURES, ROWS
 from duomem_jax.records.there import instead
 
 FORMAT = 1
@@ -23,6 +23,7 @@ _MADE_BY = {
     EPISODES: "`duomem play`",
     MEMORIES: "`duomem memories`",
     DIALOGUES: "`duomem dialogues`",
+    PICTURES: "`duomem pictures`",
     ROWS: "`duomem examples` or `duomem label`",
 }
 _SHARD_FILE = re.compile(r"[\w.-]+\.array_record-\d{5,}-of-\d{5,}")

@@ -10,7 +10,7 @@ from duomem_jax.records.store.features import Layout
 
 # What each kind of dataset is called.
 EPISODES, MEMORIES, ROWS = "episodes", "memories", "examples"
-DIALOGUES, DEMONSTRATIONS = "dialogues", "demonstrations"
+DIALOGUES, DEMONSTRATIONS, PICTURES = "dialogues", "demonstrations", "pictures"
 SPLIT = "train"  # the split that every stage writes: which games it is about, their folder says
 
 
@@ -39,7 +39,7 @@ class DatasetSpec:
     @property
     def unit(self) -> str:
         """What one of its records is, in the plural."""
-        return "rows" if self.name == ROWS else self.name
+        return {ROWS: "rows", PICTURES: "tiles"}.get(self.name, self.name)
 
     @property
     def identity(self) -> dict[str, Any]:

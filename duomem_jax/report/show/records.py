@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from duomem_jax.records.chat import Message
 from duomem_jax.records.demonstrations import Demonstration
 from duomem_jax.records.dialogues import Dialogue
 from duomem_jax.records.episodes import Episode
@@ -65,8 +66,17 @@ def _dialogue(dialogue: Dialogue) -> Iterator[str]:
 def demonstration_text(demonstration: Demonstration) -> str:
     """A chat, as it is to be learnt."""
     head = f"{demonstration.id}: {demonstration.operation}, of {demonstration.group}"
-    said = (f"{m['role']}:\n{indented(m['content'])}" for m in demonstration.messages)
+    said = (f"{m['role']}:\n{indented(_content_text(m))}" for m in demonstration.messages)
     return "\n".join([head, *said])
+
+
+def _content_text(message: Message) -> str:
+    """What a message says, and where it shows what."""
+    content = message["content"]
+    if isinstance(content, str):
+        return content
+    parts = (p["text"] if p["type"] == "text" else f"[picture {p['path']}]" for p in content)
+    return "".join(parts)
 
 
 def row_text(record: dict[str, Any], tokenizer: Any) -> str:

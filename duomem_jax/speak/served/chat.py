@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from duomem_jax.records.chat import Chat
+from duomem_jax.base.errors import UserError
+from duomem_jax.records.chat import Chat, pictures_of
 from duomem_jax.speak.protocol import Reply, Sampling
 from duomem_jax.speak.served.bill import token_counts
 from duomem_jax.speak.served.http import MalformedError
@@ -17,7 +18,16 @@ def chat_request(model: str, chat: Chat, how: Sampling) -> Request[Reply]:
         chat: up to a user message.
         how: its seed is omitted at temperature 0, so that equal conversations are paid once. Its
             schema is asked for; a server that does not take it is asked without.
+
+    Raises:
+        UserError: the chat shows a picture.
     """
+    shown = [picture for message in chat for picture in pictures_of(message)]
+    if shown:
+        raise UserError(
+            f"openai:{model}: a chat shows {shown[0]['path']}, and only models that run here are "
+            "shown pictures; give a folder or hub id of one that sees"
+        )
     body: dict[str, Any] = {
         "model": model,
         "messages": list(chat),

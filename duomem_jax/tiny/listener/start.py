@@ -15,6 +15,7 @@ from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.rope import Rope
+from duomem_jax.records.chat import text_of
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.listener.copying import compose_copying
 from duomem_jax.tiny.listener.lessons import lessons
@@ -97,7 +98,7 @@ def write_start(folder: str, seed: int = 0) -> str:
     params: dict[str, Any] = jax.tree.map(np.array, fresh)
     # Made-up words alone, so that no training name is one token.
     texts = (
-        message["content"] for i in range(READ) for lesson in lessons(i, 1.0) for message in lesson
+        text_of(message) for i in range(READ) for lesson in lessons(i, 1.0) for message in lesson
     )
     with atomic_dir(folder) as tmp:
         save_tokenizer(tmp, texts, max_length=MAX_LENGTH)

@@ -13,6 +13,7 @@ from jax.sharding import PartitionSpec as P
 from duomem_jax.mesh.sharding import BATCH
 from duomem_jax.models.flops import forward_flops, load_of, train_flops
 from duomem_jax.models.model import Model
+from duomem_jax.models.vision.merge import Pictures
 from duomem_jax.objectives import Batch, Loss, States, Targets, TextTargets, Tokens
 from duomem_jax.objectives.replies import next_tokens
 from duomem_jax.train.state.state import TrainState, Tree
@@ -113,12 +114,21 @@ def _loss(
 ) -> Loss:
     # The trained tree is the base itself, or an adapter beside a frozen one.
     base, lora = (params, None) if frozen.base is None else (frozen.base, params)
-    x_BTD = learner.model.hidden(base, *_inputs(batch.student), lora, dropout_key=key)
+    x_BTD = learner.model.hidden(
+        base, *_inputs(batch.student), lora, dropout_key=key, pictures=_pictures(batch)
+    )
     return learner.targets.loss(States(x_BTD, learner.model.head(base)), batch, teacher)
 
 
 def _inputs(tokens: Tokens) -> tuple[jax.Array, jax.Array, jax.Array]:
     return tokens.ids_BT, tokens.positions_BT, tokens.segments_BT
+
+
+def _pictures(batch: Batch) -> Pictures | None:
+    if batch.seen is None:
+        return None
+    assert batch.seen.features_BnD is not None
+    return Pictures(batch.seen.features_BnD, batch.seen.index_BT)
 
 
 def _metrics(learner: Learner, batch: Batch, loss: Loss, grad_norm: jax.Array) -> Metrics:
