@@ -3,8 +3,7 @@
 A turn reads the new tokens of every row, then writes a reply in every row. Rows are handled in
 groups of a fixed size, so few shapes are compiled:
 
-* reading goes in chunks, longest rest first: a few long prompts fill up with the short
-  observations of other rows instead of making every row pay for their length;
+* reading goes in chunks (`Reader`);
 * writing goes by length, so short conversations do not pay for the keys of long ones, and stops
   when the group's last reply ends. Constrained replies have groups of their own.
 """
@@ -19,7 +18,7 @@ from duomem_jax.decode.advance import advance
 from duomem_jax.decode.constrained import ConstrainedReply, Lengths, Step, write_constrained
 from duomem_jax.decode.grammar import Constraint
 from duomem_jax.decode.programs import Programs, Recipe, writing_options
-from duomem_jax.decode.read import read
+from duomem_jax.decode.reader import Reader
 from duomem_jax.decode.rows import Held, Rows, Weights
 from duomem_jax.decode.write import Style, write
 from duomem_jax.models.model import Model
@@ -91,13 +90,12 @@ class Generator:
             jnp.asarray, Weights(for_decoding(base), lora and for_decoding(lora))
         )
         rows, tokens = _call_size()
-        self._group, self._chunk = min(group or rows, slots), chunk or tokens
+        self._group = min(group or rows, slots)
         self._rows = Rows.empty(model, slots, max_len, together=self._group, weights=self._weights)
         self._rows.limit[:], self._rows.temperature[:] = max_new, temperature
         self._model, self._temperature, self._ends = model, temperature, tuple(ends)
         self._constrained: dict[int, ConstrainedReply] = {}
-        # Argument 1 is `Held`: it may be larger than all the rest, and must not be there twice.
-        self._reader = Programs(Recipe(read, (model,), donated=(1,)))
+        self._reader = Reader(model, self._rows, together=self._group, chunk=chunk or tokens)
         # By the tokens of a piece and the temperature; steps of constrained replies by the latter.
         self._writers: dict[tuple[int, float], Programs] = {}
         self._steppers: dict[tuple[float, tuple[tuple[str, str], ...]], Programs] = {}
@@ -105,7 +103,7 @@ class Generator:
     @property
     def compile_seconds(self) -> float:
         """Spent so far on tracing and compiling."""
-        programs = self._reader, *self._writers.values(), *self._steppers.values()
+        programs = self._reader.programs, *self._writers.values(), *self._steppers.values()
         return sum(p.seconds for p in programs) + self._rows.pages.seconds
 
     def reset(
@@ -181,50 +179,15 @@ class Generator:
         for slot, tokens in slot_tokens.items():
             if not tokens or not self.fits(slot, len(tokens)):
                 raise ValueError(f"slot {slot}: {len(tokens)} new tokens cannot be read")
-        rows = self._rows
-        rest = {slot: self._unread(slot, tokens) for slot, tokens in slot_tokens.items()}
-
-        def urgency(slot: int) -> tuple[int, int]:
-            # In whole chunks: rows with as many calls to go are told apart by their length, so that
-            # long ones share the calls that look at many keys.
-            return len(rest[slot]) // self._chunk, rows.length[slot]
-
-        while rest:
-            slots = sorted(rest, key=urgency, reverse=True)[: self._group]
-            # With the lengths before this chunk, which is where its tokens go.
-            group, before = rows.group(slots, self._group), rows.length[slots]
-            tokens_BT, n_new_B = self._next_chunk(rest, slots)
-            rows.length[slots] += n_new_B[: len(slots)]
-            for slot in slots:
-                rows.pages.reserve(slot, int(rows.length[slot]))
-            keys = rows.pages.keys(int(rows.length[slots].max()))
-            held = rows.take(slots, self._group, keys)
-            held = self._reader(keys, self._weights, held, group, tokens_BT, n_new_B)
-            rows.put(slots, before, self._chunk, held)
-            # Freed before the next chunk gathers its own: it may be the largest thing in memory.
-            del held
+        unread = {slot: self._unread(slot, tokens) for slot, tokens in slot_tokens.items()}
+        self._reader.read(self._weights, unread)
         for slot in slot_tokens:
-            rows.begin_reply(slot)
+            self._rows.begin_reply(slot)
             self._constrained.pop(slot, None)
 
     def _unread(self, slot: int, tokens: Sequence[int]) -> list[int]:
         """`tokens`, behind the end of the row's last reply where that is not in the cache yet."""
         return [self.eos_id, *tokens] if self._rows.open[slot] else list(tokens)
-
-    def _next_chunk(
-        self, rest: dict[int, list[int]], slots: Sequence[int]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Take a chunk off what some rows have yet to read: tokens_BT, and n_new_B of them."""
-        # Always the full size, since each other shape would be compiled.
-        tokens_BT = np.zeros((self._group, self._chunk), np.int32)
-        n_new_B = np.zeros(self._group, np.int32)
-        for place, slot in enumerate(slots):
-            piece, rest[slot] = rest[slot][: self._chunk], rest[slot][self._chunk :]
-            tokens_BT[place, : len(piece)] = piece
-            n_new_B[place] = len(piece)
-            if not rest[slot]:
-                del rest[slot]
-        return tokens_BT, n_new_B
 
     def write(self, slots: Collection[int], piece: int = 0) -> dict[int, list[int]]:
         """Write on in rows that have read a turn, or whose reply has not ended yet.
@@ -273,8 +236,7 @@ class Generator:
         rows = self._rows
         # Room for the whole piece: the host does not see the rows grow meanwhile.
         for slot in group:
-            left = int(rows.limit[slot] - rows.done[slot])
-            rows.pages.reserve(slot, int(rows.length[slot]) + min(piece, left))
+            rows.pages.reserve(slot, rows.reach(slot, piece))
         keys = rows.pages.keys(int(rows.length[group].max()) + piece)
         return keys, rows.take(group, self._group, keys)
 
