@@ -9,13 +9,16 @@ groups of a fixed size, so few shapes are compiled:
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from duomem_jax.decode.advance import advance
+from duomem_jax.decode.ahead import write_ahead
 from duomem_jax.decode.constrained import ConstrainedReply, Lengths, Step, write_constrained
+from duomem_jax.decode.draft import Draft, Drafter, Guesses
 from duomem_jax.decode.grammar import Constraint
 from duomem_jax.decode.programs import Programs, Recipe, writing_options
 from duomem_jax.decode.reader import Reader
@@ -50,6 +53,7 @@ class Generator:
         max_len: tokens a conversation may have.
         max_new: tokens a reply may have unless its row says otherwise, end token included.
         eos_id: the token that ends a reply.
+        guesses: of the tokens written so far.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class Generator:
         max_new: int,
         temperature: float = 0.0,
         ends: Collection[int] = (),
+        draft: Draft | None = None,
         group: int = 0,
         chunk: int = 0,
     ):
@@ -80,6 +85,8 @@ class Generator:
                 closed with `eos_id`.
             temperature: the same of its sampling; 0 takes the likeliest token.
             ends: further tokens that end a reply, which is then closed with `eos_id`.
+            draft: who guesses tokens ahead; no reply depends on it. Constrained replies are written
+                without.
             group: B, rows handled in one call; 0: what suits the device.
             chunk: T, tokens of a row read in one call; 0: what suits the device.
         """
@@ -95,7 +102,10 @@ class Generator:
         self._rows.limit[:], self._rows.temperature[:] = max_new, temperature
         self._model, self._temperature, self._ends = model, temperature, tuple(ends)
         self._constrained: dict[int, ConstrainedReply] = {}
-        self._reader = Reader(model, self._rows, together=self._group, chunk=chunk or tokens)
+        call = {"together": self._group, "chunk": chunk or tokens}
+        self._reader = Reader(model, self._rows, **call)
+        self._drafter = draft.beside(self._rows, **call) if draft else Drafter(None, self._rows)
+        self.guesses = Guesses()
         # By the tokens of a piece and the temperature; steps of constrained replies by the latter.
         self._writers: dict[tuple[int, float], Programs] = {}
         self._steppers: dict[tuple[float, tuple[tuple[str, str], ...]], Programs] = {}
@@ -104,7 +114,8 @@ class Generator:
     def compile_seconds(self) -> float:
         """Spent so far on tracing and compiling."""
         programs = self._reader.programs, *self._writers.values(), *self._steppers.values()
-        return sum(p.seconds for p in programs) + self._rows.pages.seconds
+        beside = self._rows.pages.seconds + self._drafter.seconds
+        return sum(p.seconds for p in programs) + beside
 
     def reset(
         self,
@@ -125,6 +136,7 @@ class Generator:
             temperature: of its sampling; None: the generator's.
         """
         self._constrained.pop(slot, None)
+        self._drafter.reset(slot)
         self._rows.reset(
             slot,
             seed,
@@ -181,6 +193,7 @@ class Generator:
                 raise ValueError(f"slot {slot}: {len(tokens)} new tokens cannot be read")
         unread = {slot: self._unread(slot, tokens) for slot, tokens in slot_tokens.items()}
         self._reader.read(self._weights, unread)
+        self._drafter.read([*slot_tokens])
         for slot in slot_tokens:
             self._rows.begin_reply(slot)
             self._constrained.pop(slot, None)
@@ -204,18 +217,16 @@ class Generator:
         """
         rows = self._rows
         piece = piece or (int(rows.limit[[*slots]].max()) if slots else 0)
-        written: list[tuple[list[int], jax.Array]] = []
+        written: list[tuple[list[int], jax.Array, jax.Array | None]] = []
         replies: dict[int, list[int]] = {}
         for group in self._groups([s for s in slots if s not in self._constrained]):
-            keys, held = self._make_room(group, piece)
-            args = self._weights, held, rows.group(group, self._group)
-            held, tokens_BT = self._writer(piece, group)(keys, *args)
-            rows.put(group, rows.length[group], piece, held)
-            written.append((group, tokens_BT))  # read below, when all groups are under way
-            del held, args
+            # Read below, when all groups are under way.
+            written.append((group, *self._write_free(group, piece)))
         for group in self._groups([s for s in slots if s in self._constrained]):
             replies |= self._write_constrained(group, piece)
-        for group, tokens_BT in written:
+        for group, tokens_BT, counted_2 in written:
+            if counted_2 is not None:
+                self.guesses.add(*np.asarray(counted_2).tolist())
             # Idle places are at the end, beyond the group's rows.
             for slot, tokens in zip(group, np.asarray(tokens_BT).tolist(), strict=False):
                 replies[slot] = self._take(slot, tokens)
@@ -239,6 +250,22 @@ class Generator:
             rows.pages.reserve(slot, rows.reach(slot, piece))
         keys = rows.pages.keys(int(rows.length[group].max()) + piece)
         return keys, rows.take(group, self._group, keys)
+
+    def _write_free(self, group: Sequence[int], piece: int) -> tuple[jax.Array, jax.Array | None]:
+        """tokens_BT, and how many guesses were made, and right; None where nobody guesses."""
+        rows, drafter = self._rows, self._drafter
+        keys, held = self._make_room(group, piece)
+        args = self._weights, held, rows.group(group, self._group)
+        programs = self._writer(piece, group)
+        counted_2 = None
+        if drafter.guesser is None:
+            held, tokens_BT = programs(keys, *args)
+        else:
+            drawn = drafter.take(group, piece, self._group, keys)
+            held, tokens_BT, kept, counted_2 = programs(keys, *args, *drawn)
+            drafter.put(group, piece, kept)
+        rows.put(group, rows.length[group], piece, held)
+        return tokens_BT, counted_2
 
     def _write_constrained(self, group: Sequence[int], piece: int) -> dict[int, list[int]]:
         rows = self._rows
@@ -272,7 +299,13 @@ class Generator:
         temperature = float(self._rows.temperature[group[0]])
         if (piece, temperature) not in self._writers:
             fixed = self._model, Style(self.eos_id, temperature, self._ends), piece
+            # The same options for both, so that they score alike.
             recipe = Recipe(write, fixed, donated=(1,), options=writing_options())
+            if (guesser := self._drafter.guesser) is not None:
+                # Argument 5 is what the guesser keeps.
+                recipe = replace(
+                    recipe, function=write_ahead, fixed=(*fixed, guesser), donated=(1, 5)
+                )
             self._writers[piece, temperature] = Programs(recipe)
         return self._writers[piece, temperature]
 
@@ -293,4 +326,5 @@ class Generator:
         if ended:
             tokens = tokens[: tokens.index(self.eos_id) + 1]
         self._rows.wrote(slot, tokens, ended=ended)
+        self._drafter.wrote(slot)
         return tokens
