@@ -30,6 +30,14 @@ class Guesses:
         self.made += made
         self.right += right
 
+    @property
+    def share(self) -> float:
+        """The right ones among them; 0 where there are none."""
+        return self.right / self.made if self.made else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.share:.0%} of {self.made:,} guessed tokens were right"
+
 
 class Seen(NamedTuple):
     """What B rows have written when somebody is to guess how they go on.

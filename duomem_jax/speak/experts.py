@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.decode.draft import Draft
 from duomem_jax.lora.open import Opened
 from duomem_jax.lora.peft import adapter_fingerprint, load_adapter
 from duomem_jax.lora.tree import Adapter, stack
@@ -47,6 +48,7 @@ class Experts(LocalSpeaker):
         identity: dict[str, Any],
         room: Room,
         ends: Sequence[int] = (),
+        draft: Draft | None = None,
         *,
         experts: Mapping[str, Expert],
     ):
@@ -59,9 +61,10 @@ class Experts(LocalSpeaker):
             identity: what the answers of all depend on.
             room: what there is memory for.
             ends: tokens that end a reply beside the template's end of turn.
+            draft: who guesses tokens ahead.
             experts: by their names.
         """
-        super().__init__(name, opened, tokenizer, identity, room, ends)
+        super().__init__(name, opened, tokenizer, identity, room, ends, draft)
         self._experts = dict(experts)
 
     def expert(self, name: str, through: Speaker | None = None) -> "ExpertSpeaker":
