@@ -21,7 +21,7 @@ class LookUp:
         count: tokens guessed at most at a time.
     """
 
-    count: int = 4
+    count: int = 3
 
     def beside(self, rows: Rows, *, together: int, chunk: int) -> Drafter:
         """Guess beside the rows of a generator, which hold all that is needed."""

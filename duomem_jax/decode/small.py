@@ -27,7 +27,7 @@ class SmallModel:
 
     model: Model
     base: Params
-    count: int = 4
+    count: int = 3
 
     def beside(self, rows: Rows, *, together: int, chunk: int) -> Drafter:
         """Get a cache beside the rows of a generator."""

@@ -39,7 +39,7 @@ class Local:
     # Who guesses tokens ahead, so that the model scores several in one step: lookup (in the
     # conversation), base (the model without its adapter), or a small model. No reply depends on it.
     draft: str = ""
-    draft_tokens: Annotated[int, Interval(ge=1, le=64)] = 4  # guessed at a time
+    draft_tokens: Annotated[int, Interval(ge=1, le=64)] = 3  # guessed at a time
 
 
 def speaker_identity(model: str, local: Local = Local()) -> dict[str, Any]:
