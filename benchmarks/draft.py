@@ -45,7 +45,7 @@ class Way:
 
     def __init__(self, model: str, local: Local, slots: int, temperature: float):
         """Compile nothing yet."""
-        self.draft, self._slots = local.draft or "none", slots
+        self.draft, self._slots = Path(local.draft).name or "none", slots
         self.seconds = self.processor = float("inf")
         self.speaker: LocalSpeaker = load_speaker(model, local)
         talks = self.speaker.conversations(slots, Sampling(MAX_NEW, temperature))
