@@ -4,9 +4,9 @@ A guess is right where the model itself writes that token in its place. So a rep
 be without guesses, a sampled one too: what is drawn depends on its seed, its turn and its place
 alone, for guesser and model alike (drafter-invariant speculative decoding, arXiv 2408.07978). The
 usual rule of accepting and rejecting (arXiv 2211.17192) keeps only the distribution, and a reply
-would depend on who guessed and on where its pieces end. It accepts as many guesses of look-up, which
-are certain, and a few more of a model: 1 - d of them where ours are at least (1 - d) / (1 + d), with
-d the total variation distance of the two.
+would depend on who guessed and on where its pieces end. It accepts as many guesses of look-up,
+which are certain, and a few more of a model: 1 - d of them, where ours are at least
+(1 - d) / (1 + d), with d the total variation distance of the two.
 """
 
 from collections.abc import Callable, Hashable, Sequence

@@ -48,7 +48,7 @@ class Second:
         Raises:
             UserError: there is no such model.
         """
-        if draft in ("", LOOKUP):
+        if draft == LOOKUP:
             return None
         if draft == BASE:
             return cls(folder, load_config(folder, dtype), 0)
@@ -58,12 +58,11 @@ class Second:
 
 def open_draft(
     draft: str, count: int, opened: Opened, tokenizer: Any, *, dtype: str, max_len: int
-) -> Draft | None:
-    """What a `Generator` is to guess with; None: nothing.
+) -> Draft:
+    """What a `Generator` is to guess with.
 
     Args:
-        draft: "lookup"; "base", the model without its adapter; folder, hub id or shipped model; or
-            "".
+        draft: "lookup"; "base", the model without its adapter; or folder, hub id or shipped model.
         count: tokens guessed at a time.
         opened: the model that is guessed for.
         tokenizer: its own.
@@ -73,11 +72,9 @@ def open_draft(
     Raises:
         UserError: there is no such model, or it does not fit the other one.
     """
-    if draft == LOOKUP:
-        return LookUp(count)
     second = Second.of(draft, opened.folder, dtype)
     if second is None:
-        return None
+        return LookUp(count)
     if draft == BASE:
         if opened.lora is None:
             raise UserError(

@@ -172,6 +172,9 @@ def open_experts(model: str, experts: Mapping[str, str], local: Local = Local())
 
 
 def _draft(local: Local, opened: "Opened", tokenizer: Any, room: "Room") -> "Draft | None":
+    """Who guesses for a model that is loaded."""
+    if not local.draft:
+        return None
     from duomem_jax.speak.drafting import open_draft
 
     return open_draft(
@@ -187,10 +190,13 @@ def _draft(local: Local, opened: "Opened", tokenizer: Any, room: "Room") -> "Dra
 def _room(folder: str, local: Local) -> "Room":
     """What a model that is not loaded yet will have room for."""
     from duomem_jax.models.hf import load_config
-    from duomem_jax.speak.drafting import Second
     from duomem_jax.speak.room import Room
 
-    second = Second.of(local.draft, folder, local.dtype)
+    second = None
+    if local.draft:
+        from duomem_jax.speak.drafting import Second
+
+        second = Second.of(local.draft, folder, local.dtype)
     return Room.beside(
         folder,
         load_config(folder, local.dtype),
