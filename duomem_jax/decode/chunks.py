@@ -1,6 +1,7 @@
 """What rows have yet to read, handed out in chunks of one size."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -23,6 +24,9 @@ class Looked(NamedTuple):
     def behind(self, tokens: int) -> "Looked":
         """The same with so many tokens in front."""
         return self._replace(index_T=np.pad(self.index_T, (tokens, 0), constant_values=-1))
+
+
+NOTHING_SHOWN: Mapping[int, Looked] = MappingProxyType({})
 
 
 class Chunk(NamedTuple):
@@ -52,7 +56,7 @@ class Unread:
             pictures: among them, of rows that have any.
             size: T, tokens of a chunk.
         """
-        self._rest = {slot: list(own) for slot, own in tokens.items()}
+        self._rest = {slot: list(own) for slot, own in tokens.items() if own}
         self._pictures, self._size = pictures, size
         self._length = {slot: len(own) for slot, own in self._rest.items()}
 

@@ -3,25 +3,26 @@
 A turn reads the new tokens of every row, then writes a reply in every row. Rows are handled in
 groups of a fixed size, so few shapes are compiled:
 
-* reading goes in chunks, longest rest first: a few long prompts fill up with the short
-  observations of other rows instead of making every row pay for their length;
+* reading goes in chunks (`Reader`);
 * writing goes by length, so short conversations do not pay for the keys of long ones, and stops
   when the group's last reply ends. Constrained replies have groups of their own.
 """
 
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from duomem_jax.decode.advance import advance
-from duomem_jax.decode.chunks import Looked, Unread
+from duomem_jax.decode.ahead import write_ahead
+from duomem_jax.decode.chunks import NOTHING_SHOWN, Looked
 from duomem_jax.decode.constrained import ConstrainedReply, Lengths, Step, write_constrained
+from duomem_jax.decode.draft import Draft, Drafter, Guesses
 from duomem_jax.decode.grammar import Constraint
 from duomem_jax.decode.programs import Programs, Recipe, writing_options
-from duomem_jax.decode.read import read
+from duomem_jax.decode.reader import Reader
 from duomem_jax.decode.rows import Held, Rows, Weights
 from duomem_jax.decode.write import Style, write
 from duomem_jax.models.model import Model
@@ -31,7 +32,6 @@ from duomem_jax.models.trees import AdapterTree, Params, for_decoding
 # (rows, tokens) of one call. On a CPU few rows keep their keys in a core's cache and short chunks
 # waste little on padding; an accelerator wants its matrices full.
 CPU_CALL, ACCELERATOR_CALL = (8, 32), (64, 128)
-NOTHING_SHOWN: Mapping[int, Looked] = MappingProxyType({})
 
 
 def rows_of_a_call() -> int:
@@ -54,6 +54,7 @@ class Generator:
         max_len: tokens a conversation may have.
         max_new: tokens a reply may have unless its row says otherwise, end token included.
         eos_id: the token that ends a reply.
+        guesses: of the tokens written so far.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Generator:
         max_new: int,
         temperature: float = 0.0,
         ends: Collection[int] = (),
+        draft: Draft | None = None,
         group: int = 0,
         chunk: int = 0,
     ):
@@ -84,6 +86,8 @@ class Generator:
                 closed with `eos_id`.
             temperature: the same of its sampling; 0 takes the likeliest token.
             ends: further tokens that end a reply, which is then closed with `eos_id`.
+            draft: who guesses tokens ahead; no reply depends on it. Constrained replies are written
+                without.
             group: B, rows handled in one call; 0: what suits the device.
             chunk: T, tokens of a row read in one call; 0: what suits the device.
         """
@@ -94,13 +98,15 @@ class Generator:
             jnp.asarray, Weights(for_decoding(base), lora and for_decoding(lora))
         )
         rows, tokens = _call_size()
-        self._group, self._chunk = min(group or rows, slots), chunk or tokens
+        self._group = min(group or rows, slots)
         self._rows = Rows.empty(model, slots, max_len, together=self._group, weights=self._weights)
         self._rows.limit[:], self._rows.temperature[:] = max_new, temperature
         self._model, self._temperature, self._ends = model, temperature, tuple(ends)
         self._constrained: dict[int, ConstrainedReply] = {}
-        # Argument 1 is `Held`: it may be larger than all the rest, and must not be there twice.
-        self._reader = Programs(Recipe(read, (model,), donated=(1,)))
+        call = {"together": self._group, "chunk": chunk or tokens}
+        self._reader = Reader(model, self._rows, **call)
+        self._drafter = draft.beside(self._rows, **call) if draft else Drafter(None, self._rows)
+        self.guesses = Guesses()
         # By the tokens of a piece and the temperature; steps of constrained replies by the latter.
         self._writers: dict[tuple[int, float], Programs] = {}
         self._steppers: dict[tuple[float, tuple[tuple[str, str], ...]], Programs] = {}
@@ -108,8 +114,9 @@ class Generator:
     @property
     def compile_seconds(self) -> float:
         """Spent so far on tracing and compiling."""
-        programs = self._reader, *self._writers.values(), *self._steppers.values()
-        return sum(p.seconds for p in programs) + self._rows.pages.seconds
+        programs = self._reader.programs, *self._writers.values(), *self._steppers.values()
+        beside = self._rows.pages.seconds + self._drafter.seconds
+        return sum(p.seconds for p in programs) + beside
 
     def reset(
         self,
@@ -130,6 +137,7 @@ class Generator:
             temperature: of its sampling; None: the generator's.
         """
         self._constrained.pop(slot, None)
+        self._drafter.reset(slot)
         self._rows.reset(
             slot,
             seed,
@@ -197,41 +205,16 @@ class Generator:
         for slot, tokens in slot_tokens.items():
             if not tokens or not self.fits(slot, len(tokens)):
                 raise ValueError(f"slot {slot}: {len(tokens)} new tokens cannot be read")
-        rows = self._rows
-        unread = Unread(
-            {slot: [*self._late(slot), *tokens] for slot, tokens in slot_tokens.items()},
-            {slot: shown.behind(len(self._late(slot))) for slot, shown in pictures.items()},
-            self._chunk,
+        late = {slot: [self.eos_id] if self._rows.open[slot] else [] for slot in slot_tokens}
+        self._reader.read(
+            self._weights,
+            {slot: [*late[slot], *tokens] for slot, tokens in slot_tokens.items()},
+            {slot: shown.behind(len(late[slot])) for slot, shown in pictures.items()},
         )
-
-        def urgency(slot: int) -> tuple[int, int]:
-            # In whole chunks: rows with as many calls to go are told apart by their length, so that
-            # long ones share the calls that look at many keys.
-            return unread.chunks(slot), rows.length[slot]
-
-        while unread:
-            slots = sorted(unread, key=urgency, reverse=True)[: self._group]
-            # With the lengths before this chunk, which is where its tokens go.
-            group, before = rows.group(slots, self._group), rows.length[slots]
-            chunk = unread.take(slots, self._group)
-            rows.length[slots] += chunk.n_new_B[: len(slots)]
-            for slot in slots:
-                rows.pages.reserve(slot, int(rows.length[slot]))
-            keys = rows.pages.keys(int(rows.length[slots].max()))
-            held = rows.take(slots, self._group, keys)
-            # Chunks without a picture have programs of their own, which know none.
-            size: Hashable = keys if chunk.pictures is None else (keys, "with pictures")
-            held = self._reader(size, self._weights, held, group, *chunk)
-            rows.put(slots, before, self._chunk, held)
-            # Freed before the next chunk gathers its own: it may be the largest thing in memory.
-            del held
+        self._drafter.read([*slot_tokens])
         for slot in slot_tokens:
-            rows.begin_reply(slot)
+            self._rows.begin_reply(slot)
             self._constrained.pop(slot, None)
-
-    def _late(self, slot: int) -> list[int]:
-        """The end of a row's last reply, where that is not in the cache yet."""
-        return [self.eos_id] if self._rows.open[slot] else []
 
     def write(self, slots: Collection[int], piece: int = 0) -> dict[int, list[int]]:
         """Write on in rows that have read a turn, or whose reply has not ended yet.
@@ -248,18 +231,16 @@ class Generator:
         """
         rows = self._rows
         piece = piece or (int(rows.limit[[*slots]].max()) if slots else 0)
-        written: list[tuple[list[int], jax.Array]] = []
+        written: list[tuple[list[int], jax.Array, jax.Array | None]] = []
         replies: dict[int, list[int]] = {}
         for group in self._groups([s for s in slots if s not in self._constrained]):
-            keys, held = self._make_room(group, piece)
-            args = self._weights, held, rows.group(group, self._group)
-            held, tokens_BT = self._writer(piece, group)(keys, *args)
-            rows.put(group, rows.length[group], piece, held)
-            written.append((group, tokens_BT))  # read below, when all groups are under way
-            del held, args
+            # Read below, when all groups are under way.
+            written.append((group, *self._write_free(group, piece)))
         for group in self._groups([s for s in slots if s in self._constrained]):
             replies |= self._write_constrained(group, piece)
-        for group, tokens_BT in written:
+        for group, tokens_BT, counted_2 in written:
+            if counted_2 is not None:
+                self.guesses.add(*np.asarray(counted_2).tolist())
             # Idle places are at the end, beyond the group's rows.
             for slot, tokens in zip(group, np.asarray(tokens_BT).tolist(), strict=False):
                 replies[slot] = self._take(slot, tokens)
@@ -280,10 +261,25 @@ class Generator:
         rows = self._rows
         # Room for the whole piece: the host does not see the rows grow meanwhile.
         for slot in group:
-            left = int(rows.limit[slot] - rows.done[slot])
-            rows.pages.reserve(slot, int(rows.length[slot]) + min(piece, left))
+            rows.pages.reserve(slot, rows.reach(slot, piece))
         keys = rows.pages.keys(int(rows.length[group].max()) + piece)
         return keys, rows.take(group, self._group, keys)
+
+    def _write_free(self, group: Sequence[int], piece: int) -> tuple[jax.Array, jax.Array | None]:
+        """tokens_BT, and how many guesses were made, and right; None where nobody guesses."""
+        rows, drafter = self._rows, self._drafter
+        keys, held = self._make_room(group, piece)
+        args = self._weights, held, rows.group(group, self._group)
+        programs = self._writer(piece, group)
+        counted_2 = None
+        if drafter.guesser is None:
+            held, tokens_BT = programs(keys, *args)
+        else:
+            drawn = drafter.take(group, piece, self._group, keys)
+            held, tokens_BT, kept, counted_2 = programs(keys, *args, *drawn)
+            drafter.put(group, piece, kept)
+        rows.put(group, rows.length[group], piece, held)
+        return tokens_BT, counted_2
 
     def _write_constrained(self, group: Sequence[int], piece: int) -> dict[int, list[int]]:
         rows = self._rows
@@ -317,7 +313,13 @@ class Generator:
         temperature = float(self._rows.temperature[group[0]])
         if (piece, temperature) not in self._writers:
             fixed = self._model, Style(self.eos_id, temperature, self._ends), piece
+            # The same options for both, so that they score alike.
             recipe = Recipe(write, fixed, donated=(1,), options=writing_options())
+            if (guesser := self._drafter.guesser) is not None:
+                # Argument 5 is what the guesser keeps.
+                recipe = replace(
+                    recipe, function=write_ahead, fixed=(*fixed, guesser), donated=(1, 5)
+                )
             self._writers[piece, temperature] = Programs(recipe)
         return self._writers[piece, temperature]
 
@@ -338,4 +340,5 @@ class Generator:
         if ended:
             tokens = tokens[: tokens.index(self.eos_id) + 1]
         self._rows.wrote(slot, tokens, ended=ended)
+        self._drafter.wrote(slot)
         return tokens

@@ -85,7 +85,8 @@ class Rows:
     Attributes:
         pages: their keys and values.
         x: [rows, D], the last hidden state of each.
-        length: int32 [rows], tokens each row holds.
+        text: int32 [rows, tokens], what each row holds.
+        length: int32 [rows], how many tokens that is.
         done: int32 [rows], tokens that its reply has so far.
         limit: int32 [rows], tokens that its reply may have, end token included.
         temperature: float64 [rows], of its sampling; 0 takes the likeliest token.
@@ -96,6 +97,7 @@ class Rows:
 
     pages: Pages
     x: jax.Array
+    text: np.ndarray
     length: np.ndarray
     done: np.ndarray
     limit: np.ndarray
@@ -122,9 +124,11 @@ class Rows:
         x = jnp.zeros((count, config.d_model), DTYPES[config.dtype])
         # With its layers apart an adapter is matrices; a stack of adapters has one axis more.
         stacked = any(leaf.ndim == 3 for leaf in jax.tree.leaves(weights.lora))
+        pages = Pages(model, count, max_len, together=together, place=cache_place)
         return cls(
-            Pages(model, count, max_len, together=together, place=cache_place),
+            pages,
             x if x_place is None else jax.device_put(x, x_place),
+            np.zeros((count, pages.keys(max_len)), np.int32),
             np.zeros(count, np.int32),
             np.zeros(count, np.int32),
             np.zeros(count, np.int32),
@@ -172,6 +176,16 @@ class Rows:
             None if self.adapter is None else _padded(self.adapter[rows], size),
         )
 
+    def reach(self, row: int, tokens: int) -> int:
+        """Tokens that a row holds at most when its reply goes on by so many."""
+        return int(self.length[row] + min(tokens, self.limit[row] - self.done[row]))
+
+    def hold(self, row: int, tokens: Sequence[int] | np.ndarray) -> None:
+        """Count tokens that its cache holds from now on."""
+        before = self.length[row]
+        self.length[row] += len(tokens)
+        self.text[row, before : self.length[row]] = tokens
+
     def begin_reply(self, row: int) -> None:
         """Count a turn as read, the end of the last reply included."""
         self.open[row] = False
@@ -180,7 +194,7 @@ class Rows:
     def wrote(self, row: int, tokens: Sequence[int], *, ended: bool) -> None:
         """Count tokens of a reply; the end token is the one that is not in the cache."""
         # What the device did is counted here, so that the host need not ask it.
-        self.length[row] += len(tokens) - 1 if ended else len(tokens)
+        self.hold(row, tokens[:-1] if ended else tokens)
         self.done[row] += len(tokens)
         if ended:
             self.open[row] = True

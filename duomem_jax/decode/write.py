@@ -25,6 +25,25 @@ class Style:
     temperature: float
     ends: tuple[int, ...] = ()
 
+    def choose(self, logits_BV: jax.Array, group: Group, step: jax.Array) -> jax.Array:
+        """The token of each row at place `step` of a piece; the end at the reply's last place.
+
+        Args:
+            logits_BV: of the token.
+            group: the rows.
+            step: int32, one for all rows or [B].
+        """
+        # Counted from the start of the reply, so that pieces neither change what is drawn nor where
+        # the limit lies.
+        place_B = group.done_B + step
+        token_B = choose_token(logits_BV, group.noise_B2, place_B, self.temperature)
+        # What a later turn reads behind the reply is what training saw there, whichever it was.
+        if self.ends:
+            token_B = jnp.where(jnp.isin(token_B, jnp.array(self.ends)), self.eos_id, token_B)
+        # Forced at the limit: every reply ends with the same token, and none outgrows the room that
+        # `Generator.fits` has promised.
+        return jnp.where(place_B == group.limit_B - 1, self.eos_id, token_B).astype(jnp.int32)
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
@@ -87,19 +106,6 @@ def write(
     base, lora = weights
     head = model.head(base)
 
-    def choose(step: jax.Array, x_BD: jax.Array) -> jax.Array:
-        """The token of each row at place `step` of the piece; the end at the reply's last place."""
-        # Counted from the start of the reply, so that pieces neither change what is drawn nor where
-        # the limit lies.
-        place_B = group.done_B + step
-        token_B = choose_token(head(x_BD), group.noise_B2, place_B, style.temperature)
-        # What a later turn reads behind the reply is what training saw there, whichever it was.
-        if style.ends:
-            token_B = jnp.where(jnp.isin(token_B, jnp.array(style.ends)), style.eos_id, token_B)
-        # Forced at the limit: every reply ends with the same token, and none outgrows the room that
-        # `Generator.fits` has promised.
-        return jnp.where(place_B == group.limit_B - 1, style.eos_id, token_B).astype(jnp.int32)
-
     def next_token(state: ReplyState) -> ReplyState:
         # Read the token chosen last, then choose the next one. A row that has ended reads nothing,
         # so its end token stays out of the cache.
@@ -109,7 +115,7 @@ def write(
         x_BD = jnp.where(state.active_B[:, None], x_B1D[:, 0], state.x_BD)
         step = state.step + 1
         state = dataclasses.replace(state, x_BD=x_BD, cache=cache)
-        return state.chose(step, choose(step, x_BD), style.eos_id)
+        return state.chose(step, style.choose(head(x_BD), group, step), style.eos_id)
 
     def unfinished(state: ReplyState) -> jax.Array:
         # The round at step `piece - 1` still runs: the last token has to enter the cache too.
@@ -118,7 +124,7 @@ def write(
     # The first token comes from the hidden state that the last read, or piece, left behind.
     cache, x_BD = group.gather(held)
     first, none_BT = jnp.int32(0), jnp.full((len(x_BD), piece), style.eos_id, jnp.int32)
-    token_B = choose(first, x_BD)
+    token_B = style.choose(head(x_BD), group, first)
     # Idle places begin as ended; otherwise the loop would wait for their nonsense to end.
     state = ReplyState(first, token_B, group.active(held), none_BT, x_BD, cache)
     state = state.chose(first, token_B, style.eos_id)

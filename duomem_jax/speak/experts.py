@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from duomem_jax.base.errors import UserError
+from duomem_jax.decode.draft import Draft
 from duomem_jax.lora.open import Opened
 from duomem_jax.lora.peft import adapter_fingerprint, load_adapter
 from duomem_jax.lora.tree import Adapter, stack
@@ -49,6 +50,7 @@ class Experts(LocalSpeaker):
         room: Room,
         ends: Sequence[int] = (),
         eyes: Eyes | None = None,
+        draft: Draft | None = None,
         *,
         experts: Mapping[str, Expert],
     ):
@@ -62,9 +64,10 @@ class Experts(LocalSpeaker):
             room: what there is memory for.
             ends: tokens that end a reply beside the template's end of turn.
             eyes: of the base; None: it does not see.
+            draft: who guesses tokens ahead.
             experts: by their names.
         """
-        super().__init__(name, opened, tokenizer, identity, room, ends, eyes)
+        super().__init__(name, opened, tokenizer, identity, room, ends, eyes, draft)
         self._experts = dict(experts)
 
     def expert(self, name: str, through: Speaker | None = None) -> "ExpertSpeaker":

@@ -4,6 +4,7 @@ import contextlib
 import functools
 import itertools
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.sample import derived_seed
 from duomem_jax.decode.chunks import Looked
+from duomem_jax.decode.draft import Draft, Guesses
 from duomem_jax.decode.generator import Generator, rows_of_a_call
 from duomem_jax.decode.grammar import Constraint, Grammars
 from duomem_jax.lora.open import Opened
@@ -25,6 +27,8 @@ from duomem_jax.text.tokenizer import chat_tokens, check_ids
 
 WINDOW = 512  # chats taken from the caller at once
 PIECE = 32  # tokens written between two looks at which replies have ended
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class LocalSpeaker:
         room: Room,
         ends: Sequence[int] = (),
         eyes: Eyes | None = None,
+        draft: Draft | None = None,
     ):
         """Get ready; nothing is allocated yet.
 
@@ -71,21 +76,34 @@ class LocalSpeaker:
             room: what there is memory for.
             ends: tokens that end a reply beside the template's end of turn.
             eyes: of the model; None: it does not see.
+            draft: who guesses tokens ahead.
 
         Raises:
             UserError: the tokenizer has ids that the model lacks.
         """
         framing = chat_tokens(tokenizer).framing
         check_ids(name, tokenizer, opened.model.config.vocab_size, framing)
-        self.name, self._ends = name, ends
+        self.name, self._ends, self._draft = name, ends, draft
         self._room, self._max_len = room, room.max_len
         self._opened, self._tokenizer, self._identity = opened, tokenizer, identity
         self._chat, self._eyes = chat_tokens(tokenizer), eyes
         self._idle: list[Generator] = []  # one at most
+        self._guesses: list[Guesses] = []  # of every generator so far
 
     def identity(self) -> dict[str, Any]:
         """Contents of the model's files and how they are held."""
         return self._identity
+
+    @property
+    def guesses(self) -> Guesses:
+        """What was guessed so far in all replies."""
+        own = self._guesses
+        return Guesses(sum(g.made for g in own), sum(g.right for g in own))
+
+    def tell(self) -> None:
+        """Log how many guesses were right, if there were any."""
+        if (guesses := self.guesses).made:
+            log.info(f"{self.name}: {guesses}")
 
     def conversations(
         self, slots: int | None, how: Sampling, expert: str = ""
@@ -189,7 +207,7 @@ class LocalSpeaker:
         return slots if idle and idle[0].slots == slots else self._room.slots(usual=slots)
 
     def _generator(self, slots: int, how: Sampling) -> Generator:
-        return Generator(
+        generator = Generator(
             self._opened.model,
             self._opened.base,
             self._opened.lora,
@@ -199,7 +217,10 @@ class LocalSpeaker:
             max_new=how.max_new,
             temperature=how.temperature,
             ends=self._ends,
+            draft=self._draft,
         )
+        self._guesses.append(generator.guesses)
+        return generator
 
     def _in_rows(
         self, generator: Generator, questions: Sequence[_Question]

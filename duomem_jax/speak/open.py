@@ -6,7 +6,9 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from annotated_types import Interval
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Limit, options
@@ -17,7 +19,10 @@ from duomem_jax.speak.protocol import LONGEST, Speaker
 from duomem_jax.speak.served.server import PREFIX, Server, served_name
 
 if TYPE_CHECKING:
+    from duomem_jax.decode.draft import Draft
+    from duomem_jax.lora.open import Opened
     from duomem_jax.speak.experts import Experts
+    from duomem_jax.speak.local import LocalSpeaker
     from duomem_jax.speak.room import Room
 
 
@@ -34,6 +39,10 @@ class Local:
     quantize: Quantize = ""  # the model's kernels
     # Of a picture, as those that the adapter was trained on; empty: as the model's folder says.
     tiles: Tiled = ""
+    # Who guesses tokens ahead, so that the model scores several in one step: lookup (in the
+    # conversation), base (the model without its adapter), or a small model. No reply depends on it.
+    draft: str = ""
+    draft_tokens: Annotated[int, Interval(ge=1, le=64)] = 3  # guessed at a time
 
 
 def speaker_identity(model: str, local: Local = Local()) -> dict[str, Any]:
@@ -77,11 +86,13 @@ def open_speaker(
         _refuse_local(model, local)
         with ServedModel(name, server, record) as served:
             yield ServedSpeaker(served)
-    else:
-        yield load_speaker(model, local)
+        return
+    speaker = load_speaker(model, local)
+    yield speaker
+    speaker.tell()
 
 
-def load_speaker(model: str, local: Local = Local()) -> Speaker:
+def load_speaker(model: str, local: Local = Local()) -> "LocalSpeaker":
     """A speaker that runs here.
 
     Raises:
@@ -100,14 +111,16 @@ def load_speaker(model: str, local: Local = Local()) -> Speaker:
     opened = open_model(
         folder, local.adapter, dtype=local.dtype, quantize=local.quantize, decoding=True
     )
+    tokenizer = load_tokenizer(folder)
     return LocalSpeaker(
         content_name(folder, local.adapter),
         opened,
-        load_tokenizer(folder),
+        tokenizer,
         _local_identity(folder, local),
         room,
         ends=end_tokens(folder),
         eyes=open_eyes(folder, local.tiles, local.dtype),
+        draft=_draft(local, opened, tokenizer, room),
     )
 
 
@@ -151,15 +164,33 @@ def open_experts(model: str, experts: Mapping[str, str], local: Local = Local())
     }
     identity = _local_identity(folder, local)
     identity |= {"experts": {name: expert.identity["adapter"] for name, expert in who.items()}}
+    tokenizer = load_tokenizer(folder)
     return Experts(
         content_name(folder),
         stacked,
-        load_tokenizer(folder),
+        tokenizer,
         identity,
         room,
         ends=end_tokens(folder),
         eyes=open_eyes(folder, local.tiles, local.dtype),
+        draft=_draft(local, stacked, tokenizer, room),
         experts=who,
+    )
+
+
+def _draft(local: Local, opened: "Opened", tokenizer: Any, room: "Room") -> "Draft | None":
+    """Who guesses for a model that is loaded."""
+    if not local.draft:
+        return None
+    from duomem_jax.speak.drafting import open_draft
+
+    return open_draft(
+        local.draft,
+        local.draft_tokens,
+        opened,
+        tokenizer,
+        dtype=local.dtype,
+        max_len=room.max_len,
     )
 
 
@@ -169,9 +200,19 @@ def _room(folder: str, local: Local) -> "Room":
     from duomem_jax.models.vision.eyes import open_eyes
     from duomem_jax.speak.room import Room
 
-    eyes, config = open_eyes(folder, dtype=local.dtype), load_config(folder, local.dtype)
-    others = eyes.weight_bytes if eyes else 0
-    return Room.beside(folder, config, local.quantize, local.max_len, others)
+    eyes, second = open_eyes(folder, dtype=local.dtype), None
+    if local.draft:
+        from duomem_jax.speak.drafting import Second
+
+        second = Second.of(local.draft, folder, local.dtype)
+    return Room.beside(
+        folder,
+        load_config(folder, local.dtype),
+        local.quantize,
+        local.max_len,
+        second=second.config if second else None,
+        more=(eyes.weight_bytes if eyes else 0) + (second.weights if second else 0),
+    )
 
 
 def _local_identity(folder: str, local: Local) -> dict[str, Any]:
@@ -185,8 +226,9 @@ def _local_identity(folder: str, local: Local) -> dict[str, Any]:
     # around messages and the tokens that end a reply, which are in other files than the weights.
     adapter = adapter_fingerprint(local.adapter) if local.adapter else ""
     held = dataclasses.asdict(local) | {"adapter": adapter}
-    # Only where there are pictures: how others are called does not change.
-    del held["tiles"]
+    # Who guesses changes no reply. Tiles count only where there are pictures (`eyes`): how other
+    # models are called does not change.
+    del held["draft"], held["draft_tokens"], held["tiles"]
     eyes = open_eyes(folder, local.tiles)
     own = {
         "model": fingerprint(folder),
@@ -195,7 +237,7 @@ def _local_identity(folder: str, local: Local) -> dict[str, Any]:
     } | held
     own |= eyes.identity() if eyes else {}
     # A length that memory has shortened makes another player of the model.
-    if local.max_len or _has_plenty(folder):
+    if local.max_len or (not local.draft and _has_plenty(folder)):
         return own
     room = _room(folder, local)
     return own | ({"max_len": room.max_len} if room.short else {})

@@ -1,7 +1,7 @@
 """How many conversations of what length a model has memory for, decided before it is loaded."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.decode.generator import rows_of_a_call
@@ -28,6 +28,7 @@ class Room:
         max_len: tokens that a conversation may have.
         free: bytes that caches may take; None where the device does not say.
         short: whether `max_len` is less than it would be with more memory.
+        second: shape of another model that reads the same conversations, if there is one.
     """
 
     model: str
@@ -35,10 +36,18 @@ class Room:
     max_len: int
     free: int | None = None
     short: bool = False
+    second: ModelConfig | None = None
 
     @classmethod
     def beside(
-        cls, model: str, config: ModelConfig, quantize: str, max_len: int, others: int = 0
+        cls,
+        model: str,
+        config: ModelConfig,
+        quantize: str,
+        max_len: int,
+        *,
+        second: ModelConfig | None = None,
+        more: int = 0,
     ) -> "Room":
         """What is left beside the weights of a model that is to be loaded.
 
@@ -47,7 +56,8 @@ class Room:
             config: its shape.
             quantize: how its kernels will be held.
             max_len: tokens of a conversation; 0: `LONGEST`, fewer where one such has no room.
-            others: bytes of what is loaded with it, such as a vision tower.
+            second: shape of another model that reads the same conversations.
+            more: bytes of what is loaded beside these weights: a vision tower, those of that model.
 
         Raises:
             UserError: the weights or one conversation do not fit, or `max_len` is more than the
@@ -62,9 +72,9 @@ class Room:
         usual = min(config.max_len, LONGEST)
         may_use = usable_memory()
         if may_use is None:
-            return cls(model, config, max_len or usual)
-        weights = _weight_bytes(config, quantize) + others
-        least = cls(model, config, min(max_len or SHORTEST, usual))
+            return cls(model, config, max_len or usual, second=second)
+        weights = weight_bytes(config, quantize) + more
+        least = cls(model, config, min(max_len or SHORTEST, usual), second=second)
         if weights + least.most(1) > may_use:
             raise UserError(
                 f"{model}: its weights take {mib(weights)} in {config.dtype}, a conversation of "
@@ -72,7 +82,7 @@ class Room:
                 "be used; give dtype bfloat16, quantize int8 or nf4, a smaller max_len or another "
                 "model"
             )
-        room = cls(model, config, max_len or usual, may_use - weights)
+        room = cls(model, config, max_len or usual, may_use - weights, second=second)
         return room if max_len else room._shortened()
 
     def _shortened(self) -> "Room":
@@ -80,7 +90,7 @@ class Room:
         # Halved, so that a little more or less memory seldom changes it.
         while self._bytes(1, tokens) > (self.free or 0) and tokens > SHORTEST:
             tokens = max(tokens // 2, SHORTEST)
-        return Room(self.model, self.config, tokens, self.free, tokens < self.max_len)
+        return replace(self, max_len=tokens, short=tokens < self.max_len)
 
     def most(self, slots: int) -> int:
         """Bytes that so many conversations take when all have their full length.
@@ -90,7 +100,12 @@ class Room:
         return self._bytes(slots, self.max_len)
 
     def _bytes(self, slots: int, max_len: int) -> int:
-        return (slots + min(rows_of_a_call(), slots)) * max_len * token_bytes(self.config)
+        return (slots + min(rows_of_a_call(), slots)) * max_len * self._token
+
+    @property
+    def _token(self) -> int:
+        """Bytes of one token in the caches."""
+        return sum(token_bytes(config) for config in (self.config, self.second) if config)
 
     def slots(self, asked: int | None = None, usual: int = SLOTS) -> int:
         """Conversations to hold at once; the choice is logged.
@@ -104,7 +119,7 @@ class Room:
         """
         slots = asked or usual
         if self.free is not None and self.most(slots) > self.free:
-            rows = self.free // (self.max_len * token_bytes(self.config))
+            rows = self.free // (self.max_len * self._token)
             # The rows of a call twice: that is all of them, where they are few.
             slots = max(1, rows // 2, rows - rows_of_a_call())
             if asked:
@@ -116,13 +131,14 @@ class Room:
         pages = first_pages(self.config, slots, self.max_len, min(rows_of_a_call(), slots))
         log.info(
             f"{slots} conversations of up to {self.max_len:,} tokens: the cache starts at "
-            f"{mib(pages * PAGE * token_bytes(self.config))} and may grow to "
+            f"{mib(pages * PAGE * self._token)} and may grow to "
             f"{mib(self.most(slots))}" + (f" of {mib(self.free)}" if self.free else "")
         )
         return slots
 
 
-def _weight_bytes(config: ModelConfig, quantize: str) -> int:
+def weight_bytes(config: ModelConfig, quantize: str = "") -> int:
+    """Bytes that the weights of a model will take."""
     return tree_bytes(weight_shapes(Model(config), config.dtype, quantize))
 
 

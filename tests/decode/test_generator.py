@@ -225,7 +225,7 @@ def test_programs_are_compiled_for_few_numbers_of_keys(model, weights):
     generator = Generator(model, weights[0], **SIZES)
     for turn, slot in itertools.product(range(10), range(3)):
         generator.extend({slot: [5 + turn] * (1 + 10 * slot)})
-    for part in (generator._reader, generator._writers[MAX_NEW, 0.0]):
+    for part in (generator._reader.programs, generator._writers[MAX_NEW, 0.0]):
         assert set(part.by_size) == {MIN_KEYS, 4 * PAGE}
     assert generator.compile_seconds > 0
 

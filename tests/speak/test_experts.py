@@ -1,5 +1,6 @@
 """Several experts of one base: each row as if its expert were alone, and nothing compiled again."""
 
+import dataclasses
 import json
 import shutil
 from itertools import cycle, islice
@@ -227,3 +228,15 @@ def test_an_expert_that_is_not_there_is_named(experts):
         next(experts.answer([Request([chat.user("a")], Sampling(5), "x")]))
     with pytest.raises(UserError, match=r"^schema: "):
         next(experts.answer([Request([chat.user("a")], Sampling(5, schema={"type": "x"}))]))
+
+
+@pytest.mark.parametrize("draft", ["lookup", "base"])
+def test_guesses_change_no_reply_beside_constrained_ones(
+    student, experts, folders, requests, draft
+):
+    guessing = open_experts(
+        student, folders | {"judge": ""}, dataclasses.replace(HOLD, draft=draft)
+    )
+    assert list(guessing.answer(requests)) == list(experts.answer(requests))
+    assert guessing.guesses.made
+    assert guessing.identity() == experts.identity()
