@@ -15,7 +15,7 @@ from duomem_jax.records.dialogues import ADVERSARIAL, Dialogue, Fact, Session, T
 from duomem_jax.tiny.listener.blur import blurred
 from duomem_jax.worlds.dialogues import Size, generate_dialogue
 from duomem_jax.worlds.dialogues.generate.dates import DAY, told, written
-from duomem_jax.worlds.dialogues.generate.draw import Draw
+from duomem_jax.base.draw import Draw
 from duomem_jax.worlds.dialogues.made_up import made_up, made_up_name
 from duomem_jax.worlds.dialogues.retold import swapped
 
