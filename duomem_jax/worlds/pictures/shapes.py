@@ -1,5 +1,6 @@
 """Coloured shapes: how many there are, which colours they have, and where they lie."""
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass
 
@@ -90,7 +91,7 @@ def _relations(found: list[_Shape]) -> list[Asked]:
     names = Counter(shape.name for shape in found)
     alone = [shape for shape in found if names[shape.name] == 1]
     asked = []
-    for one, other in zip(alone, alone[1:], strict=False):
+    for one, other in itertools.pairwise(alone):
         (x, y), (x2, y2) = one.centre, other.centre
         if x != x2:
             side = "left" if x < x2 else "right"
