@@ -142,6 +142,8 @@ def check(words):
     if name in OTHERS:
         for file in (a for a in args if a.startswith("tpu/")):
             assert (ROOT / file).exists(), file
+        for work in (a.removeprefix("WORK=") for a in args if a.startswith("WORK=")):
+            check_work(shlex.split(work))
     elif name == "make":
         for target in args:
             subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
@@ -158,6 +160,15 @@ def check(words):
         parse_training(args[1:])
     else:
         check_script(args)
+
+
+def check_work(words):
+    """WORK of an env file, as `tpu/host.sh` gives it to what does it."""
+    stage, *args = words
+    if stage == "train":
+        check(["python", "train.py", *args, "--output", "gs://bucket/run"])
+    else:
+        check(["duomem", stage, "gs://bucket/run", *args, "--shard", "0/16"])
 
 
 def parse_training(args):
@@ -210,6 +221,16 @@ def test_commands_of_a_page(page, called):
     for block in blocks(page, "sh", "bash"):
         for words in called(block):
             check(words)
+
+
+def test_the_work_of_every_env_file():
+    """Those of a page, and the one that is copied."""
+    texts = [x for page in PAGES for x in blocks(page, "sh") if re.search("^WORK=", x, re.M)]
+    assert len(texts) > 4
+    for text in [*texts, (ROOT / "tpu/example.env").read_text()]:
+        command = ["bash", "-euc", text + '\nprintf "%s\\n" "${WORK[@]}"']
+        told = subprocess.run(command, capture_output=True, text=True, check=True)
+        check_work(told.stdout.splitlines())
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.stem)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# See a run through: get a slice, train, get another one when it is preempted, until the adapter
-# is written. Started again, it continues with what it finds.
+# See a run through: get a slice, work, get another one when it is preempted, until all is
+# written. Started again, it continues with what it finds.
 #
 #   tpu/babysit.sh ENV [--dry-run]
 #
@@ -15,7 +15,7 @@ ARGUMENTS=("$@")
 
 slice() { bash "$ROOT/tpu/slice.sh" "$1" "${ARGUMENTS[@]}"; }
 
-finished() { run gcloud storage ls "$OUTPUT/adapter/adapter_model.safetensors" >/dev/null 2>&1; }
+finished() { run gcloud storage ls "$DONE" >/dev/null 2>&1; }
 
 judge() { # WORD...: one verdict from the words of all hosts
   local word
@@ -37,7 +37,7 @@ is_there() {
   case $state in ACTIVE*) ;; *) say "$RUN: $state" && return $TEMPFAIL ;; esac
 }
 
-watch() { # until training has ended; TEMPFAIL: the slice is lost
+watch() { # until the work has ended; TEMPFAIL: the slice is lost
   local words verdict crashes=0 unanswered=0
   while :; do
     words=$(slice status) || words=
@@ -47,15 +47,15 @@ watch() { # until training has ended; TEMPFAIL: the slice is lost
     case $verdict in
       new) slice setup && slice launch || return ;;
       ready) slice launch || return ;;
-      running) trained=true ;;
+      running) worked=true ;;
       exited:75) say "ended with its state saved; resumes" && slice launch || return ;;
       exited:0) return 0 ;;
       stopped) say "stopped by hand; $RUN stays, and costs, until it is deleted" && exit 0 ;;
-      exited:2) say "train.py refuses; its sentence is in $LOGS" && return 2 ;;
+      exited:2) say "it is refused; the sentence is in $LOGS" && return 2 ;;
       crashed)
         is_there || return
         [ $((crashes += 1)) -le "$CRASHES" ] || { say "crashed again; see $LOGS" && return 1; }
-        say "crashed; resumes from its checkpoint"
+        say "crashed; resumes from what is saved"
         slice launch || return
         ;;
       *)
@@ -81,28 +81,28 @@ fi
 
 trap 'say "$RUN keeps running, and costs; start this again to watch it" && exit 130' INT TERM
 if finished; then
-  say "finished already: $OUTPUT/adapter"
+  say "finished already: $OUTPUT"
   slice delete
   exit
 fi
 slice upload
 failures=0 delay=$BACKOFF
 while :; do
-  trained=false status=0
+  worked=false status=0
   attempt || status=$?
   slice delete || true # where it is still there, the next attempt finds it
   case $status in
-    0) say "finished: $OUTPUT/adapter" && exit ;;
+    0) say "finished: $OUTPUT" && exit ;;
     "$TEMPFAIL") ;;
     *) exit $status ;;
   esac
-  if $trained; then
+  if $worked; then
     say "the slice is lost; the run continues on another"
     failures=0 delay=$BACKOFF
     continue
   fi
   if [ $((failures += 1)) -ge "$TRIES" ]; then
-    say "no slice that trains after $failures tries; give it another zone or time"
+    say "no slice that works after $failures tries; give it another zone or time"
     exit 1
   fi
   say "again in $delay s"

@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
-# On a host of a slice, in the unpacked source: install, train, report the state.
+# On a host of a slice, in the unpacked source: install, work, report the state.
 #
-#   host.sh install                     into .venv, from the lock file
-#   host.sh setup BUCKET [INPUT...]     install, and copy gs://BUCKET/inputs/INPUT to inputs/INPUT
-#   host.sh train [ARGUMENT...]         train.py in the foreground
-#   host.sh launch LOGS [ARGUMENT...]   in the background, one at a time; its log is copied to LOGS
-#   host.sh status                      new, ready, running, stopped or exited:STATUS
-#   host.sh stop                        let it save a checkpoint and end
+#   host.sh install                      into .venv, from the lock file
+#   host.sh setup BUCKET [INPUT...]      install, and copy gs://BUCKET/inputs/INPUT to inputs/INPUT
+#   host.sh work OUTPUT train [ARG...]   train.py in the foreground, as one of its hosts
+#   host.sh work OUTPUT STAGE [ARG...]   this host's parts of play, label or evaluate
+#   host.sh launch LOGS OUTPUT ...       as work, in the background, one at a time; a log goes to LOGS
+#   host.sh status                       new, ready, running, stopped or exited:STATUS
+#   host.sh stop                         let it save its state and end
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=tpu/parts.sh
+. tpu/parts.sh
 
-# Training holds this lock, and the system releases it however training ends: no stale pid file
-# passes for a run, and no second run starts beside the first.
+# A run holds this lock, and the system releases it however the run ends: no stale pid file passes
+# for a run, and no second run starts beside the first.
 lock() { # [flock options]
   exec 9>>run.lock
   flock "$@" 9
@@ -39,10 +42,15 @@ setup() {
   touch .venv/ready
 }
 
-train() {
+work() {
+  local output=$1 what=$2
   # With its platform named, JAX fails where it finds no chips instead of using the CPU.
   export JAX_PLATFORMS=${JAX_PLATFORMS-tpu,cpu}
-  exec .venv/bin/python train.py "$@"
+  case $what in
+    train) exec .venv/bin/python train.py "${@:3}" --output "$output" ;;
+    play | label | evaluate) parts "$@" ;;
+    *) echo "host.sh: $what: train, play, label or evaluate" >&2 && exit 2 ;;
+  esac
 }
 
 launch() {
@@ -51,17 +59,17 @@ launch() {
     return
   fi
   rm -f run.ended run.stopped run.pid
-  setsid bash tpu/host.sh supervise "$@" >>train.log 2>&1 </dev/null & # inherits the lock
+  setsid bash tpu/host.sh supervise "$@" >>run.log 2>&1 </dev/null & # inherits the lock
   echo "launched"
 }
 
 supervise() {
   local logs=$1 status=0
   shift
-  bash tpu/host.sh train "$@" &
+  bash tpu/host.sh work "$@" &
   echo $! >run.pid
   wait $! || status=$?
-  gcloud storage cp train.log "$logs/$(hostname).log" || true # may be read when the slice is gone
+  gcloud storage cp run.log "$logs/$(hostname).log" || true # may be read when the slice is gone
   if [ -f run.stopped ]; then echo stopped >run.ended; else echo "exited:$status" >run.ended; fi
 }
 
@@ -89,6 +97,6 @@ stop() {
 }
 
 case ${1-} in
-  install | setup | train | launch | supervise | status | stop) "$@" ;;
+  install | setup | work | launch | supervise | status | stop) "$@" ;;
   *) grep '^#   ' "$0" >&2 && exit 2 ;;
 esac

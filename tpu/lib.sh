@@ -29,7 +29,7 @@ read_env() { # FILE [--dry-run]
   esac
   # shellcheck source=tpu/example.env
   . "$1"
-  for name in RUN PROJECT ZONE ACCELERATOR RUNTIME BUCKET TRAIN; do
+  for name in RUN PROJECT ZONE ACCELERATOR RUNTIME BUCKET WORK; do
     [ -n "${!name-}" ] || die "$1: $name is empty; tpu/example.env says what it is"
   done
   case $RUN in
@@ -42,8 +42,14 @@ read_env() { # FILE [--dry-run]
   case $BUCKET in
     */*) die "$1: BUCKET is '$BUCKET'; give its name alone, without gs:// and folders" ;;
   esac
-  case " ${TRAIN[*]} " in
-    *' --output'[\ =]*) die "$1: TRAIN has --output; leave it out, it is gs://$BUCKET/runs/$RUN" ;;
+  case ${WORK[0]} in
+    train) DONE=adapter/adapter_model.safetensors ;;
+    play | label | evaluate) DONE=finished ;;
+    *) die "$1: WORK begins with '${WORK[0]}'; begin with train, play, label or evaluate" ;;
+  esac
+  case " ${WORK[*]} " in
+    *' --output'[\ =]*) die "$1: WORK has --output; leave it out, it is gs://$BUCKET/runs/$RUN" ;;
+    *' --shard'[\ =]*) die "$1: WORK has --shard; leave it out, each host knows its own" ;;
   esac
   : "${POLL:=60}" "${BACKOFF:=60}" "${MAX_BACKOFF:=1800}"  # seconds
   : "${TRIES:=20}" "${SSH_TRIES:=5}" "${CRASHES:=3}"       # in a row; docs/tpu.md
@@ -51,6 +57,7 @@ read_env() { # FILE [--dry-run]
   OUTPUT=gs://$BUCKET/runs/$RUN
   SOURCE=gs://$BUCKET/sources/$RUN.tar.gz
   LOGS=gs://$BUCKET/logs/$RUN
+  DONE=$OUTPUT/$DONE # is written last
 }
 
 quote() { # the arguments as words for any POSIX shell

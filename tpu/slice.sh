@@ -5,11 +5,11 @@
 #   tpu/slice.sh create ENV     ask for the slice
 #   tpu/slice.sh wait ENV       until it is there
 #   tpu/slice.sh setup ENV      install and copy the inputs, on every host
-#   tpu/slice.sh launch ENV     train on every host; nothing happens where it runs already
+#   tpu/slice.sh launch ENV     work on every host; nothing happens where it runs already
 #   tpu/slice.sh status ENV     of every host: new, ready, running, stopped or exited:STATUS
 #   tpu/slice.sh state ENV      of the slice: ACTIVE, SUSPENDED, ..., or ABSENT
 #   tpu/slice.sh logs ENV       follow the log of host 0, or of WORKER=n
-#   tpu/slice.sh stop ENV       every host saves a checkpoint and ends
+#   tpu/slice.sh stop ENV       every host saves its state and ends
 #   tpu/slice.sh delete ENV     give it back
 #
 # ENV is an edited copy of tpu/example.env. With --dry-run behind it, the commands are only printed.
@@ -101,12 +101,12 @@ setup() {
 }
 
 launch() {
-  insist "$(quote bash duomem/tpu/host.sh launch "$LOGS" "${TRAIN[@]}" --output "$OUTPUT")"
+  insist "$(quote bash duomem/tpu/host.sh launch "$LOGS" "$OUTPUT" "${WORK[@]}")"
 }
 
 status() { hosts 'bash duomem/tpu/host.sh status 2>/dev/null || echo new'; }
 
-logs() { hosts 'tail -n 100 -F duomem/train.log' "${WORKER-0}"; }
+logs() { hosts 'tail -n 100 -F duomem/run.log' "${WORKER-0}"; }
 
 stop() { insist 'bash duomem/tpu/host.sh stop'; }
 

@@ -3,7 +3,7 @@
 #
 #   tpu/xpk.sh create ENV     a cluster with one slice, and the bucket for its pods; waits for it
 #   tpu/xpk.sh image ENV      build tpu/Dockerfile and push it to IMAGE
-#   tpu/xpk.sh launch ENV     train on every host
+#   tpu/xpk.sh launch ENV     work on every host
 #   tpu/xpk.sh status ENV     of the cluster's runs
 #   tpu/xpk.sh logs ENV       follow the log of host 0
 #   tpu/xpk.sh stop ENV       end the run; the slice stays
@@ -28,11 +28,11 @@ image() {
   run docker push "$IMAGE"
 }
 
-launch() { # status 75 of train.py: its state is saved, start it again
+launch() { # status 75: the state is saved, start it again
   run xpk workload create --cluster="$CLUSTER" "${WHERE[@]}" --workload="$RUN" \
     --tpu-type="$ACCELERATOR" --num-slices=1 --docker-image="$IMAGE" \
     --max-restarts=100 --restart-on-exit-codes=75 --termination-grace-period-seconds=60 \
-    --command="$(quote bash tpu/host.sh train "${TRAIN[@]}" --output "$OUTPUT")"
+    --command="$(quote bash tpu/host.sh work "$OUTPUT" "${WORK[@]}")"
 }
 
 status() { run xpk workload list --cluster="$CLUSTER" "${WHERE[@]}"; }

@@ -1,4 +1,4 @@
-"""Ctrl-C in a command: the first ends it in order, the second at once."""
+"""Ctrl-C in a command: the first ends it in order, the second at once. And who is told to end."""
 
 import contextlib
 import os
@@ -6,6 +6,8 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
+
+from duomem_jax.base.errors import StoppedError
 
 STOPPED = "stopped; run the same command again to continue"
 STOPPED_STATUS = 2
@@ -51,6 +53,38 @@ def interruptible(name: str) -> Iterator[threading.Event]:
         # After a Ctrl-C the second one keeps its meaning to the end of the process.
         if ours and signal.getsignal(signal.SIGINT) is first:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def told_to_end(sentence: str) -> Iterator[None]:
+    """Within the block, let SIGTERM (a machine is taken away) end the work as Ctrl-C does.
+
+    Args:
+        sentence: what is said then.
+
+    Raises:
+        StoppedError: it was told.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    told = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if not told.is_set():  # what the first one has begun must come to its end
+            told.set()
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    # Compiled modules pass it on as an error of their own.
+    except BaseException as e:
+        if told.is_set():
+            raise StoppedError(sentence) from e
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _imports(frame: FrameType | None) -> bool:

@@ -75,8 +75,12 @@ def _is_refusal(error: Exception) -> bool:
 
 
 @contextlib.contextmanager
-def _clear_remote_errors(path: Path) -> Iterator[None]:
-    """Only refusals become a UserError; after errors that may pass a launcher starts again."""
+def clear_remote_errors(path: Path) -> Iterator[None]:
+    """Only refusals become a UserError; after errors that may pass a launcher starts again.
+
+    Raises:
+        UserError: there is no such bucket, or this account may not use it.
+    """
     try:
         yield
     except Exception as e:  # gcsfs has no class of its own for most of them
@@ -96,7 +100,7 @@ def atomic_write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """
     path = as_path(path)
     if is_remote(path):
-        with _clear_remote_errors(path):
+        with clear_remote_errors(path):
             path.write_bytes(data)
         return
     with atomic_file(path) as file:
@@ -169,7 +173,7 @@ def atomic_dir(path: str | os.PathLike) -> Iterator[Path]:
     if is_remote(path):
         with tempfile.TemporaryDirectory() as local:
             yield Path(local)
-            with _clear_remote_errors(path):
+            with clear_remote_errors(path):
                 _upload(Path(local), path)
         return
     with clear_os_errors(path):

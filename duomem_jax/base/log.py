@@ -18,6 +18,7 @@ import contextlib
 import json
 import sqlite3
 import threading
+import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -47,6 +48,8 @@ _SCHEMA = (
     "CREATE TABLE counts (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, total INTEGER)",
 )
 _RECORDS = "SELECT key, content, crc32 FROM records JOIN units ON records.unit = units.id"
+# A log that is not shared keeps its file to itself: only its own connection can copy it.
+_OPEN: "weakref.WeakValueDictionary[Path, Log]" = weakref.WeakValueDictionary()
 
 
 class Log:
@@ -94,6 +97,7 @@ class Log:
         except BaseException:
             self.close()
             raise
+        _OPEN[path.resolve()] = self
 
     def _claim(self, config: dict[str, Any]) -> None:
         with self._transaction() as database:
@@ -167,8 +171,14 @@ class Log:
         with self._reading():
             return _records(self._database, self.path)
 
+    def copy(self, target: Path) -> None:
+        """Write what it holds at this moment to a new file; appending waits meanwhile."""
+        with self._reading(), contextlib.closing(sqlite3.connect(target)) as database:
+            self._database.backup(database)
+
     def close(self) -> None:
         """Let others write; the file stays."""
+        _OPEN.pop(self.path.resolve(), None)
         # Opening it may be what failed. The database first, so that its journal is gone when the
         # next writer comes.
         if hasattr(self, "_database"):
@@ -192,6 +202,11 @@ class Log:
             # first change, and after a read may be refused it at once.
             database.execute("BEGIN IMMEDIATE")
             yield database
+
+
+def open_log(path: Path) -> Log | None:
+    """The log that this process writes at a path."""
+    return _OPEN.get(path.resolve())
 
 
 def read_log(path: Path) -> tuple[dict[str, Any], list[bytes]]:

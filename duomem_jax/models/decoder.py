@@ -24,6 +24,7 @@ from duomem_jax.models.layers import KEEP_PRODUCTS, RMSNorm, partitioned
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.rope import rope_tables
 from duomem_jax.models.trees import layer_name
+from duomem_jax.models.vision.merge import Pictures
 
 
 class Decoder(nn.Module):
@@ -42,10 +43,14 @@ class Decoder(nn.Module):
         cache: tuple[LayerCache, ...] | None = None,
         slots_BT: jax.Array | None = None,
         adapter_B: jax.Array | None = None,
+        pictures: Pictures | None = None,
     ) -> tuple[jax.Array, tuple[LayerCache, ...] | None]:
         """Return (x_BTD after the final norm, the cache with the new tokens, or None)."""
         c = self.config
-        x_BTD = nn.with_logical_constraint(self._embed(tokens_BT), ACTIVATION)
+        x_BTD = self._embed(tokens_BT)
+        if pictures is not None:
+            x_BTD = pictures.into(x_BTD)
+        x_BTD = nn.with_logical_constraint(x_BTD, ACTIVATION)
         # Once for all layers: inside the scan each layer would make its own again.
         rotation = rope_tables(positions_BT, c.rope, c.head_dim)
         local = None

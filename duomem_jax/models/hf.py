@@ -4,9 +4,10 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import ml_dtypes
 import numpy as np
@@ -14,8 +15,9 @@ import numpy as np
 from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.base.io import as_path, atomic_write_bytes, atomic_write_text, read_json
 from duomem_jax.models.config import ModelConfig
-from duomem_jax.models.families import FAMILIES
-from duomem_jax.models.families.base import HfConfig
+from duomem_jax.models.families import FAMILIES, SEEING
+from duomem_jax.models.families.base import HfConfig, supported
+from duomem_jax.models.naming import PLAIN, Naming
 from duomem_jax.models.trees import Params
 from duomem_jax.models.weight_files import AGAIN, weight_files
 from duomem_jax.records.there import instead
@@ -38,11 +40,39 @@ COPIED = (
 )
 GENERATION = "generation_config.json"
 LARGEST_ID = 1 << 31  # ids are int32
+T = TypeVar("T")
 _NUMPY = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
 
 
 def load_config(folder: str | os.PathLike, dtype: str = "float32") -> ModelConfig:
     """The `ModelConfig` of a Hugging Face folder, for activations in `dtype`.
+
+    Of a model that sees it is the decoder's.
+
+    Raises:
+        UserError: no config.json, an unknown family, a missing or unsupported field.
+    """
+    # What the file names is how weights are stored; here the caller says how to compute.
+    return replace(read_config(folder, _decoder), dtype=dtype)
+
+
+def _decoder(hf: HfConfig) -> ModelConfig:
+    if hf["model_type"] not in SEEING:
+        return FAMILIES[hf["model_type"]].from_hf(hf)
+    text = hf["text_config"]
+    kind = supported(text, "model_type", *FAMILIES)
+    # Whether the head is tied is said of the whole model: the decoder alone has no head.
+    return FAMILIES[kind].from_hf(text | {"tie_word_embeddings": hf["tie_word_embeddings"]})
+
+
+def decoder_naming(folder: str | os.PathLike) -> Naming:
+    """What the decoder's tensors are called in a folder whose config `load_config` reads."""
+    seeing = SEEING.get(read_config(folder, lambda hf: hf["model_type"]))
+    return seeing.decoder_naming if seeing else PLAIN
+
+
+def read_config(folder: str | os.PathLike, read: Callable[[HfConfig], T]) -> T:
+    """What `read` makes of a folder's config.json, completed as transformers does.
 
     Raises:
         UserError: no config.json, an unknown family, a missing or unsupported field.
@@ -54,9 +84,9 @@ def load_config(folder: str | os.PathLike, dtype: str = "float32") -> ModelConfi
         raise UserError(
             f"{path}: has no field model_type; {instead(folder, 'a Hugging Face model')}"
         )
-    family = FAMILIES.get(kind) if isinstance(kind, str) else None
-    if family is None:
-        raise UserError(f"{path}: field model_type is {kind!r}; supported: {', '.join(FAMILIES)}")
+    known = (*FAMILIES, *SEEING)
+    if kind not in known:
+        raise UserError(f"{path}: field model_type is {kind!r}; supported: {', '.join(known)}")
     # Kernels in 8 or 4 bits have other names and scales of their own.
     if hf.get("quantization_config"):
         raise UserError(
@@ -64,7 +94,7 @@ def load_config(folder: str | os.PathLike, dtype: str = "float32") -> ModelConfi
             "model as it was before, and quantise it here (--player.quantize, --quantize)"
         )
     try:
-        config = family.from_hf(_complete(hf))
+        return read(_complete(hf))
     except UserError as e:
         # The families' messages begin with `config.json`.
         raise UserError(f"{path.parent}/{e}") from None
@@ -72,8 +102,6 @@ def load_config(folder: str | os.PathLike, dtype: str = "float32") -> ModelConfi
     except WRONG_VALUE as e:
         reason = f"{type(e).__name__}: {first_line(e)}"
         raise UserError(f"{path}: a field has a wrong value ({reason}); {AGAIN}") from None
-    # What the file names is how weights are stored; here the caller says how to compute.
-    return replace(config, dtype=dtype)
 
 
 def _complete(hf: HfConfig) -> HfConfig:
@@ -130,7 +158,8 @@ def save_pretrained(
         params: its parameters.
         dtype: of the tensors in the file.
         base: folder of the model that this one was made from: its config.json is kept but for the
-            dtype, with all fields that some loader may read. Empty: there is none.
+            dtype, with all fields that some loader may read. Of a model that sees, which has more
+            than a decoder, nothing is kept. Empty: there is none.
 
     Raises:
         UserError: the disk is full, the folder is not writable, or `base` has no config.json.
@@ -146,15 +175,17 @@ def save_pretrained(
     folder = as_path(folder)
     # The format that transformers writes too; its older releases refuse files without one.
     atomic_write_bytes(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
-    hf = _base_config(Path(base), dtype) if base else {**family.to_hf(config), "dtype": dtype}
+    hf = (base and _base_config(Path(base), dtype)) or {**family.to_hf(config), "dtype": dtype}
     atomic_write_text(folder / "config.json", json.dumps(hf, indent=2) + "\n")
 
 
 def _base_config(base: Path, dtype: str) -> HfConfig:
-    """The base's config for other weights of its shape."""
+    """The base's config for other weights of its shape; empty where these are a part of it."""
     hf = read_json(
         base / "config.json", missing="give the folder of a Hugging Face model", damaged=AGAIN
     )
+    if hf.get("model_type") in SEEING:
+        return {}
     hf.pop("transformers_weights", None)  # names a file, and ours has the usual name
     # Under the base's own name of it: older releases know no other.
     names = [name for name in ("dtype", "torch_dtype") if name in hf] or ["dtype"]

@@ -1,4 +1,4 @@
-"""The small parts of a decoder layer: norm, projection with adapter."""
+"""The small parts of a layer: norms, projection with adapter."""
 
 import math
 from collections.abc import Callable
@@ -46,6 +46,22 @@ class RMSNorm(nn.Module):
         y = x.astype(jnp.float32)
         y = y * jax.lax.rsqrt(jnp.mean(y * y, axis=-1, keepdims=True) + self.eps)
         return (y * scale_D).astype(x.dtype)
+
+
+class LayerNorm(nn.Module):
+    """(x - mean) / deviation * scale + bias over the last axis, in float32 (torch `LayerNorm`)."""
+
+    eps: float
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Normalise the last axis of `x`; dtype kept."""
+        scale: Any = self.param("scale", partitioned(nn.initializers.ones, "norm"), x.shape[-1:])
+        bias: Any = self.param("bias", partitioned(nn.initializers.zeros, "norm"), x.shape[-1:])
+        y = x.astype(jnp.float32)
+        y -= jnp.mean(y, axis=-1, keepdims=True)
+        y *= jax.lax.rsqrt(jnp.mean(y * y, axis=-1, keepdims=True) + self.eps)
+        return (y * scale.astype(jnp.float32) + bias.astype(jnp.float32)).astype(x.dtype)
 
 
 def _peft_uniform(key, shape, dtype=jnp.float32):

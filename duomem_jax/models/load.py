@@ -6,6 +6,7 @@ host's devices hold, in pieces: the host needs room for its own share and for li
 
 import functools
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,8 +17,10 @@ from jax.sharding import NamedSharding, PartitionSpec, Sharding, SingleDeviceSha
 from duomem_jax.models import quantize as quantization
 from duomem_jax.models.config import DTYPES, ModelConfig
 from duomem_jax.models.families import FAMILIES
-from duomem_jax.models.hf import load_config
+from duomem_jax.models.families.base import Weight
+from duomem_jax.models.hf import decoder_naming, load_config
 from duomem_jax.models.model import Model
+from duomem_jax.models.naming import Naming
 from duomem_jax.models.stored import Source, StoredTensors
 from duomem_jax.models.trees import Params, Shapes, Shardings, for_decoding, layer_name
 
@@ -56,7 +59,7 @@ def load_pretrained(
     *,
     decoding: bool = False,
 ) -> tuple[ModelConfig, Params]:
-    """Read a Hugging Face folder.
+    """Read a Hugging Face folder; of a model that sees, its decoder (`vision.load` has the rest).
 
     Args:
         folder: config.json and any number of .safetensors files.
@@ -76,8 +79,38 @@ def load_pretrained(
     shapes = Model(config).shapes()["params"]
     if decoding:
         shapes = jax.eval_shape(for_decoding, shapes)
-    plan = _plan(config, shapes, shardings, quantize, decoding)
-    stored = StoredTensors(folder)
+    sources = _sources(FAMILIES[config.family].weights(config), config.n_layers, decoding)
+    if "embedding" not in shapes:  # a tied head that lies as an untied one would
+        sources[HEAD] = replace(sources[TABLE], transpose=True)
+    naming = decoder_naming(folder)
+    return config, read_tree(folder, naming, sources, shapes, dtype, shardings, quantize)
+
+
+def read_tree(
+    folder: str | os.PathLike,
+    naming: Naming,
+    sources: Mapping[TreePath, Source],
+    shapes: Shapes,
+    dtype: str,
+    shardings: Shardings | None = None,
+    quantize: str = "",
+) -> Params:
+    """The parameters of one part of a folder, all of whose tensors must have a place in it.
+
+    Args:
+        folder: with weights.
+        naming: which tensors belong to the part, and what `sources` call them.
+        sources: where each parameter comes from.
+        shapes: of the parameters.
+        dtype: of the parameters.
+        shardings: a tree like `shapes`, or None for the default device.
+        quantize: a name in `quantize.KINDS`, or empty.
+
+    Raises:
+        UserError: a missing or damaged file, other tensors than `sources` and `shapes` say.
+    """
+    plan = _plan(sources, shapes, dtype, shardings, quantize)
+    stored = StoredTensors(folder, naming)
     stored.check(
         {
             name: leaf.source.tensor_shape(leaf.shape.shape)
@@ -90,47 +123,52 @@ def load_pretrained(
     largest_first = sorted(plan, key=lambda leaf: -leaf.shape.size)
     params = {leaf.path: leaf.read(stored) for leaf in largest_first}
     # The plan has the order of the tree's leaves, whatever the order of reading was.
-    return config, jax.tree.unflatten(jax.tree.structure(shapes), [params[x.path] for x in plan])
+    return jax.tree.unflatten(jax.tree.structure(shapes), [params[x.path] for x in plan])
 
 
 def _plan(
-    config: ModelConfig,
+    sources: Mapping[TreePath, Source],
     shapes: Shapes,
+    dtype: str,
     shardings: Shardings | None,
     quantize: str,
-    decoding: bool,
 ) -> list[Leaf]:
     """What is to be read, in the order of the tree's leaves."""
     if shardings is None:
         here = SingleDeviceSharding(jax.devices()[0])
         shardings = jax.tree.map(lambda _: here, shapes)
-    sources = _sources(config, decoding)
-    if "embedding" not in shapes:  # a tied head that lies as an untied one would
-        sources[HEAD] = replace(sources[TABLE], transpose=True)
 
     def leaf(keys: Any, shape: jax.ShapeDtypeStruct, sharding: Sharding) -> Leaf:
         path = tuple(key.key for key in keys)
-        placed = jax.ShapeDtypeStruct(shape.shape, DTYPES[config.dtype], sharding=sharding)
+        placed = jax.ShapeDtypeStruct(shape.shape, DTYPES[dtype], sharding=sharding)
         return Leaf(path, sources[path], placed, quantize if path[-1] == "kernel" else "")
 
     return jax.tree.leaves(jax.tree_util.tree_map_with_path(leaf, shapes, shardings))
 
 
-def _sources(config: ModelConfig, decoding: bool) -> dict[TreePath, Source]:
-    """Where each parameter comes from."""
+def stacked_sources(weights: Sequence[Weight], n_layers: int) -> dict[TreePath, Source]:
+    """Where each parameter comes from; one tensor a layer in the file is one parameter for all."""
     sources: dict[TreePath, Source] = {}
-    for weight in FAMILIES[config.family].weights(config):
-        if "{l}" not in weight.hf:
-            sources[weight.path] = Source((weight.hf,), weight.transpose)
-            continue
-        # One tensor a layer in the file; here one parameter for all, or one for each.
-        names = tuple(weight.hf.format(l=i) for i in range(config.n_layers))
-        stack = Source(names, weight.transpose, stacked=True)
-        if not decoding:
-            sources[weight.path] = stack
+    for weight in weights:
+        stacked = "{l}" in weight.hf
+        # A name without "{l}" is the same for every layer, and there is one tensor of it.
+        names = tuple(weight.hf.format(l=i) for i in range(n_layers if stacked else 1))
+        sources[weight.path] = Source(names, weight.transpose, stacked, weight.ones)
+    return sources
+
+
+def _sources(weights: Sequence[Weight], n_layers: int, decoding: bool) -> dict[TreePath, Source]:
+    """As `stacked_sources`, or with the layers apart."""
+    stacks = stacked_sources(weights, n_layers)
+    if not decoding:
+        return stacks
+    sources: dict[TreePath, Source] = {}
+    for path, stack in stacks.items():
+        if not stack.stacked:
+            sources[path] = stack
             continue
         for i, source in enumerate(stack.layers()):
-            sources[layer_name(i), *weight.path[1:]] = source
+            sources[layer_name(i), *path[1:]] = source
     return sources
 
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from duomem_jax.models.boxes import axes_of, fresh, shapes_of
 from duomem_jax.models.cache import KVCache
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.decoder import Decoder
@@ -16,6 +17,7 @@ from duomem_jax.models.head import vocab_logits
 from duomem_jax.models.layers import soft_cap
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.trees import AdapterTree, LogicalAxes, Params, Shapes, for_decoding
+from duomem_jax.models.vision.merge import Pictures
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,7 @@ class Model:
         # One token as ids, positions and segments: no parameter's shape depends on them.
         tokens_BT = jnp.zeros((1, 1), jnp.int32)
         rngs = {"params": key, "lora": key}
-        # The current mesh may be one of chips that are not here (`aot`): nothing depends on it.
-        with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ())):
-            return self._decoder.init(rngs, tokens_BT, tokens_BT, tokens_BT)
+        return fresh(self._decoder, rngs, tokens_BT, tokens_BT, tokens_BT)
 
     def init(self, key: jax.Array) -> Params:
         """Fresh float32 base parameters."""
@@ -63,16 +63,11 @@ class Model:
 
     def logical_axes(self) -> LogicalAxes:
         """{"params": ..., "lora": ...}: per leaf a PartitionSpec of logical axis names."""
-        return nn.get_partition_spec(_boxed_shapes(self))
+        return axes_of(_boxed_shapes(self))
 
     def shapes(self) -> Shapes:
         """{"params": ..., "lora": ...} trees of ShapeDtypeStruct; "lora" only if configured."""
-        # Not `nn.unbox`, which under a mesh asks for arrays.
-        return jax.tree.map(
-            lambda box: box.value,
-            _boxed_shapes(self),
-            is_leaf=lambda x: isinstance(x, nn.Partitioned),
-        )
+        return shapes_of(_boxed_shapes(self))
 
     def with_lora(self, lora: LoraConfig | None) -> "Model":
         """The same model prepared for adapters of another shape."""
@@ -88,6 +83,7 @@ class Model:
         *,
         adapter_B: jax.Array | None = None,
         dropout_key: jax.Array | None = None,
+        pictures: Pictures | None = None,
     ) -> jax.Array:
         """x_BTD after the final norm; each token sees its own segment up to itself.
 
@@ -99,11 +95,16 @@ class Model:
             lora: adapter tree, a stack of them (`lora.tree.stack`), or None for the base model.
             adapter_B: int32, which adapter of a stack each row uses.
             dropout_key: what the adapter drops while training; None: nothing.
+            pictures: what stands in the place of picture tokens; None: there are none.
 
         Raises:
             ValueError: `lora` is given and the model has no LoraConfig.
         """
-        inputs = {"segment_ids_BT": segment_ids_BT, "adapter_B": adapter_B}
+        inputs = {
+            "segment_ids_BT": segment_ids_BT,
+            "adapter_B": adapter_B,
+            "pictures": pictures,
+        }
         x_BTD, _ = self._apply(base, lora, tokens_BT, positions_BT, inputs, dropout_key)
         return x_BTD
 
@@ -135,6 +136,7 @@ class Model:
         n_new_B: jax.Array,
         lora: AdapterTree | None = None,
         adapter_B: jax.Array | None = None,
+        pictures: Pictures | None = None,
     ) -> tuple[jax.Array, KVCache]:
         """Append tokens to each row of the cache, at the row's own position.
 
@@ -145,6 +147,7 @@ class Model:
             n_new_B: int32, how many of the T tokens of each row count; 0 leaves a row alone.
             lora: adapter tree, a stack of them, or None; in the form of `base`.
             adapter_B: int32, which adapter of a stack each row uses.
+            pictures: what stands in the place of picture tokens among these; None: there are none.
 
         Returns:
             (x_BTD, cache); x is meaningful for the first `n_new_B` tokens of each row.
@@ -159,7 +162,12 @@ class Model:
         slots_BT = jnp.where(steps_1T < n_new_B[:, None], positions_BT, cache.max_len)
         # Does nothing where layers lie apart already; a stack would be taken apart at every call.
         base, lora = for_decoding(base), lora and for_decoding(lora)
-        inputs = {"cache": cache.layers, "slots_BT": slots_BT, "adapter_B": adapter_B}
+        inputs = {
+            "cache": cache.layers,
+            "slots_BT": slots_BT,
+            "adapter_B": adapter_B,
+            "pictures": pictures,
+        }
         x_BTD, layers = self._apply(base, lora, tokens_BT, positions_BT, inputs)
         return x_BTD, KVCache(layers, cache.length_B + n_new_B)
 

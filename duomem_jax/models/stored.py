@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from duomem_jax.base.errors import UserError, first_line
+from duomem_jax.models.naming import PLAIN, Naming
 from duomem_jax.models.weight_files import AGAIN, weight_files
 
 TABLE, HEAD = "model.embed_tokens.weight", "lm_head.weight"
@@ -24,6 +25,7 @@ class Tensor(NamedTuple):
     """Where one lies, from the head of its file."""
 
     file: Path
+    name: str  # in that file
     shape: tuple[int, ...]
     dtype: str  # as safetensors calls it, such as "BF16"
 
@@ -36,16 +38,18 @@ class Source:
         names: of one tensor, or of one for each layer.
         transpose: the parameter is [in, out], the tensor [out, in].
         stacked: the parameter has a leading axis of layers, one tensor for each.
+        ones: axes of length one that the tensor has in front, and the parameter has not.
     """
 
     names: tuple[str, ...]
     transpose: bool
     stacked: bool = False
+    ones: int = 0
 
     def tensor_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of each tensor, for a parameter of that shape."""
         shape = shape[1:] if self.stacked else shape
-        return shape[::-1] if self.transpose else shape
+        return (1,) * self.ones + (shape[::-1] if self.transpose else shape)
 
     def layers(self) -> list["Source"]:
         """The source of each layer of a stack."""
@@ -59,18 +63,19 @@ class StoredTensors:
         tensors: by name.
     """
 
-    def __init__(self, folder: str | os.PathLike):
+    def __init__(self, folder: str | os.PathLike, naming: Naming = PLAIN):
         """Read the heads.
 
         Args:
             folder: with weights (`weight_files.weight_files`).
+            naming: which of its tensors are looked at, and what they are called here.
 
         Raises:
             UserError: no such file, a damaged one, or a tensor that is found twice.
         """
         from safetensors import SafetensorError, safe_open
 
-        self._folder = Path(folder)
+        self._folder, self._naming = Path(folder), naming
         self.tensors: dict[str, Tensor] = {}
         for file in weight_files(folder):
             try:
@@ -80,13 +85,16 @@ class StoredTensors:
             except (SafetensorError, OSError) as e:
                 raise UserError(f"{file}: damaged ({first_line(e)}); {AGAIN}") from None
 
-    def _add(self, name: str, file: Path, found: Any) -> None:
+    def _add(self, stored: str, file: Path, found: Any) -> None:
+        name = self._naming.read(stored)
+        if name is None:
+            return
         if name in self.tensors:
             raise UserError(
-                f"{self._folder}: tensor {name} is in {self.tensors[name].file.name} and in "
+                f"{self._folder}: tensor {stored} is in {self.tensors[name].file.name} and in "
                 f"{file.name}; use the files of one model"
             )
-        self.tensors[name] = Tensor(file, tuple(found.get_shape()), found.get_dtype())
+        self.tensors[name] = Tensor(file, stored, tuple(found.get_shape()), found.get_dtype())
 
     def check(self, wanted: Mapping[str, tuple[int, ...]]) -> None:
         """Refuse a folder that is not the model its config describes, before anything is read.
@@ -99,28 +107,31 @@ class StoredTensors:
         """
         if HEAD in wanted and HEAD not in self.tensors:
             raise UserError(
-                f"{self._folder}: tensor {HEAD} is missing, and tie_word_embeddings in config.json "
-                f"is not true; {AGAIN}, or set it if the model's head is its table of embeddings"
+                f"{self._folder}: tensor {self._written(HEAD)} is missing, and tie_word_embeddings "
+                f"in config.json is not true; {AGAIN}, or set it if the model's head is its table "
+                "of embeddings"
             )
         missing = wanted.keys() - self.tensors.keys()
         if missing:
-            raise UserError(f"{self._folder}: tensor {min(missing)} is missing; {AGAIN}")
-        for name, (file, found, dtype) in self.tensors.items():
+            raise UserError(
+                f"{self._folder}: tensor {self._written(min(missing))} is missing; {AGAIN}"
+            )
+        for name, (file, stored, found, dtype) in self.tensors.items():
             if name not in wanted:
                 if name != HEAD and not name.endswith(NOT_NEEDED):
                     raise UserError(
-                        f"{file}: tensor {name} has no place in the model that config.json "
+                        f"{file}: tensor {stored} has no place in the model that config.json "
                         "describes; use the files of one model"
                     )
             elif wanted[name] != found:
                 raise UserError(
-                    f"{file}: tensor {name} has shape {found} where config.json says "
+                    f"{file}: tensor {stored} has shape {found} where config.json says "
                     f"{wanted[name]}; {AGAIN}"
                 )
             elif dtype not in FLOATS:
                 raise UserError(
-                    f"{file}: tensor {name} holds {dtype}; supported: {', '.join(FLOATS)}, so give "
-                    "the model as it was before it was quantised"
+                    f"{file}: tensor {stored} holds {dtype}; supported: {', '.join(FLOATS)}, so "
+                    "give the model as it was before it was quantised"
                 )
         if HEAD in self.tensors and HEAD not in wanted:
             self._check_tied()
@@ -130,22 +141,28 @@ class StoredTensors:
         table, head = self.tensors[TABLE], self.tensors[HEAD]
         # Releases of transformers differ in which of the two such a model has.
         same = table.shape == head.shape and head.dtype in FLOATS
-        if not same or not self._equal(TABLE, HEAD, table.shape):
+        if not same or not self._equal(table, head):
             raise UserError(
-                f"{head.file}: tensor {HEAD} is not {TABLE}, although tie_word_embeddings in "
-                "config.json is true; set it to false, or use the files of one model"
+                f"{head.file}: tensor {head.name} is not {table.name}, although "
+                "tie_word_embeddings in config.json is true; set it to false, or use the files of "
+                "one model"
             )
 
-    def _equal(self, first: str, second: str, shape: tuple[int, ...]) -> bool:
+    def _written(self, name: str) -> str:
+        return self._naming.written(name)
+
+    def _equal(self, first: Tensor, second: Tensor) -> bool:
+        """Whether two tensors of one shape hold the same."""
         from safetensors import safe_open
 
-        step = max(1, PIECE // (4 * math.prod(shape[1:])))
-        files = self.tensors[first].file, self.tensors[second].file
-        for at in range(0, shape[0], step):
+        length, *width = first.shape
+        step = max(1, PIECE // (4 * math.prod(width)))
+        for at in range(0, length, step):
             # Opened for each piece, as in `_fill`.
-            with safe_open(files[0], "numpy") as a, safe_open(files[1], "numpy") as b:
-                rows = slice(at, min(at + step, shape[0]))
-                if not np.array_equal(a.get_slice(first)[rows], b.get_slice(second)[rows]):
+            with safe_open(first.file, "numpy") as a, safe_open(second.file, "numpy") as b:
+                rows = slice(at, min(at + step, length))
+                pieces = a.get_slice(first.name)[rows], b.get_slice(second.name)[rows]
+                if not np.array_equal(*pieces):
                     return False
         return True
 
@@ -157,7 +174,9 @@ class StoredTensors:
             spans = [range(*s.indices(n)) for s, n in zip(index, shape.shape, strict=True)]
             out = _aligned([len(span) for span in spans], shape.dtype)
             if not source.stacked:
-                self._fill(out, source.names[0], spans, source.transpose)
+                ones = [range(1)] * source.ones
+                whole = out.reshape((1,) * source.ones + out.shape)
+                self._fill(whole, source.names[0], ones + spans, source.transpose)
                 return out
             for layer, i in enumerate(spans[0]):
                 self._fill(out[layer], source.names[i], spans[1:], source.transpose)
@@ -176,14 +195,14 @@ class StoredTensors:
         if transpose:
             # A view: rows of the file fill columns of the parameter without another copy.
             out, spans = out.T, spans[::-1]
-        file, (_, *width), _ = self.tensors[name]
+        file, stored, (_, *width), _ = self.tensors[name]
         rows, *others = (slice(span.start, span.stop) for span in spans)
         # Four bytes an entry, as in float32, the widest that weights come in.
         step = max(1, PIECE // (4 * math.prod(width)))
         for at in range(0, len(out), step):
             end = min(rows.start + at + step, rows.stop)
             with safe_open(file, framework="numpy") as tensors:
-                piece = tensors.get_slice(name)[(slice(rows.start + at, end), *others)]
+                piece = tensors.get_slice(stored)[(slice(rows.start + at, end), *others)]
                 # The assignment converts to the dtype of the parameter.
                 out[at : at + step] = piece
 

@@ -7,13 +7,15 @@ from duomem_jax.agents.player import Player
 from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.evals.games.describe import games_in
 from duomem_jax.evals.games.evaluate import evaluate as play_missing
-from duomem_jax.records.results import collect_results
+from duomem_jax.records.results import Result, collect_rows
 from duomem_jax.report.write import write_report
 from duomem_jax.speak.served.server import Server
+from duomem_jax.stages.bucket import in_a_bucket
 from duomem_jax.stages.options import Folder, Part
 from duomem_jax.worlds.games import Games
 
 
+@in_a_bucket
 def evaluate(
     out: Folder,
     /,
@@ -26,7 +28,7 @@ def evaluate(
     """Play games with one player; write results and a report of all players in the folder.
 
     Args:
-        out: folder for results, report.md and success.png.
+        out: folder for results, report.md and success.png, or gs://BUCKET/FOLDER.
         games: what is played.
         player: who plays; its name is the row of the table.
         how: slots, step limit and seed.
@@ -34,14 +36,17 @@ def evaluate(
         server: where a player openai:NAME is.
 
     Returns:
-        The path of report.md.
+        The path of report.md; where nothing has been played yet, of the results.
 
     Raises:
         UserError: bad games or player, or results of another config.
     """
-    results(out, games, player, how, shard, server)
+    played = results(out, games, player, how, shard, server)
     # Of all players in the folder, so that each evaluation adds a row to one table.
-    rows, description = collect_results([out]), games_in(games.open_world())
+    rows = collect_rows(sorted(Path(out).glob("*.sqlite")), Result)
+    if not rows:  # a part without games, of more parts than games
+        return played
+    description = games_in(games.open_world())
     note = f"{games.protocol(how.max_steps)}."
     return write_report(out, rows, description, title="Success on games", note=note)
 

@@ -12,6 +12,7 @@ from duomem_jax.data.rows import Kind
 from duomem_jax.models.locate import model_path
 from duomem_jax.records.store.write import WriteReport
 from duomem_jax.speak.served.server import Server, served_name
+from duomem_jax.stages.bucket import in_a_bucket
 from duomem_jax.stages.options import Folder, Part, served_record
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Label:
     tokenizer: str = ""  # of a served teacher, whose server does not tell: Hugging Face folder
 
 
+@in_a_bucket
 def label(
     out: Folder,
     /,
@@ -43,7 +45,7 @@ def label(
     """Store a teacher's distributions over the replies of packed rows, for `train.py`.
 
     Args:
-        out: folder to write.
+        out: folder to write, or gs://BUCKET/FOLDER.
         examples: packed rows, from `duomem examples`.
         teacher: model with the vocabulary of the rows: folder, hub id, or openai:NAME for one that
             vLLM serves.

@@ -12,10 +12,12 @@ from duomem_jax.records.episodes import Episode
 from duomem_jax.records.played import Wanted, write_episodes
 from duomem_jax.records.store.write import WriteReport
 from duomem_jax.speak.served.server import Server
+from duomem_jax.stages.bucket import in_a_bucket
 from duomem_jax.stages.options import Folder, Part, served_record
 from duomem_jax.worlds.games import Games, identity_of
 
 
+@in_a_bucket
 def play(
     out: Folder,
     /,
@@ -28,7 +30,7 @@ def play(
     """Let a model, or a rule-based player of the world, play games and store its episodes.
 
     Args:
-        out: folder to write.
+        out: folder to write, or gs://BUCKET/FOLDER.
         games: what is played.
         player: who plays.
         how: slots, step limit and seed.

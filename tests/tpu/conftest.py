@@ -1,4 +1,4 @@
-"""Fake `gcloud`, `uv` and `sleep` first on PATH, and a repository to send."""
+"""Fake `gcloud`, `curl`, `uv` and `sleep` first on PATH, and a repository to send."""
 
 import shutil
 import subprocess
@@ -13,7 +13,18 @@ UV = """
 [ "$1" = venv ] || exit 0
 mkdir -p .venv/bin
 printf '#!/bin/sh\\nshift\\nexec {python} {trainer} "$@"\\n' > .venv/bin/python
-chmod +x .venv/bin/python
+cp "$FAKE_CLOUD/duomem" .venv/bin/duomem
+chmod +x .venv/bin/*
+"""
+# The metadata of a host, of two with two chips each.
+CURL = """
+for last; do :; done
+case $last in
+  */agent-worker-number) echo "$FAKE_HOST" ;;
+  */worker-network-endpoints) echo unknown:unknown:10.0.0.1,unknown:unknown:10.0.0.2 ;;
+  */tpu-env) printf "ZONE: 'here'\\nCHIPS_PER_HOST_BOUNDS: '%s'\\n" "${FAKE_CHIPS-1,2,1}" ;;
+  *) exit 22 ;;
+esac
 """
 
 
@@ -24,6 +35,7 @@ def cloud(tmp_path):
     world, repository = tmp_path / "world", tmp_path / "repository"
     commands = {
         "gcloud": f'exec {sys.executable} -S {HERE / "fake_gcloud.py"} "$@"',
+        "curl": CURL,
         "uv": UV.format(python=f"{sys.executable} -S", trainer=HERE / "fake_trainer.py"),
         "sleep": 'echo "$1" >> "$FAKE_CLOUD/slept"\nexec /bin/sleep 0.1',
     }
@@ -41,5 +53,6 @@ def cloud(tmp_path):
         subprocess.run(git + args, check=True)
     made = Cloud(world, repository)
     made.plan("train")
+    made.stage(f'exec {sys.executable} -S {HERE / "fake_stage.py"} "$@"')
     yield made
     made.slice("delete")  # nothing outlives the test

@@ -19,7 +19,7 @@ SERVICE_ACCOUNT=
 CREATE_FLAGS=(--spot)
 SSH_FLAGS=()
 INPUTS=(examples)
-TRAIN=(--config configs/quickstart.py --base "it's a \\$(folder)" --lora.targets q_proj v_proj)
+WORK=(train --config configs/quickstart.py --base "it's a \\$(folder)" --lora.targets q_proj v_proj)
 CLUSTER=my-cluster
 IMAGE=my-image
 """
@@ -74,6 +74,10 @@ class Cloud:
     def faults(self, *faults: dict) -> None:
         (self.world / "faults.json").write_text(json.dumps(faults))
 
+    def stage(self, script: str) -> None:
+        """What stands for `duomem` on hosts that are set up from now on."""
+        (self.world / "duomem").write_text(f"#!/bin/sh\n{script}\n")
+
     def plan(self, *fates: int | str) -> None:
         (self.world / "plan.json").write_text(json.dumps(fates))
 
@@ -84,6 +88,14 @@ class Cloud:
 
     def starts(self, host: int) -> list[dict]:
         return [json.loads(x) for x in self._lines(f"started{host}.jsonl")]
+
+    def parts(self) -> dict[str, list[dict]]:
+        """The starts of each shard of a stage."""
+        found: dict[str, list[dict]] = {}
+        for path in sorted(self.world.glob("parts*.jsonl")):
+            for start in map(json.loads, self._lines(path.name)):
+                found.setdefault(start["args"][-1], []).append(start)
+        return found
 
     def slept(self) -> list[str]:
         return self._lines("slept")

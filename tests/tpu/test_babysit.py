@@ -21,7 +21,7 @@ def test_undisturbed_run_and_its_dry_run(cloud):
     once = [c for i, c in enumerate(asked) if i == 0 or c != asked[i - 1]]  # status, many times
     assert once == [line for line in lines if line[0] == "gcloud"]
     assert [[s["args"] for s in cloud.starts(host)] for host in (0, 1)] == [[TRAIN], [TRAIN]]
-    assert "finished: gs://my-bucket/runs/my-run/adapter" in done.stderr
+    assert "finished: gs://my-bucket/runs/my-run" in done.stderr
     assert cloud.slices() == []
 
 
@@ -61,7 +61,7 @@ def test_stock_out_that_never_ends(cloud):
     cloud.faults(STOCK_OUT | {"times": 99})
     done = cloud.babysit(TRIES="3")
     assert done.returncode == 1
-    assert "no slice that trains after 3 tries" in done.stderr
+    assert "no slice that works after 3 tries" in done.stderr
     assert len(cloud.calls("queued-resources create")) == 3
     assert cloud.slices() == []
 

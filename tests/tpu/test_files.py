@@ -51,9 +51,16 @@ def test_saved_runs_are_started_again(sky, jobset):
 def test_all_launchers_train_alike(sky, jobset):
     job = jobset["spec"]["replicatedJobs"][0]["template"]["spec"]
     args = job["template"]["spec"]["containers"][0]["args"]
-    words = shlex.split(sky["run"].replace("\\\n", " "))
-    assert words[:3] == ["bash", "tpu/host.sh", "train"]
-    assert words[3 : words.index("--output")] == args[: args.index("--output")]
+    assert sky["run"] == 'bash tpu/host.sh work "gs://$BUCKET/runs/$RUN" $WORK'
+    assert args[0] == "work"
+    assert sky["envs"]["WORK"].split() == args[2:]
+    example = subprocess.run(
+        ["bash", "-c", '. tpu/example.env; printf "%s\\n" "${WORK[@]}"'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert example.stdout.splitlines() == args[2:]
 
 
 def test_xpk_dry_run(cloud):
@@ -64,4 +71,6 @@ def test_xpk_dry_run(cloud):
     (line,) = [shlex.split(x) for x in done.stdout.splitlines()]
     assert line[:3] == ["xpk", "workload", "create"]
     (command,) = [x.removeprefix("--command=") for x in line if x.startswith("--command=")]
-    assert shlex.split(command) == ["bash", "tpu/host.sh", "train", *TRAIN]
+    *words, option, output = TRAIN
+    assert option == "--output"
+    assert shlex.split(command) == ["bash", "tpu/host.sh", "work", output, "train", *words]

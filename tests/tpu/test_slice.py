@@ -40,7 +40,7 @@ def test_on_demand_with_an_account(cloud):
 
 
 def test_a_run_by_hand(cloud):
-    """From nothing to trained: every host gets the inputs and exactly the arguments of TRAIN."""
+    """From nothing to trained: every host gets the inputs and exactly the arguments of WORK."""
     cloud.bring_up("upload", "create", "setup")
     assert cloud.words() == ["ready", "ready"]
     cloud.bring_up("launch")
@@ -167,7 +167,9 @@ def test_dry_run_prints_what_a_run_does(cloud, step):
         ("RUN=my-run", "RUN=My_Run", "RUN is 'My_Run'; begin with a lower-case letter"),
         ("RUN=my-run", "RUN=my_run", "RUN is 'my_run'; use lower-case letters, digits and inner"),
         ("=my-bucket", "=gs://my-bucket", "BUCKET is 'gs://my-bucket'; give its name alone"),
-        ("TRAIN=(", "TRAIN=(--output x ", "TRAIN has --output; leave it out, it is gs://my-bucke"),
+        ("WORK=(train", "WORK=(dance", "WORK begins with 'dance'; begin with train, play, label"),
+        ("(train", "(train --output x ", "WORK has --output; leave it out, it is gs://my-bucket/r"),
+        ("(train", "(play --shard 0/2 ", "WORK has --shard; leave it out, each host knows its own"),
     ],
 )
 def test_mistakes_in_the_file(cloud, old, new, sentence):

@@ -1,7 +1,7 @@
 """Play the games that a subject has no result for yet."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from duomem_jax.agents.play import Play
@@ -77,11 +77,19 @@ def evaluate(
             if path != log.path
             for row in read_results(path, config)  # another shard may be at work on it
         }
-        tasks = [task for task in shard.of(tasks) if task.id not in elsewhere]
-        # One for each shard, like the results: a second writer of a log is refused.
-        record = log.path.with_suffix("")
-        with open_policy(subject, world, slots=how.slots, server=server, record=record) as policy:
-            score(subject.name, world, tasks, policy, log, how)
+        missing = [
+            task
+            for task in shard.of(tasks)
+            if task.id not in elsewhere and (subject.name, task.id, seed) not in log.done
+        ]
+        # No model is opened where no game is missing.
+        if missing:
+            # One for each shard, like the results: a second writer of a log is refused.
+            record = log.path.with_suffix("")
+            with open_policy(
+                subject, world, slots=how.slots, server=server, record=record
+            ) as policy:
+                score(subject.name, world, missing, policy, log, how)
     return log.path
 
 
@@ -93,7 +101,7 @@ def score(
     log: ResultLog,
     how: Play,
 ) -> None:
-    """Append one result per game to `log`, leaving out the games that are in it.
+    """Append one result per game to `log`.
 
     Args:
         subject: name of the row in the report.
@@ -105,16 +113,8 @@ def score(
     """
     silence = Silence(subject)
     with Progress(len(tasks), f"{subject}, seed {how.seed}") as progress:
-
-        def waiting() -> Iterator[Task]:
-            for task in tasks:
-                if (subject, task.id, how.seed) in log.done:
-                    progress.total -= 1
-                else:
-                    yield task
-
         for played in play_games(
-            world, waiting(), policy, slots=policy.slots, max_steps=how.max_steps, seed=how.seed
+            world, tasks, policy, slots=policy.slots, max_steps=how.max_steps, seed=how.seed
         ):
             silence.add(played.episode)
             log.append(game_result(subject, played))

@@ -11,6 +11,7 @@ from duomem_jax.models.rope import Rope
 
 HfConfig: TypeAlias = dict[str, Any]  # a config.json
 Arguments: TypeAlias = dict[str, Any]  # of `ModelConfig`, by name
+MOST_LAYERS = 1000  # eight times those of the deepest models
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Weight:
     hf: str  # name; "{l}" stands for the layer, which becomes the leading axis
     path: tuple[str, ...]
     transpose: bool = False  # Hugging Face stores projections [out, in]
+    ones: int = 0  # axes of length one in front of the tensor, which our parameter has not
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,20 @@ def positive(hf: HfConfig, field: str) -> float:
     return value
 
 
+def layers(hf: HfConfig) -> int:
+    """The number of layers.
+
+    Raises:
+        UserError: it is none, or so large that the names of the tensors would fill the memory.
+    """
+    count = whole(hf, "num_hidden_layers")
+    if count > MOST_LAYERS:
+        raise UserError(
+            f"config.json: field num_hidden_layers is {count}; up to {MOST_LAYERS} are supported"
+        )
+    return count
+
+
 def common_config(hf: HfConfig, activation: str = "hidden_act") -> Arguments:
     """The arguments of `ModelConfig` that every family spells alike; `rope` is not among them.
 
@@ -90,7 +106,7 @@ def common_config(hf: HfConfig, activation: str = "hidden_act") -> Arguments:
         "family": hf["model_type"],
         "vocab_size": whole(hf, "vocab_size"),
         "d_model": width,
-        "n_layers": whole(hf, "num_hidden_layers"),
+        "n_layers": layers(hf),
         "n_heads": heads,
         "n_kv_heads": whole(hf, "num_key_value_heads"),
         "head_dim": whole(given, "head_dim"),
