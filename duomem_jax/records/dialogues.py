@@ -14,7 +14,9 @@ MULTI_HOP, TEMPORAL, OPEN_DOMAIN, SINGLE_HOP, ADVERSARIAL = (
     "single-hop",
     "adversarial",
 )
-KINDS = (MULTI_HOP, TEMPORAL, OPEN_DOMAIN, SINGLE_HOP, ADVERSARIAL)
+# Of pictures, as MemLoRA-V parts them (arXiv 2512.04763): one has to look, or the caption tells.
+SEEN, TOLD = "picture", "picture, told"
+KINDS = (MULTI_HOP, TEMPORAL, OPEN_DOMAIN, SINGLE_HOP, ADVERSARIAL, SEEN, TOLD)
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,14 @@ class Turn:
         speaker: who says it.
         text: what is said.
         caption: of a picture that is shared with it; "" for none.
+        picture: SHA-256 of the picture's file (`records.pictures`); "" where there is none.
     """
 
     id: str
     speaker: str
     text: str
     caption: str = ""
+    picture: str = ""
 
     @property
     def said(self) -> str:
@@ -129,7 +133,14 @@ DIALOGUE_LAYOUT: Layout = {
     "speakers": ["text"],
     "sessions": ["text"],
     "turns": [
-        {"session": "int64", "id": "text", "speaker": "text", "text": "text", "caption": "text"}
+        {
+            "session": "int64",
+            "id": "text",
+            "speaker": "text",
+            "text": "text",
+            "caption": "text",
+            "picture": "text",
+        }
     ],
     "facts": [
         {

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from duomem_jax.base.draw import Draw
 from duomem_jax.decode.grammar import json_text
 from duomem_jax.memory.operations import answer, extract, update
 from duomem_jax.memory.teach import Demonstrator, Teaching
@@ -17,7 +18,6 @@ from duomem_jax.tiny.listener.lessons import SEED, SIZE, lessons
 from duomem_jax.tiny.listener.start import STD, compose, shape
 from duomem_jax.tiny.listener.tokenizer import save_tokenizer
 from duomem_jax.worlds.dialogues import generate_dialogue
-from duomem_jax.worlds.dialogues.generate.draw import Draw
 from duomem_jax.worlds.dialogues.generate.tables import tables
 from duomem_jax.worlds.dialogues.made_up import held_out_words, made_up, made_up_name
 from duomem_jax.worlds.dialogues.retold import swapped

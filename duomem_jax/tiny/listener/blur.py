@@ -3,9 +3,9 @@
 import re
 from dataclasses import replace
 
+from duomem_jax.base.draw import Draw
 from duomem_jax.records.dialogues import Dialogue, Session, Turn
 from duomem_jax.worlds.dialogues.generate.dates import DAYS, MONTHS
-from duomem_jax.worlds.dialogues.generate.draw import Draw
 from duomem_jax.worlds.dialogues.generate.wording import number
 from duomem_jax.worlds.dialogues.made_up import made_up
 

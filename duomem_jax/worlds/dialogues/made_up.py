@@ -8,7 +8,7 @@ import functools
 import re
 from collections.abc import Iterator
 
-from duomem_jax.worlds.dialogues.generate.draw import Draw
+from duomem_jax.base.draw import Draw
 from duomem_jax.worlds.dialogues.generate.tables import tables
 
 _ONSETS = (

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
+from duomem_jax.base.draw import Draw
 from duomem_jax.records.dialogues import Dialogue, Fact, Question, Session, Turn
-from duomem_jax.worlds.dialogues.generate.draw import Draw
 from duomem_jax.worlds.dialogues.generate.tables import rows, slots
 from duomem_jax.worlds.dialogues.generate.wording import capital
 from duomem_jax.worlds.dialogues.made_up import made_up_name, made_up_value

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from duomem_jax.worlds.dialogues.generate.draw import Draw
+from duomem_jax.base.draw import Draw
 from duomem_jax.worlds.dialogues.generate.tables import rows, tables
 from duomem_jax.worlds.dialogues.generate.wording import capital
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from duomem_jax.base import days
 from duomem_jax.base.days import DAYS, MONTHS
-from duomem_jax.worlds.dialogues.generate.draw import Draw
+from duomem_jax.base.draw import Draw
 from duomem_jax.worlds.dialogues.generate.wording import number, ordinal
 
 DAY, WEEK, MONTH, YEAR = "day", "week", "month", "year"

@@ -4,10 +4,10 @@ import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from duomem_jax.base.draw import Draw
 from duomem_jax.records.dialogues import Dialogue
 from duomem_jax.worlds.dialogues.generate import happenings, idle, moves
 from duomem_jax.worlds.dialogues.generate.cast import Cast, Person
-from duomem_jax.worlds.dialogues.generate.draw import Draw
 from duomem_jax.worlds.dialogues.generate.questions import ask
 from duomem_jax.worlds.dialogues.generate.scene import Scene
 from duomem_jax.worlds.dialogues.generate.size import Size

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from duomem_jax.base.draw import Draw
 from duomem_jax.records.dialogues import Fact
 from duomem_jax.worlds.dialogues.generate.cast import Cast, Person, Row
 from duomem_jax.worlds.dialogues.generate.dates import Day, When
-from duomem_jax.worlds.dialogues.generate.draw import Draw
 from duomem_jax.worlds.dialogues.generate.timeline import Event, Timeline
 from duomem_jax.worlds.dialogues.generate.transcript import Transcript
 from duomem_jax.worlds.dialogues.generate.wording import capital, forms

@@ -1,0 +1,37 @@
+"""A picture, what a caption says of it, and what can be asked about it."""
+
+from dataclasses import dataclass
+
+from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question about a picture.
+
+    Attributes:
+        text: the question.
+        answer: one word, or one time of day.
+        told: whether the caption says it, so that nobody has to look.
+    """
+
+    text: str
+    answer: str
+    told: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A rendered picture.
+
+    Attributes:
+        kind: what it shows, one of `worlds.pictures.KINDS`.
+        image: square, RGB.
+        caption: what somebody would say who mentions it in passing.
+        asked: all that is asked about it.
+    """
+
+    kind: str
+    image: Image
+    caption: str
+    asked: tuple[Asked, ...]
