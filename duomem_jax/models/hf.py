@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.base.io import as_path, atomic_write_bytes, atomic_write_text, read_json
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.families import FAMILIES, SEEING
-from duomem_jax.models.families.base import HfConfig, supported
+from duomem_jax.models.families.base import HfConfig, Weight, supported
 from duomem_jax.models.naming import PLAIN, Naming
 from duomem_jax.models.trees import Params
 from duomem_jax.models.weight_files import AGAIN, weight_files
@@ -166,12 +166,8 @@ def save_pretrained(
     """
     from safetensors.numpy import save
 
-    family, tensors = FAMILIES[config.family], {}
-    for weight in family.weights(config):
-        x = np.asarray(_at(params, weight.path)).astype(_NUMPY[dtype])
-        layers = [(weight.hf.format(l=i), x[i]) for i in range(config.n_layers)]
-        for name, value in layers if "{l}" in weight.hf else [(weight.hf, x)]:
-            tensors[name] = np.ascontiguousarray(value.T if weight.transpose else value)
+    family = FAMILIES[config.family]
+    tensors = tensors_of(family.weights(config), params, config.n_layers, dtype)
     folder = as_path(folder)
     # The format that transformers writes too; its older releases refuse files without one.
     atomic_write_bytes(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
@@ -190,6 +186,28 @@ def _base_config(base: Path, dtype: str) -> HfConfig:
     # Under the base's own name of it: older releases know no other.
     names = [name for name in ("dtype", "torch_dtype") if name in hf] or ["dtype"]
     return hf | dict.fromkeys(names, dtype)
+
+
+def tensors_of(
+    weights: Sequence[Weight], params: Params, n_layers: int, dtype: str, naming: Naming = PLAIN
+) -> dict[str, np.ndarray]:
+    """Parameters as files have them.
+
+    Args:
+        weights: which tensors there are.
+        params: the tree.
+        n_layers: of the part of a model that it is.
+        dtype: of the tensors.
+        naming: of that part.
+    """
+    tensors = {}
+    for weight in weights:
+        x = np.asarray(_at(params, weight.path)).astype(_NUMPY[dtype])
+        layers = [(weight.hf.format(l=i), x[i]) for i in range(n_layers)]
+        for name, value in layers if "{l}" in weight.hf else [(weight.hf, x)]:
+            value = value.T if weight.transpose else value.reshape((1,) * weight.ones + value.shape)
+            tensors[naming.written(name)] = np.ascontiguousarray(value)
+    return tensors
 
 
 def fingerprint(folder: str | os.PathLike) -> str:

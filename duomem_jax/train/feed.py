@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class Fed:
     """A global batch on the mesh, and metrics of how it was made, as (sum, weight) pairs."""
 
-    batch: Batch
+    batch: Any  # a `Batch`, or whatever the step takes
     metrics: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 

@@ -89,13 +89,12 @@ def _like(theirs: Any, mine: Any) -> Any:
 
 
 @contextlib.contextmanager
-def claimed(plan: Plan) -> Iterator[Path]:
+def claimed(config: TrainConfig) -> Iterator[Path]:
     """Create the output folder with the resolved config, or return to it, and be its only writer.
 
     Raises:
         UserError: the folder belongs to another run, is being written, or is not writable.
     """
-    config = plan.config
     # Again: another run may have taken the folder while the weights were loaded.
     check_output(config)
     folder = as_path(config.output)

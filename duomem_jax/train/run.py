@@ -83,7 +83,7 @@ def open_run(plan: Plan) -> Iterator[Run]:
     """Load weights, claim the output folder, and restore the last checkpoint if there is one."""
     weights = load_weights(plan)
     # Only now: a refused run leaves nothing behind.
-    with claimed(plan) as output, _opened(plan, *weights, output) as run:
+    with claimed(plan.config) as output, _opened(plan, *weights, output) as run:
         yield run
 
 

@@ -20,7 +20,6 @@ from duomem_jax.models.model import Model
 from duomem_jax.records.store.write import DatasetSpec, ShardWriter
 from duomem_jax.train.config import load_config
 from duomem_jax.train.output import claimed
-from duomem_jax.train.plan import plan
 
 
 @pytest.fixture
@@ -123,7 +122,7 @@ def test_output_of_another_config_or_of_something_else(refused, tmp_path, config
     (out / "thesis.txt").write_text("precious")
     assert "not empty" in refused()
     (out / "thesis.txt").unlink()
-    with claimed(plan(load_config(str(config_file)))):
+    with claimed(load_config(str(config_file))):
         pass
     error = refused("--steps", 2, "--seed", 3)
     assert f"{out}/config.json: the folder belongs to a run with another seed, steps" in error
@@ -132,7 +131,7 @@ def test_output_of_another_config_or_of_something_else(refused, tmp_path, config
 
 def test_a_folder_that_another_process_writes_is_refused(config_file, tmp_path, capsys):
     """Two runs of one command: the second one must not add to the records of the first."""
-    with claimed(plan(load_config(str(config_file)))):
+    with claimed(load_config(str(config_file))):
         assert train.main(["--config", str(config_file)]) == 2
         error = capsys.readouterr().err
         assert (
@@ -147,7 +146,7 @@ def test_a_run_goes_on_only_with_what_it_began_with(config_file, data_folder, tm
     rows = tmp_path / "rows"
     shutil.copytree(data_folder, rows)
     run = ["--config", str(config_file), "--data", str(rows)]
-    with claimed(plan(load_config(str(config_file), run[2:]))):
+    with claimed(load_config(str(config_file), run[2:])):
         pass
     other = list(make_rows(64))
     other[3]["tokens"][0] += 1
@@ -157,7 +156,7 @@ def test_a_run_goes_on_only_with_what_it_began_with(config_file, data_folder, tm
     assert "a run with another content of data; choose" in capsys.readouterr().err
     shutil.copytree(data_folder, tmp_path / "moved")
     same = load_config(str(config_file), ["--data", str(tmp_path / "rows/../moved")])
-    with claimed(plan(same)):
+    with claimed(same):
         pass
 
 

@@ -1,0 +1,201 @@
+"""Learning to see: tower and projector on rendered pictures, through a decoder."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import SingleDeviceSharding
+
+from duomem_jax.base.io import atomic_dir, atomic_write_bytes
+from duomem_jax.models.config import ModelConfig
+from duomem_jax.models.flops import load_of, train_flops
+from duomem_jax.models.hf import copy_tokenizer, fingerprint
+from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.model import Model
+from duomem_jax.models.trees import Params
+from duomem_jax.models.vision.config import VisionConfig
+from duomem_jax.models.vision.eyes import Eyes
+from duomem_jax.models.vision.load import load_vision
+from duomem_jax.models.vision.merge import Pictures
+from duomem_jax.models.vision.model import VisionModel
+from duomem_jax.models.vision.processor import OLDER
+from duomem_jax.models.vision.save import save_seeing
+from duomem_jax.objectives import Batch, Loss, States, TextTargets
+from duomem_jax.text.tokenizer import load_tokenizer
+from duomem_jax.tiny.seer.lessons import Desk, lesson
+from duomem_jax.tiny.seer.start import hf_config
+from duomem_jax.train.config import TrainConfig
+from duomem_jax.train.feed import Fed
+from duomem_jax.train.loop import Loop
+from duomem_jax.train.output import check_output, claimed
+from duomem_jax.train.state.checkpoint import Checkpoints
+from duomem_jax.train.state.optimizer import make_optimizer
+from duomem_jax.train.state.state import TrainState, Tree, new_state
+from duomem_jax.train.state.step import Frozen, Metrics
+from duomem_jax.train.watch.goodput import Stopwatch, summary
+
+LENGTH = 112  # T, tokens of a row; one lesson in ten is longer, and loses its last question
+
+log = logging.getLogger(__name__)
+
+
+class Shown(NamedTuple):
+    """What a step gets: rows, and the tile of each, [B, h, w, 3]."""
+
+    rows: Batch
+    tiles_Bhwc: jax.Array
+
+
+class Lessons:
+    """A `train.feed.Feed` of new pictures in every step; the next ones are drawn meanwhile."""
+
+    def __init__(self, desk: Desk, rows: int, seed: int) -> None:
+        self._desk, self._rows, self._seed = desk, rows, seed
+        self._pool = ThreadPoolExecutor(1)
+        self._ahead: dict[int, Future[Shown]] = {}
+
+    def batch(self, step: int, params: Tree) -> Fed:
+        """See the protocol; nothing depends on what was learnt."""
+        shown = self._ahead.pop(step, None) or self._pool.submit(self._draw, step)
+        self._ahead = {step + 1: self._pool.submit(self._draw, step + 1)}
+        return Fed(shown.result())
+
+    def _draw(self, step: int) -> Shown:
+        first = step * self._rows
+        shown = [lesson(self._seed, first + i) for i in range(self._rows)]
+        rows, tiles_Bhwc = self._desk.batch(shown)
+        return Shown(rows, jnp.asarray(tiles_Bhwc))
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class Pupil:
+    """What is fixed about a step.
+
+    Attributes:
+        words: the decoder.
+        eyes: tower and projector.
+        tx: the optimizer.
+    """
+
+    words: Model
+    eyes: VisionModel
+    tx: optax.GradientTransformation
+
+    def loss(self, params: Tree, frozen: Frozen, shown: Shown) -> Loss:
+        """Of the answers.
+
+        Args:
+            params: {"eyes": ...}, and {"words": ...} where the decoder learns, too.
+            frozen: the decoder's weights, where it does not.
+            shown: rows and tiles.
+        """
+        rows, base = shown.rows, params.get("words", frozen.base)
+        assert rows.seen is not None
+        features_BTD = self.eyes.features(params["eyes"], shown.tiles_Bhwc)
+        student = rows.student
+        x_BTD = self.words.hidden(
+            base,
+            student.ids_BT,
+            student.positions_BT,
+            student.segments_BT,
+            pictures=Pictures(features_BTD, rows.seen.index_BT),
+        )
+        return TextTargets().loss(States(x_BTD, self.words.head(base)), rows)
+
+    def step(self, state: TrainState, frozen: Frozen, shown: Shown) -> tuple[TrainState, Metrics]:
+        """One update."""
+
+        def loss_fn(params: Tree) -> tuple[jax.Array, Loss]:
+            loss = self.loss(params, frozen, shown)
+            return loss.mean, loss
+
+        (_, loss), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+        updates, opt_state = self.tx.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        student, one = shown.rows.student, jnp.float32(1)
+        load = load_of(self.words, student.positions_BT, student.segments_BT, loss.weight)
+        metrics = {
+            "loss": (loss.total, loss.weight),
+            "grad_norm": (optax.global_norm(grads), one),
+            "tokens": (load.tokens, one),
+            "flops": (train_flops(self.words, load), one),  # of the decoder
+        }
+        return TrainState(state.step + 1, params, opt_state, state.rng), metrics
+
+
+def learn(config: TrainConfig) -> Path:
+    """Train tower and projector of `config.base`, and its decoder where `trainable` is all.
+
+    Stopped, it goes on where it was. Each step shows `global_batch` pictures that no step before it
+    has shown.
+
+    Returns:
+        The folder of the model.
+
+    Raises:
+        UserError: a base that does not see, an output folder of another run, or a loss that is not
+            a number.
+        StoppedError: the machine is to be taken away; the same call continues.
+    """
+    watch = Stopwatch()
+    check_output(config)
+    (decoder, words), (vision, eyes) = load_pretrained(config.base), load_vision(config.base)
+    learns_words = config.trainable == "all"
+    params = {"eyes": eyes} | ({"words": words} if learns_words else {})
+    tx = make_optimizer(config.optimizer, config.steps)
+    pupil = Pupil(Model(decoder), VisionModel(vision), tx)
+    with claimed(config) as out, _checkpoints(config, out) as saver, _lessons(config) as feed:
+        state = new_state(tx, params, config.seed)
+        where = jax.tree.map(lambda _: SingleDeviceSharding(jax.devices()[0]), state)
+        state = saver.restore(state, where) or state
+        frozen = Frozen(None if learns_words else words)
+        step = jax.jit(pupil.step, donate_argnums=0)
+        state = Loop(config, step, frozen, feed, saver, None, watch).run(state)
+        trained = jax.device_get(state.params)
+        learnt = trained.get("words", words)
+        folder = out / "model"
+        if not folder.exists():
+            _save(folder, config.base, (decoder, learnt), (vision, trained["eyes"]))
+    log.info(summary(watch.seconds()))
+    return folder
+
+
+def _lessons(config: TrainConfig) -> contextlib.closing[Lessons]:
+    desk = Desk(Eyes(config.base), load_tokenizer(config.base), LENGTH)
+    return contextlib.closing(Lessons(desk, config.global_batch, config.seed))
+
+
+@contextlib.contextmanager
+def _checkpoints(config: TrainConfig, out: Path) -> Iterator[Checkpoints]:
+    facts = {"base_fingerprint": fingerprint(config.base)}
+    saver = Checkpoints(out / "checkpoints", "params", config.checkpoint_every, facts)
+    try:
+        yield saver
+    # Ctrl-C too may leave a checkpoint half-written.
+    except BaseException:
+        saver.close(failed=True)
+        raise
+    saver.close()
+
+
+def _save(
+    folder: Path,
+    base: str,
+    decoder: tuple[ModelConfig, Params],
+    sight: tuple[VisionConfig, Params],
+) -> None:
+    with atomic_dir(folder) as tmp:
+        copy_tokenizer(base, tmp)
+        atomic_write_bytes(tmp / OLDER, (Path(base) / OLDER).read_bytes())
+        save_seeing(tmp, hf_config(decoder[0], sight[0]), decoder, sight)

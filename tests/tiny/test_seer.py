@@ -1,0 +1,138 @@
+"""The tiny model that sees: its folder, its lessons, and that it learns."""
+
+import shutil
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from duomem_jax.models.hf import copy_tokenizer, save_pretrained
+from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.model import Model
+from duomem_jax.models.shipped import model_folder
+from duomem_jax.models.vision.eyes import Eyes
+from duomem_jax.models.vision.load import load_vision
+from duomem_jax.records import chat
+from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
+from duomem_jax.tiny.seer import start
+from duomem_jax.tiny.seer.lessons import Desk, lesson
+from duomem_jax.tiny.seer.train import learn
+from duomem_jax.train.config import OptimizerConfig, TrainConfig
+
+LISTENER = model_folder("tiny-listener")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An untrained one, of two layers."""
+    made = tmp_path_factory.mktemp("seer") / "start"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(start, "TOWER", replace(start.TOWER, n_layers=2))
+        start.write_start(made, LISTENER)
+    return made
+
+
+@pytest.fixture(scope="module")
+def desk(folder):
+    return Desk(Eyes(folder), load_tokenizer(folder), 96)
+
+
+def test_transformers_sees_the_same(folder, desk):
+    torch = pytest.importorskip("torch")
+    from transformers import AutoModelForImageTextToText
+
+    theirs = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).eval()
+    rows, tiles_Bhwc = desk.batch([lesson(0, 3)])
+    count = int(rows.student.segments_BT.sum())
+    ids = torch.tensor(rows.student.ids_BT[:, :count]).long()
+    pixels = torch.tensor(tiles_Bhwc.transpose(0, 3, 1, 2))[None]
+    with torch.no_grad():
+        wanted_TV = theirs(
+            input_ids=ids, attention_mask=torch.ones_like(ids), pixel_values=pixels
+        ).logits[0]
+    np.testing.assert_allclose(ours(folder, rows, tiles_Bhwc)[:count], wanted_TV, atol=1e-3)
+
+
+def ours(folder, rows, tiles_Bhwc):
+    """logits_TV of the first row."""
+    from duomem_jax.models.vision.merge import Pictures
+    from duomem_jax.models.vision.model import VisionModel
+
+    (config, words), (vision, eyes) = load_pretrained(folder), load_vision(folder)
+    features_BTD = VisionModel(vision).features(eyes, jnp.asarray(tiles_Bhwc))
+    model, tokens = Model(config), rows.student
+    x_BTD = model.hidden(
+        words,
+        tokens.ids_BT,
+        tokens.positions_BT,
+        tokens.segments_BT,
+        pictures=Pictures(features_BTD, jnp.asarray(rows.seen.index_BT)),
+    )
+    return np.asarray(model.head(words)(x_BTD))[0]
+
+
+def test_words_are_what_they_are_to_the_decoder(folder):
+    question = [chat.system("Be brief."), chat.user("Who is it?")]
+    before, after = load_tokenizer(LISTENER), load_tokenizer(folder)
+    assert chat_tokens(after).since(question) == chat_tokens(before).since(question)
+    np.testing.assert_array_equal(
+        load_pretrained(folder)[1]["embedding"],
+        load_pretrained(LISTENER, "float32")[1]["embedding"],
+    )
+
+
+def test_a_full_vocabulary_gets_rows_for_pictures(tmp_path):
+    config, params = load_pretrained(LISTENER, "float32")
+    size = len(load_tokenizer(LISTENER))
+    full = dict(params) | {"embedding": params["embedding"][:size]}
+    (tmp_path / "full").mkdir()
+    save_pretrained(tmp_path / "full", replace(config, vocab_size=size), full)
+    copy_tokenizer(LISTENER, tmp_path / "full")
+    start.write_start(tmp_path / "start", tmp_path / "full")
+    grown, words = load_pretrained(tmp_path / "start")
+    assert grown.vocab_size == size + 3 == len(load_tokenizer(tmp_path / "start"))
+    np.testing.assert_array_equal(words["embedding"][:size], full["embedding"])
+    np.testing.assert_allclose(words["embedding"][size:].std(0), 0, atol=1e-7)
+
+
+def test_rows_show_a_picture_and_learn_the_answers(desk):
+    lessons = [lesson(5, i) for i in range(4)]
+    rows, tiles_Bhwc = desk.batch(lessons)
+    assert tiles_Bhwc.shape == (4, 128, 128, 3)
+    assert rows.seen.index_BT.max(1).tolist() == [15] * 4
+    tokenizer = load_tokenizer(LISTENER)
+    for own, ids_T, learnt_T in zip(
+        lessons, rows.student.ids_BT, rows.student.reply_BT, strict=True
+    ):
+        answers = [m["content"] for m in own.messages if m["role"] == "assistant"]
+        written = tokenizer.decode(ids_T[learnt_T]).split(tokenizer.eos_token)
+        # A long lesson loses its last questions.
+        assert [a.strip() for a in written[:-1]] == answers[: len(written) - 1]
+        assert len(written) > 1
+
+
+def test_held_out_pictures_are_others():
+    ours, others = (lesson(5, 0, held_out=held) for held in (False, True))
+    assert np.asarray(ours.picture.image).tolist() != np.asarray(others.picture.image).tolist()
+    assert lesson(5, 0).messages == ours.messages
+
+
+def test_a_stopped_run_goes_on_to_the_same_model(folder, tmp_path):
+    config = TrainConfig(
+        base=str(folder),
+        data="",
+        output=str(tmp_path / "run"),
+        trainable="all",
+        optimizer=OptimizerConfig("muon", 3e-3, warmup_steps=1),
+        steps=4,
+        global_batch=4,
+        checkpoint_every=2,
+    )
+    whole = (learn(config) / "model.safetensors").read_bytes()
+    # As if it had been killed after its third step.
+    shutil.rmtree(tmp_path / "run/checkpoints/4")
+    shutil.rmtree(tmp_path / "run/model")
+    assert (learn(config) / "model.safetensors").read_bytes() == whole
+    before, after = (load_vision(f)[1]["projector"] for f in (folder, tmp_path / "run/model"))
+    assert not np.array_equal(before["proj"]["kernel"], after["proj"]["kernel"])
