@@ -244,7 +244,7 @@ def reference_processor(name, theirs, tokenizer, tile_tokens):
     from transformers.models.internvl.processing_internvl import InternVLProcessor
 
     # SmolVLM's class wants one more package for films, and does the same with pictures.
-    if name == "smolvlm":
+    if name != "internvl":
         template = tokenizer.chat_template
         return Idefics3Processor(theirs, tokenizer, tile_tokens, chat_template=template)
 

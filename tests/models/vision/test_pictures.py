@@ -5,7 +5,14 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from seeing import SIDE, made_up, pictures_of, processor_of
+from seeing import (
+    SIDE,
+    letters_tokenizer,
+    made_up,
+    pictures_of,
+    processor_of,
+    reference_processor,
+)
 
 from duomem_jax.models.families import SEEING
 from duomem_jax.models.vision.config import ProjectorConfig, TowerConfig, VisionConfig
@@ -100,49 +107,14 @@ def test_a_moving_picture_is_its_first(tmp_path):
     np.testing.assert_array_equal(open_picture(tmp_path / "x.gif"), pictures[0].convert("RGB"))
 
 
-def tokenizer_of(name):
-    """A tokenizer of single letters with the special tokens of a model."""
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    letters = {chr(i): i for i in range(128)}
-    tokenizer = Tokenizer(models.WordLevel(letters, unk_token="?"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
-    cells = [f"<row_{r}_col_{c}>" for r in range(1, 7) for c in range(1, 7)]
-    special = ["<fake_token_around_image>", "<global-img>", "<image>", "<end_of_utterance>", *cells]
-    named = {}
-    if name == "internvl":
-        named = {
-            "start_image_token": "<img>",
-            "end_image_token": "</img>",
-            "context_image_token": "<IMG_CONTEXT>",
-            "video_token": "<video>",
-        }
-        special = []
-    tokenizer.add_special_tokens([*special, *named.values()])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, extra_special_tokens=named, pad_token="\0"
-    )
-
-
 @pytest.mark.parametrize("split", [True, False])
 @pytest.mark.parametrize("name", ["idefics3", "internvl"])
 def test_prompts_and_pixels_equal_those_of_the_processor_of_the_model(name, split):
-    from transformers.models.idefics3.processing_idefics3 import Idefics3Processor
-    from transformers.models.internvl.processing_internvl import InternVLProcessor
-
     ours, theirs = processor_of(name, split=split)
-    tokenizer, tokens = tokenizer_of(name), ours.config.tile_tokens
-    if name == "internvl":
-        # Its class wants another for films, which needs one more package.
-        class Whole(InternVLProcessor):
-            def check_argument_for_proper_class(self, *_):
-                pass
-
-        whole = Whole(theirs, tokenizer, None, tokens)
-        options = {"crop_to_patches": split}
-    else:
-        whole, options = Idefics3Processor(theirs, tokenizer, tokens), {}
+    tokenizer = letters_tokenizer("internvl" if name == "internvl" else "smolvlm")
+    tokens = ours.config.tile_tokens
+    whole = reference_processor(name, theirs, tokenizer, tokens)
+    options = {"crop_to_patches": split} if name == "internvl" else {}
     pictures = [made_up((150, 31)), made_up((20, 20)), made_up((61, 143))]
     word = ours.placeholder
     prompt = f"User:{word}one{word}{word}\n\nthree?\nAssistant:"
