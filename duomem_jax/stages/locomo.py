@@ -107,14 +107,17 @@ def pictures(
     """
     links = _links(*_read(file, "", only, omit))
     place, config = Path(folder), Path(folder, CONFIG)
-    found = fetched(links, place) if place.is_dir() else None
-    text, strange = to_fetch(found.missing if found else links)
     if config.exists() and not config.read_bytes().startswith(HEADER.encode()):
         raise UserError(f"{config}: is something else; choose another folder")
+    found = fetched(links, place) if place.is_dir() else None
+    text, strange = to_fetch(found.missing if found else links)
     atomic_write_text(config, text)
     had = found.told if found else f"0 of {len(links):,} pictures"
+    if found and not found.missing:
+        return f"{had}: nothing is missing"
     other = f"; {len(strange):,} have no address in the web" if strange else ""
-    return f"{had}{other}; `cd {shlex.quote(folder)} && curl --config {CONFIG}` fetches the others"
+    fetch = shlex.join(["curl", "--config", str(config), "--output-dir", folder])
+    return f"{had}{other}; `{fetch}` fetches the others"
 
 
 def _read(

@@ -21,7 +21,7 @@ from duomem_jax.records.pictures import Gathered
 
 NO_FILE, NO_PICTURE, UNLISTED = "without a file", "whose file is no picture", "not listed"
 CONFIG = "curl.txt"  # in the folder
-HEADER = "# Pictures of LoCoMo that were missing here: curl --config curl.txt"
+HEADER = "# Pictures of LoCoMo, for curl --config"
 SECONDS = 120  # for one picture
 # All else could end the quotes of a line of the config, and addresses come from others.
 _PLAIN = "".join({*string.punctuation} - {'"', "\\"})

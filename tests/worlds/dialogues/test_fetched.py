@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import threading
@@ -141,11 +142,15 @@ def test_no_address_leads_out_of_the_folder_or_out_of_its_line(address):
 def test_the_config_names_only_what_is_missing_and_replaces_nothing_else(tmp_path):
     file, folder = write(tmp_path / "in.json", B, B, "data:image/png;base64,AA"), tmp_path / "f"
     said = pictures(str(folder), file)
-    assert "0 of 4 pictures; 1 have no address in the web; `cd " in said
+    assert "0 of 4 pictures; 1 have no address in the web; `curl " in said
     assert (folder / "curl.txt").read_text().count("url = ") == 2
     put(folder, A)
     assert "1 of 4 pictures" in pictures(str(folder), file)
     assert (folder / "curl.txt").read_text().count("url = ") == 1
+    put(folder, B)
+    put(folder, "data:image/png;base64,AA")
+    assert pictures(str(folder), file) == "4 of 4 pictures: nothing is missing"
+    assert "url = " not in (folder / "curl.txt").read_text()
     (folder / "curl.txt").write_text("mine")
     with pytest.raises(UserError, match=r"curl\.txt: is something else"):
         pictures(str(folder), file)
@@ -170,9 +175,9 @@ def test_curl_fetches_what_is_there_under_the_names_that_are_read(tmp_path):
         talk = json.loads((tmp_path / "in.json").read_text())
         del talk[0]["conversation"]["session_2"][0]["img_url"]
         (tmp_path / "in.json").write_text(json.dumps(talk))
-        pictures(str(tmp_path / "f"), file)
-        fetch = ["curl", "--silent", "--noproxy", "*", "--config", "curl.txt"]
-        subprocess.run(fetch, cwd=tmp_path / "f", timeout=30, check=False)
+        told = pictures(str(tmp_path / "f"), file)
+        fetch = shlex.split(re.search("`(curl .*)`", told)[1])
+        subprocess.run([*fetch, "--silent", "--noproxy", "*"], timeout=30, check=False)
     finally:
         server.shutdown()
         server.server_close()
