@@ -35,7 +35,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
 OURS = ("duomem", "python", "make", "tpu/babysit.sh", "tpu/slice.sh", "tpu/xpk.sh")
 # What is somebody else's is only not to be misspelt.
-OTHERS = ("gcloud", "pip", "python3", "sky", "transformers", "vllm")
+OTHERS = ("curl", "gcloud", "pip", "python3", "sky", "transformers", "vllm")
 OTHERS_OPTIONS = {
     "--max-logprobs",
     "--max-model-len",

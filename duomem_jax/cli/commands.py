@@ -144,6 +144,12 @@ def commands() -> dict[str, Command]:
             "runs/talks --file locomo10.json --only conv-26",
         ),
         Command(
+            "locomo pictures",
+            s.locomo.pictures,
+            MEASURE,
+            "runs/fetched --file locomo10.json --only conv-26",
+        ),
+        Command(
             "locomo run",
             s.locomo.run,
             MEASURE,

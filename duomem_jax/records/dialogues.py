@@ -126,6 +126,10 @@ class Dialogue:
         """Every turn with its session."""
         return ((session, turn) for session in self.sessions for turn in session.turns)
 
+    def pictures(self) -> list[str]:
+        """Names of the pictures that are shared, in the order of the turns."""
+        return [turn.picture for _, turn in self.turns() if turn.picture]
+
 
 # Ids of turns are one text, parted by spaces: lists within lists of structures are not stored.
 DIALOGUE_LAYOUT: Layout = {

@@ -1,11 +1,14 @@
 """Files of pictures, each named by its contents: one picture is there once, and is what it was."""
 
+import contextlib
 import hashlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_write_bytes
+from duomem_jax.base.picture import read_picture
 
 FOLDER = "pictures"  # beside the dialogues, or the store, that they belong to
 _NAME = re.compile(r"[0-9a-f]{64}")
@@ -62,3 +65,47 @@ class Pictures:
         if not _NAME.fullmatch(name):
             raise UserError(f"{self._folder}: {name!r} is no name of a picture; give its SHA-256")
         (self._folder / name).unlink(missing_ok=True)
+
+
+class Gathered:
+    """Pictures in files of users: looked at when they are named, kept once there is a place."""
+
+    def __init__(self) -> None:
+        self._names: dict[Path, str] = {}
+        self._files: dict[str, Path] = {}
+
+    @property
+    def content(self) -> str:
+        """A hash of all that were looked at; "" where there were none."""
+        names = "".join(sorted(self._files))
+        return names and hashlib.sha256(names.encode()).hexdigest()
+
+    def look(self, file: Path) -> str:
+        """The name of the picture in a file: the SHA-256 of its bytes.
+
+        Raises:
+            UserError: the file is no picture that can be read.
+        """
+        if file not in self._names:
+            name = hashlib.sha256(read_picture(file)).hexdigest()
+            self._names[file] = name
+            self._files[name] = file
+        return self._names[file]
+
+    def keep(self, names: Iterable[str], pictures: Pictures) -> None:
+        """Keep pictures that were looked at.
+
+        Args:
+            names: of the pictures.
+            pictures: where.
+
+        Raises:
+            UserError: a file has changed meanwhile; the folder cannot be written.
+        """
+        for name in names:
+            file, data = self._files[name], b""
+            with contextlib.suppress(OSError):
+                data = file.read_bytes()
+            if hashlib.sha256(data).hexdigest() != name:
+                raise UserError(f"{file}: has changed meanwhile; run the same command again")
+            pictures.keep(data)

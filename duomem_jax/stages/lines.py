@@ -1,9 +1,10 @@
 """JSON Lines in and out: data of others, and data for others."""
 
+import functools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_file, check_free
@@ -14,13 +15,13 @@ from duomem_jax.records.demonstrations import (
     SEEN_LAYOUT,
     demonstration_to_record,
 )
-from duomem_jax.records.dialogues import DIALOGUE_LAYOUT, dialogue_to_record
+from duomem_jax.records.dialogues import DIALOGUE_LAYOUT, Dialogue, dialogue_to_record
 from duomem_jax.records.episodes import Episode
 from duomem_jax.records.lines.chats import chat_line, read_chat_lines
 from duomem_jax.records.lines.dialogues import dialogue_line, read_dialogue_lines
 from duomem_jax.records.lines.episodes import episode_line, read_episode_lines
+from duomem_jax.records.pictures import FOLDER, Gathered, Pictures
 from duomem_jax.records.played import read_episodes, write_episodes
-from duomem_jax.records.store.features import Layout
 from duomem_jax.records.store.manifest import file_sha256, load_manifest
 from duomem_jax.records.store.spec import DEMONSTRATIONS, DIALOGUES, EPISODES, PICTURES
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
@@ -31,6 +32,7 @@ from duomem_jax.text.turns import episode_messages
 from duomem_jax.worlds import DEFAULT, open_world
 
 Kind = Literal["episodes", "dialogues", "chats"]
+T = TypeVar("T")
 _UNITS = 100  # records that are stored at once
 
 
@@ -51,15 +53,8 @@ def import_(out: Folder, /, file: str, kind: Kind, world: str = DEFAULT) -> Writ
         open_world(world)
         return _import_episodes(out, read_episode_lines(path, world), _source(path), world)
     if kind == "dialogues":
-        records = list(map(dialogue_to_record, read_dialogue_lines(path)))
-        return _write(out, records, DIALOGUES, DIALOGUE_LAYOUT, _source(path), {})
-    chats = read_chat_lines(path)
-    seen = any(pictures_of(message) for shown in chats for message in shown.messages)
-    records = [demonstration_to_record(shown, seen=seen) for shown in chats]
-    layout = SEEN_LAYOUT if seen else DEMONSTRATION_LAYOUT
-    # Paths are kept as they are written, so that the same lines make the same dataset anywhere.
-    notes = {PICTURES: str(path.parent.resolve())} if seen else {}
-    return _write(out, records, DEMONSTRATIONS, layout, _source(path), notes)
+        return _import_dialogues(out, path)
+    return _import_chats(out, path)
 
 
 def _source(path: Path) -> dict[str, str]:
@@ -81,23 +76,54 @@ def _import_episodes(
     )
 
 
+def _import_dialogues(out: str, path: Path) -> WriteReport:
+    gathered, pictures = Gathered(), Pictures(Path(out) / FOLDER)
+    dialogues = read_dialogue_lines(path, gathered)
+
+    def to_record(dialogue: Dialogue) -> dict[str, Any]:
+        # Not before the folder is known to be free.
+        gathered.keep(dialogue.pictures(), pictures)
+        return dialogue_to_record(dialogue)
+
+    spec = DatasetSpec(
+        DIALOGUES,
+        DIALOGUE_LAYOUT,
+        # The lines name paths; what is there may be replaced.
+        source=_source(path) | ({PICTURES: gathered.content} if gathered.content else {}),
+        config={"imported": DIALOGUES},
+    )
+    return _write(out, dialogues, to_record, spec)
+
+
+def _import_chats(out: str, path: Path) -> WriteReport:
+    chats = read_chat_lines(path)
+    seen = any(pictures_of(message) for shown in chats for message in shown.messages)
+    to_record = functools.partial(demonstration_to_record, seen=seen)
+    layout = SEEN_LAYOUT if seen else DEMONSTRATION_LAYOUT
+    # Paths are kept as they are written, so that the same lines make the same dataset anywhere.
+    notes = {PICTURES: str(path.parent.resolve())} if seen else {}
+    spec = DatasetSpec(
+        DEMONSTRATIONS,
+        layout,
+        source=_source(path),
+        config={"imported": DEMONSTRATIONS},
+        notes=notes,
+    )
+    return _write(out, chats, to_record, spec)
+
+
 def _write(
-    out: str,
-    records: Sequence[dict],
-    name: str,
-    layout: Layout,
-    source: dict[str, Any],
-    notes: dict[str, Any],
+    out: str, items: Sequence[T], to_record: Callable[[T], dict[str, Any]], spec: DatasetSpec
 ) -> WriteReport:
-    width = len(str(len(records)))
-    starts = range(0, len(records), _UNITS)
-    parts = {f"{i:0{width}}": list(records[i : i + _UNITS]) for i in starts}
+    width = len(str(len(items)))
+    starts = {f"{i:0{width}}": i for i in range(0, len(items), _UNITS)}
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
-        return ((key, parts[key], {}) for key in keys)
+        for key in keys:
+            part = items[starts[key] : starts[key] + _UNITS]
+            yield key, list(map(to_record, part)), {}
 
-    spec = DatasetSpec(name, layout, source=source, config={"imported": name}, notes=notes)
-    return write_dataset(out, list(parts), make, spec)
+    return write_dataset(out, list(starts), make, spec)
 
 
 def dump(folder: Folder, /, file: str, chats: bool = False) -> str:
@@ -111,8 +137,8 @@ def dump(folder: Folder, /, file: str, chats: bool = False) -> str:
     Raises:
         UserError: the folder holds something else; there is a file.
     """
-    lines = _lines(Path(folder), chats)
     out = Path(file)
+    lines = _lines(Path(folder), out.parent, chats)
     check_free(out)
     count = 0
     with atomic_file(out) as f:
@@ -122,8 +148,8 @@ def dump(folder: Folder, /, file: str, chats: bool = False) -> str:
     return f"{out}: {count:,} lines"
 
 
-def _lines(folder: Path, chats: bool) -> Iterator[Mapping[str, Any]]:
-    """What a folder holds, a line for each record."""
+def _lines(folder: Path, place: Path, chats: bool) -> Iterator[Mapping[str, Any]]:
+    """What a folder holds, a line for each record, for a file in the folder `place`."""
     manifest = load_manifest(folder)
     kind = manifest["name"] if manifest else ""
     if kind == EPISODES:
@@ -132,7 +158,8 @@ def _lines(folder: Path, chats: bool) -> Iterator[Mapping[str, Any]]:
             return (chat_line(episode_messages(e)) for e in episodes)
         return map(episode_line, episodes)
     if kind == DIALOGUES and not chats:
-        return map(dialogue_line, read_dialogues(folder))
+        shared = Pictures(folder / FOLDER)
+        return (dialogue_line(d, shared, place) for d in read_dialogues(folder))
     if kind == DEMONSTRATIONS:
         shown = Demonstrations([str(folder)])
         return (chat_line(d.messages) for d in shown.block(0, 1))

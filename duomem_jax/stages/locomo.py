@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +26,7 @@ from duomem_jax.evals.dialogues.score import results
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.records.answers import collect_answers
 from duomem_jax.records.dialogues import DIALOGUE_LAYOUT, Dialogue, dialogue_to_record
+from duomem_jax.records.pictures import FOLDER, Gathered, Pictures
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.spec import DIALOGUES
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
@@ -34,7 +36,17 @@ from duomem_jax.report.write import write_report
 from duomem_jax.speak.open import Local, open_speaker
 from duomem_jax.speak.served.server import Server
 from duomem_jax.stages.options import Folder, Part
+from duomem_jax.worlds.dialogues.fetched import (
+    CONFIG,
+    HEADER,
+    fetched,
+    read_hashes,
+    shared,
+    to_fetch,
+)
 from duomem_jax.worlds.dialogues.locomo import Locomo, read_locomo
+
+HASHES = "pictures.json"  # SHA-256 of pictures by address, for others who fetch the same ones
 
 
 def prepare(
@@ -44,6 +56,8 @@ def prepare(
     audit: str = "",
     only: tuple[str, ...] = (),
     omit: tuple[str, ...] = (),
+    pictures: str = "",
+    hashes: str = "",
 ) -> WriteReport:
     """Read LoCoMo's conversations from their file.
 
@@ -54,10 +68,62 @@ def prepare(
             where there is one.
         only: ids of the conversations to take, such as conv-26; none: all.
         omit: ids of conversations to leave out.
+        pictures: folder of the pictures that were fetched (`duomem locomo pictures`); empty: the
+            conversations have none. Those that are used go to the folder `pictures`, and their
+            hashes to pictures.json.
+        hashes: pictures.json of somebody else: only its pictures are used, and no other ones.
 
     Raises:
-        UserError: the file is something else, or lacks a conversation that is named.
+        UserError: the file is something else, or lacks a conversation that is named; a picture is
+            another one than `hashes` has.
     """
+    if hashes and not pictures:
+        raise UserError("hashes: says which pictures to use; name their folder, --pictures")
+    read, chosen = _read(file, audit, only, omit)
+    if not pictures:
+        return write_conversations(out, read, chosen)
+    links = _links(read, chosen)
+    found = fetched(links, Path(pictures), read_hashes(Path(hashes)) if hashes else None)
+    told = [shared(dialogue, read.links[dialogue.id], found.names) for dialogue in chosen]
+    report = write_conversations(out, read, told, found.gathered)
+    atomic_write_text(Path(out, HASHES), json.dumps(found.names, indent=1, sort_keys=True) + "\n")
+    return report.with_details(found.told, f"questions that rest on them: {_resting(told):,}")
+
+
+def pictures(
+    folder: Folder, /, file: str, only: tuple[str, ...] = (), omit: tuple[str, ...] = ()
+) -> str:
+    """Write what fetches the pictures of LoCoMo that a folder lacks: a config of curl.
+
+    Args:
+        folder: of the pictures.
+        file: locomo10.json, or a part of it.
+        only: ids of the conversations to take; none: all.
+        omit: ids of conversations to leave out.
+
+    Raises:
+        UserError: the file is something else, or lacks a conversation that is named; curl.txt in
+            the folder is something else.
+    """
+    links = _links(*_read(file, "", only, omit))
+    place, config = Path(folder), Path(folder, CONFIG)
+    if config.exists() and not config.read_bytes().startswith(HEADER.encode()):
+        raise UserError(f"{config}: is something else; choose another folder")
+    found = fetched(links, place) if place.is_dir() else None
+    text, strange = to_fetch(found.missing if found else links)
+    atomic_write_text(config, text)
+    had = found.told if found else f"0 of {len(links):,} pictures"
+    if found and not found.missing:
+        return f"{had}: nothing is missing"
+    other = f"; {len(strange):,} have no address in the web" if strange else ""
+    fetch = shlex.join(["curl", "--config", str(config), "--output-dir", folder])
+    return f"{had}{other}; `{fetch}` fetches the others"
+
+
+def _read(
+    file: str, audit: str, only: Sequence[str], omit: Sequence[str]
+) -> tuple[Locomo, list[Dialogue]]:
+    """A file, and the conversations of it that are chosen."""
     read = read_locomo(file, audit or None)
     known = {dialogue.id: dialogue for dialogue in read.dialogues}
     if unknown := sorted({*only, *omit} - known.keys()):
@@ -65,16 +131,33 @@ def prepare(
     chosen = [d for d in known.values() if d.id not in omit and (not only or d.id in only)]
     if not chosen:
         raise UserError(f"{file}: only and omit leave no conversation; name others")
-    return write_conversations(out, read, chosen)
+    return read, chosen
 
 
-def write_conversations(out: Folder, read: Locomo, chosen: Sequence[Dialogue]) -> WriteReport:
+def _links(read: Locomo, chosen: Sequence[Dialogue]) -> list[str]:
+    """The address of each picture that is shared."""
+    return [address for dialogue in chosen for address in read.links[dialogue.id].values()]
+
+
+def _resting(dialogues: Sequence[Dialogue]) -> int:
+    """How many questions have evidence that is a turn with a picture."""
+    count = 0
+    for dialogue in dialogues:
+        showing = {turn.id for _, turn in dialogue.turns() if turn.picture}
+        count += sum(not showing.isdisjoint(asked.evidence) for asked in dialogue.questions)
+    return count
+
+
+def write_conversations(
+    out: Folder, read: Locomo, chosen: Sequence[Dialogue], gathered: Gathered | None = None
+) -> WriteReport:
     """Write some of the conversations that were read.
 
     Args:
         out: folder to write.
         read: all of them, with what was repaired.
         chosen: those to write.
+        gathered: the files of their pictures; None where they have none.
 
     Raises:
         UserError: an output folder of other ones or something else in it.
@@ -83,6 +166,8 @@ def write_conversations(out: Folder, read: Locomo, chosen: Sequence[Dialogue]) -
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
         for key in keys:
+            if gathered is not None:
+                gathered.keep(known[key].pictures(), Pictures(Path(out) / FOLDER))
             counts = {"facts": len(known[key].facts), "questions": len(known[key].questions)}
             yield key, [dialogue_to_record(known[key])], counts
 

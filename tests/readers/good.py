@@ -242,6 +242,51 @@ def locomo_folder(made):
     return folder
 
 
+ADDRESS = "https://a.example/bicycle.png"
+
+
+@pytest.fixture(scope="session")
+def fetched_folder(made):
+    """A conversation in LoCoMo's form, its picture and the list of its hash."""
+    from seeing import made_up
+
+    from duomem_jax import stages
+    from duomem_jax.worlds.dialogues.fetched import file_name
+
+    folder = made / "fetched"
+    folder.mkdir()
+    talk = json.loads(json.dumps(CONVERSATION))
+    talk["conversation"]["session_2"][0]["img_url"] = [ADDRESS]
+    (folder / "locomo.json").write_text(json.dumps([talk]))
+    made_up().save(folder / file_name(ADDRESS), "PNG")
+    out = made / "fetched_talks"
+    stages.locomo.prepare(str(out), str(folder / "locomo.json"), pictures=str(folder))
+    shutil.copy(out / "pictures.json", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lines_folder(made):
+    """Dialogues as lines, the first with a picture beside them."""
+    from seeing import made_up
+
+    folder = made / "lines"
+    folder.mkdir()
+    turn = {"speaker": "Ann", "text": "I moved to Nice.", "id": "a", "caption": "a town"}
+    fact = {"text": "Ann lives in Nice.", "speaker": "Ann", "session": 0, "evidence": ["a"]}
+    asked = {"text": "Where is Ann?", "kind": "single-hop", "answer": "Nice", "evidence": ["a"]}
+    talk = {
+        "speakers": ["Ann", "Ben"],
+        "sessions": [{"at": "2024-05-01T12:00:00Z", "turns": [turn | {"picture": "x.png"}]}],
+        "facts": [fact],
+        "questions": [asked],
+    }
+    lines = [talk | {"id": "one"}, talk | {"id": "two", "facts": []}]
+    (folder / "talks.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    made_up().save(folder / "x.png")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def prompt(made):
     folder = made / "prompt"

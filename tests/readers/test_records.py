@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 from damage import Place
-from good import QUESTION, RESULTS_CONFIG, write_half
+from good import ADDRESS, QUESTION, RESULTS_CONFIG, write_half
 from reading import Reader, check_found, short_and_long
 
 from duomem_jax import stages
@@ -27,6 +27,8 @@ from duomem_jax.memory.embed.openai import _vectors
 from duomem_jax.memory.store.store import Store
 from duomem_jax.objectives import Batch, Seen
 from duomem_jax.records.chat import picture
+from duomem_jax.records.lines.dialogues import read_dialogue_lines
+from duomem_jax.records.pictures import Gathered
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.results import ResultLog, collect_results
 from duomem_jax.records.store.reader import read_dataset
@@ -36,6 +38,7 @@ from duomem_jax.speak.served.http import MalformedError
 from duomem_jax.speak.served.ledger import Ledger
 from duomem_jax.speak.served.scores import read_scores
 from duomem_jax.speak.served.server import Server
+from duomem_jax.worlds.dialogues.fetched import fetched, read_hashes, shared, to_fetch
 from duomem_jax.worlds.dialogues.locomo import read_locomo
 from duomem_jax.worlds.games import Games
 
@@ -180,6 +183,19 @@ def locomo(folder):
     return found.dialogues, found.repairs
 
 
+def fetched_pictures(folder):
+    read = read_locomo(folder / "locomo.json")
+    links = read.links[read.dialogues[0].id]
+    listed = read_hashes(folder / "pictures.json")
+    found = fetched([*links.values(), ADDRESS], folder, listed)
+    to_fetch(found.missing)
+    return shared(read.dialogues[0], links, found.names), found.names
+
+
+def dialogue_lines(folder):
+    return read_dialogue_lines(folder / "talks.jsonl", Gathered())
+
+
 def regenerate(folder):
     return stages.generate(str(folder), 2, 5).replace(str(folder), "")
 
@@ -238,6 +254,16 @@ READERS = [
     Reader("generated games: facts", "generated", "generated.json", "json", regenerate),
     Reader("LoCoMo", "locomo_folder", "locomo.json", "json", locomo),
     Reader("LoCoMo: audit", "locomo_folder", "audit_errors.json", "json", locomo),
+    *(
+        Reader(f"LoCoMo's pictures: {name}", "fetched_folder", file, kind, fetched_pictures)
+        for name, file, kind in (
+            ("addresses", "locomo.json", "json"),
+            ("hashes", "pictures.json", "json"),
+            ("a file", "https-*", "binary"),
+        )
+    ),
+    Reader("dialogue lines", "lines_folder", "talks.jsonl", "json lines", dialogue_lines),
+    Reader("dialogue lines: a picture", "lines_folder", "x.png", "binary", dialogue_lines),
     Reader(
         "prompt", "prompt", "mine.md", "text",
         lambda f: load_prompt(str(f / "mine.md"), ("episode",)).fill(episode="e"),

@@ -6,10 +6,10 @@ import pytest
 from reading import Reader, short_and_long
 from seeing import made_up, make_seeing
 
+from duomem_jax.base.picture import open_picture
 from duomem_jax.models.hf import load_config
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.vision.load import load_vision, load_vision_config
-from duomem_jax.models.vision.picture import open_picture
 from duomem_jax.models.vision.processor import load_processor
 
 FILES = {"x.png": {}, "x.jpg": {"quality": 60}, "x.webp": {}, "x.gif": {}, "x.bmp": {}}

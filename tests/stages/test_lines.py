@@ -1,14 +1,17 @@
 """Data of others comes in, and goes out again as it came."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
 
 import pytest
+from seeing import made_up
 
 from duomem_jax import cli
 from duomem_jax.agents.player import Player
 from duomem_jax.base.errors import UserError
+from duomem_jax.records.pictures import Gathered, Pictures
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.records.talked import read_dialogues
@@ -121,6 +124,82 @@ def test_dialogues_come_back_as_they_were(tmp_path):
     assert list(read_dialogues(tmp_path / "b")) == list(read_dialogues(tmp_path / "a"))
 
 
+def test_shared_pictures_come_back_as_they_were(tmp_path):
+    dialogues(str(tmp_path / "a"), count=2, seed=5, pictures=2)
+    (tmp_path / "lines").mkdir()
+    dump(str(tmp_path / "a"), str(tmp_path / "lines/a.jsonl"))
+    import_(str(tmp_path / "b"), str(tmp_path / "lines/a.jsonl"), "dialogues")
+    assert list(read_dialogues(tmp_path / "b")) == list(read_dialogues(tmp_path / "a"))
+    kept = [sorted(f.read_bytes() for f in (tmp_path / x / "pictures").iterdir()) for x in "ab"]
+    assert len(kept[0]) == 4
+    assert kept[0] == kept[1]
+
+
+def test_a_picture_of_ones_own_is_kept_by_its_content(tmp_path):
+    (tmp_path / "lines").mkdir()
+    made_up().save(tmp_path / "own.jpg")
+    data = (tmp_path / "own.jpg").read_bytes()
+    two = with_value(TALK, "sessions.0.turns.0.picture", "../own.jpg")
+    two = with_value(two, "sessions.0.turns.1.picture", (tmp_path / "own.jpg").as_uri())
+    file = write(tmp_path / "lines/in.jsonl", two, TALK | {"id": "other"})
+    import_(str(tmp_path / "talks"), file, "dialogues")
+    own, other = read_dialogues(tmp_path / "talks")
+    name = hashlib.sha256(data).hexdigest()
+    assert own.pictures() == [name, name]
+    assert other.pictures() == []
+    (kept,) = (tmp_path / "talks/pictures").iterdir()
+    assert (kept.name, kept.read_bytes()) == (name, data)
+
+
+def test_lines_whose_pictures_were_replaced_are_not_taken_for_the_same(tmp_path):
+    made_up().save(tmp_path / "own.png")
+    file = write(tmp_path / "in.jsonl", with_value(TALK, "sessions.0.turns.0.picture", "own.png"))
+    import_(str(tmp_path / "talks"), file, "dialogues")
+    made_up().rotate(180).save(tmp_path / "own.png")
+    with pytest.raises(UserError, match=r"pictures=.*choose another output folder"):
+        import_(str(tmp_path / "talks"), file, "dialogues")
+    assert len(list((tmp_path / "talks/pictures").iterdir())) == 1
+
+
+def test_a_picture_that_changes_while_it_is_imported_is_refused(tmp_path):
+    made_up().save(tmp_path / "own.png")
+    gathered = Gathered()
+    name = gathered.look(tmp_path / "own.png")
+    for spoil in (lambda f: f.write_bytes(b"other"), lambda f: f.unlink()):
+        spoil(tmp_path / "own.png")
+        with pytest.raises(UserError, match=r"own\.png: has changed meanwhile"):
+            gathered.keep([name], Pictures(tmp_path / "pictures"))
+    assert not (tmp_path / "pictures").exists()
+
+
+def test_a_picture_that_is_lost_is_not_dumped(tmp_path):
+    dialogues(str(tmp_path / "a"), count=1, seed=5, pictures=1)
+    (picture,) = (tmp_path / "a/pictures").iterdir()
+    picture.unlink()
+    with pytest.raises(UserError, match="no such picture; copy it there"):
+        dump(str(tmp_path / "a"), str(tmp_path / "a.jsonl"))
+    assert not (tmp_path / "a.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("picture", "says"),
+    [
+        ("https://x/y.png", "shows https://x/y.png, which is no file; save the picture"),
+        ("data:image/png;base64,AA", "is no file; save the picture"),
+        ("none.png", r"shows .*none\.png: cannot be read"),
+        ("a\0", "cannot be read"),
+        (".", "is no file"),
+        ("in.jsonl", "is no picture that can be read; save it as one of"),
+    ],
+)
+def test_a_picture_that_is_none_is_named_with_its_turn(tmp_path, picture, says):
+    file = write(tmp_path / "in.jsonl", with_value(TALK, "sessions.0.turns.1.picture", picture))
+    turn = r"in\.jsonl, line 1: sessions\[0\]\.turns\[1\]"
+    with pytest.raises(UserError, match=f"{turn} .*{says}"):
+        import_(str(tmp_path / "out"), file, "dialogues")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_conversation_of_ones_own_needs_little(tmp_path):
     import_(str(tmp_path / "talks"), write(tmp_path / "in.jsonl", TALK), "dialogues")
     (talk,) = read_dialogues(tmp_path / "talks")
@@ -142,8 +221,9 @@ def test_chats_are_demonstrations_and_come_back(tmp_path):
 def test_the_lines_in_the_docs_are_read(tmp_path):
     page = Path(__file__).parents[2] / "docs/own_data.md"
     blocks = re.findall(r"```json\n(.*?)```", page.read_text(), re.S)
-    (tmp_path / "table.jpg").write_bytes(b"any")
-    for i, (kind, block) in enumerate(zip([*LINES, "chats"], blocks, strict=True)):
+    made_up().save(tmp_path / "table.jpg")
+    kinds = ["episodes", "dialogues", "dialogues", "chats", "chats"]
+    for i, (kind, block) in enumerate(zip(kinds, blocks, strict=True)):
         (tmp_path / "in.jsonl").write_text(block)
         assert import_(str(tmp_path / f"{i}"), str(tmp_path / "in.jsonl"), kind).records == 1
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import read_json
+from duomem_jax.base.picture import open_picture
 from duomem_jax.models.families import SEEING
 from duomem_jax.models.families.base import HfConfig
 from duomem_jax.models.vision.config import VisionConfig
 from duomem_jax.models.vision.load import load_vision_config
-from duomem_jax.models.vision.picture import open_picture
 from duomem_jax.models.vision.recipe import Recipe, Tiles
 from duomem_jax.models.vision.tiles import Grid
 from duomem_jax.models.weight_files import AGAIN

@@ -5,26 +5,40 @@
      "questions": [{"text": "Where does Ann live?", "kind": "single-hop", "answer": "Nice",
                     "evidence": ["D1:1"]}]}
 
-Turn t of session s is `Ds:t` where it has no id of its own.
+Turn t of session s is `Ds:t` where it has no id of its own. It may share a picture: `picture` is
+the path of its file.
 """
 
+import functools
+import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.times import utc
 from duomem_jax.records.dialogues import KINDS, Dialogue, Fact, Question, Session, Turn
+from duomem_jax.records.lines.parts import picture_path
 from duomem_jax.records.lines.read import read_lines
+from duomem_jax.records.pictures import Gathered, Pictures
+
+Look = Callable[[str, str], str]
+"""The name of a picture, of its place and of the turn that shares it."""
 
 
 @dataclass(frozen=True)
 class TurnLine:
-    """What one person says at once; see `dialogues.Turn`."""
+    """What one person says at once; see `dialogues.Turn`.
+
+    Attributes:
+        picture: path of its file, relative to the folder of the lines; "" for none.
+    """
 
     speaker: str
     text: str
     id: str = ""
     caption: str = ""
+    picture: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,26 +78,31 @@ class DialogueLine:
     questions: tuple[QuestionLine, ...] = ()
 
 
-def read_dialogue_lines(path: Path) -> list[Dialogue]:
+def read_dialogue_lines(path: Path, gathered: Gathered) -> list[Dialogue]:
     """Conversations of a file.
 
+    Args:
+        path: JSON Lines.
+        gathered: looks at the pictures.
+
     Raises:
-        UserError: a line is no conversation, or names what is not in it.
+        UserError: a line is no conversation, names what is not in it, or a picture that cannot be
+            read.
     """
     seen: dict[str, str] = {}
     found = []
     for where, line in read_lines(path, DialogueLine):
         if (first := seen.setdefault(line.id, where)) != where:
             raise UserError(f"{where}: has the id of {first}; give each conversation its own")
-        found.append(_dialogue(line, where))
+        found.append(_dialogue(line, where, functools.partial(_look, gathered, path.parent)))
     return found
 
 
-def _dialogue(line: DialogueLine, where: str) -> Dialogue:
+def _dialogue(line: DialogueLine, where: str, look: Look) -> Dialogue:
     if len(line.speakers) != 2:
         raise UserError(f"{where}: speakers has {len(line.speakers)} names; give two")
     first, second = line.speakers
-    sessions = tuple(_session(s, i, where) for i, s in enumerate(line.sessions, 1))
+    sessions = tuple(_session(s, i, where, look) for i, s in enumerate(line.sessions, 1))
     dialogue = Dialogue(
         id=line.id,
         speakers=(first, second),
@@ -95,12 +114,28 @@ def _dialogue(line: DialogueLine, where: str) -> Dialogue:
     return dialogue
 
 
-def _session(line: SessionLine, number: int, where: str) -> Session:
+def _session(line: SessionLine, number: int, where: str, look: Look) -> Session:
+    place = f"{where}: sessions[{number - 1}]"
     turns = (
-        Turn(turn.id or f"D{number}:{i}", turn.speaker, turn.text, turn.caption)
+        Turn(
+            id=turn.id or f"D{number}:{i}",
+            speaker=turn.speaker,
+            text=turn.text,
+            caption=turn.caption,
+            picture=look(turn.picture, f"{place}.turns[{i - 1}]") if turn.picture else "",
+        )
         for i, turn in enumerate(line.turns, 1)
     )
-    return Session(utc(line.at, f"{where}: sessions[{number - 1}].at"), tuple(turns))
+    return Session(utc(line.at, f"{place}.at"), tuple(turns))
+
+
+def _look(gathered: Gathered, folder: Path, picture: str, where: str) -> str:
+    """The name of the picture in a file."""
+    file = folder / picture_path(picture, where)
+    try:
+        return gathered.look(file)
+    except UserError as e:
+        raise UserError(f"{where} shows {e}") from None
 
 
 def _question(line: QuestionLine, number: int, where: str) -> Question:
@@ -139,6 +174,20 @@ def _check(dialogue: Dialogue, where: str) -> None:
             )
 
 
-def dialogue_line(dialogue: Dialogue) -> dict:
-    """A conversation as a line."""
-    return asdict(dialogue)
+def dialogue_line(dialogue: Dialogue, pictures: Pictures, folder: Path) -> dict:
+    """A conversation as a line.
+
+    Args:
+        dialogue: the conversation.
+        pictures: that it shares.
+        folder: of the lines.
+
+    Raises:
+        UserError: a picture is not there, or has been changed.
+    """
+    line = asdict(dialogue)
+    for turn in (turn for session in line["sessions"] for turn in session["turns"]):
+        if turn["picture"]:
+            file = pictures.path(turn["picture"]).resolve()
+            turn["picture"] = os.path.relpath(file, folder.resolve())
+    return line

@@ -58,12 +58,26 @@ def _part(part: Any, folder: Path, where: str) -> Part:
     return _picture(place, folder, where)
 
 
-def _picture(place: str, folder: Path, where: str) -> Part:
+def picture_path(place: str, where: str) -> str:
+    """The path that is meant by the place of a picture.
+
+    Args:
+        place: a path, or a URL of a file.
+        where: the line and the field, for messages.
+
+    Raises:
+        UserError: another URL, since nothing is downloaded.
+    """
     path = unquote(urlsplit(place).path) if place.startswith("file:") else place
     if URL.match(path):
         raise UserError(
             f"{where} shows {place[:60]}, which is no file; save the picture and give its path"
         )
+    return path
+
+
+def _picture(place: str, folder: Path, where: str) -> Part:
+    path = picture_path(place, where)
     try:
         return picture(path, file_sha256(folder / path))
     except (OSError, ValueError) as e:  # ValueError: a null byte in the name

@@ -43,6 +43,8 @@ UNSCORED = "questions without evidence"
 NUMBERS = "answers that are numbers"
 BOTH = "adversarial questions with a key"
 DATES = "dates without a session"
+ESCAPES = "addresses of pictures with escaped letters"
+BEYOND = "pictures beyond the first of a turn"
 
 _MONTHS = tuple(month.lower() for month in MONTHS)
 _DATE = re.compile(
@@ -50,6 +52,8 @@ _DATE = re.compile(
 )
 # "D8:6; D9:17", "D:11:26" and "D30:05" occur; "D" alone says nothing.
 _TURN = re.compile(r"D:?0*(\d+):0*(\d+)")
+# Some addresses were taken out of JSON as they stood there.
+_ESCAPE = re.compile(r"\\u00([2-7][0-9a-f])", re.IGNORECASE)
 _REMEDY = "give locomo10.json of github.com/snap-research/LoCoMo, or a list of its conversations"
 _log = logging.getLogger(__name__)
 
@@ -64,6 +68,7 @@ class Locomo:
         origin: which published file it is; "" for another one, such as a part of it.
         repairs: how often each kind of defect was met.
         corrected: how many questions have a key that an audit corrected.
+        links: of each dialogue, the addresses of the pictures that are shared, by turn.
     """
 
     dialogues: tuple[d.Dialogue, ...]
@@ -71,6 +76,7 @@ class Locomo:
     origin: str
     repairs: dict[str, int]
     corrected: int
+    links: dict[str, dict[str, str]]
 
 
 def read_locomo(path: str | Path, audit: str | Path | None = None) -> Locomo:
@@ -90,14 +96,15 @@ def read_locomo(path: str | Path, audit: str | Path | None = None) -> Locomo:
         audit = beside
     errors = read_audit(Path(audit)) if audit is not None else Audit()
     repairs: Counter[str] = Counter()
-    dialogues = tuple(_dialogue(item, errors, repairs) for item in items)
+    links: dict[str, dict[str, str]] = {}
+    dialogues = tuple(_dialogue(item, errors, links, repairs) for item in items)
     if len(ids := {dialogue.id for dialogue in dialogues}) < len(dialogues):
         raise UserError(f"{path}: a sample_id occurs twice among {sorted(ids)}; {_REMEDY}")
     corrected = sum(bool(q.corrected) for dialogue in dialogues for q in dialogue.questions)
     for what, count in sorted((+repairs).items()):
         _log.info("%s: %d %s", path, count, what)
     sha256 = hashlib.sha256(data).hexdigest()
-    return Locomo(dialogues, sha256, KNOWN_FILES.get(sha256, ""), dict(+repairs), corrected)
+    return Locomo(dialogues, sha256, KNOWN_FILES.get(sha256, ""), dict(+repairs), corrected, links)
 
 
 def session_time(text: str) -> str:
@@ -118,12 +125,15 @@ def session_time(text: str) -> str:
     return f"{moment.isoformat(timespec='seconds')}Z"
 
 
-def _dialogue(item: Node, errors: Audit, repairs: Counter[str]) -> d.Dialogue:
+def _dialogue(
+    item: Node, errors: Audit, links: dict[str, dict[str, str]], repairs: Counter[str]
+) -> d.Dialogue:
     id = item.text("sample_id")
     talk = item.node("conversation")
     speakers = (talk.text("speaker_a"), talk.text("speaker_b"))
     numbers = _session_numbers(talk, repairs)
-    sessions = tuple(_session(talk, number) for number in numbers)
+    links[id] = {}
+    sessions = tuple(_session(talk, number, links[id], repairs) for number in numbers)
     turns = [turn.id for session in sessions for turn in session.turns]
     if len(set(turns)) < len(turns):
         twice = next(turn for turn, count in Counter(turns).items() if count > 1)
@@ -156,7 +166,7 @@ def _session_numbers(talk: Node, repairs: Counter[str]) -> list[int]:
     return numbers
 
 
-def _session(talk: Node, number: int) -> d.Session:
+def _session(talk: Node, number: int, links: dict[str, str], repairs: Counter[str]) -> d.Session:
     key = f"session_{number}_date_time"
     try:
         at = session_time(talk.text(key))
@@ -170,7 +180,21 @@ def _session(talk: Node, number: int) -> d.Session:
             turn.refuse(f"has the dia_id {id!r}, which has to be a word")
         caption = turn.text("blip_caption") if "blip_caption" in turn else ""
         turns.append(d.Turn(id, turn.text("speaker"), turn.text("text"), caption))
+        if "img_url" in turn and (link := _link(turn, repairs)):
+            links[id] = link
     return d.Session(at, tuple(turns))
+
+
+def _link(turn: Node, repairs: Counter[str]) -> str:
+    """The address of the picture that a turn shares; "" for none."""
+    found = turn.items_of("img_url")
+    if not all(isinstance(address, str) for address in found):
+        turn.refuse("has a list as img_url that is not one of addresses")
+    first = next(iter(found), "")
+    address = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), first)
+    repairs[ESCAPES] += address != first
+    repairs[BEYOND] += len(found[1:])
+    return address
 
 
 def _facts(

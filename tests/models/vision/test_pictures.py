@@ -14,9 +14,10 @@ from seeing import (
     reference_processor,
 )
 
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.picture import open_picture, to_rgb
 from duomem_jax.models.families import SEEING
 from duomem_jax.models.vision.config import ProjectorConfig, TowerConfig, VisionConfig
-from duomem_jax.models.vision.picture import open_picture, to_rgb
 from duomem_jax.models.vision.tiles import Grid, MatchedTiles
 
 NAMES = ("smolvlm", "idefics3", "internvl")
@@ -154,3 +155,11 @@ def test_the_real_sizes_give_the_real_numbers_of_tokens():
     assert tiles.pixels_Bhwc.shape == (13, 512, 512, 3)
     tower = TowerConfig(448, 14, 1024, 24, 16, 4096, class_token=True)
     assert VisionConfig("internvl", tower, ProjectorConfig(2, 896), 151667).tile_tokens == 256
+
+
+def test_pictures_and_prompts_that_do_not_fit_are_refused():
+    ours, _ = processor_of("idefics3", split=False)
+    grid = ours.recipe.tiles(made_up()).grid
+    for prompt, grids in (("no picture", [grid]), ("<image> and <image>", [grid]), ("<image>", [])):
+        with pytest.raises(UserError, match=r"prompt: has \d times <image> and \d pictures; give"):
+            ours.expand(prompt, grids)

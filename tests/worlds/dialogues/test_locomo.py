@@ -148,6 +148,19 @@ PUBLISHED = {
     "conv-49": (509, 37, 33, 13, 73, 40),
     "conv-50": (568, 32, 32, 7, 87, 46),
 }
+# Turns with the address of a picture.
+PICTURES = {
+    "conv-26": 77,
+    "conv-30": 30,
+    "conv-41": 77,
+    "conv-42": 80,
+    "conv-43": 123,
+    "conv-44": 149,
+    "conv-47": 81,
+    "conv-48": 108,
+    "conv-49": 86,
+    "conv-50": 99,
+}
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +177,11 @@ def test_the_published_counts(real):
         kinds = Counter(q.kind for q in dialogue.questions)
         found = (len(list(dialogue.turns())), *(kinds[locomo.CATEGORIES[i]] for i in range(1, 6)))
         assert found == PUBLISHED[dialogue.id]
+
+
+def test_the_published_pictures(real):
+    for dialogue, links in real.links.items():
+        assert len(links) == PICTURES[dialogue]
 
 
 def test_times_of_the_real_file_ascend(real):

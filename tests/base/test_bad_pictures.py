@@ -8,12 +8,12 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
-from seeing import made_up, processor_of
+from seeing import made_up
 
+from duomem_jax.base import picture as limits
 from duomem_jax.base.commandline import run_command
 from duomem_jax.base.errors import UserError
-from duomem_jax.models.vision import picture as limits
-from duomem_jax.models.vision.picture import open_picture
+from duomem_jax.base.picture import open_picture, read_picture
 
 
 def chunk(kind, data):
@@ -70,13 +70,14 @@ def test_a_bad_file_is_one_sentence(name, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=words) as e:
         open_picture(path)
     assert str(e.value).startswith(f"{path}: ")
+    with pytest.raises(UserError, match=words):
+        read_picture(path)
     assert ";" in str(e.value)  # and what to do
 
 
 def test_a_command_ends_with_status_2_and_says_it(tmp_path, capsys):
     (tmp_path / "x.png").write_bytes(b"no picture")
-    ours, _ = processor_of("smolvlm", split=True)
-    assert run_command("look", lambda: ours.tiles(tmp_path / "x.png") and None) == 2
+    assert run_command("look", lambda: open_picture(tmp_path / "x.png") and None) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
     assert said[0].startswith(f"look: {tmp_path / 'x.png'}: is no picture")
@@ -85,8 +86,9 @@ def test_a_command_ends_with_status_2_and_says_it(tmp_path, capsys):
 def test_what_is_no_file_is_refused_and_nothing_waits(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", tmp_path / "none", tmp_path / "a\0b", "/dev/zero"):
-        with pytest.raises(UserError, match=r"is no file|cannot be read"):
-            open_picture(path)
+        for read in (open_picture, read_picture):
+            with pytest.raises(UserError, match=r"is no file|cannot be read"):
+                read(path)
 
 
 def test_a_file_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypatch):
@@ -119,9 +121,7 @@ def test_numbers_without_a_range_are_refused(tmp_path):
         limits.to_rgb(numbers)
 
 
-def test_pictures_and_prompts_that_do_not_fit_are_refused():
-    ours, _ = processor_of("idefics3", split=False)
-    grid = ours.recipe.tiles(made_up()).grid
-    for prompt, grids in (("no picture", [grid]), ("<image> and <image>", [grid]), ("<image>", [])):
-        with pytest.raises(UserError, match=r"prompt: has \d times <image> and \d pictures; give"):
-            ours.expand(prompt, grids)
+def test_the_bytes_of_a_picture_are_those_of_its_file(tmp_path):
+    data = saved(tmp_path, "JPEG") + b"what cameras leave behind it"
+    (tmp_path / "x.jpg").write_bytes(data)
+    assert read_picture(tmp_path / "x.jpg") == data
