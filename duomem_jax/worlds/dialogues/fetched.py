@@ -104,7 +104,7 @@ def _check(names: Mapping[str, str], listed: Mapping[str, str], folder: Path) ->
     if others:
         raise UserError(
             f"{others[0]}: is another picture than the list of hashes has, as {len(others):,} of "
-            f"{len(names):,} are; fetch it again, or take it away to go on without it"
+            f"{len(names):,} are; fetch it again, or delete it to go on without it"
         )
 
 
