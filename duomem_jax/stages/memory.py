@@ -383,7 +383,7 @@ def _kept(store: Store, models: Models, server: Server) -> Iterator[None]:
 def memory_line(entry: Entry) -> str:
     """A memory as one line."""
     owner = f"  ({entry.owner})" if entry.owner else ""
-    shown = f"  + {len(entry.pictures)} picture" if entry.pictures else ""
+    shown = f"  (pictures: {len(entry.pictures)})" if entry.pictures else ""
     return f"{entry.id:>4}  {entry.happened[:10]}  {entry.speaker}: {entry.text}{owner}{shown}"
 
 
