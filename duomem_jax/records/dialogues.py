@@ -40,7 +40,8 @@ class Turn:
     @property
     def said(self) -> str:
         """Its text, with the caption of its picture."""
-        return f"{self.text} [shares {self.caption}]" if self.caption else self.text
+        shared = self.caption or ("a picture" if self.picture else "")
+        return f"{self.text} [shares {shared}]" if shared else self.text
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,18 @@
 
 import contextlib
 import hashlib
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
+from typing import Self
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.io import atomic_write_bytes
+from duomem_jax.base.io import atomic_write_bytes, clear_os_errors
 from duomem_jax.base.picture import read_picture
+from duomem_jax.records.dialogues import Turn
 
-FOLDER = "pictures"  # beside the dialogues, or the store, that they belong to
+FOLDER = "pictures"  # in the folder of the dialogues that they belong to
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 
@@ -24,6 +27,34 @@ class Pictures:
     def __init__(self, folder: str | Path) -> None:
         self._folder = Path(folder)
 
+    @classmethod
+    def beside(cls, file: str | os.PathLike) -> Self:
+        """Those that belong to one file, such as a store."""
+        return cls(f"{os.fspath(file)}.{FOLDER}")
+
+    @property
+    def folder(self) -> Path:
+        """Where they are; it need not be there."""
+        return self._folder
+
+    def names(self) -> list[str]:
+        """All that are there, in order.
+
+        Raises:
+            UserError: the folder cannot be read.
+        """
+        with clear_os_errors(self._folder):
+            held = os.listdir(self._folder) if self._folder.is_dir() else []
+        return sorted(name for name in held if _NAME.fullmatch(name))
+
+    def shared(self, turns: Iterable[Turn]) -> dict[str, Path]:
+        """The files of what is shared in some turns, by the turns' ids.
+
+        Raises:
+            UserError: one is not there, or has been changed.
+        """
+        return {turn.id: self.path(turn.picture) for turn in turns if turn.picture}
+
     def keep(self, data: bytes) -> str:
         """Keep a picture, and give its name: the SHA-256 of its bytes.
 
@@ -33,11 +64,12 @@ class Pictures:
         Raises:
             UserError: the folder cannot be written.
         """
-        name = hashlib.sha256(data).hexdigest()
+        name = name_of(data)
         path = self._folder / name
-        if not path.exists():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            atomic_write_bytes(path, data)
+        with clear_os_errors(self._folder):
+            if not path.exists():
+                self._folder.mkdir(parents=True, exist_ok=True)
+                atomic_write_bytes(path, data)
         return name
 
     def path(self, name: str) -> Path:
@@ -52,7 +84,7 @@ class Pictures:
         path = self._folder / name
         if not path.is_file():
             raise UserError(f"{path}: no such picture; copy it there")
-        if hashlib.sha256(path.read_bytes()).hexdigest() != name:
+        if name_of(path.read_bytes()) != name:
             raise UserError(f"{path}: is not the picture that it was; copy it again")
         return path
 
@@ -64,7 +96,22 @@ class Pictures:
         """
         if not _NAME.fullmatch(name):
             raise UserError(f"{self._folder}: {name!r} is no name of a picture; give its SHA-256")
-        (self._folder / name).unlink(missing_ok=True)
+        with clear_os_errors(self._folder):
+            (self._folder / name).unlink(missing_ok=True)
+
+    def retain(self, names: Container[str]) -> None:
+        """Remove all pictures but these, and the folder with the last thing in it.
+
+        Raises:
+            UserError: the folder cannot be written.
+        """
+        held = self.names()
+        for name in held:
+            if name not in names:
+                self.forget(name)
+        with clear_os_errors(self._folder):
+            if held and not os.listdir(self._folder):
+                self._folder.rmdir()
 
 
 class Gathered:
@@ -87,7 +134,7 @@ class Gathered:
             UserError: the file is no picture that can be read.
         """
         if file not in self._names:
-            name = hashlib.sha256(read_picture(file)).hexdigest()
+            name = name_of(read_picture(file))
             self._names[file] = name
             self._files[name] = file
         return self._names[file]
@@ -106,6 +153,11 @@ class Gathered:
             file, data = self._files[name], b""
             with contextlib.suppress(OSError):
                 data = file.read_bytes()
-            if hashlib.sha256(data).hexdigest() != name:
+            if name_of(data) != name:
                 raise UserError(f"{file}: has changed meanwhile; run the same command again")
             pictures.keep(data)
+
+
+def name_of(data: bytes) -> str:
+    """The name of a picture whose file holds this."""
+    return hashlib.sha256(data).hexdigest()

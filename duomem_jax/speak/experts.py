@@ -111,6 +111,11 @@ class ExpertSpeaker:
         """That of the base under this adapter alone."""
         return self._expert.identity
 
+    @property
+    def sees(self) -> bool:
+        """Whether the base does."""
+        return self._experts.sees
+
     def reply(self, chats: Iterable[Chat], how: Sampling) -> Iterator[Reply | None]:
         """One reply to each chat, in order."""
         return self._asked.answer(Request(chat, how, self._key) for chat in chats)

@@ -95,6 +95,11 @@ class LocalSpeaker:
         return self._identity
 
     @property
+    def sees(self) -> bool:
+        """Whether it has eyes."""
+        return self._eyes is not None
+
+    @property
     def guesses(self) -> Guesses:
         """What was guessed so far in all replies."""
         own = self._guesses

@@ -107,6 +107,11 @@ class Speaker(Protocol):
 
     name: str
 
+    @property
+    def sees(self) -> bool:
+        """Whether chats may show it pictures."""
+        ...
+
     def identity(self) -> dict[str, Any]:
         """What its answers depend on, as JSON: contents, never places."""
         ...

@@ -55,6 +55,11 @@ class Together:
         """That of the model: what is asked beside a question changes no reply."""
         return self._speaker.identity()
 
+    @property
+    def sees(self) -> bool:
+        """Whether the model does."""
+        return self._speaker.sees
+
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
         """For as long as a thread may ask something; others wait for it until then."""

@@ -3,6 +3,8 @@
 import sys
 import time
 
+from duomem_jax.base.errors import UserError
+from duomem_jax.base.picture import read_picture
 from duomem_jax.base.ranges import Count, checked
 from duomem_jax.base.terminal import say
 from duomem_jax.memory.operations.keeper import ModelKeeper
@@ -17,9 +19,13 @@ from duomem_jax.stages.memory import (
     applied_line,
     memory_line,
     open_embedder,
+    shared_with,
 )
 
-HELP = "/memories shows what is remembered, /forget ID erases one, /quit ends."
+HELP = (
+    "/memories shows what is remembered, /forget ID erases one, /picture FILE shares a picture "
+    "with what you say next, /quit ends."
+)
 
 
 @checked
@@ -53,24 +59,39 @@ def chat(
         models.open(server, answers_of(store)) as experts,
         Store.open(store, embedder=open_embedder(embedder), keeper=ModelKeeper(experts)) as opened,
     ):
-        talker = Talker(opened, experts.base, who, k)
+        talker, picture = Talker(opened, experts.base, who, k), ""
         say(f"{len(opened.entries(who=who))} memories. {HELP}")
         for number, line in enumerate(sys.stdin, 1):
             if (said := line.strip()) == "/quit":
                 break
-            if said.startswith("/"):
+            word, _, rest = said.partition(" ")
+            if word == "/picture" and rest.strip():
+                picture = _picture(rest.strip())
+            elif said.startswith("/"):
                 say(_command(opened, said, who))
             elif said:
-                say(talker.reply(said))
-                _remember(opened, Turn(str(number), name, said), who)
+                say(talker.reply(said, picture))
+                _remember(opened, Turn(str(number), name, said), who, picture)
+                picture = ""
         return f"{store}: {len(opened.entries(who=who))} memories"
 
 
-def _remember(store: Store, turn: Turn, who: str) -> None:
+def _picture(file: str) -> str:
+    """The file of a picture; "" where it is none, which ends no talk."""
+    try:
+        read_picture(file)
+    except UserError as e:
+        say(str(e))
+        return ""
+    say(f"{file} goes with what you say next")
+    return file
+
+
+def _remember(store: Store, turn: Turn, who: str, picture: str) -> None:
     """Remember what was said, and show what became of it."""
     # What the person said alone: a reply may repeat memories, which must not become new ones.
     start = time.monotonic()
-    applied = store.remember([turn], who=who)
+    applied = store.remember([turn], who=who, pictures=shared_with(turn, picture))
     for each in applied:
         say(f"  {applied_line(store, each)}")
     say(f"  {time.monotonic() - start:.1f} s")

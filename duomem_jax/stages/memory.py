@@ -39,6 +39,7 @@ def add(
     speaker: str = "user",
     at: str = "",
     who: str = "",
+    image: str = "",
     embedder: str = "",
     models: Keep = Models(),
     server: Server = Server(),
@@ -51,17 +52,18 @@ def add(
         speaker: by whom.
         at: when, such as 2024-05-01T12:00:00+02:00; empty: now.
         who: whose memory it is, to keep several people apart.
+        image: file of a picture that is shared with it; the store keeps a copy.
         embedder: hashing, minilm, ...; empty: the one that the store has, hashing for a new one.
         models: without one, what was said is kept as it is.
         server: where a model openai:NAME is.
 
     Raises:
-        UserError: another file, a time without a zone, or another embedder.
+        UserError: another file, a time without a zone, another embedder, or no picture.
     """
-    turns = [Turn("1", speaker, text)]
+    turn = Turn("1", speaker, text)
     with _opened(store, embedder, models, server) as opened:
         start = time.monotonic()
-        applied = opened.remember(turns, at=at or None, who=who)
+        applied = opened.remember([turn], at=at or None, who=who, pictures=shared_with(turn, image))
         seconds = time.monotonic() - start
         return "\n".join([*(applied_line(opened, each) for each in applied), f"{seconds:.2f} s"])
 
@@ -73,6 +75,7 @@ def plan(
     speaker: str = "user",
     at: str = "",
     who: str = "",
+    image: str = "",
     embedder: str = "",
     models: Keep = Models(),
     server: Server = Server(),
@@ -85,6 +88,7 @@ def plan(
         speaker: by whom.
         at: when, such as 2024-05-01T12:00:00+02:00; empty: now.
         who: whose memory it would be.
+        image: file of a picture that would be shared with it.
         embedder: as in `duomem memory add`.
         models: without one, what is said is kept as it is.
         server: where a model openai:NAME is.
@@ -93,7 +97,8 @@ def plan(
         UserError: as `add`.
     """
     with _opened(store, embedder, models, server) as opened:
-        found = opened.plan([Turn("1", speaker, text)], at=at or None, who=who)
+        turn = Turn("1", speaker, text)
+        found = opened.plan([turn], at=at or None, who=who, pictures=shared_with(turn, image))
         lines = [_proposed(operation) for operation in found.operations]
         return "\n".join(lines + [f"rejected: {r.why}" for r in found.rejected]) or "nothing"
 
@@ -139,25 +144,29 @@ def answer(
     models: Keep,
     at: str = "",
     who: str = "",
+    image: str = "",
     server: Server = Server(),
     json: bool = False,
 ) -> str:
     """Answer a question from memories.
 
+    A model that sees looks at the pictures of those that fit best, and answers from them.
+
     Args:
         store: file of the store.
         query: the question.
-        models: whose `answer` expert answers.
+        models: whose `answer` expert answers, or whose `look` expert where there are pictures.
         at: as it was known then; empty: now.
         who: whose memories; empty: all.
+        image: file of a picture that the question is about, for a model that sees.
         server: where a model openai:NAME is.
         json: one line of JSON, with the memories that were shown.
 
     Raises:
-        UserError: no such store or model.
+        UserError: no such store or model; no picture, or one for a model that does not see.
     """
     with existing(store) as opened, _kept(opened, models, server):
-        found = opened.answer(query, at=at or None, who=who or None)
+        found = opened.answer(query, at=at or None, who=who or None, image=image or None)
         if json:
             return json_lines([{"text": found.text, "shown": [asdict(e) for e in found.shown]}])
         return "\n".join([found.text, *(f"  from {memory_line(entry)}" for entry in found.shown)])
@@ -205,7 +214,7 @@ def history(store: File, number: Number, /) -> str:
 
 @checked
 def forget(store: File, /, ids: tuple[Count, ...] = (), who: str = "", before: str = "") -> str:
-    """Erase memories with their histories, so that nothing of them is left in the file.
+    """Erase memories with histories and pictures, so that nothing of them is left in the file.
 
     Args:
         store: file of the store.
@@ -222,7 +231,7 @@ def forget(store: File, /, ids: tuple[Count, ...] = (), who: str = "", before: s
 
 
 def export(store: File, file: Place, /) -> str:
-    """Write a store with its histories and vectors as JSON Lines.
+    """Write a store with its histories and vectors as JSON Lines; pictures to FILE.pictures.
 
     Args:
         store: file of the store.
@@ -343,6 +352,11 @@ def open_embedder(name: str) -> Embedder | None:
     return make_embedder(name) if name else None
 
 
+def shared_with(turn: Turn, image: str) -> dict[str, str]:
+    """The picture of a turn as `Store.remember` wants it; "" for none."""
+    return {turn.id: image} if image else {}
+
+
 def answers_of(store: str) -> Path:
     """Where the answers of a served model lie that keeps a store: each is paid once."""
     return Path(f"{store}.served")
@@ -369,7 +383,8 @@ def _kept(store: Store, models: Models, server: Server) -> Iterator[None]:
 def memory_line(entry: Entry) -> str:
     """A memory as one line."""
     owner = f"  ({entry.owner})" if entry.owner else ""
-    return f"{entry.id:>4}  {entry.happened[:10]}  {entry.speaker}: {entry.text}{owner}"
+    shown = f"  (pictures: {len(entry.pictures)})" if entry.pictures else ""
+    return f"{entry.id:>4}  {entry.happened[:10]}  {entry.speaker}: {entry.text}{owner}{shown}"
 
 
 def applied_line(store: Store, applied: Applied) -> str:

@@ -35,6 +35,8 @@ class Assistant:
         object.__setattr__(self, "name", readable(self.name))
         if not self.models.model:
             raise UserError(f"{self.name}: no model to ask; give model")
+        if self.models.look:
+            raise UserError("look: assistants are shown words alone; omit it")
         for name in (EXTRACT, UPDATE):
             if self.models.experts[name] and self.shown != "memories":
                 raise UserError(

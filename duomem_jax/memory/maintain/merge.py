@@ -30,7 +30,7 @@ _TURNS = frozenset(
 
 
 def duplicates(entries: Sequence[Entry], vectors: Vectors, now: str) -> list[Operation]:
-    """Delete near-duplicates of newer memories of the same owner and person."""
+    """Delete near-duplicates of newer memories of the same owner, person and pictures."""
     place = {int(number): i for i, number in enumerate(vectors.ids_M)}
     vectors_ME = vectors.vectors_ME
     newest = sorted(entries, key=lambda entry: (entry.happened, entry.id), reverse=True)
@@ -38,7 +38,9 @@ def duplicates(entries: Sequence[Entry], vectors: Vectors, now: str) -> list[Ope
     merged: dict[int, list[Entry]] = {}
     for entry in newest:
         own = [
-            i for i, e in enumerate(kept) if (e.owner, e.speaker) == (entry.owner, entry.speaker)
+            i
+            for i, e in enumerate(kept)
+            if (e.owner, e.speaker, _shown(e)) == (entry.owner, entry.speaker, _shown(entry))
         ]
         near: list[int] = []
         if own:
@@ -56,6 +58,10 @@ def duplicates(entries: Sequence[Entry], vectors: Vectors, now: str) -> list[Ope
             operations.append(Update(entry.id, entry.text, tuple(turns), entry.context))
             operations += [Delete(other.id) for other in others]
     return operations
+
+
+def _shown(entry: Entry) -> set[str]:
+    return {shared.sha256 for shared in entry.pictures}
 
 
 def same_words(a: str, b: str) -> bool:

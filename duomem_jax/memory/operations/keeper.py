@@ -1,9 +1,11 @@
-"""Memories kept by models: one extracts, one updates, one answers. They may be one model."""
+"""Memories kept by models: one for each operation. They may be one model."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.memory.operations.answer import LONGEST, Memo, answer_chat, memo_of
 from duomem_jax.memory.operations.ask import Asker, Question
 from duomem_jax.memory.operations.draft import Draft, Known
@@ -14,6 +16,7 @@ from duomem_jax.memory.operations.extract import (
     read_extract,
     windows,
 )
+from duomem_jax.memory.operations.look import look_chat, sights_of
 from duomem_jax.memory.operations.records import Add
 from duomem_jax.memory.operations.update import read_update, update_chat, update_schema
 from duomem_jax.memory.store.change import plain
@@ -38,6 +41,7 @@ class Experts:
     extract: Speaker
     update: Speaker
     answer: Speaker
+    look: Speaker
 
 
 class ModelKeeper:
@@ -59,7 +63,7 @@ class ModelKeeper:
         self.name = experts.extract.name
         self.extracting = Asker(experts.extract, EXTRACT_TOKENS)
         self.updating = Asker(experts.update, UPDATE_TOKENS)
-        self._answerer, self._k = experts.answer, answer_k
+        self._answerer, self._looker, self._k = experts.answer, experts.look, answer_k
         self._extracted: dict[Window, Any] = {}  # replies to what has not been planned yet
 
     def expect(self, sessions: Sequence[Session]) -> None:
@@ -115,12 +119,33 @@ class ModelKeeper:
         for decision in decisions:
             draft.decide(decision, fact, known)
 
-    def answer(self, store: Store, query: str, at: str | None, who: str | None) -> Answer:
-        """A few words, from the memories that fit the question."""
-        found = [entry for entry, _ in store.recall(query, k=self._k, at=at, who=who)]
-        chat = answer_chat(query, map(memo_of, found))
-        (reply,) = self._answerer.reply([chat], Sampling(LONGEST))
-        return Answer("" if reply is None else reply.text, tuple(found))
+    def answer(
+        self,
+        store: Store,
+        query: str,
+        at: str | None,
+        who: str | None,
+        image: str | os.PathLike | None = None,
+    ) -> Answer:
+        """A few words, from the memories that fit the question, or from their pictures.
+
+        Raises:
+            UserError: the question has a picture, and the model does not see; the file of a
+                memory's picture is missing.
+        """
+        found = store.recall(query, k=self._k, at=at, who=who)
+        entries = tuple(entry for entry, _ in found)
+        if image is not None and not self._looker.sees:
+            raise UserError(
+                f"{os.fspath(image)}: {self._looker.name} does not see; give a model that does, or "
+                "ask without a picture"
+            )
+        if self._looker.sees and (sights := sights_of(store, query, found, at, who, image)):
+            speaker, chat = self._looker, look_chat(query, sights)
+        else:
+            speaker, chat = self._answerer, answer_chat(query, map(memo_of, entries))
+        (reply,) = speaker.reply([chat], Sampling(LONGEST))
+        return Answer("" if reply is None else reply.text, entries)
 
 
 def _same(fact: Add, known: Sequence[Known]) -> Known | None:

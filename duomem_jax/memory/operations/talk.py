@@ -7,7 +7,7 @@ from duomem_jax.memory.operations.answer import memo_of
 from duomem_jax.memory.operations.lines import block, dated
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records import chat
-from duomem_jax.records.chat import Chat
+from duomem_jax.records.chat import Chat, Part
 from duomem_jax.speak.protocol import Sampling, Speaker
 
 PROMPT = load_prompt(str(Path(__file__).with_name("prompts") / "chat.md"), ("memories",))
@@ -32,13 +32,21 @@ class Talker:
         self._store, self._speaker, self._who, self._k = store, speaker, who, k
         self._said: Chat = []
 
-    def reply(self, text: str) -> str:
-        """The reply to what the person says; "" where the talk does not fit the model."""
+    def reply(self, text: str, picture: str = "") -> str:
+        """The reply to what the person says; "" where the talk does not fit the model.
+
+        Args:
+            text: what they say.
+            picture: file of what they share with it, which a model that sees is shown; "" for none.
+        """
         found = self._store.recall(text, k=self._k, who=self._who)
         memos = sorted((memo_of(entry) for entry, _ in found), key=lambda memo: memo.at)
         system = PROMPT.fill(memories=block(dated(memo.at, memo.text) for memo in memos))
         # An even number, so that what is left begins with the person.
-        self._said = [*self._said[-HELD:], chat.user(text)]
+        parts: list[Part] = [chat.text(text)]
+        if picture and self._speaker.sees:
+            parts.insert(0, chat.picture(picture))
+        self._said = [*self._said[-HELD:], chat.user(chat.content_of(parts))]
         asked = [chat.system(system), *self._said]
         (reply,) = self._speaker.reply([asked], Sampling(LONGEST))
         answer = reply.text if reply else ""

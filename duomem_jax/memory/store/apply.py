@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from duomem_jax.memory.operations.records import Add, Update
 from duomem_jax.memory.store.change import (
@@ -22,7 +22,13 @@ from duomem_jax.memory.store.where import Where
 logger = logging.getLogger(__name__)
 
 
-def apply(database: Database, space: Space, steps: Sequence[Step], written: str) -> list[Applied]:
+def apply(
+    database: Database,
+    space: Space,
+    steps: Sequence[Step],
+    written: str,
+    files: Mapping[str, bytes],
+) -> list[Applied]:
     """Carry out operations in order, or none of them.
 
     Args:
@@ -30,6 +36,7 @@ def apply(database: Database, space: Space, steps: Sequence[Step], written: str)
         space: makes the vectors, before the file is locked: that may take long.
         steps: what to do.
         written: the write time.
+        files: of the steps' pictures, by their names.
 
     Raises:
         UserError: the embedder fails, the disk is full.
@@ -44,6 +51,10 @@ def apply(database: Database, space: Space, steps: Sequence[Step], written: str)
                 change = Change(connection, database.path, written, vectors)
                 applied = [change.apply(step) for step in steps]
                 change.finish()
+                # Before the memories that have them, and while no other process can forget any.
+                # Those of a call that is killed here stay until the next `forget`.
+                for name in change.shown & files.keys():
+                    database.pictures.keep(files[name])
             return applied
         except NotEmbeddedError as e:  # others have changed what was known
             vectors |= space.embed([e.text])
@@ -57,8 +68,9 @@ def _to_embed(
     query = "SELECT 1 FROM versions WHERE identity = ? AND live"
     for step in steps:
         match step.operation:
-            case Add(str(text), str(speaker), _, _, str(kind), str(key)) if text:
-                same = identity(text, speaker, step.origin.owner, kind, key)
+            case Add(str(text), str(speaker), tuple(), _, str(kind), str(key)) if text:
+                pictures = step.added(step.operation)
+                same = identity(text, speaker, step.origin.owner, kind, key, pictures)
                 if not connection.execute(query, (same,)).fetchone():
                     yield matched(text, speaker, key)
             case Update(int(id), str(text), tuple()) if text and abs(id) < 2**63:

@@ -6,8 +6,8 @@ import logging
 import sqlite3
 import unicodedata
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from duomem_jax.memory.store.entry import (
     Applied,
     Entry,
     Origin,
+    Shared,
 )
 from duomem_jax.memory.store.lexical import document
 from duomem_jax.memory.store.rows import CONTENT, MEMORY, checksum, entries_by_id
@@ -62,12 +63,16 @@ def matched(text: str, speaker: str, key: str) -> str:
     return f"{speaker}: {text}"
 
 
-def identity(text: str, speaker: str, owner: str, kind: str, key: str) -> bytes:
+def identity(
+    text: str, speaker: str, owner: str, kind: str, key: str, pictures: Iterable[Shared] = ()
+) -> bytes:
     """A hash of what makes two memories the same, whatever their case and spaces.
 
-    The speaker counts where the text does not name him: two people may say "I love dogs".
+    The speaker counts where the text does not name him: two people may say "I love dogs". So do
+    pictures: "Look at this!" says nothing without its own.
     """
     parts = [owner, kind, plain(key), plain(matched(text, speaker, ""))]
+    parts += sorted({shared.sha256 for shared in pictures})
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).digest()
 
 
@@ -112,12 +117,26 @@ class Step:
         origin: with its time in UTC.
         uses: of a memory that was used elsewhere before.
         successes: how many of those ended well.
+        pictures: what was shared where the operation comes from; a memory has those of the turns
+            that it rests on.
     """
 
     operation: Operation
     origin: Origin
     uses: int = 0
     successes: int = 0
+    pictures: tuple[Shared, ...] = ()
+
+    def added(self, add: Add) -> tuple[Shared, ...]:
+        """The pictures of a memory that is added."""
+        return tuple(shared for shared in self.pictures if shared.turn in add.evidence)
+
+    def updated(self, update: Update, current: Entry) -> tuple[Shared, ...]:
+        """The pictures of a memory that is updated."""
+        new = [shared for shared in self.pictures if shared.turn in update.evidence]
+        # What says something else, by other turns, has their pictures alone.
+        stays = update.text == current.text or not update.evidence
+        return tuple(dict.fromkeys([*(current.pictures if stays else ()), *new]))
 
 
 class Change:
@@ -128,6 +147,9 @@ class Change:
         path: of the store, for errors.
         written: the write time.
         vectors: float16 bytes by what was embedded (`matched`).
+
+    Attributes:
+        shown: names of the pictures of all that was added and updated.
     """
 
     def __init__(
@@ -137,6 +159,7 @@ class Change:
         self._written, self._vectors = written, vectors
         ((self._number,),) = database.execute("SELECT change + 1 FROM state")
         self._touched, self._texts, self._length = False, 0, 0
+        self.shown: set[str] = set()
 
     def apply(self, step: Step) -> Applied:
         """Carry out one operation, or say why not.
@@ -158,7 +181,7 @@ class Change:
             case Add():
                 return self._add(step.operation, step)
             case Update():
-                return self._update(step.operation, step.origin)
+                return self._update(step.operation, step)
             case Delete():
                 return self._delete(step.operation, step.origin)
             case Keep(id):
@@ -179,7 +202,8 @@ class Change:
         origin = step.origin
         if why := _bad(add):
             return Applied(add, None, REJECTED, why)
-        same = identity(add.text, add.speaker, origin.owner, add.kind, add.key)
+        pictures = step.added(add)
+        same = identity(add.text, add.speaker, origin.owner, add.kind, add.key, pictures)
         if (known := self._known(same)) is not None:
             return Applied(add, known, KEPT, f"memory {known} says so already")
         values = (origin.owner, add.speaker, add.kind, add.key, step.uses, step.successes)
@@ -191,12 +215,13 @@ class Change:
         self._database.execute(
             "UPDATE memories SET crc32 = ? WHERE id = ?", (checksum((id, *values)), id)
         )
-        made = {"text": add.text, "context": add.context, "evidence": add.evidence}
+        made = _made(add, pictures)
         self._insert(id, 1, ADD, origin, made, same)
         self._index(matched(add.text, add.speaker, add.key), add.context)
         return Applied(add, id, ADDED)
 
-    def _update(self, update: Update, origin: Origin) -> Applied:
+    def _update(self, update: Update, step: Step) -> Applied:
+        origin = step.origin
         current = self._live(update.id, origin)
         if current is None:
             return Applied(update, None, REJECTED, _unknown(update.id, origin))
@@ -206,13 +231,14 @@ class Change:
             return Applied(update, current.id, KEPT, f"memory {current.id} says so already")
         if why := _late(current, origin):
             return Applied(update, current.id, REJECTED, why)
-        same = identity(update.text, current.speaker, current.owner, current.kind, current.key)
+        pictures, key = step.updated(update, current), current.key
+        same = identity(update.text, current.speaker, current.owner, current.kind, key, pictures)
         self._end(current, origin)
         if (known := self._known(same)) is not None:
             # Two that say the same would be shown side by side.
             self._insert(current.id, current.version + 1, DELETE, origin, {}, same)
             return Applied(update, current.id, DELETED, f"memory {known} says so already")
-        made = {"text": update.text, "context": update.context, "evidence": update.evidence}
+        made = _made(update, pictures)
         self._insert(current.id, current.version + 1, UPDATE, origin, made, same)
         self._index(matched(update.text, current.speaker, current.key), update.context)
         return Applied(update, current.id, UPDATED)
@@ -256,6 +282,7 @@ class Change:
             made.get("text", ""),
             made.get("context", ""),
             json.dumps(made.get("evidence", ()), ensure_ascii=False),
+            json.dumps(made.get("pictures", ()), ensure_ascii=False),
             origin.session,
             origin.writer,
             origin.note,
@@ -265,6 +292,7 @@ class Change:
             int(operation != DELETE),
         )
         self._row = insert_version(self._database, content, same, self._number)
+        self.shown.update(shared["sha256"] for shared in made.get("pictures", ()))
         self._touched = True
 
     def _index(self, found_by: str, context: str) -> None:
@@ -330,6 +358,16 @@ def end_version(
 def stored(vectors_ME: np.ndarray) -> list[bytes]:
     """Rows as they are kept: float16, little-endian."""
     return [row.tobytes() for row in np.asarray(vectors_ME).astype("<f2")]
+
+
+def _made(operation: Add | Update, pictures: Iterable[Shared]) -> dict[str, Any]:
+    """What a version says, as its row holds it."""
+    return {
+        "text": operation.text,
+        "context": operation.context,
+        "evidence": operation.evidence,
+        "pictures": [asdict(shared) for shared in pictures],
+    }
 
 
 def _bad(add: Add) -> str:

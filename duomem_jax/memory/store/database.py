@@ -17,6 +17,7 @@ from duomem_jax.base.database import (
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import clear_os_errors, is_remote
 from duomem_jax.memory.store import schema
+from duomem_jax.records.pictures import Pictures
 
 REMEDY = "take a copy or an export of it that is whole"
 _CACHE_KIB = 64 * 1024  # SQLite's own 2 MB make it read the index again for every query
@@ -29,6 +30,7 @@ class Database:
 
     Attributes:
         path: the SQLite file; while it is open, `-wal` and `-shm` lie beside it.
+        pictures: a folder beside it, which is there where a memory has a picture.
 
     Raises:
         UserError: it is somebody else's, damaged, of a later version, or cannot be opened.
@@ -47,7 +49,7 @@ class Database:
         """
         if is_remote(path):
             raise UserError(f"{path}: a store is a local file; copy it here and back, or export it")
-        self.path = Path(path)
+        self.path, self.pictures = Path(path), Pictures.beside(path)
         self._process = os.getpid()
         self._mutex = threading.RLock()
         if make:
@@ -146,7 +148,7 @@ def _is_ours(database: sqlite3.Connection, path: Path) -> bool:
     other = tables or application or version or 0 < path.stat().st_size < _HEADER
     if application != schema.APPLICATION and other:
         raise UserError(f"{path}: a database, but not a store of memories; choose another file")
-    if tables and version != schema.VERSION:
+    if tables and not 1 <= version <= schema.VERSION:
         raise UserError(
             f"{path}: a store of format {version}, and this duomem_jax knows {schema.VERSION}; "
             "use the version that wrote it, and export there"

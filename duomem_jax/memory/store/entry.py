@@ -10,6 +10,21 @@ ADD, UPDATE, DELETE = "add", "update", "delete"
 
 
 @dataclass(frozen=True)
+class Shared:
+    """A picture that somebody has shared.
+
+    Attributes:
+        turn: id of the turn that it was shared in.
+        speaker: who shared it.
+        sha256: of its file, which has this name in the store's folder of pictures.
+    """
+
+    turn: str
+    speaker: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Entry:
     """One memory, as it is or as it was at a time.
 
@@ -30,6 +45,7 @@ class Entry:
         note: what the caller wants to be kept with it; never searched, never shown.
         uses: how often it was shown, as far as `Store.credit` was told.
         successes: how many of those ended well.
+        pictures: what was shared in the turns that say so, at the time `happened`.
     """
 
     id: int
@@ -48,6 +64,7 @@ class Entry:
     note: str
     uses: int
     successes: int
+    pictures: tuple[Shared, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,7 @@ class Version:
         happened: event time.
         written: write time.
         note: what the caller wanted to be kept with it.
+        pictures: what was shared in those turns.
     """
 
     id: int
@@ -77,6 +95,7 @@ class Version:
     happened: str
     written: str
     note: str
+    pictures: tuple[Shared, ...] = ()
 
 
 @dataclass(frozen=True)

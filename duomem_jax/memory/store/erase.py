@@ -11,7 +11,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.memory.store.change import matched
 from duomem_jax.memory.store.database import Database
 from duomem_jax.memory.store.lexical import COUNTED, document
-from duomem_jax.memory.store.rows import CONTENT, checksum
+from duomem_jax.memory.store.rows import CONTENT, checksum, shared_pictures
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ def _set_context(database: sqlite3.Connection, row: int, context: str) -> None:
 
 
 def purge(database: Database, patience: float) -> None:
-    """Rewrite the file, so that nothing is left of what was erased.
+    """Rewrite the file, so that nothing is left of what was erased, and remove its pictures.
 
     SQLite overwrites what it deletes with zeros (`secure_delete`), but leaves copies where it moves
     rows within a page. VACUUM writes all pages again, and the write-ahead log, which still has
@@ -149,6 +149,9 @@ def purge(database: Database, patience: float) -> None:
             if e.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
             raise _left(database) from e
+    # Pictures are kept while the file is locked for writing, so none of another process's is lost.
+    with database.writing() as connection:
+        database.pictures.retain(shared_pictures(connection))
         connection.execute("UPDATE state SET residue = 0")
 
 

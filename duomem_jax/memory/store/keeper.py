@@ -1,5 +1,6 @@
 """What decides what is remembered of a conversation, and what answers from it."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -81,7 +82,14 @@ class Keeper(Protocol):
             who: whose memories these are.
         """
 
-    def answer(self, store: "Store", query: str, at: str | None, who: str | None) -> Answer:
+    def answer(
+        self,
+        store: "Store",
+        query: str,
+        at: str | None,
+        who: str | None,
+        image: str | os.PathLike | None = None,
+    ) -> Answer:
         """Answer a question from what the store holds.
 
         Args:
@@ -89,6 +97,7 @@ class Keeper(Protocol):
             query: the question.
             at: answer as at that time, ISO 8601 in UTC; None: from all that is known.
             who: whose memories may be used; None: all.
+            image: file of a picture that the question is about; None: there is none.
         """
 
 
@@ -111,7 +120,14 @@ class Verbatim:
             )
         )
 
-    def answer(self, store: "Store", query: str, at: str | None, who: str | None) -> Answer:
+    def answer(
+        self,
+        store: "Store",
+        query: str,
+        at: str | None,
+        who: str | None,
+        image: str | os.PathLike | None = None,
+    ) -> Answer:
         """Refused: there is no model.
 
         Raises:

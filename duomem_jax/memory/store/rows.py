@@ -10,7 +10,7 @@ from typing import Any
 from duomem_jax.base.database import damaged
 from duomem_jax.base.parse import parse_json
 from duomem_jax.memory.store.database import REMEDY
-from duomem_jax.memory.store.entry import DELETE, Entry, Version
+from duomem_jax.memory.store.entry import DELETE, Entry, Shared, Version
 from duomem_jax.memory.store.where import Where
 
 # Of a version, in the order of its checksum: SQLite checks the tree that rows hang on, not them.
@@ -21,6 +21,7 @@ CONTENT = (
     "text",
     "context",
     "evidence",
+    "pictures",
     "session",
     "writer",
     "note",
@@ -34,7 +35,7 @@ _COLUMNS = ", ".join([*(f"m.{c}" for c in MEMORY), "m.crc32", *(f"v.{c}" for c i
 SELECT = (
     f"SELECT {_COLUMNS}, v.crc32, v.row FROM versions v JOIN memories m ON m.id = v.memory WHERE "
 )
-_TYPES = [int, str, str, str, str, int, int, int, int, int, *[str] * 9]
+_TYPES = [int, str, str, str, str, int, int, int, int, int, *[str] * 10]
 
 
 def checksum(values: Sequence[Any]) -> int:
@@ -79,6 +80,12 @@ def versions(database: sqlite3.Connection, path: Path, memory: int) -> list[Vers
     return [_version(row) for row in intact(rows, path)]
 
 
+def shared_pictures(database: sqlite3.Connection) -> set[str]:
+    """The names of all pictures that a memory has, or had in a version of its history."""
+    rows = database.execute("SELECT DISTINCT pictures FROM versions WHERE pictures <> '[]'")
+    return {shared["sha256"] for (text,) in rows for shared in parse_json(text)}
+
+
 def intact(rows: Iterable[tuple], path: Path) -> Iterator[tuple]:
     """Rows of `SELECT` that are as they were written.
 
@@ -116,6 +123,7 @@ def _entry(row: tuple) -> Entry:
         note=made.note,
         uses=uses,
         successes=successes,
+        pictures=made.pictures,
     )
 
 
@@ -132,4 +140,5 @@ def _version(row: tuple) -> Version:
         happened=value["happened"],
         written=value["written"],
         note=value["note"],
+        pictures=tuple(Shared(**shared) for shared in parse_json(value["pictures"])),
     )

@@ -1,7 +1,11 @@
 """The tables of a store."""
 
 APPLICATION = 0x64756F73  # "duos": a database of another application is refused
-VERSION = 1  # of these tables; those of a later version are refused
+# Of these tables; those of a later version are refused, those of an earlier one are brought up to
+# date (`upgrade.py`).
+VERSION = 2
+# Of a version: what was shared in the turns that it rests on (`entry.Shared`), as JSON.
+PICTURES = "pictures TEXT NOT NULL DEFAULT '[]'"
 
 STATEMENTS = (
     # One row. `embedder` names the space of the vectors; `terms` is what splits texts; `change`
@@ -21,12 +25,12 @@ STATEMENTS = (
     # `live` is 1 for what a memory says now; `until` is the event time of the version that came
     # next. `identity` is a hash of what makes two memories the same. `change` is the transaction
     # that touched the row last, by which others' caches follow.
-    """CREATE TABLE versions (
+    f"""CREATE TABLE versions (
         row INTEGER PRIMARY KEY, memory INTEGER NOT NULL, number INTEGER NOT NULL,
         operation TEXT NOT NULL, text TEXT NOT NULL, context TEXT NOT NULL, evidence TEXT NOT NULL,
         session TEXT NOT NULL, writer TEXT NOT NULL, note TEXT NOT NULL, happened TEXT NOT NULL,
         written TEXT NOT NULL, until TEXT, live INTEGER NOT NULL, identity BLOB NOT NULL,
-        change INTEGER NOT NULL, crc32 INTEGER NOT NULL, UNIQUE (memory, number))""",
+        change INTEGER NOT NULL, crc32 INTEGER NOT NULL, {PICTURES}, UNIQUE (memory, number))""",
     "CREATE UNIQUE INDEX live_versions ON versions (identity) WHERE live",
     "CREATE INDEX changed_versions ON versions (change)",
     # float16; apart from the versions, so that walking over these stays fast.

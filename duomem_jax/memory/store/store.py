@@ -5,16 +5,18 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
 
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.fields import check_fields
+from duomem_jax.base.picture import read_picture
 from duomem_jax.base.ranges import Count, Limit, checked
 from duomem_jax.base.times import now, utc
 from duomem_jax.memory.embed import Embedder
@@ -36,19 +38,24 @@ from duomem_jax.memory.store.entry import (
 from duomem_jax.memory.store.keeper import Answer, Keeper, Plan, Verbatim
 from duomem_jax.memory.store.lexical import Frequencies, search, terms_name
 from duomem_jax.memory.store.reindex import replace_terms, replace_vectors
-from duomem_jax.memory.store.rows import entries, entries_by_id, versions
+from duomem_jax.memory.store.rows import entries, entries_by_id, shared_pictures, versions
 from duomem_jax.memory.store.space import Space, default_name
+from duomem_jax.memory.store.taken import take
+from duomem_jax.memory.store.upgrade import upgrade
 from duomem_jax.memory.store.vectors import VectorCache
 from duomem_jax.memory.store.where import where
 from duomem_jax.records.dialogues import Turn
 
 logger = logging.getLogger(__name__)
 
+_NO_PICTURES: Mapping[str, str | os.PathLike] = MappingProxyType({})
 RECALLED = 10  # memories that `recall` gives where it is not told how many
 
 
 class Store:
     """Memories in one SQLite file, shared by threads and processes; a context manager.
+
+    Their pictures lie in a folder beside it, `<file>.pictures`.
 
     Each change is one transaction of text, vector, full-text index, history and provenance. A
     process that is killed loses at most the operation in flight.
@@ -57,6 +64,7 @@ class Store:
         path: the file.
         keeper: what decides what is remembered.
         retriever: what ranks memories.
+        pictures: the files of what memories have (`Entry.pictures`).
     """
 
     def __init__(
@@ -67,7 +75,7 @@ class Store:
         retriever: Retriever,
         clock: Callable[[], datetime],
     ) -> None:
-        self.path = database.path
+        self.path, self.pictures = database.path, database.pictures
         self.keeper, self.retriever = keeper, retriever
         self._database, self._space, self._clock = database, space, clock
         self._frequencies, self._cache = Frequencies(), VectorCache(database.path)
@@ -102,6 +110,7 @@ class Store:
         split = terms_name()
         database = Database(path, embedder.name if embedder else default_name(), split, make)
         try:
+            upgrade(database)
             held, splitter = _names(database, embedder)
             space = Space(database.path, held, embedder)
             if splitter != split:
@@ -144,7 +153,12 @@ class Store:
     # What is written.
 
     def plan(
-        self, turns: Sequence[Turn], *, at: datetime | str | None = None, who: str = ""
+        self,
+        turns: Sequence[Turn],
+        *,
+        at: datetime | str | None = None,
+        who: str = "",
+        pictures: Mapping[str, str | os.PathLike] = _NO_PICTURES,
     ) -> Plan:
         """What `remember` would do; nothing is done.
 
@@ -152,11 +166,13 @@ class Store:
             turns: what is said, in order.
             at: when, with a time zone; None: now.
             who: whose memories these are.
+            pictures: files, by the ids of the turns that share them.
 
         Raises:
-            UserError: `at` is no time, or has no zone.
+            UserError: `at` is no time, or has no zone; a file is no picture.
         """
-        return self.keeper.plan(self, turns, self.moment(at), who)
+        taken = take(turns, pictures)
+        return self.keeper.plan(self, taken.turns, self.moment(at), who)
 
     def remember(
         self,
@@ -166,6 +182,7 @@ class Store:
         who: str = "",
         session: str = "",
         note: str = "",
+        pictures: Mapping[str, str | os.PathLike] = _NO_PICTURES,
     ) -> list[Applied]:
         """Let the keeper decide what is to be kept of some turns, and keep it.
 
@@ -175,17 +192,22 @@ class Store:
             who: whose memories these are.
             session: what this is a part of; the default is `at`.
             note: what is to be kept with them.
+            pictures: files, by the ids of the turns that share them. Those of what is remembered
+                are copied into the store's folder. Of a picture whose file is not given, only what
+                is said with it is remembered.
 
         Returns:
             What became of each operation, and of what could not be read as one.
 
         Raises:
-            UserError: `at` is no time, or has no zone; the embedder or the keeper's model fails.
+            UserError: `at` is no time, or has no zone; a file is no picture; the embedder or the
+                keeper's model fails.
         """
-        started, happened = time.perf_counter(), self.moment(at)
-        plan = self.keeper.plan(self, turns, happened, who)
+        started, happened, taken = time.perf_counter(), self.moment(at), take(turns, pictures)
+        plan = self.keeper.plan(self, taken.turns, happened, who)
         origin = Origin(self.keeper.name, who, session or happened, happened, note)
-        applied = self.apply(plan.operations, origin)
+        steps = [Step(clean(o), origin, pictures=taken.shared) for o in plan.operations]
+        applied = self.apply_steps(steps, taken.files)
         for rejected in plan.rejected:
             logger.info("%s: rejected %.80r: %s", self.path, rejected.text, rejected.why)
         applied += [Applied(None, None, REJECTED, rejected.why) for rejected in plan.rejected]
@@ -216,9 +238,16 @@ class Store:
         origin = replace(origin, happened=self.moment(origin.happened or None))
         return self.apply_steps([Step(clean(operation), origin) for operation in operations])
 
-    def apply_steps(self, steps: Sequence[Step]) -> list[Applied]:
-        """`apply` for operations of different origins; each is cleaned, its time is in UTC."""
-        return apply(self._database, self._space, steps, self.now())
+    def apply_steps(
+        self, steps: Sequence[Step], files: Mapping[str, bytes] = MappingProxyType({})
+    ) -> list[Applied]:
+        """`apply` for operations of different origins; each is cleaned, its time is in UTC.
+
+        Args:
+            steps: what to do.
+            files: of new pictures, by their names.
+        """
+        return apply(self._database, self._space, steps, self.now(), files)
 
     def credit(self, ids: Iterable[int], success: bool) -> None:
         """Count that memories were shown, and whether that ended well.
@@ -275,14 +304,27 @@ class Store:
         return found if tokens is None else _fitting(found, tokens, count or _words)
 
     def answer(
-        self, query: str, *, at: datetime | str | None = None, who: str | None = None
+        self,
+        query: str,
+        *,
+        at: datetime | str | None = None,
+        who: str | None = None,
+        image: str | os.PathLike | None = None,
     ) -> Answer:
         """Let the keeper answer a question.
 
+        Args:
+            query: the question.
+            at, who: as in `recall`.
+            image: file of a picture that the question is about; None: there is none.
+
         Raises:
-            UserError: it has no model that could.
+            UserError: it has no model that could; `image` is no picture, or the file of a memory's
+                picture is missing.
         """
-        return self.keeper.answer(self, query, None if at is None else utc(at), who)
+        if image is not None:
+            read_picture(image)
+        return self.keeper.answer(self, query, None if at is None else utc(at), who, image)
 
     def get(self, id: int, *, at: datetime | str | None = None) -> Entry | None:
         """One memory, as it is or was; None where there is none of this id."""
@@ -374,6 +416,8 @@ class Store:
     ) -> list[int]:
         """Erase memories with their histories: nothing of them is left in the file.
 
+        A picture is removed with the last memory that has it.
+
         Exports and copies of the file are not reached, nor are other memories that say the same.
 
         Args:
@@ -399,11 +443,14 @@ class Store:
     def export(self, path: str | os.PathLike) -> int:
         """Write everything to a new file of JSON Lines; see `transfer`.
 
+        Pictures go to a folder beside it, `<file>.pictures`.
+
         Returns:
             The number of memories, with those that are deleted but not forgotten.
 
         Raises:
-            UserError: the file is there already or cannot be written.
+            UserError: the file or the folder is there already or cannot be written, or a picture is
+                missing.
         """
         return transfer.export(self._database, Path(path))
 
@@ -414,7 +461,8 @@ class Store:
             The number of memories.
 
         Raises:
-            UserError: it is not empty, a line is damaged, or the vectors are of another embedder.
+            UserError: it is not empty, a line is damaged, a picture is missing, or the vectors are
+                of another embedder.
         """
         embedder = self._space.embedder if self._space.given else None
         count, held = transfer.import_(
@@ -435,15 +483,17 @@ class Store:
         self._space = Space(self.path, embedder.name, embedder)
 
     def check(self) -> None:
-        """Read the whole file, and compare all memories with their checksums.
+        """Read the whole file and all pictures, and compare everything with its checksum.
 
         Raises:
-            UserError: something is damaged.
+            UserError: something is damaged, or a picture is missing.
         """
         self._database.check()
         with self._database.snapshot() as database:
             for _ in transfer.memories(database, self.path):
                 pass
+            for name in sorted(shared_pictures(database)):
+                self.pictures.path(name)
 
     def moment(self, at: datetime | str | None) -> str:
         """A time in UTC as the store holds it; None: now, by the store's clock."""

@@ -1,32 +1,42 @@
 """A store as JSON Lines, and back, bit for bit.
 
 The first line says what it is and in which space its vectors are; each further line is one memory
-with all its versions. A line's checksum may be left out, for those who edit one by hand.
+with all its versions. A line's checksum may be left out, for those who edit one by hand. Pictures
+lie in a folder beside the file, as they lie beside a store.
 """
 
 import base64
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from duomem_jax.base.database import damaged
 from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.base.fields import check_value
-from duomem_jax.base.io import atomic_file
+from duomem_jax.base.io import atomic_dir, atomic_file
 from duomem_jax.base.parse import parse_json
 from duomem_jax.base.times import utc
 from duomem_jax.memory.operations.records import KINDS
 from duomem_jax.memory.store.change import identity, index_version, insert_version, matched
 from duomem_jax.memory.store.database import REMEDY, Database
-from duomem_jax.memory.store.entry import ADD, DELETE, UPDATE
+from duomem_jax.memory.store.entry import ADD, DELETE, UPDATE, Shared
 from duomem_jax.memory.store.lexical import COUNTED
-from duomem_jax.memory.store.rows import CONTENT, MEMORY, SELECT, checksum, intact
+from duomem_jax.memory.store.rows import (
+    CONTENT,
+    MEMORY,
+    SELECT,
+    checksum,
+    intact,
+    shared_pictures,
+)
 from duomem_jax.memory.store.vectors import is_intact
+from duomem_jax.records.pictures import Pictures
 
-FORMAT, VERSION = "duomem-store", 1
+FORMAT = "duomem-store"
+WORDS, VERSION = 1, 2  # without pictures, so that earlier versions of this package read it; with
 _VERSION_FIELDS = CONTENT[2:-2]  # the rest follows from the order
 
 
@@ -37,6 +47,12 @@ class _Header(TypedDict):
     dimensions: int | None
     next_id: int
     memories: int
+
+
+class _Shared(TypedDict):
+    turn: str
+    speaker: str
+    sha256: str
 
 
 class _Version(TypedDict):
@@ -50,6 +66,7 @@ class _Version(TypedDict):
     happened: str
     written: str
     vector: str | None
+    pictures: NotRequired[list[_Shared]]
 
 
 class _Memory(TypedDict):
@@ -71,25 +88,35 @@ def export(database: Database, path: Path) -> int:
         The number of memories, with those that are deleted but not forgotten.
 
     Raises:
-        UserError: the file is there already or cannot be written, or the store is damaged.
+        UserError: the file or its folder is there already or cannot be written, the store is
+            damaged, or a picture is missing.
     """
     _check_new(path)
     with atomic_file(path) as file, database.snapshot() as connection:
-        header = _header(connection)
+        shared = shared_pictures(connection)
+        header = _header(connection, VERSION if shared else WORDS)
         file.write(_line(dict(header)))
         for memory in memories(connection, database.path):
             file.write(_line(memory | {"crc32": zlib.crc32(_line(memory))}))
         _check_new(path)
+        if shared:
+            _copy(database.pictures, shared, Pictures.beside(path))
     return header["memories"]
 
 
-def _header(database: sqlite3.Connection) -> _Header:
+def _copy(pictures: Pictures, names: Iterable[str], to: Pictures) -> None:
+    with atomic_dir(to.folder) as folder:
+        for name in names:
+            Pictures(folder).keep(pictures.path(name).read_bytes())
+
+
+def _header(database: sqlite3.Connection, version: int) -> _Header:
     name, dimensions = database.execute("SELECT embedder, dimensions FROM state").fetchone()
     ((memories,),) = database.execute("SELECT count(*) FROM memories")
     last = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'memories'").fetchone()
     return {
         "format": FORMAT,
-        "version": VERSION,
+        "version": version,
         "embedder": name,
         "dimensions": dimensions,
         "next_id": last[0] + 1 if last else 1,
@@ -112,6 +139,9 @@ def memories(database: sqlite3.Connection, path: Path) -> Iterator[dict[str, Any
         held = dict(zip(CONTENT, row[len(MEMORY) + 1 :], strict=False))
         version = {name: held[name] for name in _VERSION_FIELDS}
         version["evidence"] = parse_json(held["evidence"])
+        version["pictures"] = parse_json(held["pictures"])
+        if not version["pictures"]:
+            del version["pictures"]
         query = "SELECT vector, crc32 FROM vectors WHERE row = ?"
         found = database.execute(query, (row[-1],)).fetchone()
         if (found is None) != (version["operation"] == DELETE) or (found and not is_intact(*found)):
@@ -139,7 +169,7 @@ def import_(database: Database, path: Path, embedder: str | None) -> tuple[int, 
 
     Raises:
         UserError: the store is not empty, was opened with another embedder than that of the file,
-            or a line is damaged.
+            a line is damaged, or a picture is missing.
     """
     try:
         with open(path, "rb") as file, database.writing() as connection:
@@ -157,6 +187,10 @@ def import_(database: Database, path: Path, embedder: str | None) -> tuple[int, 
                 f"dimensions = ?, {COUNTED}",
                 (header["embedder"], header["dimensions"]),
             )
+            # The last thing that can fail: what is refused leaves no pictures behind.
+            if shared := shared_pictures(connection):
+                database.pictures.retain(())
+                _copy(Pictures.beside(path), shared, database.pictures)
     except OSError as e:
         raise UserError(f"{path}: cannot be read ({e.strerror}); give an exported file") from None
     return count, header["embedder"]
@@ -179,7 +213,7 @@ def _read_header(lines: Iterator[tuple[int, bytes]], path: Path, embedder: str |
             f"{path}: line 1: not an exported store ({first_line(e)}); give a file that "
             "Store.export wrote"
         ) from None
-    if header["version"] != VERSION:
+    if header["version"] not in (WORDS, VERSION):
         raise UserError(
             f"{path}: format {header['version']}, and this duomem_jax knows {VERSION}; import it "
             "with the version that wrote it"
@@ -253,8 +287,8 @@ def _check_version(version: _Version, width: int) -> None:
         if utc(time := version[field], field) != time:
             raise ValueError(f"{field} is {time!r}, not in the form {utc(time)!r}")
     if version["operation"] == DELETE:
-        if version["vector"] is not None or version["text"]:
-            raise ValueError("a deletion with a text or a vector")
+        if version["vector"] is not None or version["text"] or "pictures" in version:
+            raise ValueError("a deletion with a text, a vector or pictures")
     elif not version["text"] or len(_vector(version)) != 2 * width:
         raise ValueError(f"a version without a text, or without {width} numbers as vector")
 
@@ -279,10 +313,12 @@ def _insert(database: sqlite3.Connection, memory: _Memory) -> None:
             "memory": id,
             "number": number,
             "evidence": json.dumps(version["evidence"], ensure_ascii=False),
+            "pictures": json.dumps(version.get("pictures", []), ensure_ascii=False),
             "until": until,
             "live": int(live),
         }
-        same = identity(version["text"], speaker, owner, kind, key)
+        pictures = [Shared(**shared) for shared in version.get("pictures", [])]
+        same = identity(version["text"], speaker, owner, kind, key, pictures)
         row = insert_version(database, [held[name] for name in CONTENT], same, 1)
         if version["operation"] != DELETE:
             found_by = matched(version["text"], speaker, key)

@@ -13,10 +13,11 @@ from duomem_jax.memory.operations.answer import answer_reply
 from duomem_jax.memory.operations.extract import Noted, extract_reply
 from duomem_jax.memory.operations.keeper import Experts
 from duomem_jax.memory.operations.models import Models
-from duomem_jax.memory.operations.names import ANSWER, EXTRACT, PROMPTS, UPDATE, Name
+from duomem_jax.memory.operations.names import ANSWER, EXTRACT, LOOK, PROMPTS, UPDATE, Name
 from duomem_jax.memory.operations.update import Decision, update_reply
 from duomem_jax.memory.teach.answers import Pages, answers
 from duomem_jax.memory.teach.extractions import extractions
+from duomem_jax.memory.teach.looks import looks
 from duomem_jax.memory.teach.shown import Shown
 from duomem_jax.memory.teach.spoken import spoken_extractions, spoken_updates
 from duomem_jax.memory.teach.updates import updates
@@ -30,6 +31,7 @@ _REPLIES: dict[Name, str] = {
     EXTRACT: extract_reply([Noted(0, "A fact.")]),
     UPDATE: update_reply([Decision("add"), Decision("update", 0, "A fact.")]),
     ANSWER: answer_reply(""),
+    LOOK: answer_reply("a word"),
 }
 _ADDS = update_reply([Decision("add")])
 
@@ -42,7 +44,7 @@ class Teaching:
     words: Count = 200  # shown with a question, at most
     # Of the questions, those that are shown the turns which the answer is in and nothing else; the
     # others are shown what is found, half of them turns and half of them facts, the answer's among
-    # them.
+    # them. So are questions about pictures shown theirs alone, or others that are found with it.
     evidence_share: Share = 0.5
     # Of the adversarial questions, those that are shown. An expert that saw all of LoCoMo's, which
     # are a quarter of its questions, declined 82 of 152 that it could have answered.
@@ -72,7 +74,7 @@ class Demonstrator:
             UserError: the embedder lacks a model, a package or a key; models are to answer; a
                 folder of theirs is missing or damaged.
         """
-        if models.answer or (models.model and operation == ANSWER):
+        if models.answer or models.look or (models.model and operation in (ANSWER, LOOK)):
             raise UserError("teacher: answers are the keys of the questions, no model's; omit it")
         self._operation, self._how, self._models = operation, how, models
         self._pages = Pages(how.words, how.evidence_share, how.unanswerable, how.seed)
@@ -94,6 +96,8 @@ class Demonstrator:
             if not models.model:
                 # `updates` also shows facts without the memories that they change.
                 self.config["missed"] = True
+        elif operation == LOOK:
+            self.config |= {"evidence_share": how.evidence_share, "seed": how.seed}
         else:
             self.config |= dataclasses.asdict(self._pages)
 
@@ -122,6 +126,9 @@ class Demonstrator:
             return Shown(list(extractions(dialogue)), {})
         if self._operation == UPDATE:
             return Shown(list(updates(dialogue, self._embedder)), {})
+        if self._operation == LOOK:
+            share, seed = self._how.evidence_share, self._how.seed
+            return Shown(list(looks(dialogue, self._embedder, share, seed)), {})
         return Shown(list(answers(dialogue, self._embedder, self._pages)), {})
 
     def _spoken(self, dialogue: Dialogue, experts: Experts) -> Shown:

@@ -7,15 +7,26 @@ from duomem_jax.memory.operations.records import Add
 from duomem_jax.memory.store.entry import Origin
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.dialogues import Dialogue, Fact
+from duomem_jax.records.pictures import Pictures
 
 TEACHER = "teacher"  # who wrote it, in the history
 
 
-def tell_turns(store: Store, dialogue: Dialogue) -> None:
-    """Let a store's keeper remember a dialogue session by session."""
+def tell_turns(store: Store, dialogue: Dialogue, pictures: Pictures | None = None) -> None:
+    """Let a store's keeper remember a dialogue session by session.
+
+    Args:
+        store: where it goes.
+        dialogue: what is told.
+        pictures: the files of what is shared; None: what is said of it is told alone.
+
+    Raises:
+        UserError: a file is missing, or the keeper's model fails.
+    """
     store.keeper.expect(dialogue.sessions)
     for session in dialogue.sessions:
-        store.remember(session.turns, at=session.at, who=dialogue.id)
+        shared = pictures.shared(session.turns) if pictures else {}
+        store.remember(session.turns, at=session.at, who=dialogue.id, pictures=shared)
 
 
 def tell_facts(store: Store, dialogue: Dialogue, facts: Iterable[Fact]) -> None:

@@ -22,6 +22,11 @@ class ServedSpeaker:
         """The model's name, wherever its server stands."""
         return {"model": f"{PREFIX}{self.name}"}
 
+    @property
+    def sees(self) -> bool:
+        """Never: servers are sent words alone."""
+        return False
+
     def reply(self, chats: Iterable[Chat], how: Sampling) -> Iterator[Reply | None]:
         """One reply to each chat, in order, several asked for at once; each is paid once."""
         return self.answer(Request(chat, how) for chat in chats)

@@ -111,7 +111,8 @@ def test_a_run_goes_on_where_it_was_stopped_and_does_nothing_when_complete(told,
     [
         (("--assistant.extract", "x"), "extract: an expert of memories, and shown is turns"),
         (("--assistant.answer", "nowhere"), "nowhere"),
-        (("--assistant.adapter", "x"), "give extract, update or answer"),
+        (("--assistant.adapter", "x"), "give extract, update, answer or look"),
+        (("--assistant.look", "x"), "look: assistants are shown words alone"),
         (("--assistant.tokens", "0"), "tokens"),
     ],
 )

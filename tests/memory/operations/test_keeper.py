@@ -38,7 +38,7 @@ def kept(tmp_path, monkeypatch):
             "openai:model", server=Server(running.url), record=tmp_path / "answers"
         )
         model = speaker.__enter__()
-        keeper = ModelKeeper(Experts(model, model, model, model))
+        keeper = ModelKeeper(Experts(model, model, model, model, model))
         store = Store.open(tmp_path / "store.sqlite", embedder=make_embedder(), keeper=keeper)
         opened.extend((store, speaker, server))
         return store
