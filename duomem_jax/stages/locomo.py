@@ -218,6 +218,7 @@ def run(
         seed=seed,
         shard=shard,
         server=server,
+        pictures=Pictures(Path(dialogues) / FOLDER),
     )
     return f"{path}: complete; `duomem locomo score {out}` makes the table"
 
@@ -251,7 +252,8 @@ def attack(
         raise UserError(f"shown is {assistant.shown}; only memories are attacked")
     told = spread(read_dialogues(dialogues), limit)
     folder = claim_folder(out, KIND)
-    with at_work(assistant, folder, seed, server) as subject:
+    pictures = Pictures(Path(dialogues) / FOLDER)
+    with at_work(assistant, folder, seed, server, pictures) as subject:
         found = [
             attempt
             for dialogue in told

@@ -10,11 +10,20 @@ from duomem_jax.base.io import readable
 from duomem_jax.base.ranges import Count, options
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.memory.operations.models import Models
-from duomem_jax.memory.operations.names import ANSWER, EXTRACT, OPERATIONS, PROMPTS, UPDATE, Name
+from duomem_jax.memory.operations.names import (
+    ANSWER,
+    EXTRACT,
+    LOOK,
+    OPERATIONS,
+    PROMPTS,
+    UPDATE,
+    Name,
+)
 from duomem_jax.models.locate import model_path
 from duomem_jax.speak.served.server import served_name
 
 Shown = Literal["nothing", "recent", "whole", "turns", "facts", "memories", "evidence"]
+STORED: tuple[Shown, ...] = ("turns", "facts", "memories")  # are found in a store
 
 
 @options
@@ -29,14 +38,21 @@ class Assistant:
     shown: Shown = "memories"
     tokens: Count = 400  # of what is shown, at most; `whole` and `evidence` show all there is
     embedder: str = DEFAULT_EMBEDDER  # of turns and memories
+    # Of what is shown: looked at by a model that sees, where its keeper would; else captions alone.
+    pictures: bool = False
 
     def __post_init__(self) -> None:
         # It goes into reports and pictures.
         object.__setattr__(self, "name", readable(self.name))
         if not self.models.model:
             raise UserError(f"{self.name}: no model to ask; give model")
-        if self.models.look:
-            raise UserError("look: assistants are shown words alone; omit it")
+        if self.models.look and not self.pictures:
+            raise UserError("look: an expert of pictures, and none are shown; give pictures too")
+        if self.pictures and self.shown not in ("evidence", *STORED):
+            raise UserError(
+                f"pictures: those of what is found are shown, and shown is {self.shown}; give "
+                f"evidence, {', '.join(STORED)}, or omit pictures"
+            )
         for name in (EXTRACT, UPDATE):
             if self.models.experts[name] and self.shown != "memories":
                 raise UserError(
@@ -50,9 +66,13 @@ class Assistant:
             UserError: a folder is missing or damaged.
         """
         own: dict[str, Any] = {"name": self.name, "shown": self.shown, "tokens": self.tokens}
-        if self.shown in ("turns", "facts", "memories"):
+        if self.shown in STORED:
             own["embedder"] = make_embedder(self.embedder).name
-        return own | self._replies(OPERATIONS if self.shown == "memories" else (ANSWER,))
+        looks: tuple[Name, ...] = ()
+        if self.pictures:
+            own["pictures"], looks = True, (LOOK,)
+        replies: tuple[Name, ...] = OPERATIONS if self.shown == "memories" else (ANSWER,)
+        return own | self._replies((*replies, *looks))
 
     def remembering(self) -> dict[str, Any]:
         """What its memories depend on, beside the embedder; JSON.

@@ -1,6 +1,7 @@
 """The stores that assistants are asked from, one for each dialogue."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +13,17 @@ from duomem_jax.memory.store.keeper import Keeper
 from duomem_jax.memory.store.store import Store
 from duomem_jax.memory.teach.tell import tell_facts, tell_turns
 from duomem_jax.records.dialogues import Dialogue
+from duomem_jax.records.pictures import Pictures
 from duomem_jax.worlds.dialogues import teacher
 
 
-def remembered(dialogue: Dialogue, keeper: Keeper, embedder: Embedder, folder: Path) -> Path:
+def remembered(
+    dialogue: Dialogue,
+    keeper: Keeper,
+    embedder: Embedder,
+    folder: Path,
+    pictures: Pictures | None = None,
+) -> Path:
     """The file of what a keeper remembers of a dialogue that it is told session by session.
 
     Args:
@@ -23,27 +31,31 @@ def remembered(dialogue: Dialogue, keeper: Keeper, embedder: Embedder, folder: P
         keeper: decides what is remembered.
         embedder: of the memories.
         folder: of stores; made if missing.
+        pictures: that are shared in it; None: words alone are told.
     """
 
     def write(part: Path) -> None:
         with Store.open(part, embedder=embedder, keeper=keeper) as store:
-            tell_turns(store, dialogue)
+            tell_turns(store, dialogue, pictures)
 
     return _written(dialogue, folder, write)
 
 
-def known(dialogue: Dialogue, embedder: Embedder, folder: Path) -> Path:
+def known(
+    dialogue: Dialogue, embedder: Embedder, folder: Path, pictures: Pictures | None = None
+) -> Path:
     """The file of what a teacher would remember: all facts that still hold at the end.
 
     Args:
         dialogue: with its facts.
         embedder: of the memories.
         folder: of stores; made if missing.
+        pictures: as in `remembered`.
     """
 
     def write(part: Path) -> None:
         with Store.open(part, embedder=embedder) as store:
-            tell_facts(store, dialogue, teacher.remembered(dialogue))
+            tell_facts(store, dialogue, teacher.remembered(dialogue), pictures)
 
     return _written(dialogue, folder, write)
 
@@ -60,8 +72,13 @@ def _written(dialogue: Dialogue, folder: Path, write: Callable[[Path], None]) ->
         if not path.exists():
             part = path.with_suffix(".part")
             for left in path.parent.glob(f"{part.name}*"):
-                left.unlink()
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
             write(part)
+            shown, place = (Pictures.beside(file).folder for file in (part, path))
+            # Of a run that was killed before the next but one line.
+            shutil.rmtree(place, ignore_errors=True)
+            if shown.exists():
+                os.replace(shown, place)
             # Closed, the store is this one file: SQLite has put its log into it.
             os.replace(part, path)
     return path

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.base.folder import claim_folder
 from duomem_jax.base.io import slug
 from duomem_jax.base.progress import Progress
@@ -16,6 +17,7 @@ from duomem_jax.evals.dialogues.show import Page
 from duomem_jax.evals.dialogues.subject import Subject
 from duomem_jax.records.answers import Answered
 from duomem_jax.records.dialogues import Dialogue, Question
+from duomem_jax.records.pictures import Pictures
 from duomem_jax.records.results import PROTOCOL, Usage, refuse_other_protocol
 from duomem_jax.speak.protocol import Reply
 from duomem_jax.speak.served.server import Server
@@ -32,6 +34,7 @@ def ask(
     seed: int = 0,
     server: Server = Server(),
     shard: Shard = WHOLE,
+    pictures: Pictures | None = None,
 ) -> Path:
     """Let an assistant remember each dialogue, then answer all that is asked about it.
 
@@ -46,6 +49,7 @@ def ask(
         seed: of the assistant's training.
         server: where and how hard a served model is asked.
         shard: the part of the dialogues.
+        pictures: of the dialogues, for an assistant that looks at them.
 
     Returns:
         The file of answers.
@@ -64,7 +68,7 @@ def ask(
         # A complete run opens no model.
         if todo:
             with (
-                at_work(assistant, Path(out), seed, server) as subject,
+                at_work(assistant, Path(out), seed, server, pictures) as subject,
                 Progress(len(todo), assistant.name, good="", unit="dialogue") as progress,
             ):
                 # The facts of one dialogue are decided one by one: its neighbours fill the batch.
@@ -80,7 +84,9 @@ def file_name(assistant: Assistant, seed: int) -> str:
 
 
 @contextlib.contextmanager
-def at_work(assistant: Assistant, out: Path, seed: int, server: Server) -> Iterator[Subject]:
+def at_work(
+    assistant: Assistant, out: Path, seed: int, server: Server, pictures: Pictures | None = None
+) -> Iterator[Subject]:
     """An assistant with its models, for as long as it is asked.
 
     Args:
@@ -88,10 +94,21 @@ def at_work(assistant: Assistant, out: Path, seed: int, server: Server) -> Itera
         out: folder of answers.
         seed: of the assistant's training.
         server: where and how hard a served model is asked.
+        pictures: of the dialogues, for an assistant that looks at them.
+
+    Raises:
+        UserError: it is to look at them, and they are not given or its model does not see.
     """
+    if assistant.pictures and pictures is None:
+        raise UserError("pictures: there are none of these dialogues; omit it")
     record = out / f"{file_name(assistant, seed)}.served"
     with assistant.models.open(server, record) as experts:
-        yield Subject(assistant, experts, out, seed)
+        if assistant.pictures and not experts.look.sees:
+            raise UserError(
+                f"pictures: {assistant.models.model} does not see; give a model that does, or omit "
+                "it"
+            )
+        yield Subject(assistant, experts, out, seed, pictures if assistant.pictures else None)
 
 
 def _answers(subject: Subject, dialogue: Dialogue) -> list[Answered]:

@@ -1,12 +1,15 @@
 """What stands before a question: everything, nothing, or what something finds for it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from duomem_jax.memory.operations.answer import Memo, memo_of
 from duomem_jax.memory.operations.extract import said
+from duomem_jax.memory.operations.look import MOST, Sight, sights_of
 from duomem_jax.memory.store.store import Store
+from duomem_jax.records import chat
 from duomem_jax.records.dialogues import Dialogue, Question
+from duomem_jax.records.pictures import Pictures
 
 Count = Callable[[str], int]  # tokens of a text
 
@@ -19,11 +22,13 @@ class Page:
         memos: in any order.
         turns: ids of the turns that they are, or rest on.
         ids: of the memories that they are; none where nothing was recalled.
+        sights: pictures of these that are to be looked at instead of reading.
     """
 
     memos: tuple[Memo, ...] = ()
     turns: frozenset[str] = frozenset()
     ids: tuple[int, ...] = ()
+    sights: tuple[Sight, ...] = ()
 
     def found(self, question: Question) -> float:
         """Share of the question's evidence that is here; -1 where it has none."""
@@ -65,21 +70,42 @@ def recent(dialogue: Dialogue, tokens: int, count: Count) -> Show:
     return lambda question: page
 
 
-def evidence(dialogue: Dialogue) -> Show:
-    """The turns that the answer is in: what the best retrieval would show."""
+def evidence(dialogue: Dialogue, pictures: Pictures | None = None) -> Show:
+    """The turns that the answer is in: what the best retrieval would show.
+
+    Args:
+        dialogue: whose turns they are.
+        pictures: to be looked at; None: captions are read.
+    """
     lines = {line.turns[0]: line for line in _lines(dialogue)}
-    return lambda question: _page([lines[i] for i in question.evidence if i in lines])
-
-
-def recalled(store: Store, tokens: int, count: Count) -> Show:
-    """What a store finds: turns or memories, as the store holds."""
+    files = pictures.shared(turn for _, turn in dialogue.turns()) if pictures else {}
 
     def show(question: Question) -> Page:
-        found = (
-            _Line(memo_of(entry), entry.evidence, entry.id)
-            for entry, _ in store.recall(question.text, tokens=tokens)
-        )
-        return _page(_within(found, tokens, count))
+        wanted = [i for i in question.evidence if i in lines]
+        sights = (Sight(chat.picture(str(files[i])), lines[i].memo) for i in wanted if i in files)
+        return replace(_page([lines[i] for i in wanted]), sights=tuple(sights)[:MOST])
+
+    return show
+
+
+def recalled(store: Store, tokens: int, count: Count, *, looks: bool = False) -> Show:
+    """What a store finds: turns or memories, as the store holds.
+
+    Args:
+        store: what is searched.
+        tokens: of what is shown, at most.
+        count: counts them.
+        looks: whether pictures are looked at, where the store's keeper would do so.
+    """
+
+    def show(question: Question) -> Page:
+        found = store.recall(question.text, tokens=tokens)
+        lines = (_Line(memo_of(entry), entry.evidence, entry.id) for entry, _ in found)
+        page = _page(_within(lines, tokens, count))
+        if not looks:
+            return page
+        sights = sights_of(store, question.text, found, None, None, None)
+        return replace(page, sights=tuple(sights))
 
     return show
 

@@ -20,12 +20,14 @@ from duomem_jax.memory.embed import Embedder, make_embedder
 from duomem_jax.memory.operations.answer import LONGEST, answer_chat
 from duomem_jax.memory.operations.ask import Tally
 from duomem_jax.memory.operations.keeper import Experts, ModelKeeper
+from duomem_jax.memory.operations.look import look_chat
 from duomem_jax.memory.operations.names import EXTRACT, UPDATE, Name
 from duomem_jax.memory.store.keeper import Keeper, Verbatim
 from duomem_jax.memory.store.store import Store
 from duomem_jax.memory.teach.tell import TEACHER
 from duomem_jax.records.answers import Worked
 from duomem_jax.records.dialogues import Dialogue, Question
+from duomem_jax.records.pictures import Pictures
 from duomem_jax.speak.protocol import Reply, Sampling
 
 STORES = "stores"  # in the folder of answers: a folder for each way of remembering
@@ -42,12 +44,14 @@ class Subject:
         out: folder of answers, with the stores of what is remembered. Assistants that remember in
             the same way share them, and differ in what they answer alone.
         seed: of the training of its experts.
+        pictures: of the dialogues, where it looks at them; None: it reads.
     """
 
     assistant: Assistant
     experts: Experts
     out: Path
     seed: int
+    pictures: Pictures | None = None
 
     # Both may have to load something: once, not for each dialogue, however many threads ask.
     _loading: threading.Lock = field(default_factory=threading.Lock, compare=False)
@@ -79,7 +83,7 @@ class Subject:
             case "whole":
                 return list(map(show.whole(dialogue), questions))
             case "evidence":
-                return list(map(show.evidence(dialogue), questions))
+                return list(map(show.evidence(dialogue, self.pictures), questions))
             case "recent":
                 return list(map(show.recent(dialogue, tokens, self._count), questions))
         with self.opened(self.held(dialogue)) as store:
@@ -90,19 +94,24 @@ class Subject:
         match self.assistant.shown:
             case "turns":
                 stores = self._stores({"keeper": Verbatim.name})
-                return remembered(dialogue, Verbatim(), self._embedder, stores)
+                return remembered(dialogue, Verbatim(), self._embedder, stores, self.pictures)
             case "facts":
-                return known(dialogue, self._embedder, self._stores({"keeper": TEACHER}))
+                stores = self._stores({"keeper": TEACHER})
+                return known(dialogue, self._embedder, stores, self.pictures)
         return self.memories(dialogue)
 
     def recalled(self, store: Store, questions: Sequence[Question]) -> list[Page]:
         """What it shows of a store with each question."""
-        return list(map(show.recalled(store, self.assistant.tokens, self._count), questions))
+        looks, tokens = self.pictures is not None, self.assistant.tokens
+        return list(map(show.recalled(store, tokens, self._count, looks=looks), questions))
 
     def replies(self, questions: Sequence[Question], pages: Sequence[Page]) -> list[Reply | None]:
         """What it answers to each question behind its page; None where both do not fit."""
-        chats = [answer_chat(q.text, p.memos) for q, p in zip(questions, pages, strict=True)]
-        return list(self.experts.answer.reply(chats, Sampling(LONGEST)))
+        asked, how = list(zip(questions, pages, strict=True)), Sampling(LONGEST)
+        read = [answer_chat(q.text, page.memos) for q, page in asked if not page.sights]
+        looked = [look_chat(q.text, page.sights) for q, page in asked if page.sights]
+        answered, seen = self.experts.answer.reply(read, how), self.experts.look.reply(looked, how)
+        return [next(seen if page.sights else answered) for page in pages]
 
     def opened(self, file: Path, keeper: Keeper | None = None) -> Store:
         """A store of what is remembered."""
@@ -117,7 +126,7 @@ class Subject:
         how = self.assistant.remembering()
         # A keeper for each dialogue: it counts what this one takes.
         keeper, stores = self.keeper(), self._stores(how)
-        file = remembered(dialogue, keeper, self._embedder, stores)
+        file = remembered(dialogue, keeper, self._embedder, stores, self.pictures)
         # None where the store was there already: of a killed run, or of another assistant.
         if keeper.extracting.tally.calls:
             # Others may have finished a dialogue at the same moment; a log has one writer.
@@ -130,7 +139,10 @@ class Subject:
 
     def _stores(self, how: dict[str, Any]) -> Path:
         """The folder of all that is remembered in one way."""
-        text = json.dumps(how | {"embedder": self._embedder.name}, sort_keys=True)
+        how = how | {"embedder": self._embedder.name}
+        # Others' folders stay what they are.
+        how |= {"pictures": True} if self.pictures else {}
+        text = json.dumps(how, sort_keys=True)
         return self.out / STORES / hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def _worked(self, dialogue: Dialogue, operation: Name, tally: Tally) -> Worked:

@@ -40,7 +40,7 @@ from duomem_jax.memory.store.lexical import Frequencies, search, terms_name
 from duomem_jax.memory.store.reindex import replace_terms, replace_vectors
 from duomem_jax.memory.store.rows import entries, entries_by_id, shared_pictures, versions
 from duomem_jax.memory.store.space import Space, default_name
-from duomem_jax.memory.store.taken import take
+from duomem_jax.memory.store.taken import NOTHING_TAKEN, Taken, take
 from duomem_jax.memory.store.upgrade import upgrade
 from duomem_jax.memory.store.vectors import VectorCache
 from duomem_jax.memory.store.where import where
@@ -206,8 +206,7 @@ class Store:
         started, happened, taken = time.perf_counter(), self.moment(at), take(turns, pictures)
         plan = self.keeper.plan(self, taken.turns, happened, who)
         origin = Origin(self.keeper.name, who, session or happened, happened, note)
-        steps = [Step(clean(o), origin, pictures=taken.shared) for o in plan.operations]
-        applied = self.apply_steps(steps, taken.files)
+        applied = self.apply(plan.operations, origin, taken)
         for rejected in plan.rejected:
             logger.info("%s: rejected %.80r: %s", self.path, rejected.text, rejected.why)
         applied += [Applied(None, None, REJECTED, rejected.why) for rejected in plan.rejected]
@@ -215,7 +214,9 @@ class Store:
         logger.debug("%s: %d turns in %.3f s", self.path, len(turns), seconds)
         return applied
 
-    def apply(self, operations: Iterable[Operation], origin: Origin) -> list[Applied]:
+    def apply(
+        self, operations: Iterable[Operation], origin: Origin, taken: Taken = NOTHING_TAKEN
+    ) -> list[Applied]:
         """Carry out operations in order, all in one transaction.
 
         An operation on a memory that is not there, belongs to another owner or tells of a later
@@ -224,6 +225,7 @@ class Store:
         Args:
             operations: what to do.
             origin: where they come from.
+            taken: the turns that they come from, with their pictures.
 
         Returns:
             What became of each.
@@ -236,7 +238,8 @@ class Store:
         except TypeError as e:
             raise UserError(f"{self.path}: of the origin, {e}") from None
         origin = replace(origin, happened=self.moment(origin.happened or None))
-        return self.apply_steps([Step(clean(operation), origin) for operation in operations])
+        steps = [Step(clean(o), origin, pictures=taken.shared) for o in operations]
+        return self.apply_steps(steps, taken.files)
 
     def apply_steps(
         self, steps: Sequence[Step], files: Mapping[str, bytes] = MappingProxyType({})

@@ -33,6 +33,9 @@ class Taken:
         )
 
 
+NOTHING_TAKEN = Taken((), {})
+
+
 def take(turns: Sequence[Turn], pictures: Mapping[str, str | os.PathLike]) -> Taken:
     """Read the pictures of some turns; nothing is kept yet.
 

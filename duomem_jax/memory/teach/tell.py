@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from duomem_jax.memory.operations.records import Add
 from duomem_jax.memory.store.entry import Origin
 from duomem_jax.memory.store.store import Store
+from duomem_jax.memory.store.taken import NOTHING_TAKEN, take
 from duomem_jax.records.dialogues import Dialogue, Fact
 from duomem_jax.records.pictures import Pictures
 
@@ -29,8 +30,22 @@ def tell_turns(store: Store, dialogue: Dialogue, pictures: Pictures | None = Non
         store.remember(session.turns, at=session.at, who=dialogue.id, pictures=shared)
 
 
-def tell_facts(store: Store, dialogue: Dialogue, facts: Iterable[Fact]) -> None:
-    """Add facts of a dialogue to a store, as things that were told in their sessions."""
-    for session, told in itertools.groupby(facts, key=lambda fact: fact.session):
-        origin = Origin(TEACHER, dialogue.id, happened=dialogue.sessions[session].at)
-        store.apply([Add(fact.text, fact.speaker, fact.evidence) for fact in told], origin)
+def tell_facts(
+    store: Store, dialogue: Dialogue, facts: Iterable[Fact], pictures: Pictures | None = None
+) -> None:
+    """Add facts of a dialogue to a store, as things that were told in their sessions.
+
+    Args:
+        store: where they go.
+        dialogue: what they are of.
+        facts: in the order of sessions.
+        pictures: as in `tell_turns`.
+
+    Raises:
+        UserError: a file is missing.
+    """
+    for number, told in itertools.groupby(facts, key=lambda fact: fact.session):
+        session = dialogue.sessions[number]
+        origin = Origin(TEACHER, dialogue.id, happened=session.at)
+        taken = take(session.turns, pictures.shared(session.turns)) if pictures else NOTHING_TAKEN
+        store.apply([Add(fact.text, fact.speaker, fact.evidence) for fact in told], origin, taken)
