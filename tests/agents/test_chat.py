@@ -38,7 +38,8 @@ class ScriptedGenerator:
     def fits(self, slot, n_new):
         return True
 
-    def extend(self, slot_tokens):
+    def extend(self, slot_tokens, pictures):
+        assert not pictures
         replies = {}
         for slot, tokens in slot_tokens.items():
             assert tokens
