@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.models.hf import copy_tokenizer, save_pretrained
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
@@ -17,8 +18,10 @@ from duomem_jax.records import chat
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
 from duomem_jax.tiny.seer import start
 from duomem_jax.tiny.seer.lessons import Desk, lesson
+from duomem_jax.tiny.seer.score import score
 from duomem_jax.tiny.seer.train import learn
 from duomem_jax.train.config import OptimizerConfig, TrainConfig
+from duomem_jax.worlds.pictures import render
 
 LISTENER = model_folder("tiny-listener")
 
@@ -96,6 +99,18 @@ def test_a_full_vocabulary_gets_rows_for_pictures(tmp_path):
     np.testing.assert_allclose(words["embedding"][size:].std(0), 0, atol=1e-7)
 
 
+def test_another_decoder_gets_a_tower_that_has_learnt(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(start, "TOWER", replace(start.TOWER, n_layers=2))
+    start.write_start(tmp_path / "start", model_folder("tiny-student"), seed=1, tower=folder)
+    ours, theirs = (load_vision(f)[1] for f in (tmp_path / "start", folder))
+    np.testing.assert_array_equal(ours["tower"]["positions"], theirs["tower"]["positions"])
+    mine, its = (eyes["projector"]["proj"]["kernel"] for eyes in (ours, theirs))
+    assert not np.array_equal(mine, its)
+    monkeypatch.setattr(start, "TOWER", replace(start.TOWER, n_layers=3))
+    with pytest.raises(UserError, match="its tower has another shape"):
+        start.write_start(tmp_path / "other", model_folder("tiny-student"), tower=folder)
+
+
 def test_rows_show_a_picture_and_learn_the_answers(desk):
     lessons = [lesson(5, i) for i in range(4)]
     rows, tiles_Bhwc = desk.batch(lessons)
@@ -136,3 +151,11 @@ def test_a_stopped_run_goes_on_to_the_same_model(folder, tmp_path):
     assert (learn(config) / "model.safetensors").read_bytes() == whole
     before, after = (load_vision(f)[1]["projector"] for f in (folder, tmp_path / "run/model"))
     assert not np.array_equal(before["proj"]["kernel"], after["proj"]["kernel"])
+
+
+def test_who_has_learnt_nothing_knows_no_answer(folder):
+    _, _, *rows = score(str(folder), 6).splitlines()
+    assert [row.split()[1] for row in rows][-1] == "all"
+    asked = sum(len(render(0, i, held_out=True).asked) for i in range(6))
+    assert rows[-1].split("|")[2].strip() == str(asked)
+    assert rows[-1].split("|")[3].split()[0] == "0.0"

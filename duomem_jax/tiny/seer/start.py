@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import atomic_dir, atomic_write_text
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.families import FAMILIES
@@ -21,6 +22,7 @@ from duomem_jax.models.hf import copy_tokenizer
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.trees import Params
 from duomem_jax.models.vision.config import ProjectorConfig, TowerConfig, VisionConfig
+from duomem_jax.models.vision.load import load_vision
 from duomem_jax.models.vision.model import VisionModel
 from duomem_jax.models.vision.processor import OLDER
 from duomem_jax.models.vision.save import save_seeing
@@ -44,16 +46,22 @@ PARTS = (
 )
 
 
-def write_start(folder: str | os.PathLike, decoder: str | os.PathLike, seed: int = 0) -> None:
+def write_start(
+    folder: str | os.PathLike,
+    decoder: str | os.PathLike,
+    seed: int = 0,
+    tower: str | os.PathLike = "",
+) -> None:
     """Write the model as a Hugging Face folder with its tokenizer.
 
     Args:
         folder: where to.
         decoder: folder of a model of words.
         seed: of tower and projector.
+        tower: folder of a model whose tower, which has learnt to see, is taken; empty: a new one.
 
     Raises:
-        UserError: a missing or damaged decoder.
+        UserError: a missing or damaged folder, or a tower of another shape.
     """
     config, params = load_pretrained(decoder, "float32")
     with atomic_dir(folder) as tmp:
@@ -62,8 +70,17 @@ def write_start(folder: str | os.PathLike, decoder: str | os.PathLike, seed: int
         token = load_tokenizer(tmp).convert_tokens_to_ids(PICTURE)
         vision = VisionConfig("smolvlm", TOWER, ProjectorConfig(SHUFFLE, config.d_model), token)
         eyes = VisionModel(vision).init(jax.random.key(seed))
+        if tower:
+            eyes = eyes | {"tower": _tower(tower)}
         save_seeing(tmp, hf_config(config, vision), (config, params), (vision, eyes))
         atomic_write_text(tmp / OLDER, json.dumps(_processor(), indent=2) + "\n")
+
+
+def _tower(folder: str | os.PathLike) -> Params:
+    vision, eyes = load_vision(folder)
+    if vision.tower != TOWER:
+        raise UserError(f"{folder}: its tower has another shape; give one that was made here")
+    return eyes["tower"]
 
 
 def _with_picture_tokens(
