@@ -9,7 +9,7 @@ asked about have names, values and phrasings that no expert has seen.
 import dataclasses
 import os
 
-from duomem_jax.experiments.memories.experiment import ROWS, MemoryExperiment
+from duomem_jax.experiments.memories.experiment import READERS, MemoryExperiment
 from duomem_jax.experiments.memories.folds import Generated
 from duomem_jax.memory.teach import Teaching
 from duomem_jax.models.lora import LoraConfig
@@ -40,5 +40,5 @@ def get_experiment() -> MemoryExperiment:
         # With all facts that are merely added, they would be two thirds of what is shown.
         teaching=Teaching(embedder="minilm", added=0.4),
         # Read again for each question, the whole conversation would take longer than all the rest.
-        rows=tuple(row for row in ROWS if row != "whole conversation"),
+        rows=tuple(row for row in READERS if row != "whole conversation"),
     )

@@ -10,7 +10,7 @@ blind test. The fold of conversation 26 is the split of MemLoRA (arXiv 2512.0476
 import dataclasses
 import os
 
-from duomem_jax.experiments.memories.experiment import ROWS, MemoryExperiment
+from duomem_jax.experiments.memories.experiment import READERS, MemoryExperiment
 from duomem_jax.experiments.memories.folds import Conversations, Generated
 from duomem_jax.memory.teach import Teaching
 from duomem_jax.models.lora import LoraConfig
@@ -45,5 +45,5 @@ def get_experiment() -> MemoryExperiment:
         teaching=Teaching(embedder="minilm", words=280, added=0.4),
         patience=1,
         # The conversations are longer than what the model reads.
-        rows=tuple(row for row in ROWS if row != "whole conversation"),
+        rows=tuple(row for row in READERS if row != "whole conversation"),
     )

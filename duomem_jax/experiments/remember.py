@@ -5,7 +5,7 @@ import os
 import time
 
 from duomem_jax.evals.dialogues.describe import QUESTIONS
-from duomem_jax.experiments.memories.experiment import ROWS, MemoryExperiment
+from duomem_jax.experiments.memories.experiment import READERS, MemoryExperiment
 from duomem_jax.experiments.memories.folds import Generated
 from duomem_jax.experiments.memories.run import run_memories
 from duomem_jax.experiments.program import ending
@@ -44,7 +44,7 @@ def remember_experiment(out: str) -> MemoryExperiment:
         # As many words as fit the page of the test.
         teaching=Teaching(words=200),
         # Read again for each question, the whole conversation would take longer than all the rest.
-        rows=tuple(row for row in ROWS if row != "whole conversation"),
+        rows=tuple(row for row in READERS if row != "whole conversation"),
         workers=_workers(),
     )
 

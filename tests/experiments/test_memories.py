@@ -14,7 +14,10 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.evals.dialogues.assistant import Shown
 from duomem_jax.experiments.memories.experiment import (
     ALL_EXPERTS,
+    GOLD_ANSWERED,
+    GOLD_LOOKED,
     NO_EXPERTS,
+    READERS,
     ROWS,
     without,
 )
@@ -24,8 +27,11 @@ from duomem_jax.experiments.program import next_steps
 from duomem_jax.experiments.remember import NEXT, remember_experiment, remember_training
 from duomem_jax.memory.operations.names import OPERATIONS
 from duomem_jax.mesh.config import MeshConfig
+from duomem_jax.models.shipped import model_folder
 from duomem_jax.records.answers import collect_answers
+from duomem_jax.records.dialogues import SEEN, TOLD
 from duomem_jax.records.talked import read_dialogues
+from duomem_jax.tiny.seer.start import write_start
 from duomem_jax.train.config import load_config
 from duomem_jax.worlds.dialogues import Size
 
@@ -57,7 +63,7 @@ def locomo(folder, count=3):
 def test_rows_differ_in_what_is_shown_and_in_their_experts(tmp_path):
     e = small(tmp_path)
     (fold,) = e.dialogues.folds(tmp_path / "dialogues")
-    rows = {name: e.assistant(name, fold, seed=0) for name in ROWS}
+    rows = {name: e.assistant(name, fold, seed=0) for name in READERS}
     experts = {name: {o for o, f in row.models.experts.items() if f} for name, row in rows.items()}
     assert experts[NO_EXPERTS] == set()
     assert experts[ALL_EXPERTS] == set(OPERATIONS)
@@ -162,3 +168,22 @@ def test_the_next_steps_train_the_expert_that_was_trained(tmp_path):
     for operation in OPERATIONS:
         adapter = f"{e.training(operation, fold.lessons[operation], seed=0).output}/adapter"
         assert f"--{operation} {adapter}" in text
+
+
+def test_an_expert_looks_where_another_one_reads_captions(tmp_path):
+    write_start(tmp_path / "seer", model_folder("tiny-listener"))
+    shared = Generated(learnt=2, asked=1, size=Size(sessions=2, turns=8, questions=2), pictures=2)
+    e = small(tmp_path / "run", model=str(tmp_path / "seer"), dialogues=shared)
+    e = dataclasses.replace(e, look=e.extract, rows=(GOLD_ANSWERED, GOLD_LOOKED))
+    text = run_memories(e).read_text()
+    assert "| picture, told" in text
+    answers = collect_answers(tmp_path / "run/answers/generated")
+    read = {a.question.id: a.cost.prompt_tokens for a in answers if a.subject == GOLD_ANSWERED}
+    looked = [a for a in answers if a.subject == GOLD_LOOKED]
+    assert {a.question.kind for a in looked} > {SEEN, TOLD}
+    for answer in looked:
+        # The evidence of a question in words may be a turn that shares a picture, too.
+        if answer.question.kind in (SEEN, TOLD):
+            assert answer.cost.prompt_tokens != read[answer.question.id]
+    with pytest.raises(UserError, match="has an expert of pictures; give look, or omit it"):
+        dataclasses.replace(e, look=None)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.base.ranges import Count, Seed, options
-from duomem_jax.memory.operations.names import ANSWER, EXTRACT, OPERATIONS, UPDATE, Name
+from duomem_jax.base.ranges import Count, Limit, Seed, options
+from duomem_jax.memory.operations.names import ANSWER, EXPERTS, EXTRACT, UPDATE, Name
 from duomem_jax.stages.dialogues import dialogues
 from duomem_jax.stages.locomo import write_conversations
 from duomem_jax.worlds.dialogues import Size
@@ -54,11 +54,12 @@ class Generated:
     asked: Count = 12  # dialogues; as many say when to stop
     seed: Seed = 1
     size: Size = Size()  # of a dialogue
+    pictures: Limit = 0  # that are shared in a dialogue
 
     def folds(self, root: Path) -> list[Fold]:
         """Write the dialogues; the one fold."""
         asked = self._write(root / "held-out", self.asked, self.seed, held_out=True)
-        return [Fold("generated", asked, dict.fromkeys(OPERATIONS, self.lessons(root)))]
+        return [Fold("generated", asked, dict.fromkeys(EXPERTS, self.lessons(root)))]
 
     def lessons(self, root: Path) -> Lessons:
         """Write the dialogues that experts learn from."""
@@ -74,7 +75,15 @@ class Generated:
         )
 
     def _write(self, out: Path, count: int, seed: int, held_out: bool = False) -> str:
-        log.info(dialogues(str(out), count=count, seed=seed, held_out=held_out, size=self.size))
+        written = dialogues(
+            str(out),
+            count=count,
+            seed=seed,
+            held_out=held_out,
+            size=self.size,
+            pictures=self.pictures,
+        )
+        log.info(written)
         return str(out)
 
 

@@ -23,13 +23,14 @@ from duomem_jax.experiments.memories.folds import (
 )
 from duomem_jax.experiments.training import train_adapter
 from duomem_jax.memory.embed import make_embedder
-from duomem_jax.memory.operations.names import Name
+from duomem_jax.memory.operations.names import LOOK, Name
 from duomem_jax.records.answers import collect_answers
 from duomem_jax.report.remembering import remembering_section
 from duomem_jax.report.write import write_report
 from duomem_jax.stages.demonstrations import demonstrations
 from duomem_jax.stages.examples import Examples, examples
 from duomem_jax.stages.locomo import run
+from duomem_jax.stages.pictures import Pictures, pictures
 
 log = logging.getLogger(__name__)
 KIND = "an experiment with memories"  # of its output folder
@@ -60,6 +61,9 @@ def write_rows(e: MemoryExperiment, lessons: AllLessons) -> None:
     # Dialogues are demonstrated once, however many experts learn from them.
     told = dict.fromkeys((o, folder) for (o, _), one in lessons.items() for folder in e.read(one))
     run_all(_demonstrate, [(e, operation, folder) for operation, folder in told], e.workers)
+    if looked := tuple(_shown(e, o, folder) for o, folder in told if o == LOOK):
+        how = Pictures(e.local.tiles)
+        log.info(pictures(str(e.pictures), looked, e.model, how))
     run_all(_pack, [(e, o, one) for (o, _), one in lessons.items()], e.workers)
 
 
@@ -79,7 +83,8 @@ def _pack(e: MemoryExperiment, operation: Name, lessons: Lessons) -> None:
         rows[config.validation] = (lessons.validation,)
     for out, folders in rows.items():
         shown = tuple(_shown(e, operation, folder) for folder in folders)
-        log.info(examples(out, e.model, demonstrations=shown, how=Examples(length=e.length)))
+        how = Examples(length=e.length)
+        log.info(examples(out, e.model, demonstrations=shown, pictures=config.pictures, how=how))
 
 
 def _jobs(e: MemoryExperiment, folds: Sequence[Fold]) -> list[tuple[str, Fold, int]]:
