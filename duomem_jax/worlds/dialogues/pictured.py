@@ -12,11 +12,12 @@ from duomem_jax.worlds.dialogues.generate.dates import written
 from duomem_jax.worlds.pictures import Picture, render
 
 # By the kind of a picture: what it is called, and what is said with it.
-NOUNS = {"shapes": "drawing", "sign": "sign", "clock": "clock", "chart": "chart"}
+NOUNS = {"shapes": "drawing", "sign": "sign", "clock": "clock", "chart": "chart", "note": "note"}
 SAID = {
     "shapes": ("My niece drew this.", "Look what the children made.", "I found this drawing."),
     "sign": ("I saw this sign on my way.", "Look at this sign.", "I passed this sign today."),
     "clock": ("This clock hangs in the hall now.", "Look at this clock.", "I fixed this clock."),
+    "note": ("I found this note.", "Look at my note.", "This note was on the table."),
     "chart": ("I made this chart for the club.", "Look at this chart.", "We drew a chart."),
 }
 _SEED = 40_000_000  # of pictures, far from those that anybody else draws

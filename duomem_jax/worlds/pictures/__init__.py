@@ -6,6 +6,7 @@ from duomem_jax.base.draw import Draw
 from duomem_jax.worlds.pictures.canvas import Canvas
 from duomem_jax.worlds.pictures.chart import chart
 from duomem_jax.worlds.pictures.clock import clock
+from duomem_jax.worlds.pictures.note import note
 from duomem_jax.worlds.pictures.picture import Asked, Picture
 from duomem_jax.worlds.pictures.shapes import shapes
 from duomem_jax.worlds.pictures.sign import sign
@@ -19,6 +20,7 @@ KINDS: Mapping[str, Callable[[Draw, Canvas], tuple[str, list[Asked]]]] = {
     "sign": sign,
     "clock": clock,
     "chart": chart,
+    "note": note,
 }
 
 

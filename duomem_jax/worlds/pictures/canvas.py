@@ -61,6 +61,11 @@ class Canvas:
         font = ImageFont.load_default(100 * width * self._side / (right - left))
         self._draw.text(self._points([centre])[0], text, fill=colour, font=font, anchor="mm")
 
+    def words(self, left: Point, text: str, height: float, colour: Colour) -> None:
+        """A line of text that begins at a point, its letters as high as those of all such lines."""
+        font = ImageFont.load_default(height * self._side)
+        self._draw.text(self._points([left])[0], text, fill=colour, font=font, anchor="lm")
+
     def finish(self) -> Image.Image:
         """The picture."""
         return self._image.resize((self._size, self._size), Image.Resampling.BOX)
