@@ -66,7 +66,7 @@ def chat(
                 break
             word, _, rest = said.partition(" ")
             if word == "/picture" and rest.strip():
-                picture = _picture(rest.strip())
+                picture = _picture(rest.strip(), sees=experts.base.sees)
             elif said.startswith("/"):
                 say(_command(opened, said, who))
             elif said:
@@ -76,14 +76,15 @@ def chat(
         return f"{store}: {len(opened.entries(who=who))} memories"
 
 
-def _picture(file: str) -> str:
+def _picture(file: str, *, sees: bool) -> str:
     """The file of a picture; "" where it is none, which ends no talk."""
     try:
         read_picture(file)
     except UserError as e:
         say(str(e))
         return ""
-    say(f"{file} goes with what you say next")
+    blind = "" if sees else "; this model does not see it, the store keeps it"
+    say(f"{file} goes with what you say next{blind}")
     return file
 
 

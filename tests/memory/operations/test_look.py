@@ -160,4 +160,4 @@ def test_commands_take_pictures(folder, tmp_path, capsys, monkeypatch):
     cli.main(["chat", store, "--model", "tiny-student"])
     said = capsys.readouterr().out
     assert "no.png: cannot be read" in said
-    assert f"{image} goes with what you say next" in said
+    assert f"{image} goes with what you say next; this model does not see it" in said
