@@ -177,6 +177,8 @@ def test_an_expert_looks_where_another_one_reads_captions(tmp_path):
     e = dataclasses.replace(e, look=e.extract, rows=(GOLD_ANSWERED, GOLD_LOOKED))
     text = run_memories(e).read_text()
     assert "| picture, told" in text
+    section = text[text.index("## Pictures") :]
+    assert section.count(f"| {GOLD_LOOKED} - {GOLD_ANSWERED} ") >= 2
     answers = collect_answers(tmp_path / "run/answers/generated")
     read = {a.question.id: a.cost.prompt_tokens for a in answers if a.subject == GOLD_ANSWERED}
     looked = [a for a in answers if a.subject == GOLD_LOOKED]

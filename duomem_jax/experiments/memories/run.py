@@ -21,6 +21,7 @@ from duomem_jax.experiments.memories.folds import (
     Lessons,
     all_lessons,
 )
+from duomem_jax.experiments.memories.pictured import pictured_section
 from duomem_jax.experiments.training import train_adapter
 from duomem_jax.memory.embed import make_embedder
 from duomem_jax.memory.operations.names import LOOK, Name
@@ -110,16 +111,17 @@ def report(e: MemoryExperiment, folds: Sequence[Fold]) -> Path:
     """Write the report of what has been answered."""
     folders = [answers(e, fold) for fold in folds]
     said = [answer for folder in folders for answer in collect_answers(folder)]
-    section = remembering_section(folders)
+    rows = results(said, make_embedder(e.teaching.embedder))
+    sections = remembering_section(folders), pictured_section(rows, COMPARED)
     return write_report(
         e.output,
-        results(said, make_embedder(e.teaching.embedder)),
+        rows,
         QUESTIONS,
         title=e.title,
         note=_note(e, folds),
         order=list(ROWS),
         compared=COMPARED,
-        sections=[section] if section else [],
+        sections=[section for section in sections if section],
     )
 
 

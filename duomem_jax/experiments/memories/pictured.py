@@ -1,0 +1,35 @@
+"""Who looks, beside who reads captions: where these say the answer, where not, and in words."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from duomem_jax.evals.dialogues.describe import QUESTIONS
+from duomem_jax.evals.summary import compare, correct
+from duomem_jax.records.dialogues import SEEN, TOLD
+from duomem_jax.records.results import Result
+from duomem_jax.report.table import differences_table
+
+PARTS: Mapping[str, Callable[[Result], bool]] = {
+    "Questions that no caption answers": lambda row: row.kind == SEEN,
+    "Questions that a caption answers": lambda row: row.kind == TOLD,
+    "Questions about what was said": lambda row: row.kind not in (SEEN, TOLD),
+}
+
+
+def pictured_section(rows: Sequence[Result], pairs: Sequence[tuple[str, str]]) -> str:
+    """The differences of a report on each kind of questions; "" where none is about a picture.
+
+    Args:
+        rows: of all subjects.
+        pairs: of subjects, as in the whole report.
+    """
+    if not any(row.kind == SEEN for row in rows):
+        return ""
+    parts = ["## Pictures\n"]
+    for title, belongs in PARTS.items():
+        own = [row for row in rows if belongs(row)]
+        there = {row.subject for row in own}
+        found = [compare(own, a, b, QUESTIONS) for a, b in pairs if {a, b} <= there]
+        differences = correct([pair for pair in found if pair is not None])
+        if differences:
+            parts += [f"{title}:\n", differences_table(differences, QUESTIONS), ""]
+    return "\n".join(parts)
