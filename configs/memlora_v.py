@@ -45,6 +45,7 @@ def get_experiment() -> MemoryExperiment:
         output="runs/memlora-v",
         model=os.environ.get("DUOMEM_MODEL", "runs/seer/small/model"),
         dialogues=Generated(learnt=400, asked=40, size=Size(sessions=4, questions=8), pictures=4),
+        # Not learnt: no row below has an expert of these.
         extract=look,
         update=look,
         answer=dataclasses.replace(look, steps=100),

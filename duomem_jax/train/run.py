@@ -97,18 +97,11 @@ def _opened(plan: Plan, params: Tree, frozen: Frozen, output: Path) -> Iterator[
     state = init_state(tx, params, shardings, config.seed)
     _tell(plan, params)
     folder, facts = output / "checkpoints", describe(plan)
-    saver = Checkpoints(folder, plan.trained, config.checkpoint_every, facts)
     teacher = plan.teacher.model if plan.teacher else None
     learner = Learner(plan.model, tx, plan.targets, teacher)
-    try:
+    with Checkpoints(folder, plan.trained, config.checkpoint_every, facts) as saver:
         state = saver.restore(state, shardings) or state
         yield Run(plan, learner, frozen, state, shardings, saver)
-    # Ctrl-C too may leave a checkpoint half-written.
-    except BaseException:
-        saver.close(failed=True)
-        raise
-    # Outside the `try`: when the last save fails here, that is the run's error and must be raised.
-    saver.close()
 
 
 def load_weights(plan: Plan) -> tuple[Tree, Frozen]:

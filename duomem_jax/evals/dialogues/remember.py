@@ -75,7 +75,7 @@ def _written(dialogue: Dialogue, folder: Path, write: Callable[[Path], None]) ->
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
             write(part)
             shown, place = (Pictures.beside(file).folder for file in (part, path))
-            # Of a run that was killed before the next but one line.
+            # Left by a run that was killed between the two moves below.
             shutil.rmtree(place, ignore_errors=True)
             if shown.exists():
                 os.replace(shown, place)

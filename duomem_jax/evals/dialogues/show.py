@@ -104,7 +104,7 @@ def recalled(store: Store, tokens: int, count: Count, *, looks: bool = False) ->
         page = _page(_within(lines, tokens, count))
         if not looks:
             return page
-        sights = sights_of(store, question.text, found, None, None, None)
+        sights = sights_of(store, question.text, found)
         return replace(page, sights=tuple(sights))
 
     return show

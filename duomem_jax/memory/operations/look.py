@@ -57,9 +57,9 @@ def sights_of(
     store: Store,
     query: str,
     found: Sequence[Found],
-    at: str | None,
-    who: str | None,
-    image: str | os.PathLike | None,
+    at: str | None = None,
+    who: str | None = None,
+    image: str | os.PathLike | None = None,
 ) -> list[Sight]:
     """What a model that sees is to look at for a question; nothing where words will do.
 

@@ -1,1 +1,1 @@
-"""A small tower and projector before any decoder, trained from nothing on rendered pictures."""
+"""A small tower and projector for any decoder, trained from scratch on rendered pictures."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +37,7 @@ from duomem_jax.train.output import check_output, claimed
 from duomem_jax.train.state.checkpoint import Checkpoints
 from duomem_jax.train.state.optimizer import make_optimizer
 from duomem_jax.train.state.state import TrainState, Tree, new_state
-from duomem_jax.train.state.step import Frozen, Metrics
+from duomem_jax.train.state.step import Frozen, Metrics, updated
 from duomem_jax.train.watch.goodput import Stopwatch, summary
 
 LENGTH = 112  # T, tokens of a row; one lesson in ten is longer, and loses its last question
@@ -116,22 +115,18 @@ class Pupil:
     def step(self, state: TrainState, frozen: Frozen, shown: Shown) -> tuple[TrainState, Metrics]:
         """One update."""
 
-        def loss_fn(params: Tree) -> tuple[jax.Array, Loss]:
-            loss = self.loss(params, frozen, shown)
-            return loss.mean, loss
-
-        (_, loss), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-        updates, opt_state = self.tx.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        state, loss, grad_norm = updated(
+            self.tx, state, lambda params: self.loss(params, frozen, shown)
+        )
         student, one = shown.rows.student, jnp.float32(1)
         load = load_of(self.words, student.positions_BT, student.segments_BT, loss.weight)
         metrics = {
             "loss": (loss.total, loss.weight),
-            "grad_norm": (optax.global_norm(grads), one),
+            "grad_norm": (grad_norm, one),
             "tokens": (load.tokens, one),
             "flops": (train_flops(self.words, load), one),  # of the decoder
         }
-        return TrainState(state.step + 1, params, opt_state, state.rng), metrics
+        return state, metrics
 
 
 def learn(config: TrainConfig) -> Path:
@@ -176,17 +171,9 @@ def _lessons(config: TrainConfig) -> contextlib.closing[Lessons]:
     return contextlib.closing(Lessons(desk, config.global_batch, config.seed))
 
 
-@contextlib.contextmanager
-def _checkpoints(config: TrainConfig, out: Path) -> Iterator[Checkpoints]:
+def _checkpoints(config: TrainConfig, out: Path) -> Checkpoints:
     facts = {"base_fingerprint": fingerprint(config.base)}
-    saver = Checkpoints(out / "checkpoints", "params", config.checkpoint_every, facts)
-    try:
-        yield saver
-    # Ctrl-C too may leave a checkpoint half-written.
-    except BaseException:
-        saver.close(failed=True)
-        raise
-    saver.close()
+    return Checkpoints(out / "checkpoints", "params", config.checkpoint_every, facts)
 
 
 def _save(

@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -77,6 +77,14 @@ class Checkpoints:
                             "checkpoint to go on from the one before"
                         ) from None
             raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Ctrl-C too may leave a checkpoint half-written. When the last save fails, that is the
+        # run's error and is raised here.
+        self.close(failed=kind is not None)
 
     def due(self, step: int) -> bool:
         """Whether it is time for a checkpoint after `step` updates."""

@@ -1,6 +1,7 @@
 """One update as a pure function, and its jitted form."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -70,16 +71,28 @@ def train_step(
     # Outside of what is differentiated: nothing of the teacher's forward pass is kept.
     teacher = _taught(learner, frozen, batch)
 
-    def loss_fn(params: Tree) -> tuple[jax.Array, Loss]:
+    def loss_of(params: Tree) -> Loss:
+        return _loss(learner, params, frozen, batch, teacher, key)
+
+    state, loss, grad_norm = updated(learner.tx, state, loss_of)
+    return state, _metrics(learner, batch, loss, grad_norm)
+
+
+def updated(
+    tx: optax.GradientTransformation, state: TrainState, loss_of: Callable[[Tree], Loss]
+) -> tuple[TrainState, Loss, jax.Array]:
+    """The state after one update by the mean of a loss, that loss, and its gradient's norm."""
+
+    def mean(params: Tree) -> tuple[jax.Array, Loss]:
         # The mean over all hosts' rows: arrays are global, so its sums are too.
-        loss = _loss(learner, params, frozen, batch, teacher, key)
+        loss = loss_of(params)
         return loss.mean, loss
 
-    (_, loss), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
-    updates, opt_state = learner.tx.update(grads, state.opt_state, state.params)
+    (_, loss), grads = jax.value_and_grad(mean, has_aux=True)(state.params)
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    metrics = _metrics(learner, batch, loss, optax.global_norm(grads))
-    return TrainState(state.step + 1, params, opt_state, state.rng), metrics
+    next_state = TrainState(state.step + 1, params, opt_state, state.rng)
+    return next_state, loss, optax.global_norm(grads)
 
 
 def batch_loss(learner: Learner, params: Tree, frozen: Frozen, batch: Batch) -> Loss:
