@@ -8,7 +8,7 @@ from duomem_jax.base.draw import Draw
 from duomem_jax.worlds.pictures.canvas import COLOURS, Canvas, Point, around
 from duomem_jax.worlds.pictures.picture import Asked
 
-NUMBERS = ("none", "one", "two", "three", "four", "five", "six")
+NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CORNERS = {"triangle": 3, "square": 4, "pentagon": 5}
 NAMES = ("circle", "star", *CORNERS)
 _CELLS = 3  # a side: shapes lie in cells of a grid, so that none hides another
