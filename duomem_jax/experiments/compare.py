@@ -12,6 +12,8 @@ from duomem_jax.experiments.left_out import LeftOut, run_left_out
 from duomem_jax.experiments.memories.experiment import MemoryExperiment
 from duomem_jax.experiments.memories.run import run_memories
 from duomem_jax.experiments.run import run_experiment
+from duomem_jax.experiments.written.experiment import Written
+from duomem_jax.experiments.written.run import run_written
 from duomem_jax.stages.options import Config
 
 # One line per experiment: its options, and what runs it and returns the path of report.md.
@@ -21,6 +23,7 @@ EXPERIMENTS: Mapping[type, Callable[[Any], Path]] = {
     LeftOut: run_left_out,
     Drift: run_drift,
     MemoryExperiment: run_memories,
+    Written: run_written,
 }
 
 
@@ -30,10 +33,11 @@ def compare(config: Config, /) -> Path:
     Args:
         config: file whose get_experiment() returns an Experiment (of games), a LearningCurve (of
             games, with fewer and more episodes), a LeftOut (of games, without a kind of tasks), a
-            Drift (of games, with tasks that arrive later) or a MemoryExperiment (of conversations),
-            such as configs/alfworld.py, configs/alfworld_episodes.py, configs/two_spaces.py,
-            configs/drift.py and configs/locomo.py; run it again after a crash, it resumes where it
-            stopped.
+            Drift (of games, with tasks that arrive later), a MemoryExperiment (of conversations)
+            or a Written (of histories as pictures), such as configs/alfworld.py,
+            configs/alfworld_episodes.py, configs/two_spaces.py, configs/drift.py,
+            configs/locomo.py and configs/written.py; run it again after a crash, it resumes where
+            it stopped.
 
     Returns:
         The path of report.md.

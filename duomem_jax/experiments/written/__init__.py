@@ -1,0 +1,1 @@
+"""Histories as pictures, beside as many tokens of their text."""

@@ -1,0 +1,44 @@
+"""Short histories: what a model is shown of them, and what is asked about them."""
+
+import io
+from dataclasses import dataclass
+
+from duomem_jax.base.draw import Draw
+from duomem_jax.records.pictures import Pictures
+from duomem_jax.worlds.pictures import SIZE
+from duomem_jax.worlds.pictures.canvas import Canvas
+from duomem_jax.worlds.pictures.note import Line, lines_of, write_lines
+
+
+@dataclass(frozen=True)
+class History:
+    """Lines that were written one after another, and all of them on one picture.
+
+    Attributes:
+        id: unique among the histories of an experiment.
+        lines: the latest last.
+        picture: name of its file.
+    """
+
+    id: str
+    lines: tuple[Line, ...]
+    picture: str
+
+
+def history(seed: int, index: int, count: int, keep: Pictures, *, held_out: bool) -> History:
+    """History `index` of a seed among those of so many lines.
+
+    Args:
+        seed: of all.
+        index: of the history.
+        count: lines.
+        keep: where its picture goes.
+        held_out: from a stream of its own, which no history to learn from is from.
+    """
+    side = "held-out" if held_out else "train"
+    name = f"{side}-{count}-{index:05d}"
+    lines = lines_of(Draw(f"history {seed} {name}"), count)
+    canvas, file = Canvas(SIZE), io.BytesIO()
+    write_lines(canvas, lines)
+    canvas.finish().save(file, "PNG")
+    return History(name, tuple(lines), keep.keep(file.getvalue()))

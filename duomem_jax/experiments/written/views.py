@@ -1,0 +1,91 @@
+"""Ways to show a history: what is asked with it, and which line a reply means."""
+
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+from duomem_jax.experiments.written.histories import History
+from duomem_jax.memory.operations.look import ASKED, PROMPT
+from duomem_jax.models.vision.eyes import Eyes
+from duomem_jax.records import chat
+from duomem_jax.records.chat import Chat, Part
+from duomem_jax.records.pictures import Pictures
+from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
+from duomem_jax.worlds.pictures.note import Line
+from duomem_jax.worlds.pictures.shapes import NUMBERS
+
+
+class View(StrEnum):
+    """How a history is shown."""
+
+    WHOLE = "text"
+    CUT = "text, as many tokens"  # as its picture: the latest lines
+    DRAWN = "picture"
+    # OCR-Memory's way (arXiv 2604.26622): the model says which line it is, and that is looked up.
+    LOCATED = "picture, line looked up"
+
+    @property
+    def looks(self) -> bool:
+        """Whether a picture is shown."""
+        return self in (View.DRAWN, View.LOCATED)
+
+    def question(self, line: Line) -> str:
+        """What is asked to learn what a line says."""
+        return f"On which line is {line.name}?" if self is View.LOCATED else line.asked.text
+
+    def key(self, history: History, line: Line) -> str:
+        """The right reply."""
+        return NUMBERS[history.lines.index(line) + 1] if self is View.LOCATED else line.word
+
+
+class Shower:
+    """Shows histories to one model.
+
+    Args:
+        folder: of the model.
+        eyes: of the model.
+        files: pictures of all histories.
+        example: any history.
+
+    Attributes:
+        budget: tokens that a picture takes, and so those that a text may.
+    """
+
+    def __init__(self, folder: str, eyes: Eyes, files: Pictures, example: History) -> None:
+        tokenizer = load_tokenizer(folder)
+        self._files = files
+        self._ids: Callable[[str], list[int]] = lambda text: tokenizer(
+            text, add_special_tokens=False
+        )["input_ids"]
+        drawn, empty = (
+            [chat.user([part]), chat.assistant("")]
+            for part in (self._picture(example), chat.text(""))
+        )
+        both = chat_tokens(tokenizer).conversations([drawn, empty], eyes)
+        lengths = [len(one.tokens) for one in both]
+        self.budget = lengths[0] - lengths[1]
+
+    def chat(self, view: View, history: History, line: Line) -> Chat:
+        """What a model is asked about a line."""
+        prompt = PROMPT.fill(question=view.question(line))
+        parts = [chat.text(f"{ASKED}\n"), self._part(view, history), chat.text(f"\n{prompt}")]
+        return [chat.user(parts)]
+
+    def _part(self, view: View, history: History) -> Part:
+        if view.looks:
+            return self._picture(history)
+        lines = history.lines if view is View.WHOLE else self._latest(history.lines)
+        return chat.text(_text(lines))
+
+    def _picture(self, history: History) -> Part:
+        return chat.picture(str(self._files.path(history.picture)), history.picture)
+
+    def _latest(self, lines: Sequence[Line]) -> Sequence[Line]:
+        """As many of the latest lines as fit."""
+        first = len(lines)
+        while first and len(self._ids(_text(lines[first - 1 :]))) <= self.budget:
+            first -= 1
+        return lines[first:]
+
+
+def _text(lines: Sequence[Line]) -> str:
+    return "\n".join(line.text for line in lines)
