@@ -28,6 +28,7 @@ def small_experiment():
                 whole.train, steps=2, global_batch=1, mesh=MeshConfig(data=1)
             ),
             play=Play(slots=6, max_steps=max_steps),
+            max_new=4,  # a student that has hardly learnt says nothing that its game understands
             recipes=recipes,
             seeds=(0,),
             left_out="",
