@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from duomem_jax.memory.operations.answer import Memo, memo_of
 from duomem_jax.memory.operations.extract import said
 from duomem_jax.memory.operations.look import MOST, Sight, sights_of
+from duomem_jax.memory.store.keeper import Query
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records import chat
 from duomem_jax.records.dialogues import Dialogue, Question
@@ -104,7 +105,7 @@ def recalled(store: Store, tokens: int, count: Count, *, looks: bool = False) ->
         page = _page(_within(lines, tokens, count))
         if not looks:
             return page
-        sights = sights_of(store, question.text, found)
+        sights = sights_of(store, Query(question.text), found)
         return replace(page, sights=tuple(sights))
 
     return show

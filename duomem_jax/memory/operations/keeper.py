@@ -20,7 +20,7 @@ from duomem_jax.memory.operations.look import look_chat, sights_of
 from duomem_jax.memory.operations.records import Add
 from duomem_jax.memory.operations.update import read_update, update_chat, update_schema
 from duomem_jax.memory.store.change import plain
-from duomem_jax.memory.store.keeper import Answer, Plan
+from duomem_jax.memory.store.keeper import Answer, Plan, Query
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.dialogues import Session, Turn
 from duomem_jax.speak.protocol import Sampling, Speaker
@@ -119,31 +119,24 @@ class ModelKeeper:
         for decision in decisions:
             draft.decide(decision, fact, known)
 
-    def answer(
-        self,
-        store: Store,
-        query: str,
-        at: str | None,
-        who: str | None,
-        image: str | os.PathLike | None = None,
-    ) -> Answer:
+    def answer(self, store: Store, query: Query) -> Answer:
         """A few words, from the memories that fit the question, or from their pictures.
 
         Raises:
             UserError: the question has a picture, and the model does not see; the file of a
                 memory's picture is missing.
         """
-        found = store.recall(query, k=self._k, at=at, who=who)
+        found = store.recall(query.text, k=self._k, at=query.at, who=query.who)
         entries = tuple(entry for entry, _ in found)
-        if image is not None and not self._looker.sees:
+        if query.image is not None and not self._looker.sees:
             raise UserError(
-                f"{os.fspath(image)}: {self._looker.name} does not see; give a model that does, or "
-                "ask without a picture"
+                f"{os.fspath(query.image)}: {self._looker.name} does not see; give a model that "
+                "does, or ask without a picture"
             )
-        if self._looker.sees and (sights := sights_of(store, query, found, at, who, image)):
-            speaker, chat = self._looker, look_chat(query, sights)
+        if self._looker.sees and (sights := sights_of(store, query, found)):
+            speaker, chat = self._looker, look_chat(query.text, sights)
         else:
-            speaker, chat = self._answerer, answer_chat(query, map(memo_of, entries))
+            speaker, chat = self._answerer, answer_chat(query.text, map(memo_of, entries))
         (reply,) = speaker.reply([chat], Sampling(LONGEST))
         return Answer("" if reply is None else reply.text, entries)
 

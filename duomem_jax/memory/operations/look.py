@@ -9,6 +9,7 @@ from duomem_jax.base.prompts import load_prompt
 from duomem_jax.memory.operations.answer import Memo, memo_of
 from duomem_jax.memory.operations.lines import dated, line
 from duomem_jax.memory.store.entry import Entry, Found
+from duomem_jax.memory.store.keeper import Query
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records import chat
 from duomem_jax.records.chat import Chat, Part, PicturePart
@@ -53,30 +54,21 @@ def look_chat(question: str, sights: Iterable[Sight]) -> Chat:
     return [chat.user([*parts, chat.text(PROMPT.fill(question=line(question)))])]
 
 
-def sights_of(
-    store: Store,
-    query: str,
-    found: Sequence[Found],
-    at: str | None = None,
-    who: str | None = None,
-    image: str | os.PathLike | None = None,
-) -> list[Sight]:
+def sights_of(store: Store, query: Query, found: Sequence[Found]) -> list[Sight]:
     """What a model that sees is to look at for a question; nothing where words will do.
 
     Args:
         store: what is known.
-        query: the question.
+        query: the question, and what it may be answered from.
         found: memories that fit it, best first.
-        at, who: what they were found by.
-        image: a picture that comes with the question.
 
     Raises:
         UserError: the file of a picture is missing, or has been changed.
     """
-    shown = [] if image is None else [Sight(chat.picture(os.fspath(image)))]
+    shown = [] if query.image is None else [Sight(chat.picture(os.fspath(query.image)))]
     pictured = [item.entry for item in found if item.entry.pictures]
     # Stores without pictures are not searched again.
-    near = _near(store, query, at, who) if pictured else frozenset()
+    near = _near(store, query) if pictured else frozenset()
     chosen: dict[str, Entry] = {}
     for entry in pictured:
         for shared in entry.pictures if entry.id in near else ():
@@ -87,13 +79,13 @@ def sights_of(
     ]
 
 
-def _near(store: Store, query: str, at: str | None, who: str | None) -> frozenset[int]:
+def _near(store: Store, query: Query) -> frozenset[int]:
     """The memories that fit a question nearly as well as the best one.
 
     Not by their places among what was found: the turns around a picture are found by its words,
     too. Nor by the scores of any retriever, whose scales differ.
     """
-    ranking = store.lexical(query, at=at, who=who)
+    ranking = store.lexical(query.text, at=query.at, who=query.who)
     if not len(ranking.ids_M):
         return frozenset()
     return frozenset(ranking.ids_M[ranking.scores_M >= NEAR * ranking.scores_M.max()].tolist())

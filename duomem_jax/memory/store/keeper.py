@@ -42,6 +42,23 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Query:
+    """A question, and what it may be answered from.
+
+    Attributes:
+        text: the question.
+        at: answer as at that time, ISO 8601 in UTC; None: from all that is known.
+        who: whose memories may be used; None: all.
+        image: file of a picture that the question is about; None: there is none.
+    """
+
+    text: str
+    at: str | None = None
+    who: str | None = None
+    image: str | os.PathLike | None = None
+
+
+@dataclass(frozen=True)
 class Answer:
     """An answer from a store.
 
@@ -82,22 +99,12 @@ class Keeper(Protocol):
             who: whose memories these are.
         """
 
-    def answer(
-        self,
-        store: "Store",
-        query: str,
-        at: str | None,
-        who: str | None,
-        image: str | os.PathLike | None = None,
-    ) -> Answer:
+    def answer(self, store: "Store", query: Query) -> Answer:
         """Answer a question from what the store holds.
 
         Args:
             store: what is known.
-            query: the question.
-            at: answer as at that time, ISO 8601 in UTC; None: from all that is known.
-            who: whose memories may be used; None: all.
-            image: file of a picture that the question is about; None: there is none.
+            query: the question, and what it may be answered from.
         """
 
 
@@ -120,14 +127,7 @@ class Verbatim:
             )
         )
 
-    def answer(
-        self,
-        store: "Store",
-        query: str,
-        at: str | None,
-        who: str | None,
-        image: str | os.PathLike | None = None,
-    ) -> Answer:
+    def answer(self, store: "Store", query: Query) -> Answer:
         """Refused: there is no model.
 
         Raises:

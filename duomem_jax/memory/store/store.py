@@ -35,7 +35,7 @@ from duomem_jax.memory.store.entry import (
     Origin,
     Version,
 )
-from duomem_jax.memory.store.keeper import Answer, Keeper, Plan, Verbatim
+from duomem_jax.memory.store.keeper import Answer, Keeper, Plan, Query, Verbatim
 from duomem_jax.memory.store.lexical import Frequencies, search, terms_name
 from duomem_jax.memory.store.reindex import replace_terms, replace_vectors
 from duomem_jax.memory.store.rows import entries, entries_by_id, shared_pictures, versions
@@ -327,7 +327,7 @@ class Store:
         """
         if image is not None:
             read_picture(image)
-        return self.keeper.answer(self, query, None if at is None else utc(at), who, image)
+        return self.keeper.answer(self, Query(query, None if at is None else utc(at), who, image))
 
     def get(self, id: int, *, at: datetime | str | None = None) -> Entry | None:
         """One memory, as it is or was; None where there is none of this id."""

@@ -14,6 +14,7 @@ from duomem_jax.memory.operations.keeper import ModelKeeper
 from duomem_jax.memory.operations.look import ASKED, MOST, Sight, look_chat, sights_of
 from duomem_jax.memory.operations.models import Models
 from duomem_jax.memory.operations.talk import Talker
+from duomem_jax.memory.store.keeper import Query
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records import chat
 from duomem_jax.records.dialogues import Turn
@@ -53,7 +54,7 @@ def store(tmp_path):
 
 
 def sights(store, query, image=None):
-    return sights_of(store, query, store.recall(query), None, None, image)
+    return sights_of(store, Query(query, image=image), store.recall(query))
 
 
 def test_pictures_stand_behind_their_memories_in_the_order_of_time():
