@@ -14,6 +14,8 @@ from duomem_jax.experiments.left_out import LeftOut
 from duomem_jax.experiments.memories.experiment import MemoryExperiment
 from duomem_jax.experiments.memories.folds import Lessons
 from duomem_jax.experiments.training import recipe_config
+from duomem_jax.experiments.written.experiment import Written
+from duomem_jax.experiments.written.views import View
 from duomem_jax.memory.operations.names import OPERATIONS
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.train.config import load_config
@@ -31,6 +33,8 @@ def trainings(file):
     if isinstance(e, MemoryExperiment):
         lessons = Lessons("some", ("dialogues",), "")
         return [e.training(operation, lessons, seed=0) for operation in OPERATIONS]
+    if isinstance(e, Written):
+        return [e.training(View.WHOLE, seed=0)]
     if isinstance(e, Drift):
         e = e.study
     if isinstance(e, LearningCurve | LeftOut):

@@ -37,6 +37,7 @@ def ids(folder):
     return {episode.game_id for episode in read_episodes(folder)}
 
 
+@pytest.mark.slow
 def test_each_adapter_learns_what_there_is(drift, report):
     new = drift.study.experiment.train_games.about("countertop")
     folder = report.parent / "without" / "countertop"
@@ -62,6 +63,7 @@ def test_each_adapter_learns_what_there_is(drift, report):
     assert RowFacts.read(on["data"]).counts["examples"] == won
 
 
+@pytest.mark.slow
 def test_every_way_is_judged_on_new_tasks_and_on_old_ones(drift, report):
     new = drift.study.experiment.test_games.about("countertop")
     names = [

@@ -113,6 +113,7 @@ def test_the_teacher_is_not_told_what_the_student_is(experiment):
     assert e.player(TEACHER).manner(world).system == ""
 
 
+@pytest.mark.slow
 def test_a_learning_curve_has_two_rows_for_each_recipe_and_number_of_games(experiment, tmp_path):
     recipes = (Recipe(), Recipe("shown", memory_share=1.0))
     small = dataclasses.replace(

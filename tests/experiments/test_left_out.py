@@ -36,6 +36,7 @@ def report(study):
     return run_left_out(study)
 
 
+@pytest.mark.slow
 def test_no_adapter_sees_the_kind_that_it_is_judged_on(study, report):
     world = study.experiment.test_games.open_world()
     for short in LEFT_OUT:
@@ -51,6 +52,7 @@ def test_no_adapter_sees_the_kind_that_it_is_judged_on(study, report):
     assert not [text for text in replies if "heat it" in text.casefold()]
 
 
+@pytest.mark.slow
 def test_each_game_is_judged_with_the_adapters_that_did_not_learn_its_kind(study, report):
     rows = collect_results([report.parent / "results"])
     names = study.experiment.test_games.open_world().kinds
@@ -73,6 +75,7 @@ def test_each_game_is_judged_with_the_adapters_that_did_not_learn_its_kind(study
         assert learnt[name][:2] == [str(len(items)), "1"]
 
 
+@pytest.mark.slow
 def test_a_second_run_makes_the_same_report(study, report):
     text = report.read_text()
     assert (report.parent / "two_spaces.png").exists()

@@ -170,6 +170,7 @@ def test_the_next_steps_train_the_expert_that_was_trained(tmp_path):
         assert f"--{operation} {adapter}" in text
 
 
+@pytest.mark.slow
 def test_an_expert_looks_where_another_one_reads_captions(tmp_path):
     write_start(tmp_path / "seer", model_folder("tiny-listener"))
     shared = Generated(learnt=2, asked=1, size=Size(sessions=2, turns=8, questions=2), pictures=2)

@@ -77,6 +77,7 @@ def test_views_show_one_picture_or_as_many_tokens_of_the_latest_lines(shown, see
     assert View.DRAWN.key(nine, last) == last.word
 
 
+@pytest.mark.slow
 def test_all_views_are_learnt_and_asked_and_a_second_run_asks_nothing(seer, tmp_path, caplog):
     whole = load_experiment(CONFIG)
     train = dataclasses.replace(

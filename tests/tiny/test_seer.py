@@ -133,6 +133,7 @@ def test_held_out_pictures_are_others():
     assert lesson(5, 0).messages == ours.messages
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_to_the_same_model(folder, tmp_path):
     config = TrainConfig(
         base=str(folder),
