@@ -28,7 +28,7 @@ from duomem_jax.records.demonstrations import (
     Demonstration,
     demonstration_to_record,
 )
-from duomem_jax.records.store.spec import DEMONSTRATIONS
+from duomem_jax.records.store.spec import DEMONSTRATIONS, PICTURES
 from duomem_jax.records.store.write import DatasetSpec, write_dataset
 from duomem_jax.stages.examples import Examples, examples
 from duomem_jax.stages.pictures import Pictures, pictures
@@ -92,8 +92,9 @@ def _demonstrate(w: Written, view: View, learnt: Sequence[History], show: Shower
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
         for key in keys:
-            line = Draw(f"asked {key}").pick(known[key].lines)
-            messages = show.chat(view, known[key], line)
+            # Of those that are shown: what is not there cannot be learnt.
+            line = Draw(f"asked {key}").pick(show.lines(view, known[key]))
+            messages = show.chat(view, known[key], line, stored=True)
             messages.append(chat.assistant(view.key(known[key], line)))
             demonstration = Demonstration(key, view.name.lower(), key, messages)
             yield key, [demonstration_to_record(demonstration, seen=view.looks)], {}
@@ -103,6 +104,8 @@ def _demonstrate(w: Written, view: View, learnt: Sequence[History], show: Shower
         SEEN_LAYOUT if view.looks else DEMONSTRATION_LAYOUT,
         source={"histories": [one.picture for one in learnt]},
         config={"view": view, "prompt": PROMPT.sha256, "tokens": show.budget},
+        # What paths of pictures are relative to.
+        notes={PICTURES: str(w.files.folder.resolve())} if view.looks else {},
     )
     log.info(write_dataset(out, list(known), make, spec))
     return out

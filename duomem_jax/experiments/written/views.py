@@ -64,20 +64,29 @@ class Shower:
         lengths = [len(one.tokens) for one in both]
         self.budget = lengths[0] - lengths[1]
 
-    def chat(self, view: View, history: History, line: Line) -> Chat:
-        """What a model is asked about a line."""
+    def chat(self, view: View, history: History, line: Line, *, stored: bool = False) -> Chat:
+        """What a model is asked about a line.
+
+        Args:
+            view: how the history is shown.
+            history: the history.
+            line: one of its lines.
+            stored: name the picture as demonstrations do, by its file's name alone.
+        """
         prompt = PROMPT.fill(question=view.question(line))
-        parts = [chat.text(f"{ASKED}\n"), self._part(view, history), chat.text(f"\n{prompt}")]
-        return [chat.user(parts)]
-
-    def _part(self, view: View, history: History) -> Part:
         if view.looks:
-            return self._picture(history)
-        lines = history.lines if view is View.WHOLE else self._latest(history.lines)
-        return chat.text(_text(lines))
+            shown: Part = self._picture(history, stored)
+        else:
+            shown = chat.text(_text(self.lines(view, history)))
+        return [chat.user([chat.text(f"{ASKED}\n"), shown, chat.text(f"\n{prompt}")])]
 
-    def _picture(self, history: History) -> Part:
-        return chat.picture(str(self._files.path(history.picture)), history.picture)
+    def lines(self, view: View, history: History) -> Sequence[Line]:
+        """Those that a view shows."""
+        return self._latest(history.lines) if view is View.CUT else history.lines
+
+    def _picture(self, history: History, stored: bool = False) -> Part:
+        name = history.picture
+        return chat.picture(name if stored else str(self._files.path(name)), name)
 
     def _latest(self, lines: Sequence[Line]) -> Sequence[Line]:
         """As many of the latest lines as fit."""
