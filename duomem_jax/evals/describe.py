@@ -49,6 +49,8 @@ class Description:
         over: title of the column over which the headline has a picture; "" for none.
         apart: kinds that have a column among the kinds and count nowhere else.
         cluster: what of a result is drawn together where its interval is taken by resampling.
+        same_seeds: whether a seed stands for the same in all subjects, such as for what they learn
+            from; differences then draw it for both together.
     """
 
     headline: str
@@ -63,6 +65,7 @@ class Description:
     over: str = ""
     apart: frozenset[str] = frozenset()
     cluster: Callable[[Result], str] = lambda result: result.group
+    same_seeds: bool = False
 
     def counted(self, rows: Iterable[Result]) -> list[Result]:
         """The results that the headline, the means and the differences are of."""

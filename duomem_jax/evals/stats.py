@@ -91,17 +91,25 @@ def paired_bootstrap(a: Sequence[float], b: Sequence[float], *, seed: int = 0) -
 
 
 def crossed_bootstrap(
-    a: np.ndarray, b: np.ndarray, sizes: np.ndarray | None = None, *, seed: int = 0
+    a: np.ndarray,
+    b: np.ndarray,
+    sizes: np.ndarray | None = None,
+    *,
+    same_seeds: bool = False,
+    seed: int = 0,
 ) -> tuple[Interval, float]:
-    """mean(b) - mean(a) where groups (rows) are shared and seeds (columns) are each subject's own.
+    """mean(b) - mean(a) where groups (rows) are shared and seeds (columns) may be.
 
-    Every resample draws groups for both subjects and seeds for each (Owen's pigeonhole bootstrap,
-    arXiv 0712.1111, whose variance is at least the true one).
+    Every resample draws groups for both subjects, and seeds for both or for each (Owen's pigeonhole
+    bootstrap, arXiv 0712.1111, whose variance is at least the true one). Seeds of each make an
+    interval wide enough by themselves; of the same ones one less is drawn than there are (Rao and
+    Wu 1988), as drawing all of three would take a third off the variance between them.
 
     Args:
         a: sums of values, a row for each group and a column for each seed.
         b: the same of the other subject, whose seeds may be fewer or more.
         sizes: how many values a group has under each seed; one each when None, as games do.
+        same_seeds: a column of both is of one seed, which is drawn for both; else each has its own.
         seed: of the resampling.
 
     Returns:
@@ -109,9 +117,9 @@ def crossed_bootstrap(
         other side of 0, at least 1 / `RESAMPLES`).
 
     Raises:
-        ValueError: no group or seed, or not the same groups.
+        ValueError: no group or seed, or not the same groups or seeds.
     """
-    if len(a) != len(b) or not (a.size and b.size):
+    if len(a) != len(b) or not (a.size and b.size) or (same_seeds and a.shape != b.shape):
         raise ValueError(f"groups and seeds {a.shape} against {b.shape}")
     if sizes is None:
         sizes = np.ones(len(a), int)
@@ -120,13 +128,14 @@ def crossed_bootstrap(
     for _ in range(RESAMPLES // BLOCK):
         # How often each group is drawn: with these counts a block of resamples is one product.
         groups = rng.multinomial(len(a), np.full(len(a), 1 / len(a)), BLOCK)
-        ends = []
-        # Groups are shared by both subjects; each has training seeds of its own.
+        ends: list[np.ndarray] = []
         for x in (a, b):
             n_seeds = x.shape[1]
-            seeds = rng.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), BLOCK)
+            if not (same_seeds and ends):
+                drawn = max(1, n_seeds - same_seeds)
+                seeds = rng.multinomial(drawn, np.full(n_seeds, 1 / n_seeds), BLOCK)
             sums = np.einsum("rg,gs,rs->r", groups, x, seeds, optimize=True)
-            ends.append(sums / (groups @ sizes * n_seeds))
+            ends.append(sums / (groups @ sizes * drawn))
         found.append(ends[1] - ends[0])
     differences = np.concatenate(found)
     # A resample at 0 speaks for neither side, so it counts on both.

@@ -93,7 +93,10 @@ def compare(
     once = len(names) == len(shared) and full_a == full_b == 1
     if not (once and _all_binary(values_a) and _all_binary(values_b)):
         sums_a, sums_b = (_group_sums(x, group_I, len(names)) for x in (values_a, values_b))
-        difference, p = crossed_bootstrap(sums_a, sums_b, np.bincount(group_I))
+        same_seeds = description.same_seeds and full_a == full_b
+        difference, p = crossed_bootstrap(
+            sums_a, sums_b, np.bincount(group_I), same_seeds=same_seeds
+        )
         return Difference(base, other, len(shared), difference, None, None, p)
     difference = paired_bootstrap(values_a[:, 0].tolist(), values_b[:, 0].tolist())
     only_a, only_b = int((values_a > values_b).sum()), int((values_a < values_b).sum())
@@ -101,8 +104,23 @@ def compare(
     return Difference(base, other, len(shared), difference, only_a, only_b, p)
 
 
-def correct(pairs: Sequence[Difference]) -> list[Difference]:
-    """The differences with p-values that hold for all of them together."""
+def differences(
+    rows: Sequence[Result], pairs: Iterable[tuple[str, str]], description: Description
+) -> list[Difference]:
+    """The differences of those pairs that have results, with p-values that hold for all of these.
+
+    Args:
+        rows: of all subjects.
+        pairs: (base, other).
+        description: which score is compared.
+    """
+    there = {row.subject for row in rows}
+    compared = (compare(rows, a, b, description) for a, b in pairs if {a, b} <= there)
+    # Corrected for the pairs that are shown, not for all that are possible.
+    return _correct([pair for pair in compared if pair is not None])
+
+
+def _correct(pairs: Sequence[Difference]) -> list[Difference]:
     corrected = holm([pair.p_value for pair in pairs])
     return [
         dataclasses.replace(pair, corrected=p) for pair, p in zip(pairs, corrected, strict=True)

@@ -12,25 +12,33 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.lock import writing_alone
 from duomem_jax.base.ranges import Count, options
 from duomem_jax.evals.games.describe import GAMES, games_in
-from duomem_jax.evals.summary import summarize
+from duomem_jax.evals.summary import differences, summarize
 from duomem_jax.experiments.experiment import NO_MEMORY, TEACHER, Experiment
 from duomem_jax.experiments.run import KIND, Entry, play_all, remember
 from duomem_jax.experiments.training import Training, plan_trainings, train_all
 from duomem_jax.records.results import Result
 from duomem_jax.report.pictures.canvas import write_picture
 from duomem_jax.report.pictures.curve import Line, Point, curve_figure
+from duomem_jax.report.table import differences_table
 from duomem_jax.report.write import write_report
 
 PICTURE = "curve.png"
 AXIS = "games that the teacher played, as many of each kind of task"
+PANELS = ("without memories", "with memories")
 SECTION = f"""\
 ## Learning curve
 
 ![Success by the number of games]({PICTURE})
 
-Each seed draws games of its own, and trains on them. Small marks are seeds, large ones their mean
-with its interval.
+Each seed draws games of its own, and all recipes train on them: differences draw a seed for both.
+Small marks are seeds, large ones their mean with its interval.
 """
+
+
+MEMORIES = """\
+## What memories add
+
+{table}"""
 
 
 @options
@@ -94,30 +102,30 @@ def _run(curve: LearningCurve) -> Path:
     train_all([t.training for t in taught], e.workers)
     students = [Entry(player, t.training.seed) for t in taught for player in t.players()]
     rows = play_all(e, [Entry(e.player(TEACHER)), Entry(e.player(NO_MEMORY)), *students])
-    pairs = _pairs(taught)
-    figure = curve_figure(_lines(taught, rows), GAMES, title=e.title, axis=AXIS)
+    description = games_in(e.test_games.open_world(), same_seeds=True)
+    figure = curve_figure(_panels(taught, rows), GAMES, title=e.title, axis=AXIS)
     write_picture(Path(e.output) / PICTURE, figure)
+    memories = differences(rows, dict.fromkeys(t.rows for t in taught), description)
     return write_report(
         e.output,
         rows,
-        games_in(e.test_games.open_world()),
+        description,
         title=e.title,
         note=_note(e),
         order=[NO_MEMORY, *dict.fromkeys(name for t in taught for name in t.rows), TEACHER],
-        compared=pairs,
-        sections=[SECTION],
+        compared=_recipes(taught),
+        sections=[MEMORIES.format(table=differences_table(memories, description)), SECTION],
     )
 
 
-def _pairs(taught: Sequence[Taught]) -> list[tuple[str, str]]:
-    """The two rows of each recipe, and each recipe against the first, with as many games."""
+def _recipes(taught: Sequence[Taught]) -> list[tuple[str, str]]:
+    """Each recipe against the first, with as many games, without and with memories."""
     pairs: dict[tuple[str, str], None] = {}
     first: dict[int, Taught] = {}
     for t in taught:
-        pairs[t.rows] = None
-        (plain, shown), base = t.rows, first.setdefault(t.games, t).rows
-        if t.rows != base:
-            pairs |= {(base[0], plain): None, (base[1], shown): None}
+        base = first.setdefault(t.games, t)
+        if t.rows != base.rows:
+            pairs |= dict.fromkeys(zip(base.rows, t.rows, strict=True))
     return list(pairs)
 
 
@@ -130,19 +138,24 @@ def _teach(whole: Experiment, per_kind: int, seed: int) -> list[Taught]:
     return [Taught(teacher.played, e, teacher.bank, t) for t in plan_trainings(e, teacher)]
 
 
-def _lines(taught: Sequence[Taught], rows: Sequence[Result]) -> list[Line]:
-    """A line for each row of each recipe, over the number of games."""
+def _panels(taught: Sequence[Taught], rows: Sequence[Result]) -> dict[str, list[Line]]:
+    """A line for each row of each recipe over the number of games; one recipe has one panel."""
     success = {summary.subject: summary.headline for summary in summarize(rows, GAMES)}
     seeds: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         seeds[row.subject][row.seed].append(GAMES.value(row))
-    lines: dict[str, dict[int, Point]] = defaultdict(dict)
+    several = len({t.training.recipe.name for t in taught}) > 1
+    panels: dict[str, dict[str, dict[int, Point]]] = defaultdict(lambda: defaultdict(dict))
     for t in taught:
         recipe = t.training.recipe
-        for line, name in zip((recipe.name, recipe.with_memory), t.rows, strict=True):
+        lines = (recipe.name, recipe.name if several else recipe.with_memory)
+        for panel, line, name in zip(PANELS if several else ("", ""), lines, t.rows, strict=True):
             marks = tuple(map(fmean, seeds[name].values()))
-            lines[line][t.games] = Point(t.games, success[name], marks)
-    return [Line(name, list(points.values())) for name, points in lines.items()]
+            panels[panel][line][t.games] = Point(t.games, success[name], marks)
+    return {
+        panel: [Line(name, list(points.values())) for name, points in lines.items()]
+        for panel, lines in panels.items()
+    }
 
 
 def _note(e: Experiment) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from duomem_jax.base.io import atomic_write_text
 from duomem_jax.evals.describe import Description
-from duomem_jax.evals.summary import Difference, Summary, compare, correct, summarize
+from duomem_jax.evals.summary import Difference, Summary, differences, summarize
 from duomem_jax.records.results import Result
 from duomem_jax.report.pictures.canvas import write_picture
 from duomem_jax.report.pictures.costs import costs_figure
@@ -69,10 +69,7 @@ def write_report(
     subjects = sorted(summarize(rows, description), key=lambda s: rank.get(s.subject, len(rank)))
     names = [s.subject for s in subjects]
     wanted = itertools.combinations(names, 2) if compared is None else compared
-    # Subjects that have no results yet are left out of the pairs that were asked for.
-    found = [compare(rows, a, b, description) for a, b in wanted if {a, b} <= {*names}]
-    # Corrected for the pairs that are shown, not for all that are possible.
-    pairs = correct([p for p in found if p is not None])
+    pairs = differences(rows, wanted, description)
     pictures = _draw(folder, subjects, description, title)
     report = {"title": title, "note": note, "subjects": subjects, "differences": pairs}
     # All numbers unrounded, for whoever wants to draw or compare them differently.

@@ -153,9 +153,11 @@ def test_points_figure_names_each_point_and_no_name_hides_another():
 
 def test_curve_figure_shows_means_intervals_and_seeds():
     points = [Point(n, Interval(n / 100, 0.0, n / 50), (0.0, n / 50)) for n in (6, 30)]
-    (ax,) = curve_figure(
-        [Line("LoRA", points), Line("both", points)], GAMES, title="t", axis="games"
-    ).axes
+    lines = [Line("LoRA", points), Line("both", points)]
+    both = {"without": lines[:1], "with": lines[1:]}
+    first, second = curve_figure(both, GAMES, title="t", axis="games").axes
+    assert [c.get_label() for c in [*first.containers, *second.containers]] == ["LoRA", "both"]
+    (ax,) = curve_figure({"": lines}, GAMES, title="t", axis="games").axes
     assert [c.get_label() for c in ax.containers] == ["LoRA", "both"]
     assert list(ax.containers[0][0].get_ydata()) == pytest.approx([6, 30])
     assert [list(c.get_offsets()[:, 1]) for c in ax.collections if len(c.get_offsets()) == 2]

@@ -47,6 +47,11 @@ subject's training seeds (at least 0.0001). *p, Holm* is corrected for all rows 
 )
 
 
-def games_in(world: World) -> Description:
-    """`GAMES`, with the kinds of tasks of a world."""
-    return dataclasses.replace(GAMES, kinds=world.kinds)
+def games_in(world: World, *, same_seeds: bool = False) -> Description:
+    """`GAMES`, with the kinds of tasks of a world.
+
+    Args:
+        world: whose games are played.
+        same_seeds: see `Description`.
+    """
+    return dataclasses.replace(GAMES, kinds=world.kinds, same_seeds=same_seeds)

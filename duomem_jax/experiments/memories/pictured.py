@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from duomem_jax.evals.dialogues.describe import QUESTIONS
-from duomem_jax.evals.summary import compare, correct
+from duomem_jax.evals.summary import differences
 from duomem_jax.records.dialogues import SEEN, TOLD
 from duomem_jax.records.results import Result
 from duomem_jax.report.table import differences_table
@@ -27,9 +27,6 @@ def pictured_section(rows: Sequence[Result], pairs: Sequence[tuple[str, str]]) -
     parts = ["## Pictures\n"]
     for title, belongs in PARTS.items():
         own = [row for row in rows if belongs(row)]
-        there = {row.subject for row in own}
-        found = [compare(own, a, b, QUESTIONS) for a, b in pairs if {a, b} <= there]
-        differences = correct([pair for pair in found if pair is not None])
-        if differences:
-            parts += [f"{title}:\n", differences_table(differences, QUESTIONS), ""]
+        if found := differences(own, pairs, QUESTIONS):
+            parts += [f"{title}:\n", differences_table(found, QUESTIONS), ""]
     return "\n".join(parts)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from duomem_jax.evals.describe import Column, Description
-from duomem_jax.evals.summary import compare, correct
+from duomem_jax.evals.summary import differences
 from duomem_jax.experiments.written.ask import RIGHT, named, results
 from duomem_jax.experiments.written.experiment import Written
 from duomem_jax.experiments.written.views import View
@@ -65,9 +65,9 @@ def _by_lines(rows: Sequence[Result], lines: Sequence[int]) -> str:
     parts = ["## By the number of lines\n"]
     for count in lines:
         own = [row for row in rows if row.kind == str(count)]
-        pairs = [compare(own, a, b, ANSWERS) for a, b in COMPARED if a in EXPERTS.values()]
-        differences = correct([pair for pair in pairs if pair is not None])
-        parts += [f"{count} lines:\n", differences_table(differences, ANSWERS), ""]
+        pairs = [(a, b) for a, b in COMPARED if a in EXPERTS.values()]
+        found = differences(own, pairs, ANSWERS)
+        parts += [f"{count} lines:\n", differences_table(found, ANSWERS), ""]
     return "\n".join(parts)
 
 

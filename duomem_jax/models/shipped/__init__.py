@@ -1,11 +1,11 @@
-"""The embedded default: a tiny teacher, student and listener; their folders are beside it."""
+"""The embedded default: tiny models of words and one that sees; their folders are beside it."""
 
 from importlib import resources
 from pathlib import Path
 
 from duomem_jax.base.errors import UserError
 
-NAMES = ("tiny-teacher", "tiny-student", "tiny-listener")
+NAMES = ("tiny-teacher", "tiny-student", "tiny-listener", "tiny-seer")
 
 
 def model_folder(name: str) -> Path:

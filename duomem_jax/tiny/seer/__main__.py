@@ -11,6 +11,7 @@ from pathlib import Path
 from duomem_jax.base.errors import StoppedError, UserError
 from duomem_jax.models.locate import model_path
 from duomem_jax.tiny.seer.score import score
+from duomem_jax.tiny.seer.ship import ship
 from duomem_jax.tiny.seer.start import write_start
 from duomem_jax.tiny.seer.train import learn
 from duomem_jax.train.config import OptimizerConfig, TrainConfig
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=32, help="pictures a step")
     parser.add_argument("--rate", type=float, default=3e-3, help="of learning, at its peak")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--ship", action="store_true", help="put it into the package")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
@@ -53,7 +55,10 @@ def main() -> None:
             write_start(made.base, model_path(args.decoder), args.seed, args.tower)
         model = learn(made)
         print(f"{model}, on {PICTURES} pictures that it has not learnt from:\n")
-        print(score(str(model), PICTURES))
+        scores = score(str(model), PICTURES)
+        print(scores)
+        if args.ship:
+            print(ship(Path(made.output), scores))
     except (UserError, StoppedError) as e:
         sys.exit(f"duomem_jax.tiny.seer: {e}")
 

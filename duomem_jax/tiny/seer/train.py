@@ -161,7 +161,8 @@ def learn(config: TrainConfig) -> Path:
         learnt = trained.get("words", words)
         folder = out / "model"
         if not folder.exists():
-            _save(folder, config.base, (decoder, learnt), (vision, trained["eyes"]))
+            with atomic_dir(folder) as tmp:
+                save_trained(tmp, config.base, (decoder, learnt), (vision, trained["eyes"]))
     log.info(summary(watch.seconds()))
     return folder
 
@@ -176,13 +177,22 @@ def _checkpoints(config: TrainConfig, out: Path) -> Checkpoints:
     return Checkpoints(out / "checkpoints", "params", config.checkpoint_every, facts)
 
 
-def _save(
+def save_trained(
     folder: Path,
-    base: str,
+    base: str | Path,
     decoder: tuple[ModelConfig, Params],
     sight: tuple[VisionConfig, Params],
+    dtype: str = "float32",
 ) -> None:
-    with atomic_dir(folder) as tmp:
-        copy_tokenizer(base, tmp)
-        atomic_write_bytes(tmp / OLDER, (Path(base) / OLDER).read_bytes())
-        save_seeing(tmp, hf_config(decoder[0], sight[0]), decoder, sight)
+    """Write a model in the form of its base, whose tokenizer and processor it has.
+
+    Args:
+        folder: where to.
+        base: folder of the base.
+        decoder: its shape and parameters.
+        sight: shapes and parameters of tower and projector.
+        dtype: of the tensors in the file.
+    """
+    copy_tokenizer(base, folder)
+    atomic_write_bytes(folder / OLDER, (Path(base) / OLDER).read_bytes())
+    save_seeing(folder, hf_config(decoder[0], sight[0]), decoder, sight, dtype)
