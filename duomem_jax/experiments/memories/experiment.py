@@ -63,6 +63,8 @@ ROWS: dict[str, Row] = {
 }
 # Of those who read: the usual ones, which any model may be asked in.
 READERS = tuple(name for name, row in ROWS.items() if not row.pictures)
+# Who looks, beside who reads what is said of pictures.
+LOOKERS = (GOLD, GOLD_ANSWERED, GOLD_LOOKS, GOLD_LOOKED, TURNS_ANSWERED, TURNS_LOOKED)
 COMPARED = (
     (NO_EXPERTS, ALL_EXPERTS),
     *((without(operation), ALL_EXPERTS) for operation in OPERATIONS),

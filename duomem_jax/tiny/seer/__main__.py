@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("out", help="folder of the run; OUT-start is written beside it")
     parser.add_argument("--decoder", default="tiny-listener", help="folder, hub id or shipped")
     parser.add_argument("--words", action="store_true", help="the decoder learns, too")
-    parser.add_argument("--tower", default="", help="folder of a model whose tower is taken")
+    parser.add_argument("--tower", default="", help="model whose tower is taken")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--rows", type=int, default=32, help="pictures a step")
     parser.add_argument("--rate", type=float, default=3e-3, help="of learning, at its peak")
@@ -52,7 +52,8 @@ def main() -> None:
     try:
         made = config(args)
         if not Path(made.base).exists():
-            write_start(made.base, model_path(args.decoder), args.seed, args.tower)
+            tower = model_path(args.tower) if args.tower else ""
+            write_start(made.base, model_path(args.decoder), args.seed, tower)
         model = learn(made)
         print(f"{model}, on {PICTURES} pictures that it has not learnt from:\n")
         scores = score(str(model), PICTURES)
