@@ -1,8 +1,9 @@
 """Slices of TPU chips by name, and the devices that libtpu makes up to compile for them."""
 
+import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -11,6 +12,13 @@ from duomem_jax.base.errors import UserError, first_line
 from duomem_jax.mesh.chips import CHIPS, Chip
 
 SHAPE = re.compile("[0-9]{1,4}(x[0-9]{1,4})+")  # the chips along each axis
+# What libtpu reads when it is loaded.
+_ALONE = {
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+}
 KNOWN = {chip.name: chip for chip in CHIPS.values()}
 
 
@@ -79,14 +87,14 @@ def compile_devices(topology: Topology) -> Sequence[Any]:
     """
     from jax.experimental import topologies
 
-    _without_a_tpu()
     name = f"{topology.chip.name}:{'x'.join(map(str, topology.shape))}"
     bounds = (*(min(2, n) for n in topology.shape[:2]), 1)  # chips of a host
     more = {"num_slices": topology.slices} if topology.slices > 1 else {}
     try:
-        found = topologies.get_topology_desc(
-            name, platform="tpu", chips_per_host_bounds=bounds, **more
-        )
+        with _without_a_tpu():
+            found = topologies.get_topology_desc(
+                name, platform="tpu", chips_per_host_bounds=bounds, **more
+            )
     except Exception as e:  # of several kinds, by what is missing
         reason = first_line(e)
         if "not installed" in reason:
@@ -98,10 +106,15 @@ def compile_devices(topology: Topology) -> Sequence[Any]:
     return found.devices
 
 
-def _without_a_tpu() -> None:
+@contextlib.contextmanager
+def _without_a_tpu() -> Iterator[None]:
     """Keep libtpu from asking which TPU this machine is part of, and from claiming it."""
-    # Defaults only: what the environment of a machine with TPUs says already is left alone.
-    os.environ.setdefault("ALLOW_MULTIPLE_LIBTPU_LOAD", "1")
-    os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
-    os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-1")
-    os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
+    # Only what the environment of a machine with TPUs does not say already; and taken away again,
+    # or processes that are started later would take themselves for the only host.
+    ours = {name: value for name, value in _ALONE.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)

@@ -48,12 +48,9 @@ class Cloud:
         )
 
     def environment(self) -> dict[str, str]:
-        """With the fake commands, and without what a compile check in this process has set.
-
-        With those variables of libtpu a host would take itself for the only one.
-        """
-        own = {name: value for name, value in os.environ.items() if not name.startswith("TPU_")}
-        return own | {"PATH": f"{self.world / 'bin'}:{own['PATH']}", "FAKE_CLOUD": str(self.world)}
+        """With the fake commands."""
+        path = f"{self.world / 'bin'}:{os.environ['PATH']}"
+        return os.environ | {"PATH": path, "FAKE_CLOUD": str(self.world)}
 
     def slice(self, step: str, *args: str, **env: str) -> subprocess.CompletedProcess:
         return self.run("slice.sh", step, self.env(), *args, **env)
