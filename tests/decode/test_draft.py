@@ -110,7 +110,7 @@ def test_so_are_replies_in_pieces(model, weights, plain, drafts, name, piece):
     assert said == plain[1.5]
 
 
-@pytest.mark.parametrize(("temperature", "piece"), [(0.0, 0), (1.5, 5)])
+@pytest.mark.parametrize(("temperature", "piece"), [(0.0, 0), pytest.param(1.5, 5, marks=pytest.mark.slow)])
 def test_a_model_that_guesses_for_itself_is_always_right(model, weights, temperature, piece):
     """So its cache holds what the rows hold, over all turns, and draws what they draw."""
     alone, base = model.with_lora(None), weights[0]
@@ -162,7 +162,7 @@ def p_value(counts, expected):
     return chisquare(*pooled).pvalue
 
 
-@pytest.mark.parametrize("name", ["look-up", "base"])
+@pytest.mark.parametrize("name", [pytest.param("look-up", marks=pytest.mark.slow), "base"])
 def test_sampled_replies_follow_the_softmax(model, weights, drafts, name):
     prompt, rounds, slots, temperature = [5, 0, 0, 0, 7, 0, 0, 1], 24, 64, 1.5
     generator = Generator(

@@ -98,7 +98,7 @@ def test_train_step_agrees_on_one_and_eight_devices(eight):
     )
 
 
-@pytest.mark.parametrize("zero", ["a", "b"])
+@pytest.mark.parametrize("zero", [pytest.param("a", marks=pytest.mark.slow), "b"])
 def test_any_order_of_devices_trains_alike(zero):
     model = MODEL.with_lora(dataclasses.replace(MODEL.lora, zero=zero))
     start = model.init_lora(jax.random.key(0))

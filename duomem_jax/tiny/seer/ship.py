@@ -36,7 +36,7 @@ pictures that no step before had shown, {rule}, peak learning rate {rate:g}, {sc
 decoder learnt, too. Again:
 
 ```sh
-python -m duomem_jax.tiny.seer runs/seer/tiny --words --ship
+python -m duomem_jax.tiny.seer runs/seer --words --ship
 ```
 
 ## Scores
