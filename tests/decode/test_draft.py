@@ -110,7 +110,9 @@ def test_so_are_replies_in_pieces(model, weights, plain, drafts, name, piece):
     assert said == plain[1.5]
 
 
-@pytest.mark.parametrize(("temperature", "piece"), [(0.0, 0), pytest.param(1.5, 5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("temperature", "piece"), [(0.0, 0), pytest.param(1.5, 5, marks=pytest.mark.slow)]
+)
 def test_a_model_that_guesses_for_itself_is_always_right(model, weights, temperature, piece):
     """So its cache holds what the rows hold, over all turns, and draws what they draw."""
     alone, base = model.with_lora(None), weights[0]
