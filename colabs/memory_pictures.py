@@ -34,7 +34,7 @@ SMOKE = bool(os.environ.get("DUOMEM_SMOKE"))
 from duomem_jax.stages import doctor
 
 print(doctor())
-print("\nexpected:", "three" if SMOKE else "six", "minutes on two cores")
+print("\nexpected:", "two" if SMOKE else "three", "minutes on two cores, or less")
 
 # %% [markdown]
 # ## A picture that is shared
@@ -78,7 +78,7 @@ demonstrations(shown, told, "look")
 pictures(seen, (shown,), MODEL)
 examples(rows, MODEL, demonstrations=(shown,), pictures=seen, how=Examples(length=512))
 config = dataclasses.replace(
-    tiny_training(steps=30 if SMOKE else 150, warmup_steps=10),
+    tiny_training(steps=60 if SMOKE else 200, warmup_steps=10),
     base=MODEL,
     data=rows,
     pictures=seen,
@@ -106,7 +106,7 @@ turns = [
     Turn("2", "Bob", "I start at the harbour office on Monday."),
 ]
 with Store.open(STORE, keeper=Verbatim()) as store:
-    store.remember(turns, at="2026-03-05", pictures={"1": ROOT / "shared.png"})
+    store.remember(turns, at="2026-03-05T12:00:00Z", pictures={"1": ROOT / "shared.png"})
     for entry in store.entries():
         print(entry.id, entry.text, [kept.sha256[:8] for kept in entry.pictures])
 

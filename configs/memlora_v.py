@@ -3,7 +3,7 @@
     duomem compare configs/memlora_v.py
 
 The tiny model that sees, and generated dialogues of people who share pictures and are asked what
-these show; not run yet.
+these show; the result is in docs/memlora.md.
 """
 
 from duomem_jax.experiments.memories.experiment import LOOKERS, MemoryExperiment
