@@ -83,6 +83,7 @@ def test_memories_that_only_the_teacher_sees_can_be_learnt(config, played):
     assert rows[-1]["loss"] < 0.8 * rows[0]["loss"]
 
 
+@pytest.mark.slow
 def test_one_and_eight_devices_learn_the_same(config, tmp_path):
     objective = ObjectiveConfig("jsd", ce_weight=0.2)
     config = changed(config, objective=objective, teacher=TEACHER, global_batch=4, steps=2)

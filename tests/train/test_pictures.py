@@ -102,6 +102,7 @@ def test_a_run_that_goes_on_ends_with_the_same_adapter(made, tmp_path):
         np.testing.assert_array_equal(again[name], x)
 
 
+@pytest.mark.slow
 def test_one_device_and_four_learn_the_same(made, tmp_path):
     assert run(made, "--mesh.data", 1, "--output", tmp_path / "one") == 0
     four, one = records(made / "out")[0], records(tmp_path / "one")[0]
