@@ -50,7 +50,7 @@ def stored(tokens: Tokens, k: int) -> Stored:
 
     @jax.jit
     def candidates(weights, x_BCD, next_BC):
-        return likeliest(teacher.head(weights)(x_BCD), next_BC, k)
+        return likeliest(teacher.head(weights)(x_BCD), next_BC, k, config.vocab_size)
 
     x_BAD = states(weights)[:, length - replies - 1 : length - 1]
     parts = [
