@@ -113,13 +113,13 @@ def test_an_unknown_row_is_refused(tmp_path):
         small(tmp_path, rows=("hindsight",))
 
 
-def test_conversations_are_asked_about_with_experts_of_each_fold(tmp_path, caplog):
+def test_conversations_are_asked_about_with_experts_of_each_fold_and_seed(tmp_path, caplog):
     rows = ("gold evidence", "gold evidence, answer expert")
     talk = Conversations(locomo(tmp_path), asked=("conv-0", "conv-2"), generated=FEW)
-    e = small(tmp_path / "out", dialogues=talk, patience=1, seeds=(1,), rows=rows)
+    e = small(tmp_path / "out", dialogues=talk, patience=1, seeds=(0, 1), rows=rows)
     report = run_memories(e)
     said = [a for folder in (tmp_path / "out/answers").iterdir() for a in collect_answers(folder)]
-    assert {(a.subject, a.seed) for a in said} == {(rows[0], 1), (rows[1], 1)}
+    assert {(a.subject, a.seed) for a in said} == {(rows[0], 0), (rows[1], 0), (rows[1], 1)}
     assert {a.dialogue for a in said} == {"conv-0", "conv-2"}
     # What no row needs is not learnt.
     assert [folder.name for folder in (tmp_path / "out/experts").iterdir()] == ["answer"]
