@@ -128,14 +128,14 @@ def crossed_bootstrap(
     for _ in range(RESAMPLES // BLOCK):
         # How often each group is drawn: with these counts a block of resamples is one product.
         groups = rng.multinomial(len(a), np.full(len(a), 1 / len(a)), BLOCK)
-        ends: list[np.ndarray] = []
-        for x in (a, b):
-            n_seeds = x.shape[1]
-            if not (same_seeds and ends):
-                drawn = max(1, n_seeds - same_seeds)
-                seeds = rng.multinomial(drawn, np.full(n_seeds, 1 / n_seeds), BLOCK)
+        if same_seeds:
+            drawn_a = drawn_b = _drawn_seeds(rng, a.shape[1], max(1, a.shape[1] - 1))
+        else:
+            drawn_a, drawn_b = (_drawn_seeds(rng, x.shape[1], x.shape[1]) for x in (a, b))
+        ends = []
+        for x, seeds in ((a, drawn_a), (b, drawn_b)):
             sums = np.einsum("rg,gs,rs->r", groups, x, seeds, optimize=True)
-            ends.append(sums / (groups @ sizes * drawn))
+            ends.append(sums / (groups @ sizes * seeds.sum(axis=1)))
         found.append(ends[1] - ends[0])
     differences = np.concatenate(found)
     # A resample at 0 speaks for neither side, so it counts on both.
@@ -144,6 +144,11 @@ def crossed_bootstrap(
     interval = _interval(mean_b - mean_a, differences)
     # No share below one resample can be told from none.
     return interval, min(1.0, max(2 * tail, 1 / RESAMPLES))
+
+
+def _drawn_seeds(rng: np.random.Generator, n_seeds: int, drawn: int) -> np.ndarray:
+    """How often each seed is drawn, in each resample of a block."""
+    return rng.multinomial(drawn, np.full(n_seeds, 1 / n_seeds), BLOCK)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

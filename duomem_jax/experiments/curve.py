@@ -12,14 +12,14 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.lock import writing_alone
 from duomem_jax.base.ranges import Count, options
 from duomem_jax.evals.games.describe import GAMES, games_in
-from duomem_jax.evals.summary import differences, summarize
+from duomem_jax.evals.summary import summarize
 from duomem_jax.experiments.experiment import NO_MEMORY, TEACHER, Experiment
 from duomem_jax.experiments.run import KIND, Entry, play_all, remember
 from duomem_jax.experiments.training import Training, plan_trainings, train_all
 from duomem_jax.records.results import Result
 from duomem_jax.report.pictures.canvas import write_picture
 from duomem_jax.report.pictures.curve import Line, Point, curve_figure
-from duomem_jax.report.table import differences_table
+from duomem_jax.report.table import differences_section
 from duomem_jax.report.write import write_report
 
 PICTURE = "curve.png"
@@ -33,12 +33,6 @@ SECTION = f"""\
 Each seed draws games of its own, and all recipes train on them: differences draw a seed for both.
 Small marks are seeds, large ones their mean with its interval.
 """
-
-
-MEMORIES = """\
-## What memories add
-
-{table}"""
 
 
 @options
@@ -105,7 +99,8 @@ def _run(curve: LearningCurve) -> Path:
     description = games_in(e.test_games.open_world(), same_seeds=True)
     figure = curve_figure(_panels(taught, rows), GAMES, title=e.title, axis=AXIS)
     write_picture(Path(e.output) / PICTURE, figure)
-    memories = differences(rows, dict.fromkeys(t.rows for t in taught), description)
+    alone_and_shown = list(dict.fromkeys(t.rows for t in taught))
+    memories = differences_section("What memories add", {"": rows}, alone_and_shown, description)
     return write_report(
         e.output,
         rows,
@@ -114,7 +109,7 @@ def _run(curve: LearningCurve) -> Path:
         note=_note(e),
         order=[NO_MEMORY, *dict.fromkeys(name for t in taught for name in t.rows), TEACHER],
         compared=_recipes(taught),
-        sections=[MEMORIES.format(table=differences_table(memories, description)), SECTION],
+        sections=[memories, SECTION],
     )
 
 

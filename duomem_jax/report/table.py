@@ -1,11 +1,12 @@
 """Markdown tables, aligned so that they read well as plain text too."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from duomem_jax.evals.describe import Description
 from duomem_jax.evals.stats import Interval
-from duomem_jax.evals.summary import Difference, Summary
+from duomem_jax.evals.summary import Difference, Summary, differences
+from duomem_jax.records.results import Result
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -91,3 +92,25 @@ def differences_table(pairs: Sequence[Difference], description: Description) -> 
         )
     header = ["subjects", description.items, "difference, points [95 % CI]"]
     return markdown_table([*header, "won only by", "p", "p, Holm"], rows)
+
+
+def differences_section(
+    title: str,
+    parts: Mapping[str, Sequence[Result]],
+    pairs: Sequence[tuple[str, str]],
+    description: Description,
+) -> str:
+    """Differences on parts of the items, each corrected for its own rows; "" where there are none.
+
+    Args:
+        title: of the section.
+        parts: results of all subjects, by what stands above their table; "" for nothing.
+        pairs: (base, other).
+        description: which score is compared.
+    """
+    tables = []
+    for name, rows in parts.items():
+        if found := differences(rows, pairs, description):
+            tables += [f"{name}:\n"] if name else []
+            tables += [differences_table(found, description), ""]
+    return "\n".join([f"## {title}\n", *tables]) if tables else ""

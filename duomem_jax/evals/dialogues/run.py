@@ -15,10 +15,11 @@ from duomem_jax.base.shard import WHOLE, Shard
 from duomem_jax.evals.dialogues.assistant import Assistant
 from duomem_jax.evals.dialogues.show import Page
 from duomem_jax.evals.dialogues.subject import Subject
+from duomem_jax.evals.replied import ended, usage_of
 from duomem_jax.records.answers import Answered
 from duomem_jax.records.dialogues import Dialogue, Question
 from duomem_jax.records.pictures import Pictures
-from duomem_jax.records.results import PROTOCOL, Usage, refuse_other_protocol
+from duomem_jax.records.results import PROTOCOL, refuse_other_protocol
 from duomem_jax.speak.protocol import Reply
 from duomem_jax.speak.served.server import Server
 
@@ -132,7 +133,6 @@ def _answered(
     reply: Reply | None,
     seconds: float,
 ) -> Answered:
-    cost = Usage(reply.prompt_tokens, reply.new_tokens, seconds) if reply else Usage(0, 0, seconds)
     return Answered(
         subject=subject.assistant.name,
         dialogue=dialogue.id,
@@ -142,6 +142,6 @@ def _answered(
         shown=tuple(f"[{memo.at}] {memo.text}" for memo in page.memos),
         found=page.found(question),
         share=page.share(dialogue),
-        cost=cost,
-        ended="context" if reply is None else "cut" if reply.cut else "end",
+        cost=usage_of(reply, seconds),
+        ended=ended(reply),
     )

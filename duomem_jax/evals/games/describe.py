@@ -41,8 +41,9 @@ keeps the conversation; **written**: by the player. **s / game**: wall time of e
 shared evenly among the games then playing, so that the games add up to the wall time of the run;
 compilation is omitted. **Differences** are paired by game; with one seed *won only by* counts
 games that one subject won and the other lost, in the order of the names, and *p* is McNemar's exact
-two-sided one; with several seeds, interval and *p* come from a bootstrap that draws games and each
-subject's training seeds (at least 0.0001). *p, Holm* is corrected for all rows of the table.
+two-sided one; with several seeds, interval and *p* come from a bootstrap that draws games and
+training seeds, of each subject apart, or of both together where a seed says what both learn from
+(at least 0.0001). *p, Holm* is corrected for all rows of the table.
 """,
 )
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from duomem_jax.evals.dialogues.describe import QUESTIONS
-from duomem_jax.evals.summary import differences
 from duomem_jax.records.dialogues import SEEN, TOLD
 from duomem_jax.records.results import Result
-from duomem_jax.report.table import differences_table
+from duomem_jax.report.table import differences_section
 
 PARTS: Mapping[str, Callable[[Result], bool]] = {
     "Questions that no caption answers": lambda row: row.kind == SEEN,
@@ -24,9 +23,5 @@ def pictured_section(rows: Sequence[Result], pairs: Sequence[tuple[str, str]]) -
     """
     if not any(row.kind == SEEN for row in rows):
         return ""
-    parts = ["## Pictures\n"]
-    for title, belongs in PARTS.items():
-        own = [row for row in rows if belongs(row)]
-        if found := differences(own, pairs, QUESTIONS):
-            parts += [f"{title}:\n", differences_table(found, QUESTIONS), ""]
-    return "\n".join(parts)
+    parts = {title: list(filter(belongs, rows)) for title, belongs in PARTS.items()}
+    return differences_section("Pictures", parts, pairs, QUESTIONS)

@@ -47,7 +47,7 @@ class Written:
 
     def training(self, view: View, seed: int) -> TrainConfig:
         """How the expert of a view is trained."""
-        folder = Path(self.output) / "experts" / view.name.lower()
+        folder = Path(self.output) / "experts" / view.short
         return dataclasses.replace(
             self.train,
             base=self.model,

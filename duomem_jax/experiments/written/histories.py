@@ -1,6 +1,5 @@
-"""Short histories: what a model is shown of them, and what is asked about them."""
+"""Short histories: a few lines, and one picture that they are written on."""
 
-import io
 from dataclasses import dataclass
 
 from duomem_jax.base.draw import Draw
@@ -8,6 +7,7 @@ from duomem_jax.records.pictures import Pictures
 from duomem_jax.worlds.pictures import SIZE
 from duomem_jax.worlds.pictures.canvas import Canvas
 from duomem_jax.worlds.pictures.note import Line, lines_of, write_lines
+from duomem_jax.worlds.pictures.picture import png
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,6 @@ def history(seed: int, index: int, count: int, keep: Pictures, *, held_out: bool
     side = "held-out" if held_out else "train"
     name = f"{side}-{count}-{index:05d}"
     lines = lines_of(Draw(f"history {seed} {name}"), count)
-    canvas, file = Canvas(SIZE), io.BytesIO()
+    canvas = Canvas(SIZE)
     write_lines(canvas, lines)
-    canvas.finish().save(file, "PNG")
-    return History(name, tuple(lines), keep.keep(file.getvalue()))
+    return History(name, tuple(lines), keep.keep(png(canvas.finish())))

@@ -13,7 +13,7 @@ from duomem_jax.base.errors import UserError
 from duomem_jax.base.lock import writing_alone
 from duomem_jax.base.parallel import run_all
 from duomem_jax.experiments.training import train_adapter
-from duomem_jax.experiments.written.ask import Asker, Question, ask
+from duomem_jax.experiments.written.ask import Question, Subject, ask
 from duomem_jax.experiments.written.experiment import Written
 from duomem_jax.experiments.written.histories import History, history
 from duomem_jax.experiments.written.table import written_report
@@ -35,7 +35,7 @@ from duomem_jax.stages.pictures import Pictures, pictures
 
 log = logging.getLogger(__name__)
 KIND = "an experiment with written histories"  # of its output folder
-_SEED = 0  # of the histories; training seeds are others
+_SEED = 0  # of the histories, whatever the seeds of training
 
 
 def run_written(w: Written) -> Path:
@@ -60,15 +60,15 @@ def _run(w: Written) -> Path:
     log.info(pictures(w.seen, looked, w.model, Pictures(w.local.tiles)))
     for view in View:
         _pack(w, view, shown[view])
-    askers = [Asker(view, "", 0) for view in View]
+    subjects = [Subject(view, "", 0) for view in View]
     trainings = [(view, w.training(view, seed)) for seed in w.seeds for view in View]
     adapters = run_all(train_adapter, [(config,) for _, config in trainings], w.workers)
-    askers += [
-        Asker(view, adapter, config.seed)
+    subjects += [
+        Subject(view, adapter, config.seed)
         for (view, config), adapter in zip(trainings, adapters, strict=True)
     ]
     questions = {view: _questions(view, asked, show) for view in View}
-    run_all(ask, [(w, asker, questions[asker.view]) for asker in askers], w.workers)
+    run_all(ask, [(w, subject, questions[subject.view]) for subject in subjects], w.workers)
     return written_report(w, show.budget)
 
 
@@ -87,7 +87,7 @@ def _questions(view: View, asked: Sequence[History], show: Shower) -> list[Quest
 
 def _demonstrate(w: Written, view: View, learnt: Sequence[History], show: Shower) -> str:
     """Write what the expert of a view learns from, of each history one line; its folder."""
-    out = str(Path(w.output) / "demonstrations" / view.name.lower())
+    out = str(Path(w.output) / "demonstrations" / view.short)
     known = {one.id: one for one in learnt}
 
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
@@ -96,7 +96,7 @@ def _demonstrate(w: Written, view: View, learnt: Sequence[History], show: Shower
             line = Draw(f"asked {key}").pick(show.lines(view, known[key]))
             messages = show.chat(view, known[key], line, stored=True)
             messages.append(chat.assistant(view.key(known[key], line)))
-            demonstration = Demonstration(key, view.name.lower(), key, messages)
+            demonstration = Demonstration(key, view.short, key, messages)
             yield key, [demonstration_to_record(demonstration, seen=view.looks)], {}
 
     spec = DatasetSpec(

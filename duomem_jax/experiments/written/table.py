@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from duomem_jax.evals.describe import Column, Description
-from duomem_jax.evals.summary import differences
 from duomem_jax.experiments.written.ask import RIGHT, named, results
 from duomem_jax.experiments.written.experiment import Written
 from duomem_jax.experiments.written.views import View
 from duomem_jax.records.results import Result, collect_results
-from duomem_jax.report.table import differences_table
+from duomem_jax.report.table import differences_section
 from duomem_jax.report.write import write_report
 
 EXPERTS = {view: named(view, expert=True) for view in View}
@@ -62,13 +61,9 @@ def written_report(w: Written, budget: int) -> Path:
 
 def _by_lines(rows: Sequence[Result], lines: Sequence[int]) -> str:
     """The differences of the experts, for each number of lines."""
-    parts = ["## By the number of lines\n"]
-    for count in lines:
-        own = [row for row in rows if row.kind == str(count)]
-        pairs = [(a, b) for a, b in COMPARED if a in EXPERTS.values()]
-        found = differences(own, pairs, ANSWERS)
-        parts += [f"{count} lines:\n", differences_table(found, ANSWERS), ""]
-    return "\n".join(parts)
+    parts = {f"{n} lines": [row for row in rows if row.kind == str(n)] for n in lines}
+    pairs = [(a, b) for a, b in COMPARED if a in EXPERTS.values()]
+    return differences_section("By the number of lines", parts, pairs, ANSWERS)
 
 
 def _note(w: Written, budget: int) -> str:

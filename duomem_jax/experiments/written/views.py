@@ -24,6 +24,11 @@ class View(StrEnum):
     LOCATED = "picture, line looked up"
 
     @property
+    def short(self) -> str:
+        """What its folders are called."""
+        return self.name.lower()
+
+    @property
     def looks(self) -> bool:
         """Whether a picture is shown."""
         return self in (View.DRAWN, View.LOCATED)

@@ -1,7 +1,6 @@
 """A generated dialogue in which people share pictures, and what is asked about these."""
 
 import datetime
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -10,6 +9,7 @@ from duomem_jax.records.dialogues import SEEN, TOLD, Dialogue, Fact, Question, S
 from duomem_jax.records.pictures import Pictures
 from duomem_jax.worlds.dialogues.generate.dates import written
 from duomem_jax.worlds.pictures import Picture, render
+from duomem_jax.worlds.pictures.picture import png
 
 # By the kind of a picture: what it is called, and what is said with it.
 NOUNS = {"shapes": "drawing", "sign": "sign", "clock": "clock", "chart": "chart", "note": "note"}
@@ -72,10 +72,10 @@ def _share(draw: Draw, session: Session, picture: Picture, keep: Pictures) -> tu
     inner = range(2, len(session.turns) - 2)
     at = draw.pick([i for i in inner if not session.turns[i].caption] or list(inner))
     turn = session.turns[at]
-    file = io.BytesIO()
-    picture.image.save(file, "PNG")
     text = f"{turn.text} {draw.pick(SAID[picture.kind])}"
-    return at, replace(turn, text=text, caption=picture.caption, picture=keep.keep(file.getvalue()))
+    return at, replace(
+        turn, text=text, caption=picture.caption, picture=keep.keep(png(picture.image))
+    )
 
 
 def _fact(shared: _Shared) -> Fact:

@@ -1,5 +1,6 @@
 """A picture, what a caption says of it, and what can be asked about it."""
 
+import io
 from dataclasses import dataclass
 
 from PIL.Image import Image
@@ -35,3 +36,10 @@ class Picture:
     image: Image
     caption: str
     asked: tuple[Asked, ...]
+
+
+def png(image: Image) -> bytes:
+    """The file of an image."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
