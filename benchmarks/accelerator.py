@@ -121,7 +121,9 @@ def train(model: Model, weights: Any, shape: tuple[int, int], stored: bool, step
 
     step_s = seconds(once, steps)
     first, last = (float(x[0]) / float(x[1]) for x in (losses[0], losses[-1]))
-    temporary = compiled.memory_analysis().temp_size_in_bytes / 2**20
+    memory = compiled.memory_analysis()
+    assert memory is not None  # CPUs and GPUs say it
+    temporary = memory.temp_size_in_bytes / 2**20
     return {"compile": compile_s, "step": step_s, "temp": temporary, "first": first, "last": last}
 
 
@@ -204,8 +206,8 @@ def main(
             )
             print(decoded[-1], flush=True)
         del weights
-    head = "shape", "step", "rows", "compile s", "ms", "tokens/s", "TFLOP/s", "of the peak"
-    print("\n" + markdown_table((*head, "temporaries MiB", "loss, first and last"), trained))
+    speed = "shape", "step", "rows", "compile s", "ms", "tokens/s", "TFLOP/s", "of the peak"
+    print("\n" + markdown_table((*speed, "temporaries MiB", "loss, first and last"), trained))
     head = "shape", "rows", "ms a token", "tokens/s", "weights read, of the bandwidth"
     print("\n" + markdown_table(head, decoded))
 

@@ -50,7 +50,7 @@ def main(peers: str = "", tunix: str = "", layers: int = 24, rounds: int = 2) ->
             print(f"\nbatch {batch}; {limit / 1e9:.1f} GB/s at most\n")
             head = "way", "ms a step", "times ours", "GB/s", "of the limit", "peak MiB", "tokens"
             ours = found[OURS]["wall s a token"]
-            rows = [
+            steps = [
                 (
                     name,
                     f"{1e3 * batch * row['wall s a token']:.1f}",
@@ -62,7 +62,7 @@ def main(peers: str = "", tunix: str = "", layers: int = 24, rounds: int = 2) ->
                 )
                 for name, row in found.items()
             ]
-            print(markdown_table(head, rows), flush=True)
+            print(markdown_table(head, steps), flush=True)
         found = measure(episodes, rounds, folder, 1, TURNS, PROMPT, OBSERVATION, REPLY)
     print(f"\n{TURNS} turns: a prompt of {PROMPT} tokens, observations of {OBSERVATION}, ", end="")
     print(f"replies of {REPLY}\n")

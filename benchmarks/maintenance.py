@@ -25,7 +25,7 @@ from duomem_jax.evals.dialogues.run import at_work
 from duomem_jax.evals.dialogues.show import Page
 from duomem_jax.evals.dialogues.subject import Subject
 from duomem_jax.evals.stats import cluster_bootstrap
-from duomem_jax.memory.maintain.policies import POLICIES
+from duomem_jax.memory.maintain.policies import POLICIES, Policy
 from duomem_jax.memory.maintain.run import maintain
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records.dialogues import ADVERSARIAL, Dialogue, Question
@@ -81,7 +81,8 @@ def maintained(subject: Subject, dialogue: Dialogue) -> dict[str, Outcome]:
     with subject.opened(used) as store:
         credit(subject, store, asked[::2])
     outcomes = {}
-    for name, policy in {NONE: None, **POLICIES}.items():
+    policies: list[tuple[str, Policy | None]] = [(NONE, None), *POLICIES.items()]
+    for name, policy in policies:
         shutil.copyfile(used, copy)
         with subject.opened(copy) as store:
             if policy is not None:

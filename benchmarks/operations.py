@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ from duomem_jax.evals.dialogues.subject import STORES, WORK, Subject
 from duomem_jax.memory.operations.names import ANSWER
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.locate import model_path
-from duomem_jax.models.quantize import KINDS
+from duomem_jax.models.quantize import Quantize
 from duomem_jax.models.shapes import tree_bytes
 from duomem_jax.records.answers import Worked
 from duomem_jax.records.dialogues import Dialogue
@@ -65,7 +66,7 @@ def main(
     dialogues: str,
     /,
     assistant: Assistant,
-    kinds: tuple[str, ...] = ("", *KINDS),
+    kinds: tuple[Quantize, ...] = typing.get_args(Quantize),
     alone: bool = False,
 ) -> None:
     """Print a table.

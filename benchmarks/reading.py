@@ -6,6 +6,7 @@ Rows of 2,048 random tokens, a quarter of them replies, vocabulary 151,936; batc
 gets them, from the page cache, in one process. Bytes are those on disk.
 """
 
+import functools
 import tempfile
 import time
 from pathlib import Path
@@ -43,6 +44,11 @@ def random_row(rng: np.random.Generator, k: int) -> Batch:
     return Batch(student, stored=stored)
 
 
+def _rows(made: list[dict], missing: list[str]) -> list[tuple[str, list[dict], dict[str, int]]]:
+    """All rows as one unit, under its key."""
+    return [(missing[0], made, {})]
+
+
 def main(
     rows: int = 512, candidates: tuple[int, ...] = (0, 16, 32, 64), seconds: float = 5
 ) -> None:
@@ -60,7 +66,7 @@ def main(
         rng = np.random.default_rng(0)
         made = [form.record(random_row(rng, k)) for _ in range(rows)]
         with tempfile.TemporaryDirectory() as folder:
-            write_dataset(folder, ["0"], lambda keys, made=made: [("0", made, {})], spec)
+            write_dataset(folder, ["0"], functools.partial(_rows, made), spec)
             size = sum(f.stat().st_size for f in Path(folder).glob("*.array_record*"))
             read = batches(folder, global_batch=8, seed=0)
             next(read)

@@ -32,7 +32,7 @@ CUTS = (5, 10, 20)
 TIMED = 200  # questions
 # What leave-one-conversation-out chooses from: turns before and after, weights of the channels.
 GRID = list(itertools.product((1, 2, 3), (0, 1, 2), (0.7, 1.0, 1.5), (0.0, 0.3, 0.6)))
-Search = Callable[[Question], Sequence[int]]  # positions of turns, best first
+Search = Callable[[Question], np.ndarray]  # positions of turns, best first
 
 
 class Cached:
@@ -149,7 +149,7 @@ def bar(embedder: Cached, *, previous: bool = True, dense: bool = True):
         index.index(words(texts), show_progress=False)
         vectors_ME = embedder.embed([document.matched for document in found])
 
-        def search(question: Question) -> Sequence[int]:
+        def search(question: Question) -> np.ndarray:
             asked = [word for word in words([question.text])[0] if word in index.vocab_dict]
             scores_M = index.get_scores(asked) if asked else np.zeros(len(found))
             if dense:

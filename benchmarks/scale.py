@@ -74,7 +74,7 @@ KERNEL = reach("cuDNN", (4, 4096))  # attention as it is now
 
 def check() -> list[tuple[str, ...]]:
     """Rows of the table of what was measured."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for (b, t), measured in STEPS.items():
         alone = (b, t) if (b, t) in ATTENTION["loops"] else (4, t)
         step = train_step(QWEN, RANK, b, t, H200, reach("loops", alone)).step
@@ -135,8 +135,8 @@ def main() -> None:
     times = "ms, 1 chip", f"ms, {counts[-1]}", f"k tokens/s, {counts[0]}", *counts[1:]
     rows = [training(*pair) for pair in pairs]
     print("\n" + markdown_table((*work, *times, "chip-hours a million tokens"), rows))
-    head = "model", "chip", f"s, {counts[0]} chip", *counts[1:]
-    print("\n" + markdown_table(head, [playing(*pair) for pair in pairs]))
+    games = "model", "chip", f"s, {counts[0]} chip", *counts[1:]
+    print("\n" + markdown_table(games, [playing(*pair) for pair in pairs]))
 
 
 if __name__ == "__main__":
