@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from duomem_jax.models.vision.merge import Pictures
+from duomem_jax.models.vision.merge import PictureFeatures
 
 
 class Looked(NamedTuple):
@@ -40,7 +40,7 @@ class Chunk(NamedTuple):
 
     tokens_BT: np.ndarray
     n_new_B: np.ndarray
-    pictures: Pictures | None
+    pictures: PictureFeatures | None
 
 
 class Unread:
@@ -96,4 +96,6 @@ class Unread:
         features_BnD = np.zeros((places, self._size, width), np.float32)
         for place, own in shown.items():
             features_BnD[place, : len(own)] = own
-        return Chunk(tokens_BT, n_new_B, Pictures(jnp.asarray(features_BnD), jnp.asarray(index_BT)))
+        return Chunk(
+            tokens_BT, n_new_B, PictureFeatures(jnp.asarray(features_BnD), jnp.asarray(index_BT))
+        )

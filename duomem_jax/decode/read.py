@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from duomem_jax.decode.rows import Group, Held, Weights
 from duomem_jax.models.model import Model
-from duomem_jax.models.vision.merge import Pictures
+from duomem_jax.models.vision.merge import PictureFeatures
 
 
 def read(
@@ -15,7 +15,7 @@ def read(
     group: Group,
     tokens_BT: jax.Array,
     n_new_B: jax.Array,
-    pictures: Pictures | None = None,
+    pictures: PictureFeatures | None = None,
 ) -> Held:
     """Append up to T tokens to each row of a group.
 

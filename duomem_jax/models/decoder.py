@@ -24,7 +24,7 @@ from duomem_jax.models.layers import KEEP_PRODUCTS, RMSNorm, partitioned
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.rope import rope_tables
 from duomem_jax.models.trees import layer_name
-from duomem_jax.models.vision.merge import Pictures
+from duomem_jax.models.vision.merge import PictureFeatures
 
 
 class Decoder(nn.Module):
@@ -43,7 +43,7 @@ class Decoder(nn.Module):
         cache: tuple[LayerCache, ...] | None = None,
         slots_BT: jax.Array | None = None,
         adapter_B: jax.Array | None = None,
-        pictures: Pictures | None = None,
+        pictures: PictureFeatures | None = None,
     ) -> tuple[jax.Array, tuple[LayerCache, ...] | None]:
         """Return (x_BTD after the final norm, the cache with the new tokens, or None)."""
         c = self.config

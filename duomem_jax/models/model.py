@@ -17,7 +17,7 @@ from duomem_jax.models.head import vocab_logits
 from duomem_jax.models.layers import soft_cap
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.trees import AdapterTree, LogicalAxes, Params, Shapes, for_decoding
-from duomem_jax.models.vision.merge import Pictures
+from duomem_jax.models.vision.merge import PictureFeatures
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Model:
         *,
         adapter_B: jax.Array | None = None,
         dropout_key: jax.Array | None = None,
-        pictures: Pictures | None = None,
+        pictures: PictureFeatures | None = None,
     ) -> jax.Array:
         """x_BTD after the final norm; each token sees its own segment up to itself.
 
@@ -136,7 +136,7 @@ class Model:
         n_new_B: jax.Array,
         lora: AdapterTree | None = None,
         adapter_B: jax.Array | None = None,
-        pictures: Pictures | None = None,
+        pictures: PictureFeatures | None = None,
     ) -> tuple[jax.Array, KVCache]:
         """Append tokens to each row of the cache, at the row's own position.
 

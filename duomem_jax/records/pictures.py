@@ -17,7 +17,7 @@ FOLDER = "pictures"  # in the folder of the dialogues that they belong to
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 
-class Pictures:
+class PictureFolder:
     """A folder of pictures.
 
     Args:
@@ -139,7 +139,7 @@ class Gathered:
             self._files[name] = file
         return self._names[file]
 
-    def keep(self, names: Iterable[str], pictures: Pictures) -> None:
+    def keep(self, names: Iterable[str], pictures: PictureFolder) -> None:
         """Keep pictures that were looked at.
 
         Args:

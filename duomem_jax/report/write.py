@@ -21,7 +21,7 @@ from duomem_jax.report.pictures.points import Placed, points_figure
 from duomem_jax.report.table import differences_table, kinds_table, subjects_table
 
 
-class Pictures(NamedTuple):
+class Figures(NamedTuple):
     """Their files.
 
     Attributes:
@@ -84,9 +84,9 @@ def write_report(
 
 def _draw(
     folder: Path, subjects: Sequence[Summary], description: Description, title: str
-) -> Pictures:
+) -> Figures:
     """All pictures of the subjects."""
-    pictures = Pictures(
+    pictures = Figures(
         headline=f"{description.headline}.png",
         kinds="kinds.png",
         costs="costs.png" if any(column.cost for column in description.columns) else "",
@@ -111,7 +111,7 @@ def _parts(
     subjects: Sequence[Summary],
     pairs: Sequence[Difference],
     description: Description,
-    pictures: Pictures,
+    pictures: Figures,
 ) -> list[str]:
     """The pictures and the tables, in Markdown."""
     name = description.title.capitalize()

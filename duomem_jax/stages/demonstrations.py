@@ -13,7 +13,7 @@ from duomem_jax.records.demonstrations import (
     SEEN_LAYOUT,
     demonstration_to_record,
 )
-from duomem_jax.records.pictures import FOLDER, Pictures
+from duomem_jax.records.pictures import FOLDER, PictureFolder
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.spec import DEMONSTRATIONS, DIALOGUES, PICTURES
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
@@ -51,7 +51,7 @@ def demonstrations(
     Raises:
         UserError: bad input, or an output folder of another config.
     """
-    files = Pictures(Path(dialogues) / FOLDER)
+    files = PictureFolder(Path(dialogues) / FOLDER)
     stored = {dialogue.id: dialogue for dialogue in read_dialogues(dialogues)}
     demonstrate, seen = Demonstrator(operation, how, teacher), operation == LOOK
 

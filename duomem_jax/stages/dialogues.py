@@ -7,7 +7,7 @@ from pathlib import Path
 from duomem_jax.base.ranges import Count, Limit, Seed, checked
 from duomem_jax.base.shard import WHOLE
 from duomem_jax.records.dialogues import DIALOGUE_LAYOUT, dialogue_to_record
-from duomem_jax.records.pictures import FOLDER, Pictures
+from duomem_jax.records.pictures import FOLDER, PictureFolder
 from duomem_jax.records.store.spec import DIALOGUES, DatasetSpec
 from duomem_jax.records.store.write import WriteReport, write_dataset
 from duomem_jax.stages.options import Folder, Part
@@ -47,7 +47,7 @@ def dialogues(
     Raises:
         UserError: an output folder of another config or something else in it.
     """
-    keep = Pictures(Path(out) / FOLDER)
+    keep = PictureFolder(Path(out) / FOLDER)
     width = len(str(count - 1))
     first = {f"{start:0{width}}": start for start in range(0, count, _UNIT)}
 

@@ -20,7 +20,7 @@ from duomem_jax.records.episodes import Episode
 from duomem_jax.records.lines.chats import chat_line, read_chat_lines
 from duomem_jax.records.lines.dialogues import dialogue_line, read_dialogue_lines
 from duomem_jax.records.lines.episodes import episode_line, read_episode_lines
-from duomem_jax.records.pictures import FOLDER, Gathered, Pictures
+from duomem_jax.records.pictures import FOLDER, Gathered, PictureFolder
 from duomem_jax.records.played import read_episodes, write_episodes
 from duomem_jax.records.store.manifest import file_sha256, load_manifest
 from duomem_jax.records.store.spec import DEMONSTRATIONS, DIALOGUES, EPISODES, PICTURES
@@ -77,7 +77,7 @@ def _import_episodes(
 
 
 def _import_dialogues(out: str, path: Path) -> WriteReport:
-    gathered, pictures = Gathered(), Pictures(Path(out) / FOLDER)
+    gathered, pictures = Gathered(), PictureFolder(Path(out) / FOLDER)
     dialogues = read_dialogue_lines(path, gathered)
 
     def to_record(dialogue: Dialogue) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def _lines(folder: Path, place: Path, chats: bool) -> Iterator[Mapping[str, Any]
             return (chat_line(episode_messages(e)) for e in episodes)
         return map(episode_line, episodes)
     if kind == DIALOGUES and not chats:
-        shared = Pictures(folder / FOLDER)
+        shared = PictureFolder(folder / FOLDER)
         return (dialogue_line(d, shared, place) for d in read_dialogues(folder))
     if kind == DEMONSTRATIONS:
         shown = Demonstrations([str(folder)])

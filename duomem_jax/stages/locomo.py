@@ -26,7 +26,7 @@ from duomem_jax.evals.dialogues.score import results
 from duomem_jax.memory.embed import DEFAULT_EMBEDDER, make_embedder
 from duomem_jax.records.answers import collect_answers
 from duomem_jax.records.dialogues import DIALOGUE_LAYOUT, Dialogue, dialogue_to_record
-from duomem_jax.records.pictures import FOLDER, Gathered, Pictures
+from duomem_jax.records.pictures import FOLDER, Gathered, PictureFolder
 from duomem_jax.records.store.manifest import content_hash
 from duomem_jax.records.store.spec import DIALOGUES
 from duomem_jax.records.store.write import DatasetSpec, WriteReport, write_dataset
@@ -167,7 +167,7 @@ def write_conversations(
     def make(keys: list[str]) -> Iterator[tuple[str, list[dict], dict[str, int]]]:
         for key in keys:
             if gathered is not None:
-                gathered.keep(known[key].pictures(), Pictures(Path(out) / FOLDER))
+                gathered.keep(known[key].pictures(), PictureFolder(Path(out) / FOLDER))
             counts = {"facts": len(known[key].facts), "questions": len(known[key].questions)}
             yield key, [dialogue_to_record(known[key])], counts
 
@@ -218,7 +218,7 @@ def run(
         seed=seed,
         shard=shard,
         server=server,
-        pictures=Pictures(Path(dialogues) / FOLDER),
+        pictures=PictureFolder(Path(dialogues) / FOLDER),
     )
     return f"{path}: complete; `duomem locomo score {out}` makes the table"
 
@@ -252,7 +252,7 @@ def attack(
         raise UserError(f"shown is {assistant.shown}; only memories are attacked")
     told = spread(read_dialogues(dialogues), limit)
     folder = claim_folder(out, KIND)
-    pictures = Pictures(Path(dialogues) / FOLDER)
+    pictures = PictureFolder(Path(dialogues) / FOLDER)
     with at_work(assistant, folder, seed, server, pictures) as subject:
         found = [
             attempt

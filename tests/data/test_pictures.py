@@ -18,7 +18,7 @@ from duomem_jax.data.rows import PictureRoom, RowFormat
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.vision.eyes import Eyes
-from duomem_jax.models.vision.merge import Pictures
+from duomem_jax.models.vision.merge import PictureFeatures
 from duomem_jax.records.store.manifest import load_manifest
 from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.report.show import Which
@@ -131,7 +131,7 @@ def test_rows_carry_their_pictures_and_give_the_logits_of_transformers(made):
         student.ids_BT,
         student.positions_BT,
         student.segments_BT,
-        pictures=Pictures(seen.features_BnD, seen.index_BT),
+        pictures=PictureFeatures(seen.features_BnD, seen.index_BT),
     )
     logits_BTV = np.asarray(model.head(params)(hidden))
     tiles = {

@@ -16,7 +16,7 @@ from duomem_jax.mesh.config import MeshConfig
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.models.vision.eyes import Eyes
 from duomem_jax.records.chat import pictures_of, text_of
-from duomem_jax.records.pictures import Pictures
+from duomem_jax.records.pictures import PictureFolder
 from duomem_jax.records.results import collect_results
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
 from duomem_jax.tiny.seer.start import write_start
@@ -35,13 +35,13 @@ def seer(tmp_path_factory):
 @pytest.fixture
 def shown(seer, tmp_path):
     """A history of nine lines, and who shows it."""
-    files = Pictures(tmp_path)
+    files = PictureFolder(tmp_path)
     nine = history(0, 0, 9, files, held_out=True)
     return nine, Shower(seer, Eyes(seer), files, nine)
 
 
 def test_histories_are_what_their_seed_says(tmp_path):
-    files = Pictures(tmp_path)
+    files = PictureFolder(tmp_path)
     first, other, unseen = (
         history(0, 0, 3, files, held_out=False),
         history(0, 1, 3, files, held_out=False),

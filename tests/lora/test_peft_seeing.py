@@ -15,7 +15,7 @@ from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.lora import LoraConfig
 from duomem_jax.models.model import Model
 from duomem_jax.models.vision.load import load_vision
-from duomem_jax.models.vision.merge import Pictures
+from duomem_jax.models.vision.merge import PictureFeatures
 from duomem_jax.models.vision.model import VisionModel
 
 LORA = LoraConfig(3, 5.0, ("q_proj", "v_proj", "down_proj"))
@@ -40,7 +40,7 @@ def base(request, tmp_path_factory):
     words = rng.integers(0, IMAGE, 12).tolist()
     row = np.array([*words[:5], *[IMAGE] * vision.tile_tokens, *words[5:]], np.int32)
     features = np.asarray(jax.jit(VisionModel(vision).features)(sight, tile))[0]
-    pictures = Pictures.of(row[None], IMAGE, [features], len(features))
+    pictures = PictureFeatures.of(row[None], IMAGE, [features], len(features))
 
     def ours(model, lora):
         T = len(row)

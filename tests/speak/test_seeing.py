@@ -150,3 +150,21 @@ def test_models_that_do_not_see_refuse_pictures(chats):
         list(blind.reply(chats[:1], Sampling(NEW)))
     with pytest.raises(UserError, match=r"openai:gpt: a chat shows .*several\.png"):
         chat_request("gpt", chats[0], Sampling(NEW))
+
+
+def test_pictures_are_remembered_as_many_as_have_room(model, tmp_path, monkeypatch):
+    files = [str(tmp_path / f"{name}.png") for name in "abc"]
+    for i, file in enumerate(files):
+        made_up((20 + i, 20)).save(file)
+    first = Eyes(model[0].folder)
+    wanted = [first.look(file) for file in files]
+    monkeypatch.setattr("duomem_jax.models.vision.eyes.KEPT", 2 * wanted[0].nbytes)
+    eyes, calls = Eyes(model[0].folder), []
+    features = eyes.features
+    monkeypatch.setattr(eyes, "features", lambda tiles: calls.append(1) or features(tiles))
+    seen = []
+    for which in (0, 1, 0, 2, 0, 1):
+        np.testing.assert_array_equal(eyes.look(files[which]), wanted[which])
+        seen.append(len(calls))
+    # The third picture took the place of the second, since the first was looked at again.
+    assert seen == [1, 2, 2, 3, 3, 4]

@@ -11,7 +11,7 @@ from seeing import made_up
 from duomem_jax import cli
 from duomem_jax.agents.player import Player
 from duomem_jax.base.errors import UserError
-from duomem_jax.records.pictures import Gathered, Pictures
+from duomem_jax.records.pictures import Gathered, PictureFolder
 from duomem_jax.records.played import read_episodes
 from duomem_jax.records.store.reader import read_dataset
 from duomem_jax.records.talked import read_dialogues
@@ -168,7 +168,7 @@ def test_a_picture_that_changes_while_it_is_imported_is_refused(tmp_path):
     for spoil in (lambda f: f.write_bytes(b"other"), lambda f: f.unlink()):
         spoil(tmp_path / "own.png")
         with pytest.raises(UserError, match=r"own\.png: has changed meanwhile"):
-            gathered.keep([name], Pictures(tmp_path / "pictures"))
+            gathered.keep([name], PictureFolder(tmp_path / "pictures"))
     assert not (tmp_path / "pictures").exists()
 
 

@@ -59,7 +59,7 @@ def test_transformers_sees_the_same(folder, desk):
 
 def ours(folder, rows, tiles_Bhwc):
     """logits_TV of the first row."""
-    from duomem_jax.models.vision.merge import Pictures
+    from duomem_jax.models.vision.merge import PictureFeatures
     from duomem_jax.models.vision.model import VisionModel
 
     (config, words), (vision, eyes) = load_pretrained(folder), load_vision(folder)
@@ -70,7 +70,7 @@ def ours(folder, rows, tiles_Bhwc):
         tokens.ids_BT,
         tokens.positions_BT,
         tokens.segments_BT,
-        pictures=Pictures(features_BTD, jnp.asarray(rows.seen.index_BT)),
+        pictures=PictureFeatures(features_BTD, jnp.asarray(rows.seen.index_BT)),
     )
     return np.asarray(model.head(words)(x_BTD))[0]
 

@@ -13,7 +13,7 @@ from duomem_jax.memory.store.keeper import Keeper
 from duomem_jax.memory.store.store import Store
 from duomem_jax.memory.teach.tell import tell_facts, tell_turns
 from duomem_jax.records.dialogues import Dialogue
-from duomem_jax.records.pictures import Pictures
+from duomem_jax.records.pictures import PictureFolder
 from duomem_jax.worlds.dialogues import teacher
 
 
@@ -22,7 +22,7 @@ def remembered(
     keeper: Keeper,
     embedder: Embedder,
     folder: Path,
-    pictures: Pictures | None = None,
+    pictures: PictureFolder | None = None,
 ) -> Path:
     """The file of what a keeper remembers of a dialogue that it is told session by session.
 
@@ -42,7 +42,7 @@ def remembered(
 
 
 def known(
-    dialogue: Dialogue, embedder: Embedder, folder: Path, pictures: Pictures | None = None
+    dialogue: Dialogue, embedder: Embedder, folder: Path, pictures: PictureFolder | None = None
 ) -> Path:
     """The file of what a teacher would remember: all facts that still hold at the end.
 
@@ -74,7 +74,7 @@ def _written(dialogue: Dialogue, folder: Path, write: Callable[[Path], None]) ->
             for left in path.parent.glob(f"{part.name}*"):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
             write(part)
-            shown, place = (Pictures.beside(file).folder for file in (part, path))
+            shown, place = (PictureFolder.beside(file).folder for file in (part, path))
             # Left by a run that was killed between the two moves below.
             shutil.rmtree(place, ignore_errors=True)
             if shown.exists():

@@ -18,7 +18,7 @@ from duomem_jax.evals.dialogues.subject import Subject
 from duomem_jax.evals.replied import ended, usage_of
 from duomem_jax.records.answers import Answered
 from duomem_jax.records.dialogues import Dialogue, Question
-from duomem_jax.records.pictures import Pictures
+from duomem_jax.records.pictures import PictureFolder
 from duomem_jax.records.results import PROTOCOL, refuse_other_protocol
 from duomem_jax.speak.protocol import Reply
 from duomem_jax.speak.served.server import Server
@@ -35,7 +35,7 @@ def ask(
     seed: int = 0,
     server: Server = Server(),
     shard: Shard = WHOLE,
-    pictures: Pictures | None = None,
+    pictures: PictureFolder | None = None,
 ) -> Path:
     """Let an assistant remember each dialogue, then answer all that is asked about it.
 
@@ -86,7 +86,11 @@ def file_name(assistant: Assistant, seed: int) -> str:
 
 @contextlib.contextmanager
 def at_work(
-    assistant: Assistant, out: Path, seed: int, server: Server, pictures: Pictures | None = None
+    assistant: Assistant,
+    out: Path,
+    seed: int,
+    server: Server,
+    pictures: PictureFolder | None = None,
 ) -> Iterator[Subject]:
     """An assistant with its models, for as long as it is asked.
 

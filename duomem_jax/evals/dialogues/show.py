@@ -10,7 +10,7 @@ from duomem_jax.memory.store.keeper import Query
 from duomem_jax.memory.store.store import Store
 from duomem_jax.records import chat
 from duomem_jax.records.dialogues import Dialogue, Question
-from duomem_jax.records.pictures import Pictures
+from duomem_jax.records.pictures import PictureFolder
 
 Count = Callable[[str], int]  # tokens of a text
 
@@ -71,7 +71,7 @@ def recent(dialogue: Dialogue, tokens: int, count: Count) -> Show:
     return lambda question: page
 
 
-def evidence(dialogue: Dialogue, pictures: Pictures | None = None) -> Show:
+def evidence(dialogue: Dialogue, pictures: PictureFolder | None = None) -> Show:
     """The turns that the answer is in: what the best retrieval would show.
 
     Args:

@@ -27,7 +27,7 @@ from duomem_jax.memory.store.store import Store
 from duomem_jax.memory.teach.tell import TEACHER
 from duomem_jax.records.answers import Worked
 from duomem_jax.records.dialogues import Dialogue, Question
-from duomem_jax.records.pictures import Pictures
+from duomem_jax.records.pictures import PictureFolder
 from duomem_jax.speak.protocol import Reply, Sampling
 
 STORES = "stores"  # in the folder of answers: a folder for each way of remembering
@@ -51,7 +51,7 @@ class Subject:
     experts: Experts
     out: Path
     seed: int
-    pictures: Pictures | None = None
+    pictures: PictureFolder | None = None
 
     # Both may have to load something: once, not for each dialogue, however many threads ask.
     _loading: threading.Lock = field(default_factory=threading.Lock, compare=False)

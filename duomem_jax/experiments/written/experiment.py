@@ -6,7 +6,7 @@ from pathlib import Path
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.ranges import Count, Few, Length, Seed, options
 from duomem_jax.experiments.written.views import View
-from duomem_jax.records.pictures import FOLDER, Pictures
+from duomem_jax.records.pictures import FOLDER, PictureFolder
 from duomem_jax.speak.open import Local
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.worlds.pictures.note import MOST
@@ -36,9 +36,9 @@ class Written:
             raise UserError(f"lines is {self.lines}; give numbers that increase, up to {MOST}")
 
     @property
-    def files(self) -> Pictures:
+    def files(self) -> PictureFolder:
         """The pictures of all histories."""
-        return Pictures(Path(self.output) / FOLDER)
+        return PictureFolder(Path(self.output) / FOLDER)
 
     @property
     def seen(self) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from duomem_jax.base.draw import Draw
-from duomem_jax.records.pictures import Pictures
+from duomem_jax.records.pictures import PictureFolder
 from duomem_jax.worlds.pictures import SIZE
 from duomem_jax.worlds.pictures.canvas import Canvas
 from duomem_jax.worlds.pictures.note import Line, lines_of, write_lines
@@ -25,7 +25,7 @@ class History:
     picture: str
 
 
-def history(seed: int, index: int, count: int, keep: Pictures, *, held_out: bool) -> History:
+def history(seed: int, index: int, count: int, keep: PictureFolder, *, held_out: bool) -> History:
     """History `index` of a seed among those of so many lines.
 
     Args:

@@ -8,7 +8,7 @@ from duomem_jax.memory.operations.look import ASKED, PROMPT
 from duomem_jax.models.vision.eyes import Eyes
 from duomem_jax.records import chat
 from duomem_jax.records.chat import Chat, Part
-from duomem_jax.records.pictures import Pictures
+from duomem_jax.records.pictures import PictureFolder
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
 from duomem_jax.worlds.pictures.note import Line
 from duomem_jax.worlds.pictures.shapes import NUMBERS
@@ -55,7 +55,7 @@ class Shower:
         budget: tokens that a picture takes, and so those that a text may.
     """
 
-    def __init__(self, folder: str, eyes: Eyes, files: Pictures, example: History) -> None:
+    def __init__(self, folder: str, eyes: Eyes, files: PictureFolder, example: History) -> None:
         tokenizer = load_tokenizer(folder)
         self._files = files
         self._ids: Callable[[str], list[int]] = lambda text: tokenizer(

@@ -17,7 +17,7 @@ from duomem_jax.base.database import (
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import clear_os_errors, is_remote
 from duomem_jax.memory.store import schema
-from duomem_jax.records.pictures import Pictures
+from duomem_jax.records.pictures import PictureFolder
 
 REMEDY = "take a copy or an export of it that is whole"
 _CACHE_KIB = 64 * 1024  # SQLite's own 2 MB make it read the index again for every query
@@ -49,7 +49,7 @@ class Database:
         """
         if is_remote(path):
             raise UserError(f"{path}: a store is a local file; copy it here and back, or export it")
-        self.path, self.pictures = Path(path), Pictures.beside(path)
+        self.path, self.pictures = Path(path), PictureFolder.beside(path)
         self._process = os.getpid()
         self._mutex = threading.RLock()
         if make:

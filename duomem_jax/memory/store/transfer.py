@@ -33,7 +33,7 @@ from duomem_jax.memory.store.rows import (
     shared_pictures,
 )
 from duomem_jax.memory.store.vectors import is_intact
-from duomem_jax.records.pictures import Pictures
+from duomem_jax.records.pictures import PictureFolder
 
 FORMAT = "duomem-store"
 WORDS, VERSION = 1, 2  # without pictures, so that earlier versions of this package read it; with
@@ -100,14 +100,14 @@ def export(database: Database, path: Path) -> int:
             file.write(_line(memory | {"crc32": zlib.crc32(_line(memory))}))
         _check_new(path)
         if shared:
-            _copy(database.pictures, shared, Pictures.beside(path))
+            _copy(database.pictures, shared, PictureFolder.beside(path))
     return header["memories"]
 
 
-def _copy(pictures: Pictures, names: Iterable[str], to: Pictures) -> None:
+def _copy(pictures: PictureFolder, names: Iterable[str], to: PictureFolder) -> None:
     with atomic_dir(to.folder) as folder:
         for name in names:
-            Pictures(folder).keep(pictures.path(name).read_bytes())
+            PictureFolder(folder).keep(pictures.path(name).read_bytes())
 
 
 def _header(database: sqlite3.Connection, version: int) -> _Header:
@@ -190,7 +190,7 @@ def import_(database: Database, path: Path, embedder: str | None) -> tuple[int, 
             # The last thing that can fail: what is refused leaves no pictures behind.
             if shared := shared_pictures(connection):
                 database.pictures.retain(())
-                _copy(Pictures.beside(path), shared, database.pictures)
+                _copy(PictureFolder.beside(path), shared, database.pictures)
     except OSError as e:
         raise UserError(f"{path}: cannot be read ({e.strerror}); give an exported file") from None
     return count, header["embedder"]

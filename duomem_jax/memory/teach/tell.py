@@ -8,12 +8,12 @@ from duomem_jax.memory.store.entry import Origin
 from duomem_jax.memory.store.store import Store
 from duomem_jax.memory.store.taken import NOTHING_TAKEN, take
 from duomem_jax.records.dialogues import Dialogue, Fact
-from duomem_jax.records.pictures import Pictures
+from duomem_jax.records.pictures import PictureFolder
 
 TEACHER = "teacher"  # who wrote it, in the history
 
 
-def tell_turns(store: Store, dialogue: Dialogue, pictures: Pictures | None = None) -> None:
+def tell_turns(store: Store, dialogue: Dialogue, pictures: PictureFolder | None = None) -> None:
     """Let a store's keeper remember a dialogue session by session.
 
     Args:
@@ -31,7 +31,7 @@ def tell_turns(store: Store, dialogue: Dialogue, pictures: Pictures | None = Non
 
 
 def tell_facts(
-    store: Store, dialogue: Dialogue, facts: Iterable[Fact], pictures: Pictures | None = None
+    store: Store, dialogue: Dialogue, facts: Iterable[Fact], pictures: PictureFolder | None = None
 ) -> None:
     """Add facts of a dialogue to a store, as things that were told in their sessions.
 

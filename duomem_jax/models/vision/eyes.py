@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from duomem_jax.models.vision.processor import OLDER, TODAY, Processor, load_pro
 from duomem_jax.records.chat import PicturePart
 
 CALL = 8  # tiles that go through the tower at once
-KEPT = 32  # pictures whose features are remembered: questions about one come one after another
+# Bytes of features that are remembered: questions about one picture come one after another. One of
+# SmolVLM takes 0.1 MB a tile, one of InternVL3-2B 1.5 MB.
+KEPT = 64 * 2**20
 
 _MAY_SPLIT: dict[Tiled, bool | None] = {"": None, "one": False, "several": True}
 
@@ -48,7 +51,7 @@ class Eyes:
         self.folder, self.dtype = folder, dtype
         self.config: VisionConfig = load_vision_config(folder, dtype)
         self._tiled: Tiled = tiled
-        self._look = functools.lru_cache(maxsize=KEPT)(self._look_at)
+        self._seen = _Seen(KEPT)
 
     @functools.cached_property
     def processor(self) -> Processor:
@@ -85,11 +88,15 @@ class Eyes:
         Raises:
             UserError: the file holds no picture that can be read.
         """
-        return self._look(path, file_digest(Path(path)))
-
-    def _look_at(self, path: str, digest: bytes) -> np.ndarray:
+        # By content: a file may have been replaced since.
+        digest = file_digest(Path(path))
+        known_nD = self._seen.get(digest)
+        if known_nD is not None:
+            return known_nD
         features_BTD = self.features(self.processor.tiles(path).pixels_Bhwc)
-        return features_BTD.reshape(-1, features_BTD.shape[-1])
+        features_nD = features_BTD.reshape(-1, features_BTD.shape[-1])
+        self._seen.add(digest, features_nD)
+        return features_nD
 
     def features(self, tiles_Bhwc: np.ndarray) -> np.ndarray:
         """features_BTD, float32: what stands in the decoder for each tile."""
@@ -106,6 +113,34 @@ class Eyes:
     def _see(self) -> functools.partial[jax.Array]:
         config, params = load_vision(self.folder, self.dtype)
         return functools.partial(jax.jit(VisionModel(config).features), params)
+
+
+class _Seen:
+    """Features of the pictures that were looked at last, as many as have room.
+
+    Args:
+        room: bytes of all of them; one alone may take more.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room, self._held = room, 0
+        self._features: OrderedDict[bytes, np.ndarray] = OrderedDict()
+
+    def get(self, digest: bytes) -> np.ndarray | None:
+        """features_nD of a picture, by the digest of its file."""
+        if digest in self._features:
+            self._features.move_to_end(digest)
+        return self._features.get(digest)
+
+    def add(self, digest: bytes, features_nD: np.ndarray) -> None:
+        """Remember a picture, and forget those that were looked at longest ago."""
+        if digest in self._features:
+            return
+        self._features[digest] = features_nD
+        self._held += features_nD.nbytes
+        while self._held > self._room and len(self._features) > 1:
+            _, forgotten_nD = self._features.popitem(last=False)
+            self._held -= forgotten_nD.nbytes
 
 
 def open_eyes(folder: str | os.PathLike, tiled: Tiled = "", dtype: str = "float32") -> Eyes | None:

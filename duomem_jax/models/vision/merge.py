@@ -18,7 +18,7 @@ def picture_index(tokens_BT: np.ndarray, image_token: int) -> np.ndarray:
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Pictures:
+class PictureFeatures:
     """What stands for the pictures of each row.
 
     Attributes:
@@ -36,7 +36,7 @@ class Pictures:
         image_token: int,
         features: Sequence[np.ndarray],
         room: int,
-    ) -> "Pictures":
+    ) -> "PictureFeatures":
         """The pictures of some rows, whose features are there already.
 
         Args:

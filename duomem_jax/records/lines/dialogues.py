@@ -20,7 +20,7 @@ from duomem_jax.base.times import utc
 from duomem_jax.records.dialogues import KINDS, Dialogue, Fact, Question, Session, Turn
 from duomem_jax.records.lines.parts import picture_path
 from duomem_jax.records.lines.read import read_lines
-from duomem_jax.records.pictures import Gathered, Pictures
+from duomem_jax.records.pictures import Gathered, PictureFolder
 
 Look = Callable[[str, str], str]
 """The name of a picture, of its place and of the turn that shares it."""
@@ -174,7 +174,7 @@ def _check(dialogue: Dialogue, where: str) -> None:
             )
 
 
-def dialogue_line(dialogue: Dialogue, pictures: Pictures, folder: Path) -> dict:
+def dialogue_line(dialogue: Dialogue, pictures: PictureFolder, folder: Path) -> dict:
     """A conversation as a line.
 
     Args:

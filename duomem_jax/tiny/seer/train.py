@@ -22,7 +22,7 @@ from duomem_jax.models.trees import Params
 from duomem_jax.models.vision.config import VisionConfig
 from duomem_jax.models.vision.eyes import Eyes
 from duomem_jax.models.vision.load import load_vision
-from duomem_jax.models.vision.merge import Pictures
+from duomem_jax.models.vision.merge import PictureFeatures
 from duomem_jax.models.vision.model import VisionModel
 from duomem_jax.models.vision.processor import OLDER
 from duomem_jax.models.vision.save import save_seeing
@@ -108,7 +108,7 @@ class Pupil:
             student.ids_BT,
             student.positions_BT,
             student.segments_BT,
-            pictures=Pictures(features_BTD, rows.seen.index_BT),
+            pictures=PictureFeatures(features_BTD, rows.seen.index_BT),
         )
         return TextTargets().loss(States(x_BTD, self.words.head(base)), rows)
 

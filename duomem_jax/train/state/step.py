@@ -14,7 +14,7 @@ from jax.sharding import PartitionSpec as P
 from duomem_jax.mesh.sharding import BATCH
 from duomem_jax.models.flops import forward_flops, load_of, train_flops
 from duomem_jax.models.model import Model
-from duomem_jax.models.vision.merge import Pictures
+from duomem_jax.models.vision.merge import PictureFeatures
 from duomem_jax.objectives import Batch, Loss, States, Targets, TextTargets, Tokens
 from duomem_jax.objectives.replies import next_tokens
 from duomem_jax.train.state.state import TrainState, Tree
@@ -137,11 +137,11 @@ def _inputs(tokens: Tokens) -> tuple[jax.Array, jax.Array, jax.Array]:
     return tokens.ids_BT, tokens.positions_BT, tokens.segments_BT
 
 
-def _pictures(batch: Batch) -> Pictures | None:
+def _pictures(batch: Batch) -> PictureFeatures | None:
     if batch.seen is None:
         return None
     assert batch.seen.features_BnD is not None
-    return Pictures(batch.seen.features_BnD, batch.seen.index_BT)
+    return PictureFeatures(batch.seen.features_BnD, batch.seen.index_BT)
 
 
 def _metrics(learner: Learner, batch: Batch, loss: Loss, grad_norm: jax.Array) -> Metrics:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from duomem_jax.base.draw import Draw
 from duomem_jax.records.dialogues import SEEN, TOLD, Dialogue, Fact, Question, Session, Turn
-from duomem_jax.records.pictures import Pictures
+from duomem_jax.records.pictures import PictureFolder
 from duomem_jax.worlds.dialogues.generate.dates import written
 from duomem_jax.worlds.pictures import Picture, render
 from duomem_jax.worlds.pictures.picture import png
@@ -33,7 +33,7 @@ class _Shared:
 
 
 def pictured(
-    dialogue: Dialogue, number: int, index: int, keep: Pictures, *, held_out: bool = False
+    dialogue: Dialogue, number: int, index: int, keep: PictureFolder, *, held_out: bool = False
 ) -> Dialogue:
     """The dialogue with pictures, in the one way that its index stands for.
 
@@ -66,7 +66,7 @@ def pictured(
     )
 
 
-def _share(draw: Draw, session: Session, picture: Picture, keep: Pictures) -> tuple[int, Turn]:
+def _share(draw: Draw, session: Session, picture: Picture, keep: PictureFolder) -> tuple[int, Turn]:
     """A turn of a session that has no picture yet, with this one; and its place."""
     # Not in greetings: nobody has said a thing by then.
     inner = range(2, len(session.turns) - 2)

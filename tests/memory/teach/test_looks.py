@@ -13,7 +13,7 @@ from duomem_jax.memory.operations.names import LOOK
 from duomem_jax.memory.teach import Teaching
 from duomem_jax.records import chat, read_dialogues
 from duomem_jax.records.dialogues import SEEN, TOLD
-from duomem_jax.records.pictures import Pictures
+from duomem_jax.records.pictures import PictureFolder
 from duomem_jax.stages.examples import Examples
 
 
@@ -40,7 +40,7 @@ def test_each_question_about_a_picture_is_shown_it_and_answered_by_its_key(told,
         name = turns[question.evidence[0]].picture
         assert name in [part["sha256"] for part in pictures]
         for part in pictures:
-            assert part["path"] == str(Pictures(told / "pictures").path(part["sha256"]))
+            assert part["path"] == str(PictureFolder(told / "pictures").path(part["sha256"]))
         assert reply["content"] == question.answer
         assert question.text in chat.text_of(user)
         counts.add(len(pictures))

@@ -19,7 +19,7 @@ from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.vision.config import ProjectorConfig, TowerConfig, VisionConfig
 from duomem_jax.models.vision.load import load_vision
-from duomem_jax.models.vision.merge import Pictures, picture_index
+from duomem_jax.models.vision.merge import PictureFeatures, picture_index
 from duomem_jax.models.vision.model import VisionModel
 from duomem_jax.models.vision.processor import load_processor
 
@@ -135,7 +135,7 @@ def test_gradients_reach_the_pixels_filter_and_equal_those_of_torch(seeing):
     @jax.grad
     def gradient(sight):
         features_BTD = VisionModel(vision).features(sight, tiles)
-        pictures = Pictures(features_BTD, jnp.asarray(index))
+        pictures = PictureFeatures(features_BTD, jnp.asarray(index))
         return (model.hidden(params, tokens, positions, ones, pictures=pictures) @ weight_D).sum()
 
     got = gradient(sight)
@@ -273,10 +273,10 @@ def test_other_processors_are_refused(folder, fields, words):
 
 def test_pictures_that_do_not_fit_their_text_are_refused():
     tokens, features = np.array([[1, 5, 5, 2], [5, 1, 2, 3]]), [np.ones((2, 4)), np.ones((1, 4))]
-    pictures = Pictures.of(tokens, 5, features, room=3)
+    pictures = PictureFeatures.of(tokens, 5, features, room=3)
     assert pictures.features_BnD.shape == (2, 3, 4)
     assert pictures.index_BT.tolist() == [[-1, 0, 1, -1], [0, -1, -1, -1]]
     with pytest.raises(UserError, match="row 1: has 1 picture tokens and 2 features"):
-        Pictures.of(tokens, 5, [features[0], features[0]], room=3)
+        PictureFeatures.of(tokens, 5, [features[0], features[0]], room=3)
     with pytest.raises(UserError, match="row 0: has 2 picture tokens and there is room for 1"):
-        Pictures.of(tokens, 5, features, room=1)
+        PictureFeatures.of(tokens, 5, features, room=1)

@@ -12,7 +12,7 @@ from seeing import IMAGE, SIDE, inputs, reference_logits
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
 from duomem_jax.models.vision.load import load_vision
-from duomem_jax.models.vision.merge import Pictures
+from duomem_jax.models.vision.merge import PictureFeatures
 from duomem_jax.models.vision.model import VisionModel
 from duomem_jax.models.vision.projector import pixel_shuffle
 
@@ -35,7 +35,7 @@ class Loaded(NamedTuple):
         features = np.asarray(self.features(flat)).reshape(-1, self.model.config.d_model)
         ends = np.cumsum([len(own) * self.tile_tokens for own in tiles])
         own = np.split(features[: ends[-1]], ends[:-1])
-        return Pictures.of(tokens_BT, IMAGE, own, TILES * self.tile_tokens)
+        return PictureFeatures.of(tokens_BT, IMAGE, own, TILES * self.tile_tokens)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_greedy_replies_are_those_of_transformers(loaded, seeing):
     cache, said = loaded.model.init_cache(1, T), list(prompt)
     # In two parts: the second begins amid the pictures.
     for part in (slice(0, loaded.tile_tokens + 6), slice(loaded.tile_tokens + 6, None)):
-        own = Pictures(pictures.features_BnD, pictures.index_BT[:, part])
+        own = PictureFeatures(pictures.features_BnD, pictures.index_BT[:, part])
         new = prompt[None, part]
         x_BTD, cache = loaded.extend(cache, new, jnp.array([new.shape[1]]), pictures=own)
     for _ in range(n):

@@ -6,7 +6,7 @@ from PIL import Image
 from duomem_jax.base.errors import UserError
 from duomem_jax.records import read_dialogues
 from duomem_jax.records.dialogues import SEEN, TOLD
-from duomem_jax.records.pictures import FOLDER, Pictures
+from duomem_jax.records.pictures import FOLDER, PictureFolder
 from duomem_jax.stages import dialogues
 
 
@@ -19,7 +19,7 @@ def stored(tmp_path_factory):
 
 
 def test_every_picture_is_a_file_that_a_turn_names(stored):
-    keep = Pictures(stored / FOLDER)
+    keep = PictureFolder(stored / FOLDER)
     names = []
     for dialogue in read_dialogues(stored):
         shared = [turn for _, turn in dialogue.turns() if turn.picture]
@@ -63,7 +63,7 @@ def test_a_dialogue_without_its_pictures_is_the_one_without_any(stored, tmp_path
 
 
 def test_a_changed_a_missing_and_a_strange_name_are_refused(tmp_path):
-    keep = Pictures(tmp_path / "pictures")
+    keep = PictureFolder(tmp_path / "pictures")
     name = keep.keep(b"one")
     assert keep.keep(b"one") == name
     assert keep.path(name).read_bytes() == b"one"
