@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from duomem_jax.base.errors import UserError
@@ -14,13 +15,17 @@ from duomem_jax.models.model import Model
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.models.vision.eyes import Eyes
 from duomem_jax.models.vision.load import load_vision
+from duomem_jax.models.vision.model import VisionModel
 from duomem_jax.records import chat
 from duomem_jax.text.tokenizer import chat_tokens, load_tokenizer
+from duomem_jax.tiny.listener.lessons import lessons
 from duomem_jax.tiny.seer import start
-from duomem_jax.tiny.seer.lessons import Desk, lesson
+from duomem_jax.tiny.seer.lessons import READ, Desk, lesson
 from duomem_jax.tiny.seer.score import score
-from duomem_jax.tiny.seer.train import learn
+from duomem_jax.tiny.seer.train import Pupil, Shown, learn, replies_loss
+from duomem_jax.tiny.seer.words import Words
 from duomem_jax.train.config import OptimizerConfig, TrainConfig
+from duomem_jax.train.state.step import Frozen
 from duomem_jax.worlds.pictures import render
 
 LISTENER = model_folder("tiny-listener")
@@ -60,7 +65,6 @@ def test_transformers_sees_the_same(folder, desk):
 def ours(folder, rows, tiles_Bhwc):
     """logits_TV of the first row."""
     from duomem_jax.models.vision.merge import PictureFeatures
-    from duomem_jax.models.vision.model import VisionModel
 
     (config, words), (vision, eyes) = load_pretrained(folder), load_vision(folder)
     features_BTD = VisionModel(vision).features(eyes, jnp.asarray(tiles_Bhwc))
@@ -112,19 +116,50 @@ def test_another_decoder_gets_a_tower_that_has_learnt(folder, tmp_path, monkeypa
 
 
 def test_rows_show_a_picture_and_learn_the_answers(desk):
-    lessons = [lesson(5, i) for i in range(4)]
-    rows, tiles_Bhwc = desk.batch(lessons)
+    shown = [lesson(5, i) for i in range(4)]
+    rows, tiles_Bhwc = desk.batch(shown)
     assert tiles_Bhwc.shape == (4, 128, 128, 3)
     assert rows.seen.index_BT.max(1).tolist() == [15] * 4
     tokenizer = load_tokenizer(LISTENER)
-    for own, ids_T, learnt_T in zip(
-        lessons, rows.student.ids_BT, rows.student.reply_BT, strict=True
-    ):
+    for own, ids_T, learnt_T in zip(shown, rows.student.ids_BT, rows.student.reply_BT, strict=True):
         answers = [m["content"] for m in own.messages if m["role"] == "assistant"]
         written = tokenizer.decode(ids_T[learnt_T]).split(tokenizer.eos_token)
         # A long lesson loses its last questions.
         assert [a.strip() for a in written[:-1]] == answers[: len(written) - 1]
         assert len(written) > 1
+
+
+def test_notes_are_read_aloud_or_asked_about():
+    taught = [lesson(5, i) for i in range(60)]
+    read = [x for x in taught if x.messages[1]["content"][1]["text"] == READ]
+    for own in read:
+        assert own.messages[2:] == [chat.assistant(own.picture.written)]
+        for asked in own.picture.asked:
+            assert "beside" not in asked.text or asked.answer in own.picture.written
+    kinds = {own.picture.kind for own in read}
+    notes = sum(own.picture.kind == "note" for own in taught)
+    assert kinds == {"note", "sign"}
+    assert 20 < notes < 45
+    assert 5 < len(read) < notes
+
+
+def test_a_decoder_that_learns_reads_lessons_without_pictures_too(folder, desk):
+    (config, words), (vision, eyes) = load_pretrained(folder), load_vision(folder)
+    pupil = Pupil(Model(config), VisionModel(vision), optax.sgd(0.1))
+    rows, tiles_Bhwc = desk.batch([lesson(5, i) for i in range(2)])
+    told = Words(load_tokenizer(folder)).batch(7)
+    tokenizer, student = load_tokenizer(folder), told.student
+    written = tokenizer.decode(student.ids_BT[0][student.reply_BT[0] > 0])
+    replies = [m["content"] for x in lessons(7) for m in x if m["role"] == "assistant"]
+    assert sum(reply in written for reply in replies) > 3
+
+    params, nothing = {"eyes": eyes, "words": words}, Frozen(None)
+    seen, both = (pupil.loss(params, nothing, Shown(rows, tiles_Bhwc, w)) for w in (None, told))
+    alone = replies_loss(Model(config), words, told)
+    np.testing.assert_allclose(both.total, seen.total + alone.total, rtol=1e-6)
+    assert both.weight == seen.weight + np.count_nonzero(student.reply_BT)
+    # Untrained eyes change no words: the listener is as sure of them as before.
+    assert alone.mean < 0.5 < seen.mean
 
 
 def test_held_out_pictures_are_others():

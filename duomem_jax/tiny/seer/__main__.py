@@ -10,7 +10,7 @@ from pathlib import Path
 
 from duomem_jax.base.errors import StoppedError, UserError
 from duomem_jax.models.locate import model_path
-from duomem_jax.tiny.seer.score import score
+from duomem_jax.tiny.seer.score import score, words_loss
 from duomem_jax.tiny.seer.ship import ship
 from duomem_jax.tiny.seer.start import write_start
 from duomem_jax.tiny.seer.train import learn
@@ -35,12 +35,21 @@ def config(args: argparse.Namespace) -> TrainConfig:
     )
 
 
+def _kept(model: Path, decoder: str) -> str:
+    """Whether a decoder that has learnt to see still reads as it did."""
+    now, before = words_loss(model), words_loss(model_path(decoder))
+    return (
+        f"Lessons of words that nobody has learnt from: {now:.3f} nats a reply token; "
+        f"{Path(decoder).name} {before:.3f}."
+    )
+
+
 def main() -> None:
     """Command line of this package."""
     parser = argparse.ArgumentParser(prog="python -m duomem_jax.tiny.seer", description=__doc__)
     parser.add_argument("out", help="folder of the run; OUT-start is written beside it")
     parser.add_argument("--decoder", default="tiny-listener", help="folder, hub id or shipped")
-    parser.add_argument("--words", action="store_true", help="the decoder learns, too")
+    parser.add_argument("--words", action="store_true", help="tiny-listener learns, too")
     parser.add_argument("--tower", default="", help="model whose tower is taken")
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--rows", type=int, default=32, help="pictures a step")
@@ -57,6 +66,8 @@ def main() -> None:
         model = learn(made)
         print(f"{model}, on {PICTURES} pictures that it has not learnt from:\n")
         scores = score(str(model), PICTURES)
+        if args.words:
+            scores += "\n\n" + _kept(model, args.decoder)
         print(scores)
         if args.ship:
             print(ship(Path(made.output), scores))

@@ -19,6 +19,11 @@ from duomem_jax.worlds.pictures import Picture, render
 
 QUESTIONS = 6  # of a picture, at most
 SYSTEM = "You look at pictures."
+READ = "Read it."
+# Of all lessons, those about a note beside those that draw one anyway: it takes longest to learn
+# where a line is. And of pictures with something written, those that are read aloud: that says more
+# about the letters than six questions do.
+NOTE, NOTES, READ_ALOUD = "note", 0.4, 0.5
 HERE = "picture"  # no file: the picture is in memory
 
 
@@ -31,14 +36,22 @@ class Lesson:
 
 
 def lesson(seed: int, index: int, *, held_out: bool = False) -> Lesson:
-    """Lesson `index` of a seed: some of what is asked about its picture, in any order."""
-    picture = render(seed, index, held_out=held_out)
+    """Lesson `index` of a seed: some of what is asked about its picture, in any order.
+
+    Or all that is written on it is read.
+    """
     draw = Draw(f"questions {held_out} {seed} {index}")
-    messages = [chat.system(SYSTEM)]
-    for nth, asked in enumerate(draw.shuffled(picture.asked)[:QUESTIONS]):
-        words = chat.text(asked.text)
-        content = asked.text if nth else chat.content_of([chat.picture(HERE), words])
-        messages += [chat.user(content), chat.assistant(asked.answer)]
+    kind = NOTE if draw.chance(NOTES) else ""
+    picture = render(seed, index, held_out=held_out, kind=kind)
+    pairs = [(asked.text, asked.answer) for asked in draw.shuffled(picture.asked)[:QUESTIONS]]
+    # Alone: whoever has just read a note aloud need not look at it to answer.
+    if picture.written and draw.chance(READ_ALOUD):
+        pairs = [(READ, picture.written)]
+    (question, answer), *others = pairs
+    shown = chat.user([chat.picture(HERE), chat.text(question)])
+    messages = [chat.system(SYSTEM), shown, chat.assistant(answer)]
+    for question, answer in others:
+        messages += [chat.user(question), chat.assistant(answer)]
     return Lesson(picture, messages)
 
 

@@ -1,20 +1,31 @@
-"""What a model sees in pictures that nobody has learnt from."""
+"""What a model sees in pictures that nobody has learnt from, and whether it can still read."""
 
+import os
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
+import numpy as np
+
 from duomem_jax.evals.stats import wilson
+from duomem_jax.models.load import load_pretrained
+from duomem_jax.models.model import Model
 from duomem_jax.records import chat
 from duomem_jax.records.chat import Chat
 from duomem_jax.report.table import markdown_table, percent
 from duomem_jax.speak.open import Local, load_speaker
 from duomem_jax.speak.protocol import Sampling
+from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.seer.lessons import SYSTEM
+from duomem_jax.tiny.seer.train import replies_loss
+from duomem_jax.tiny.seer.words import Words
 from duomem_jax.worlds.pictures import render
 
 MAX_NEW = 12
+ROWS = 64  # of lessons without a picture
+OTHERS = 1_000_000  # from this dialogue on nobody learns
 
 
 @dataclass(frozen=True)
@@ -57,6 +68,18 @@ def score(folder: str, pictures: int, seed: int = 0) -> str:
         for name, hits in [*sorted(right.items()), ("all", everything)]
     ]
     return markdown_table(("pictures", "questions", "right % [95 % CI]"), rows)
+
+
+def words_loss(folder: str | os.PathLike) -> float:
+    """Nats a reply token on lessons of the listener that neither it nor a seer has learnt from.
+
+    Raises:
+        UserError: the folder is damaged.
+    """
+    (config, params), words = load_pretrained(folder, "float32"), Words(load_tokenizer(folder))
+    rows = [words.batch(OTHERS + i) for i in range(ROWS)]
+    batch = jax.tree.map(lambda *x: np.concatenate(x), *rows)
+    return float(replies_loss(Model(config), params, batch).mean)
 
 
 def _questions(folder: Path, seed: int, index: int) -> list[_Question]:

@@ -14,7 +14,7 @@ from jax.sharding import SingleDeviceSharding
 
 from duomem_jax.base.io import atomic_dir, atomic_write_bytes
 from duomem_jax.models.config import ModelConfig
-from duomem_jax.models.flops import load_of, train_flops
+from duomem_jax.models.flops import Load, load_of, train_flops
 from duomem_jax.models.hf import copy_tokenizer, fingerprint
 from duomem_jax.models.load import load_pretrained
 from duomem_jax.models.model import Model
@@ -30,6 +30,7 @@ from duomem_jax.objectives import Batch, Loss, States, TextTargets
 from duomem_jax.text.tokenizer import load_tokenizer
 from duomem_jax.tiny.seer.lessons import Desk, lesson
 from duomem_jax.tiny.seer.start import hf_config
+from duomem_jax.tiny.seer.words import Words
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.feed import Fed
 from duomem_jax.train.loop import Loop
@@ -46,17 +47,25 @@ log = logging.getLogger(__name__)
 
 
 class Shown(NamedTuple):
-    """What a step gets: rows, and the tile of each, [B, h, w, 3]."""
+    """What a step gets.
+
+    Attributes:
+        rows: lessons about pictures.
+        tiles_Bhwc: the picture of each.
+        words: lessons without a picture, where the decoder learns; else it forgets how to read
+            (from 0.55 nats a token of the listener's own lessons to 15).
+    """
 
     rows: Batch
     tiles_Bhwc: jax.Array
+    words: Batch | None
 
 
 class Lessons:
     """A `train.feed.Feed` of new pictures in every step; the next ones are drawn meanwhile."""
 
-    def __init__(self, desk: Desk, rows: int, seed: int) -> None:
-        self._desk, self._rows, self._seed = desk, rows, seed
+    def __init__(self, desk: Desk, words: Words | None, rows: int, seed: int) -> None:
+        self._desk, self._words, self._rows, self._seed = desk, words, rows, seed
         self._pool = ThreadPoolExecutor(1)
         self._ahead: dict[int, Future[Shown]] = {}
 
@@ -70,11 +79,30 @@ class Lessons:
         first = step * self._rows
         shown = [lesson(self._seed, first + i) for i in range(self._rows)]
         rows, tiles_Bhwc = self._desk.batch(shown)
-        return Shown(rows, jnp.asarray(tiles_Bhwc))
+        words = self._words.batch(step) if self._words else None
+        return Shown(rows, jnp.asarray(tiles_Bhwc), words)
 
     def close(self) -> None:
         """Let the thread end."""
         self._pool.shutdown(cancel_futures=True)
+
+
+def replies_loss(
+    model: Model, params: Params, rows: Batch, pictures: PictureFeatures | None = None
+) -> Loss:
+    """Of the replies of packed rows.
+
+    Args:
+        model: the decoder.
+        params: its weights.
+        rows: [B, T].
+        pictures: that they show.
+    """
+    student = rows.student
+    x_BTD = model.hidden(
+        params, student.ids_BT, student.positions_BT, student.segments_BT, pictures=pictures
+    )
+    return TextTargets().loss(States(x_BTD, model.head(params)), rows)
 
 
 @dataclass(frozen=True)
@@ -102,15 +130,17 @@ class Pupil:
         rows, base = shown.rows, params.get("words", frozen.base)
         assert rows.seen is not None
         features_BTD = self.eyes.features(params["eyes"], shown.tiles_Bhwc)
+        pictures = PictureFeatures(features_BTD, rows.seen.index_BT)
+        loss = replies_loss(self.words, base, rows, pictures)
+        if shown.words is None:
+            return loss
+        told = replies_loss(self.words, base, shown.words)
+        return Loss(loss.total + told.total, loss.weight + told.weight)
+
+    def _load(self, rows: Batch) -> Load:
         student = rows.student
-        x_BTD = self.words.hidden(
-            base,
-            student.ids_BT,
-            student.positions_BT,
-            student.segments_BT,
-            pictures=PictureFeatures(features_BTD, rows.seen.index_BT),
-        )
-        return TextTargets().loss(States(x_BTD, self.words.head(base)), rows)
+        scored = jnp.sum(student.reply_BT != 0, dtype=jnp.float32)
+        return load_of(self.words, student.positions_BT, student.segments_BT, scored)
 
     def step(self, state: TrainState, frozen: Frozen, shown: Shown) -> tuple[TrainState, Metrics]:
         """One update."""
@@ -118,13 +148,14 @@ class Pupil:
         state, loss, grad_norm = updated(
             self.tx, state, lambda params: self.loss(params, frozen, shown)
         )
-        student, one = shown.rows.student, jnp.float32(1)
-        load = load_of(self.words, student.positions_BT, student.segments_BT, loss.weight)
+        one = jnp.float32(1)
+        loads = [self._load(rows) for rows in (shown.rows, shown.words) if rows is not None]
         metrics = {
             "loss": (loss.total, loss.weight),
             "grad_norm": (grad_norm, one),
-            "tokens": (load.tokens, one),
-            "flops": (train_flops(self.words, load), one),  # of the decoder
+            "tokens": (sum(load.tokens for load in loads), one),
+            # Of the decoder.
+            "flops": (sum(train_flops(self.words, load) for load in loads), one),
         }
         return state, metrics
 
@@ -168,8 +199,10 @@ def learn(config: TrainConfig) -> Path:
 
 
 def _lessons(config: TrainConfig) -> contextlib.closing[Lessons]:
-    desk = Desk(Eyes(config.base), load_tokenizer(config.base), LENGTH)
-    return contextlib.closing(Lessons(desk, config.global_batch, config.seed))
+    tokenizer = load_tokenizer(config.base)
+    desk = Desk(Eyes(config.base), tokenizer, LENGTH)
+    words = Words(tokenizer) if config.trainable == "all" else None
+    return contextlib.closing(Lessons(desk, words, config.global_batch, config.seed))
 
 
 def _checkpoints(config: TrainConfig, out: Path) -> Checkpoints:

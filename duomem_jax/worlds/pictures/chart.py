@@ -2,15 +2,15 @@
 
 from duomem_jax.base.draw import Draw
 from duomem_jax.worlds.pictures.canvas import COLOURS, INK, Canvas
-from duomem_jax.worlds.pictures.picture import Asked
+from duomem_jax.worlds.pictures.picture import Asked, Drawn
 from duomem_jax.worlds.pictures.shapes import NUMBERS
 
 _HEIGHTS = (0.15, 0.3, 0.45, 0.6, 0.75)  # no two bars have the same
 _FLOOR = 0.9
 
 
-def chart(draw: Draw, canvas: Canvas) -> tuple[str, list[Asked]]:
-    """Draw three to five bars; return the caption and the questions."""
+def chart(draw: Draw, canvas: Canvas) -> Drawn:
+    """Draw three to five bars."""
     count = draw.between(3, 5)
     colours = draw.shuffled(list(COLOURS))[:count]
     heights = draw.shuffled(_HEIGHTS)[:count]
@@ -29,4 +29,4 @@ def chart(draw: Draw, canvas: Canvas) -> tuple[str, list[Asked]]:
         Asked("How many bars are there?", NUMBERS[count], not tells_tallest),
         Asked("Which bar is the first from the left?", colours[0]),
     ]
-    return f"a bar chart {about}", questions
+    return Drawn(f"a bar chart {about}", questions)

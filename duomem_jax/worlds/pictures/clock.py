@@ -2,13 +2,13 @@
 
 from duomem_jax.base.draw import Draw
 from duomem_jax.worlds.pictures.canvas import COLOURS, INK, PAPER, Canvas, around
-from duomem_jax.worlds.pictures.picture import Asked
+from duomem_jax.worlds.pictures.picture import Asked, Drawn
 
 _CENTRE = (0.5, 0.5)
 
 
-def clock(draw: Draw, canvas: Canvas) -> tuple[str, list[Asked]]:
-    """Draw a clock at a quarter of an hour; return the caption and the questions."""
+def clock(draw: Draw, canvas: Canvas) -> Drawn:
+    """Draw a clock at a quarter of an hour."""
     hour, minute = draw.between(1, 12), draw.pick((0, 15, 30, 45))
     colour = draw.pick(list(COLOURS))
     canvas.disc(_CENTRE, 0.46, COLOURS[colour])
@@ -22,4 +22,4 @@ def clock(draw: Draw, canvas: Canvas) -> tuple[str, list[Asked]]:
         Asked("What time does the clock show?", f"{hour}:{minute:02d}"),
         Asked("What colour is the frame of the clock?", colour, told=True),
     ]
-    return f"a {colour} clock on the wall", questions
+    return Drawn(f"a {colour} clock on the wall", questions)

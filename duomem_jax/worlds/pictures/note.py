@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from duomem_jax.base.draw import Draw
 from duomem_jax.worlds.pictures.canvas import INK, Canvas
-from duomem_jax.worlds.pictures.picture import Asked
+from duomem_jax.worlds.pictures.picture import Asked, Drawn
 from duomem_jax.worlds.pictures.shapes import NUMBERS
 from duomem_jax.worlds.pictures.sign import WORDS
 
@@ -40,8 +40,8 @@ def lines_of(draw: Draw, count: int) -> list[Line]:
     return [Line(name, word) for name, word in zip(names, words, strict=True)]
 
 
-def note(draw: Draw, canvas: Canvas) -> tuple[str, list[Asked]]:
-    """Draw some lines; return the caption and the questions."""
+def note(draw: Draw, canvas: Canvas) -> Drawn:
+    """Draw some lines."""
     lines = lines_of(draw, draw.between(FEWEST, MOST))
     write_lines(canvas, lines)
     number = NUMBERS[len(lines)]
@@ -50,7 +50,7 @@ def note(draw: Draw, canvas: Canvas) -> tuple[str, list[Asked]]:
         Asked("Who is first on the note?", lines[0].name),
         Asked("How many lines has the note?", number, told=True),
     ]
-    return f"a note of {number} lines", questions
+    return Drawn(f"a note of {number} lines", questions, "\n".join(line.text for line in lines))
 
 
 def write_lines(canvas: Canvas, lines: Sequence[Line]) -> None:

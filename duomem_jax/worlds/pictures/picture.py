@@ -1,7 +1,9 @@
 """A picture, what a caption says of it, and what can be asked about it."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from PIL.Image import Image
 
@@ -21,6 +23,14 @@ class Asked:
     told: bool = False
 
 
+class Drawn(NamedTuple):
+    """What whoever drew a picture knows of it, as `Picture` has it."""
+
+    caption: str
+    asked: Sequence[Asked]
+    written: str = ""
+
+
 @dataclass(frozen=True)
 class Picture:
     """A rendered picture.
@@ -30,12 +40,14 @@ class Picture:
         image: square, RGB.
         caption: what somebody would say who mentions it in passing.
         asked: all that is asked about it.
+        written: what is written on it, line by line; "" where nothing is.
     """
 
     kind: str
     image: Image
     caption: str
     asked: tuple[Asked, ...]
+    written: str
 
 
 def png(image: Image) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from duomem_jax.base.draw import Draw
 from duomem_jax.worlds.pictures.canvas import COLOURS, Canvas, Point, around
-from duomem_jax.worlds.pictures.picture import Asked
+from duomem_jax.worlds.pictures.picture import Asked, Drawn
 
 NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 CORNERS = {"triangle": 3, "square": 4, "pentagon": 5}
@@ -31,8 +31,8 @@ class _Shape:
         return f"{self.colour} {self.name}"
 
 
-def shapes(draw: Draw, canvas: Canvas) -> tuple[str, list[Asked]]:
-    """Draw two to six shapes; return the caption and the questions."""
+def shapes(draw: Draw, canvas: Canvas) -> Drawn:
+    """Draw two to six shapes."""
     cells = draw.shuffled(range(_CELLS**2))[: draw.between(2, 6)]
     found = [_Shape(draw.pick(NAMES), draw.pick(list(COLOURS)), cell) for cell in cells]
     for shape in found:
@@ -47,7 +47,7 @@ def shapes(draw: Draw, canvas: Canvas) -> tuple[str, list[Asked]]:
         *_colours(found, None if tells_number else seen),
         *_relations(found),
     ]
-    return f"a drawing of {caption}", questions
+    return Drawn(f"a drawing of {caption}", questions)
 
 
 def _paint(canvas: Canvas, shape: _Shape) -> None:

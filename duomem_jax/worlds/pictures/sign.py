@@ -2,7 +2,7 @@
 
 from duomem_jax.base.draw import Draw
 from duomem_jax.worlds.pictures.canvas import COLOURS, PAPER, Canvas
-from duomem_jax.worlds.pictures.picture import Asked
+from duomem_jax.worlds.pictures.picture import Asked, Drawn
 
 WORDS = (
     *("bakery", "bank", "bar", "bikes", "books", "cafe", "cinema", "closed", "coffee", "danger"),
@@ -12,8 +12,8 @@ WORDS = (
 )
 
 
-def sign(draw: Draw, canvas: Canvas) -> tuple[str, list[Asked]]:
-    """Draw a sign on its post; return the caption and the questions."""
+def sign(draw: Draw, canvas: Canvas) -> Drawn:
+    """Draw a sign on its post."""
     word, colour = draw.pick(WORDS), draw.pick(list(COLOURS))
     canvas.line((0.5, 0.5), (0.5, 0.95), 0.04, COLOURS["brown"])
     canvas.box((0.06, 0.2), (0.94, 0.62), COLOURS[colour])
@@ -25,4 +25,4 @@ def sign(draw: Draw, canvas: Canvas) -> tuple[str, list[Asked]]:
         Asked("What does the sign say?", word, reads),
         Asked("What colour is the sign?", colour, not reads),
     ]
-    return caption, questions
+    return Drawn(caption, questions, word)

@@ -115,6 +115,19 @@ def test_hands_point_where_the_clock_is_said_to_stand(pictures):
         assert near(ends["hour"], (hour + minute / 60) / 12)
 
 
+def test_what_is_written_is_what_is_asked(pictures):
+    for kind in ("chart", "clock", "shapes"):
+        assert not any(picture.written for picture in pictures[kind])
+    for picture in pictures["sign"]:
+        assert picture.written == answers(picture)["What does the sign say?"]
+    for picture in pictures["note"]:
+        said, lines = answers(picture), picture.written.split("\n")
+        assert NUMBERS[len(lines)] == said["How many lines has the note?"]
+        assert lines[0].split(": ")[0] == said["Who is first on the note?"]
+        for name, word in (line.split(": ") for line in lines):
+            assert said[f"What is beside {name}?"] == word
+
+
 def test_signs_differ_by_their_words(pictures):
     boxes = defaultdict(list)
     for picture in pictures["sign"]:
