@@ -1,7 +1,7 @@
 """Looking: a question, from the pictures of the memories that fit it."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +46,16 @@ def look_chat(question: str, sights: Iterable[Sight]) -> Chat:
 
     Args:
         question: in words.
-        sights: in any order; they are put in that of time, what comes with the question last.
+        sights: in any order.
     """
-    parts: list[Part] = []
+    parts = [*sight_parts(sights), chat.text(PROMPT.fill(question=line(question)))]
+    return [chat.user(parts)]
+
+
+def sight_parts(sights: Iterable[Sight]) -> Iterator[Part]:
+    """Pictures in the order of time, each below its line; what comes with a question is last."""
     for sight in sorted(sights, key=lambda s: (s.memo is None, s.memo.at if s.memo else "")):
-        parts += [chat.text(f"{sight.line}\n"), sight.picture, chat.text("\n")]
-    return [chat.user([*parts, chat.text(PROMPT.fill(question=line(question)))])]
+        yield from (chat.text(f"{sight.line}\n"), sight.picture, chat.text("\n"))
 
 
 def sights_of(store: Store, query: Query, found: Sequence[Found]) -> list[Sight]:

@@ -147,6 +147,44 @@ def test_a_talk_shows_a_picture_to_who_sees(store, experts, tmp_path):
     assert talker.reply("And now?") is not None
 
 
+class Overheard:
+    """A speaker whose prompts are kept."""
+
+    def __init__(self, speaker):
+        self._speaker, self.sees, self.asked = speaker, speaker.sees, []
+
+    def reply(self, chats, sampling):
+        self.asked += chats
+        return self._speaker.reply(chats, sampling)
+
+
+def test_a_talk_looks_at_what_it_remembers_and_once(store, experts, tmp_path):
+    overheard = Overheard(experts.base)
+    talker, (car, _) = Talker(store, overheard, "", k=2), store.entries()
+    asked = [talker.reply(text) for text in (JOB, CAR, CAR)]
+    assert asked[1] != asked[0]
+    seen = [[p for m in asked for p in chat.pictures_of(m)] for asked in overheard.asked]
+    mine = store.pictures.path(car.pictures[0].sha256)
+    assert [[p["path"] for p in pictures] for pictures in seen] == [[], [str(mine)], [str(mine)]]
+    before, _, after = overheard.asked[1][-1]["content"]
+    assert "My car, what a colour!" in before["text"]
+    assert after["text"].strip() == CAR
+    # What was just shared is known by its content, wherever its file is.
+    again = Talker(store, overheard, "", k=2)
+    again.reply("Look!", str(tmp_path / "car.png"))
+    again.reply(CAR)
+    shown = [p["path"] for m in overheard.asked[-1] for p in chat.pictures_of(m)]
+    assert shown == [str(tmp_path / "car.png")]
+
+
+def test_a_talk_with_who_does_not_see_is_of_words(store, tmp_path):
+    with Models("tiny-student").open(Server(), tmp_path / "served") as blind:
+        overheard = Overheard(blind.base)
+        Talker(store, overheard, "", k=2).reply(CAR, str(tmp_path / "car.png"))
+    (messages,) = overheard.asked
+    assert messages[-1] == chat.user(CAR)
+
+
 def test_commands_take_pictures(folder, tmp_path, capsys, monkeypatch):
     made_up((20, 20)).save(tmp_path / "car.png")
     store, image = str(tmp_path / "s.sqlite"), str(tmp_path / "car.png")
