@@ -12,7 +12,7 @@ from duomem_jax.memory.teach.scratch import scratch_store
 from duomem_jax.memory.teach.tell import tell_facts, tell_turns
 from duomem_jax.records import chat
 from duomem_jax.records.demonstrations import Demonstration
-from duomem_jax.records.dialogues import ADVERSARIAL, Dialogue, Question
+from duomem_jax.records.dialogues import ADVERSARIAL, SEEN, Dialogue, Question
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,9 @@ def answers(dialogue: Dialogue, embedder: Embedder, pages: Pages) -> Iterator[De
         for question in dialogue.questions:
             name = f"{dialogue.id}/{question.id}"
             if question.kind == ADVERSARIAL and not drawn(pages.seed, name, pages.unanswerable):
+                continue
+            # No word of any page says what only a picture shows: that is the look expert's.
+            if question.kind == SEEN:
                 continue
             # Half of those with more than the evidence, from each of the stores.
             of = facts if drawn(pages.seed, f"{name}/facts", 0.5) else turns

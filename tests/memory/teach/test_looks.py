@@ -9,7 +9,7 @@ from duomem_jax import stages
 from duomem_jax.base.errors import UserError
 from duomem_jax.data.sources import Demonstrations
 from duomem_jax.memory.operations.look import MOST
-from duomem_jax.memory.operations.names import LOOK
+from duomem_jax.memory.operations.names import ANSWER, LOOK
 from duomem_jax.memory.teach import Teaching
 from duomem_jax.records import chat, read_dialogues
 from duomem_jax.records.dialogues import SEEN, TOLD
@@ -45,6 +45,16 @@ def test_each_question_about_a_picture_is_shown_it_and_answered_by_its_key(told,
         assert question.text in chat.text_of(user)
         counts.add(len(pictures))
     assert counts == {1} if share else max(counts) in range(2, MOST + 1)
+
+
+def test_who_reads_learns_no_answer_that_only_a_picture_shows(told, tmp_path):
+    how = Teaching(embedder="hashing:64", evidence_share=1.0)
+    stages.demonstrations(str(tmp_path / "answer"), str(told), ANSWER, how)
+    learnt = {d.id for d in Demonstrations([str(tmp_path / "answer")]).block(0, 1)}
+    kinds = {f"{d.id}/{q.id}": q.kind for d in read_dialogues(told) for q in d.questions}
+    of_pictures = {key for key, kind in kinds.items() if kind in (SEEN, TOLD)}
+    assert {kinds[key] for key in of_pictures & learnt} == {TOLD}
+    assert {key for key in of_pictures if kinds[key] == TOLD} <= learnt
 
 
 def test_rows_are_made_of_them(told, tmp_path):
