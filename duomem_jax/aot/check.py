@@ -14,8 +14,9 @@ from duomem_jax.aot.steps import RowSizes, compile_decode, compile_train
 from duomem_jax.aot.topology import Topology
 from duomem_jax.aot.work import Work, work_of
 from duomem_jax.base.errors import UserError, first_line
+from duomem_jax.train.checks import check_shown
 from duomem_jax.train.config import TrainConfig
-from duomem_jax.train.plan import Plan, check_shown, sketch
+from duomem_jax.train.plan import Plan, sketch
 
 # Two ways in which libtpu says that a program does not fit: what it needs, what there is.
 SIZE = r"([\d.]+[KMGT])"

@@ -1,19 +1,16 @@
 """What a run is to do, decided once and before anything is loaded.
 
-The only place that refuses: whatever does not go together (models, objective, rows, validation
-rows, devices) is said here in one sentence, for training, `duomem compile-check` and experiments
-alike.
+For training, `duomem compile-check` and experiments alike.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 from jax.sharding import Mesh
 
 from duomem_jax.base.errors import UserError
-from duomem_jax.data.facts import RowFacts, SeenFacts, ViewFacts
-from duomem_jax.lora.peft_config import read_adapter_config
+from duomem_jax.data.facts import RowFacts
 from duomem_jax.mesh.sharding import make_mesh
 from duomem_jax.models.hf import decoder_naming, fingerprint, load_config
 from duomem_jax.models.locate import model_path
@@ -27,9 +24,16 @@ from duomem_jax.objectives import (
     Targets,
     TextTargets,
 )
-from duomem_jax.records.store.manifest import content_hash
-from duomem_jax.records.store.spec import PICTURES
 from duomem_jax.text.tokenizer import check_ids, load_tokenizer, vocabulary_fingerprint
+from duomem_jax.train.checks import (
+    check_adapter,
+    check_alike,
+    check_fields,
+    check_pictures,
+    check_played,
+    check_targets,
+    check_vocabularies,
+)
 from duomem_jax.train.config import TrainConfig
 from duomem_jax.train.state.sizes import held_bytes
 
@@ -99,8 +103,8 @@ def plan(config: TrainConfig) -> Plan:
     """
     # Cheap checks first: a model may be gigabytes to download, so fields and the manifests of rows
     # come before it.
-    _check_fields(config)
-    _check_adapter(config)
+    check_fields(config)
+    check_adapter(config)
     rows = validation = None
     # A run that plays its own rows reads none, and has nothing to validate on.
     if not config.on_policy.active:
@@ -112,15 +116,13 @@ def plan(config: TrainConfig) -> Plan:
     vocabulary = _vocabulary(folder, model)
     taught = _vocabulary(teacher, Model(load_config(teacher))) if teacher else ""
     for facts in filter(None, (rows, validation)):
-        _check_vocabularies(config, facts, vocabulary, taught)
-        _check_targets(config, facts)
-    # Of played rows there is no manifest to compare with: the teacher scores the student's own ids,
-    # so the two models must agree themselves.
-    if rows is None and taught != vocabulary:
-        raise _other_vocabulary(folder, vocabulary, taught)
+        check_vocabularies(config, facts, vocabulary, taught)
+        check_targets(config, facts)
+    if rows is None:
+        check_played(folder, vocabulary, taught)
     if rows is not None and validation is not None:
-        _check_alike(rows, validation)
-    _check_pictures(config, rows, folder)
+        check_alike(rows, validation)
+    check_pictures(config, rows, folder)
     return _planned(config, folder, model, teacher, rows=rows, validation=validation)
 
 
@@ -139,7 +141,7 @@ def sketch(config: TrainConfig, devices: Sequence[jax.Device]) -> Plan:
             "config: rows that are not packed yet are taken to be of one tokenizer, which "
             f"objective.name {config.objective.name} cannot use; take forward_kl for its memory"
         )
-    _check_fields(config)
+    check_fields(config)
     # Shapes are all that compiling needs; weights may be too large for this machine.
     files = ("config.json",)
     folder = model_path(config.base, files)
@@ -202,202 +204,6 @@ def _found(field: str, model: str) -> str:
         return model_path(model)
     except UserError as e:
         raise UserError(f"config: field {field} is {e}") from None
-
-
-def _check_fields(config: TrainConfig) -> None:
-    """Refuse fields that contradict each other, whatever the folders hold."""
-    name = config.objective.name
-    if config.pictures:
-        check_shown(config)
-    # 4- or 8-bit kernels cannot take the small updates of a gradient step.
-    if config.quantize and config.trainable == "all":
-        raise UserError("config: quantize is for a frozen base; set trainable to lora")
-    if config.on_policy.active:
-        _check_play(config)
-    elif name == "text" and config.teacher:
-        raise UserError("config: objective.name is text, which needs no teacher; omit it")
-    elif name in ON_CHUNKS and not config.teacher:
-        raise UserError(f"config: objective.name {name} needs field teacher; set it")
-
-
-def check_shown(config: TrainConfig) -> None:
-    """Refuse what does not work on rows with pictures.
-
-    Raises:
-        UserError: a field wants it.
-    """
-    # A teacher would need its own tower's features of them, and stored targets are of teachers.
-    if config.objective.name != "text":
-        raise UserError(
-            f"config: objective.name is {config.objective.name}, and a teacher is not shown "
-            "pictures; set it to text, or leave field pictures empty"
-        )
-    # Tower and projector stay as they are, so a decoder alone would be exported.
-    if config.trainable == "all":
-        raise UserError("config: pictures are for an expert; set trainable to lora")
-    if config.on_policy.active:
-        raise UserError("config: no game shows pictures; omit pictures or on_policy.games.path")
-
-
-def _check_play(config: TrainConfig) -> None:
-    name = config.objective.name
-    # Text would teach the student its own words, won or lost: only a teacher adds something.
-    if config.data or not config.teacher or name == "text":
-        raise UserError(
-            "config: with on_policy.games.path the student plays its own rows, and a teacher "
-            "scores them; leave data empty, set teacher and an objective other than text"
-        )
-    # Alignment needs both tokenizations of a reply; what is played has the student's only.
-    if name in ON_CHUNKS:
-        raise UserError(
-            f"config: objective.name {name} needs stored rows; omit on_policy.games.path"
-        )
-    # A generator keeps its own form of the base and can exchange only the adapter.
-    if config.trainable == "all":
-        raise UserError("config: on_policy.games.path needs an adapter; set trainable to lora")
-    if config.validation:
-        raise UserError("config: validation needs stored rows; omit on_policy.games.path")
-    # A generator needs all weights on its host, and its cache lies on one device.
-    if jax.process_count() > 1:
-        raise UserError("config: on_policy.games.path works on one host; start one process")
-    if config.on_policy.curriculum == "backward" and not config.on_policy.episodes:
-        raise UserError(
-            "config: on_policy.curriculum backward replays won games; set on_policy.episodes"
-        )
-
-
-def _check_adapter(config: TrainConfig) -> None:
-    """Refuse to start from an adapter of another shape."""
-    # Shapes and scale come from field lora, so it must say what the adapter was made with.
-    if not config.adapter:
-        return
-    # How it was started is not in the file, and nothing is started here.
-    found = replace(read_adapter_config(config.adapter), zero=config.lora.zero)
-    if found != config.lora:
-        raise UserError(
-            f"{config.adapter}/adapter_config.json: not the adapter that field lora describes; set "
-            f"it to {found}"
-        )
-
-
-def _check_vocabularies(config: TrainConfig, rows: RowFacts, base: str, teacher: str) -> None:
-    """Refuse rows whose ids are not those of the models that read them.
-
-    Args:
-        config: of the run.
-        rows: of training or validation.
-        base: fingerprint of the student's vocabulary.
-        teacher: that of the teacher in the loop, "" for none.
-    """
-    # Fingerprints, not sizes: ids of two vocabularies of one size would train without an error.
-    if rows.student.vocabulary != base:
-        raise UserError(
-            f"{rows.folder}: its tokens are of the vocabulary {rows.student.vocabulary[:12]}, "
-            f"field base has {base[:12]}; pack the rows with the tokenizer of field base"
-        )
-    name = config.objective.name
-    # Text reads the student's side only. Whatever else does not work on chunks compares ids, those
-    # of stored targets too.
-    if rows.aligned and name not in ("text", *ON_CHUNKS):
-        raise UserError(
-            f"config: {rows.folder} holds a teacher's tokens of another vocabulary, which "
-            f"objective.name {name} cannot compare; choose from {', '.join(ON_CHUNKS)}"
-        )
-    if not teacher:
-        return
-    if name in ON_CHUNKS and not rows.aligned:
-        raise UserError(
-            f"config: objective.name {name} needs rows with a teacher's own tokens; make them "
-            "with `duomem examples --teacher`, or choose a divergence over the vocabulary"
-        )
-    if rows.taught.vocabulary != teacher:
-        raise _other_vocabulary(rows.folder, rows.taught.vocabulary, teacher)
-
-
-def _check_pictures(config: TrainConfig, rows: RowFacts | None, folder: str) -> None:
-    """Refuse pictures that are not those of the rows, or not seen by the base."""
-    seen = rows.pictures if rows else None
-    if rows is None or (seen is None and not config.pictures):
-        return
-    if seen is None or not config.pictures:
-        remedy = "give what `duomem pictures` wrote" if seen else "leave it empty"
-        there = "pictures" if seen else "no pictures"
-        raise UserError(
-            f"config: field pictures is {config.pictures!r}, and the rows of {rows.folder} show "
-            f"{there}; {remedy}"
-        )
-    # Rows know tiles by their numbers: in another dataset these would be other pictures.
-    if content_hash(config.pictures, PICTURES) != seen.content:
-        raise UserError(
-            f"config: field pictures, {config.pictures}: are not the pictures that the rows of "
-            f"{rows.folder} were packed with; give those"
-        )
-    if seen.model != fingerprint(folder):
-        raise UserError(
-            f"config: field pictures, {config.pictures}: were seen by the model {seen.model[:12]}, "
-            f"and field base is {fingerprint(folder)[:12]}; run `duomem pictures` with this one"
-        )
-
-
-def _other_vocabulary(what: str, wanted: str, found: str) -> UserError:
-    return UserError(
-        f"config: {what} has the vocabulary {wanted[:12]}, field teacher {found[:12]}; give a "
-        "teacher with the student's tokenizer"
-    )
-
-
-def _check_targets(config: TrainConfig, rows: RowFacts) -> None:
-    """Refuse rows whose stored targets do not serve the objective, where it reads them."""
-    objective, targets = config.objective, rows.targets
-    # Targets that rows happen to hold are not read then, see `Targets.needs`.
-    if objective.name == "text" or config.teacher:
-        return
-    if targets is None:
-        raise UserError(
-            f"config: objective.name {objective.name} needs a teacher, and {rows.folder} holds no "
-            "targets; set field teacher, or give what `duomem label` wrote"
-        )
-    # Stored log-probabilities are those of the softened distribution. Of k candidates and a rest no
-    # other temperature can be computed.
-    if targets.temperature != objective.temperature:
-        raise UserError(
-            f"config: objective.temperature is {objective.temperature:g}, the targets of "
-            f"{rows.folder} were stored at {targets.temperature:g}; set it to that"
-        )
-    # Samples estimate the teacher's cross-entropy, which is the forward KL up to a constant.
-    if targets.kind == "samples" and objective.name != "forward_kl":
-        raise UserError(
-            f"config: objective.name is {objective.name}, but {rows.folder} holds samples, which "
-            "serve forward_kl only; label with --how.kind topk"
-        )
-
-
-def _check_alike(rows: RowFacts, validation: RowFacts) -> None:
-    """Refuse validation rows whose loss would be another one than that of training.
-
-    It would choose the checkpoint all the same, and nobody would notice.
-    """
-    # Vocabularies are checked one folder at a time; this is what the two must share.
-    for what, mine, theirs in (
-        ("targets", rows.targets, validation.targets),
-        ("a teacher's own view", _view(rows.teacher), _view(validation.teacher)),
-        ("pictures", _shown(rows.pictures), _shown(validation.pictures)),
-    ):
-        if mine != theirs:
-            raise UserError(
-                f"config: field validation, {validation.folder}: differs from {rows.folder} in "
-                f"{what} ({theirs}, not {mine}); write both with the same options"
-            )
-
-
-def _view(view: ViewFacts | None) -> str | None:
-    """What has to agree between two teachers' views: the tokens; rows may differ in length."""
-    return None if view is None else view.vocabulary
-
-
-def _shown(seen: SeenFacts | None) -> str | None:
-    """What has to agree between the pictures of two folders; their rows may have other room."""
-    return None if seen is None else seen.content
 
 
 def missing_targets(rows: RowFacts) -> str:
