@@ -18,7 +18,7 @@ from duomem_jax.base.sample import derived_seed
 from duomem_jax.decode.generator import Generator
 from duomem_jax.records.chat import Chat, text_of
 from duomem_jax.records.episodes import Episode
-from duomem_jax.speak.local import read_reply
+from duomem_jax.speak.conversations import read_reply
 from duomem_jax.text.tokenizer import chat_tokens
 from duomem_jax.text.turns import GameChat, parse_action
 from duomem_jax.worlds.base import Task, World

@@ -13,7 +13,8 @@ from duomem_jax.lora.tree import Adapter, stack
 from duomem_jax.models.hf import decoder_naming, fingerprint
 from duomem_jax.models.vision.eyes import Eyes
 from duomem_jax.records.chat import Chat
-from duomem_jax.speak.local import LocalConversations, LocalSpeaker
+from duomem_jax.speak.conversations import LocalConversations
+from duomem_jax.speak.local import LocalSpeaker
 from duomem_jax.speak.protocol import Reply, Request, Sampling, Speaker
 from duomem_jax.speak.room import Room
 

@@ -14,7 +14,7 @@ from duomem_jax.memory.show import guidelines_text
 from duomem_jax.models.config import ModelConfig
 from duomem_jax.models.model import Model
 from duomem_jax.records.memories import Memory
-from duomem_jax.speak.local import LocalConversations
+from duomem_jax.speak.conversations import LocalConversations
 from duomem_jax.text.tokenizer import chat_tokens
 from duomem_jax.text.turns import episode_messages, reply
 from duomem_jax.worlds.household.world import Household
