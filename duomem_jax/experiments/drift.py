@@ -11,7 +11,7 @@ from typing import NamedTuple
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import slug
 from duomem_jax.base.lock import writing_alone
-from duomem_jax.base.ranges import Count, options
+from duomem_jax.base.ranges import Count, Limit, options
 from duomem_jax.base.sample import spread
 from duomem_jax.evals.cost import TrainingCost
 from duomem_jax.experiments.experiment import NO_MEMORY, TEACHER, TEACHER_MEMORY, Experiment
@@ -44,12 +44,13 @@ class Drift:
     """What can be done when tasks arrive that the adapters of a study have not learnt.
 
     The teacher plays a few of them, and memories of these are shown beside those of old tasks.
-    Adapters are kept; or each is trained on, on the new games alone; or another one learns all
-    games.
+    Adapters are kept; or each is trained on, on the new games and some old ones, without which it
+    forgets; or another one learns all games.
     """
 
     study: LeftOut
     games: Count = 24  # of the new tasks, played by the teacher
+    old: Limit = 216  # games that are learnt again when training on; 0: none
     steps: Count = 100  # of training on
 
 
@@ -108,7 +109,9 @@ def _arrive(drift: Drift, name: str, teacher: Remembered) -> Arrival:
         )
     few = frozenset(spread(sorted(new), drift.games))
     count = f"{len(few)} of {name}"
-    arrived = some_of(before, count, teacher, few.__contains__)
+    learnt_again = frozenset(_old(drift, before, new))
+    beside = f"{count} and {len(learnt_again)} old"
+    arrived = some_of(before, beside, teacher, (few | learnt_again).__contains__)
     everything = some_of(before, f"all with {count}", teacher, lambda g: g in few or g not in new)
     kept = plan_trainings(before, teacher)
     return Arrival(
@@ -123,6 +126,12 @@ def _arrive(drift: Drift, name: str, teacher: Remembered) -> Arrival:
     )
 
 
+def _old(drift: Drift, before: Experiment, new: frozenset[str]) -> Sequence[str]:
+    """Old games that are learnt again beside new ones."""
+    old = sorted(task.id for task in before.train_games.load() if task.id not in new)
+    return spread(old, drift.old) if drift.old else ()
+
+
 def _after(before: Experiment, way: Way) -> Experiment:
     """The experiment once nothing is left out any more."""
     out = str(Path(before.output) / slug(way))
@@ -132,7 +141,7 @@ def _after(before: Experiment, way: Way) -> Experiment:
 def _trained_on(
     e: Experiment, steps: int, arrived: Remembered, kept: Sequence[Training]
 ) -> list[Training]:
-    """Adapters that go on from others, on new games alone."""
+    """Adapters that go on from others, on few games."""
     few = dataclasses.replace(
         e,
         train=dataclasses.replace(e.train, steps=steps),

@@ -25,7 +25,7 @@ def drift(tmp_path_factory, small_experiment):
         recipes=(Recipe("reader", memory_share=1.0, lessons=Lessons(count=3)),),
         max_steps=20,
     )
-    return Drift(LeftOut(small, ("countertop",)), games=2, steps=1)
+    return Drift(LeftOut(small, ("countertop",)), games=2, old=3, steps=1)
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +44,15 @@ def test_each_adapter_learns_what_there_is(drift, report):
     everything = ids(report.parent / "teacher-episodes")
     old, few, both = (
         ids(folder / f"{name}-episodes")
-        for name in ("without-countertop", "2-of-countertop", "all-with-2-of-countertop")
+        for name in (
+            "without-countertop",
+            "2-of-countertop-and-3-old",
+            "all-with-2-of-countertop",
+        )
     )
     assert old == everything - new
-    assert len(few) == 2
-    assert few <= new
-    assert both == old | few
+    assert (len(few & new), len(few & old), len(few)) == (2, 3, 5)
+    assert both == old | (few & new)
     configs = {
         way: json.loads((folder / way / "adapters/reader/seed0/config.json").read_text())
         for way in (".", "trained-on", "trained-again")
@@ -58,8 +61,8 @@ def test_each_adapter_learns_what_there_is(drift, report):
     assert on["adapter"] == str(folder / "adapters/reader/seed0/adapter")
     assert (kept["adapter"], again["adapter"]) == ("", "")
     assert [c["steps"] for c in configs.values()] == [2, 1, 2]
-    # Lessons come with all old games, and not with the few new ones.
-    won = sum(e.success for e in read_episodes(folder / "2-of-countertop-episodes"))
+    # Lessons come with all old games, and not with few.
+    won = sum(e.success for e in read_episodes(folder / "2-of-countertop-and-3-old-episodes"))
     assert RowFacts.read(on["data"]).counts["examples"] == won
 
 
