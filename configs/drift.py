@@ -3,8 +3,8 @@
     duomem compare configs/drift.py
 
 Adapters of the tiny student have not learnt *heat*, or *put two*, or to put things on countertops.
-Then the teacher plays 24 such games. Real ALFWorld games as in configs/alfworld_tiny.py; not run
-yet.
+Then the teacher plays 24 such games. Real ALFWorld games as in configs/alfworld_tiny.py. Some two
+hours of two cores; the result is in docs/two_spaces.md.
 """
 
 import dataclasses
