@@ -21,13 +21,14 @@ library_name: duomem_jax
 
 A small model that sees: tiny-listener behind a tower and a projector, in SmolVLM's form. A picture
 is 128 x 128 pixels and takes {tokens} tokens. It has seen shapes, signs, clocks, charts and notes,
-and short questions about them; no dialogue, no memory and no prompt of an operation, beside what
-tiny-listener learnt.
+and short questions about them, beside the lessons of tiny-listener; no memory and no prompt of an
+operation.
 
 ## Data
 
-Rendered pictures only (`duomem_jax.worlds.pictures`): {pictures:,}, each with up to six questions,
-seed {seed}; the answers alone carry loss.
+Rendered pictures (`duomem_jax.worlds.pictures`): {pictures:,}, seed {seed}, each with up to six
+questions, or read aloud; and in each step a row of tiny-listener's lessons on another generated
+dialogue. The answers alone carry loss.
 
 ## Training
 

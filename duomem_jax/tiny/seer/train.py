@@ -52,8 +52,8 @@ class Shown(NamedTuple):
     Attributes:
         rows: lessons about pictures.
         tiles_Bhwc: the picture of each.
-        words: lessons without a picture, where the decoder learns; else it forgets how to read
-            (from 0.55 nats a token of the listener's own lessons to 15).
+        words: lessons without a picture, where the decoder learns. Without them it forgot how to
+            read: from 0.14 nats a reply token of the listener's own lessons to 13.6.
     """
 
     rows: Batch
