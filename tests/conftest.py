@@ -27,6 +27,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import pytest
+from bytewise import other_teacher  # noqa: F401 - a fixture
 from chats import episodes, tokenizers  # noqa: F401 - fixtures
 from tiny_run import base_folder, config_file, data_folder, done  # noqa: F401 - fixtures
 

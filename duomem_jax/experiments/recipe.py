@@ -3,8 +3,10 @@
 import dataclasses
 from typing import Literal
 
+from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import slug
 from duomem_jax.base.ranges import Share, options
+from duomem_jax.objectives import ON_CHUNKS
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.stages.label import Label
 from duomem_jax.stages.lessons import Lessons
@@ -30,6 +32,18 @@ class Recipe:
     lessons: Lessons | None = None
     start: str = ""  # recipe before this one, whose adapter of the same seed it goes on from
     on_policy: OnPolicyConfig | None = None  # the student plays its rows; games are filled in
+
+    def __post_init__(self) -> None:
+        if self.on_chunks and self.memories == "as student":
+            raise UserError(
+                f"recipe {self.name}: a teacher with another tokenizer is not shown the student's "
+                "memories; set memories to always or never"
+            )
+
+    @property
+    def on_chunks(self) -> bool:
+        """Whether the teacher has another tokenizer."""
+        return self.objective.name in ON_CHUNKS
 
     @property
     def slug(self) -> str:

@@ -227,7 +227,7 @@ def _rows(e: Experiment, recipe: Recipe, learnt: Remembered) -> str:
         return ""
     root = Path(e.output)
     # Recipes that learn from the same rows share a folder.
-    alone = recipe.lessons is not None or recipe.memory_share is not None
+    alone = recipe.on_chunks or recipe.lessons is not None or recipe.memory_share is not None
     out = str(root / "rows" / recipe.slug if alone else root / _ROWS[recipe.memories])
     how = e.examples
     if recipe.memory_share is not None:
@@ -238,8 +238,7 @@ def _rows(e: Experiment, recipe: Recipe, learnt: Remembered) -> str:
         demonstrations=_lessons(e, recipe),
         tokenizer=e.student,
         memory=learnt.bank,
-        # Any teacher gives rows a second view; the student's own tokenizer keeps the tokens equal.
-        teacher=e.student if recipe.memories == "never" else "",
+        teacher=_other_reader(e, recipe),
         teacher_memory=learnt.bank if recipe.memories == "always" else "",
         how=how,
     )
@@ -249,6 +248,14 @@ def _rows(e: Experiment, recipe: Recipe, learnt: Remembered) -> str:
     labelled = str(root / "targets" / recipe.slug)
     log.info(label(labelled, examples=out, teacher=e.teacher, how=recipe.label))
     return labelled
+
+
+def _other_reader(e: Experiment, recipe: Recipe) -> str:
+    """Whose tokens rows hold beside the student's; "" where the teacher reads those."""
+    if recipe.on_chunks:
+        return e.teacher
+    # Any teacher gives rows a second view; the student's own tokenizer keeps the tokens equal.
+    return e.student if recipe.memories == "never" else ""
 
 
 def _lessons(e: Experiment, recipe: Recipe) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ import functools
 import json
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
@@ -13,10 +12,7 @@ from safetensors.numpy import load_file
 from duomem_jax import stages
 from duomem_jax.base.errors import UserError
 from duomem_jax.mesh.config import MeshConfig
-from duomem_jax.models.config import ModelConfig
-from duomem_jax.models.hf import save_pretrained
 from duomem_jax.models.lora import LoraConfig
-from duomem_jax.models.model import Model
 from duomem_jax.models.shipped import model_folder
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.records.store.reader import read_dataset
@@ -155,30 +151,6 @@ def test_samples_serve_one_objective_only(config, played, tmp_path):
     stages.label(out, str(played / "rows"), TEACHER, Label("samples", k=2, rows=1))
     with pytest.raises(UserError, match="samples, which serve forward_kl only"):
         run(changed(config, objective=ObjectiveConfig("reverse_kl"), data=out))
-
-
-@pytest.fixture(scope="module")
-def other_teacher(tmp_path_factory):
-    """The tiny teacher's shape with a byte-level tokenizer of its own, untrained."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    folder = tmp_path_factory.mktemp("other")
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer = Tokenizer(models.BPE({c: i for i, c in enumerate(sorted(alphabet))}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(["<bos>", "<start>", "<end>"])
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>")
-    fast.chat_template = (
-        "{%- for m in messages %}{{ '<start>' + m['role'] + '\\n' + m['content'] + '<end>' }}"
-        "{%- endfor %}{%- if add_generation_prompt %}{{ '<start>assistant\\n' }}{%- endif %}"
-    )
-    shape = ModelConfig("qwen3", len(fast), 32, 2, 4, 2, 8, 48, max_len=4096)
-    params = jax.jit(Model(shape).init)(jax.random.key(0))
-    save_pretrained(folder, shape, jax.tree.map(lambda x: 3 * x, params))
-    fast.save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.fixture(scope="module")
