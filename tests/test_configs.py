@@ -18,7 +18,6 @@ from duomem_jax.experiments.written.experiment import Written
 from duomem_jax.experiments.written.views import View
 from duomem_jax.memory.operations.names import OPERATIONS
 from duomem_jax.models.shipped import model_folder
-from duomem_jax.objectives import ON_CHUNKS
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.train.config import load_config
 from duomem_jax.train.plan import sketch
@@ -53,7 +52,7 @@ def test_every_config_traces(file, monkeypatch, tmp_path):
     traced = set()
     for config in trainings(file):
         small = dataclasses.replace(config, base=SMALL, teacher=config.teacher and SMALL_TEACHER)
-        if small.objective.name in ON_CHUNKS:
+        if small.objective.on_chunks:
             # Only packed rows say what is aligned; a step on them takes what this one takes.
             small = dataclasses.replace(small, objective=ObjectiveConfig("forward_kl"))
         plan = sketch(small, jax.devices()[:1])

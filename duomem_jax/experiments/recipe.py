@@ -6,7 +6,6 @@ from typing import Literal
 from duomem_jax.base.errors import UserError
 from duomem_jax.base.io import slug
 from duomem_jax.base.ranges import Share, options
-from duomem_jax.objectives import ON_CHUNKS
 from duomem_jax.objectives.config import ObjectiveConfig
 from duomem_jax.stages.label import Label
 from duomem_jax.stages.lessons import Lessons
@@ -34,16 +33,11 @@ class Recipe:
     on_policy: OnPolicyConfig | None = None  # the student plays its rows; games are filled in
 
     def __post_init__(self) -> None:
-        if self.on_chunks and self.memories == "as student":
+        if self.objective.on_chunks and self.memories == "as student":
             raise UserError(
                 f"recipe {self.name}: a teacher with another tokenizer is not shown the student's "
                 "memories; set memories to always or never"
             )
-
-    @property
-    def on_chunks(self) -> bool:
-        """Whether the teacher has another tokenizer."""
-        return self.objective.name in ON_CHUNKS
 
     @property
     def slug(self) -> str:

@@ -227,7 +227,8 @@ def _rows(e: Experiment, recipe: Recipe, learnt: Remembered) -> str:
         return ""
     root = Path(e.output)
     # Recipes that learn from the same rows share a folder.
-    alone = recipe.on_chunks or recipe.lessons is not None or recipe.memory_share is not None
+    alone = recipe.lessons is not None or recipe.memory_share is not None
+    alone = alone or recipe.objective.on_chunks
     out = str(root / "rows" / recipe.slug if alone else root / _ROWS[recipe.memories])
     how = e.examples
     if recipe.memory_share is not None:
@@ -252,7 +253,7 @@ def _rows(e: Experiment, recipe: Recipe, learnt: Remembered) -> str:
 
 def _other_reader(e: Experiment, recipe: Recipe) -> str:
     """Whose tokens rows hold beside the student's; "" where the teacher reads those."""
-    if recipe.on_chunks:
+    if recipe.objective.on_chunks:
         return e.teacher
     # Any teacher gives rows a second view; the student's own tokenizer keeps the tokens equal.
     return e.student if recipe.memories == "never" else ""

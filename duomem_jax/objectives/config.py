@@ -35,3 +35,8 @@ class ObjectiveConfig:
                 f"gate is {self.gate:g}, and {self.name} with ce_weight {self.ce_weight:g} has no "
                 "cross-entropy beside a divergence of each token; omit it, or give both"
             )
+
+    @property
+    def on_chunks(self) -> bool:
+        """Whether the teacher has another tokenizer."""
+        return self.name in get_args(OnChunks)

@@ -30,7 +30,7 @@ def check_fields(config: TrainConfig) -> None:
         _check_play(config)
     elif name == "text" and config.teacher:
         raise UserError("config: objective.name is text, which needs no teacher; omit it")
-    elif name in ON_CHUNKS and not config.teacher:
+    elif config.objective.on_chunks and not config.teacher:
         raise UserError(f"config: objective.name {name} needs field teacher; set it")
 
 
@@ -62,7 +62,7 @@ def _check_play(config: TrainConfig) -> None:
             "scores them; leave data empty, set teacher and an objective other than text"
         )
     # Alignment needs both tokenizations of a reply; what is played has the student's only.
-    if name in ON_CHUNKS:
+    if config.objective.on_chunks:
         raise UserError(
             f"config: objective.name {name} needs stored rows; omit on_policy.games.path"
         )
@@ -112,14 +112,14 @@ def check_vocabularies(config: TrainConfig, rows: RowFacts, base: str, teacher: 
     name = config.objective.name
     # Text reads the student's side only. Whatever else does not work on chunks compares ids, those
     # of stored targets too.
-    if rows.aligned and name not in ("text", *ON_CHUNKS):
+    if rows.aligned and name != "text" and not config.objective.on_chunks:
         raise UserError(
             f"config: {rows.folder} holds a teacher's tokens of another vocabulary, which "
             f"objective.name {name} cannot compare; choose from {', '.join(ON_CHUNKS)}"
         )
     if not teacher:
         return
-    if name in ON_CHUNKS and not rows.aligned:
+    if config.objective.on_chunks and not rows.aligned:
         raise UserError(
             f"config: objective.name {name} needs rows with a teacher's own tokens; make them "
             "with `duomem examples --teacher`, or choose a divergence over the vocabulary"

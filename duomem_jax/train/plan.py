@@ -17,7 +17,6 @@ from duomem_jax.models.locate import model_path
 from duomem_jax.models.model import Model
 from duomem_jax.models.naming import Naming
 from duomem_jax.objectives import (
-    ON_CHUNKS,
     AlignedTargets,
     LiveTargets,
     StoredTargets,
@@ -136,7 +135,7 @@ def sketch(config: TrainConfig, devices: Sequence[jax.Device]) -> Plan:
     Raises:
         UserError: as `plan`, as far as can be told without rows and tokenizers.
     """
-    if config.objective.name in ON_CHUNKS:
+    if config.objective.on_chunks:
         raise UserError(
             "config: rows that are not packed yet are taken to be of one tokenizer, which "
             f"objective.name {config.objective.name} cannot use; take forward_kl for its memory"
@@ -186,7 +185,7 @@ def _targets(config: TrainConfig) -> Targets:
     if objective.name == "text":
         return TextTargets()
     # Before the teacher is asked for: on chunks its vocabulary differs from the student's.
-    if objective.name in ON_CHUNKS:
+    if objective.on_chunks:
         return AlignedTargets(objective)
     return LiveTargets(objective) if config.teacher else StoredTargets(objective)
 
